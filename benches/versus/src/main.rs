@@ -1,0 +1,3 @@
+//! The same programs on spinney and on its peers.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The loom twin of `src/sync`.

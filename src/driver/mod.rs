@@ -1,0 +1,1 @@
+//! The driver: what an idle worker sleeps in.

@@ -1,0 +1,47 @@
+//! Failures that nobody can receive, on their way to the runtime's hook.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::Location;
+
+/// The number of a task, unique in the process.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId(pub(crate) u64);
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({})", self.0)
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// An error or a panic that no one can be given, as the runtime's hook sees it.
+#[non_exhaustive]
+pub struct Unobserved {
+    /// The error, or the payload of the panic.
+    pub payload: Box<dyn Any + Send>,
+    /// Whether `payload` is that of a panic.
+    pub is_panic: bool,
+    /// The task that failed; `None` for a group's body.
+    pub task: Option<TaskId>,
+    /// The name of the task, or of the group.
+    pub name: Option<String>,
+    /// Where the task was spawned, or the group opened.
+    pub location: &'static Location<'static>,
+}
+
+impl fmt::Debug for Unobserved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unobserved")
+            .field("is_panic", &self.is_panic)
+            .field("task", &self.task)
+            .field("name", &self.name)
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}

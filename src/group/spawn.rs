@@ -1,0 +1,25 @@
+//! What a group needs of the pool behind it: a way to queue jobs, and an ear for errors that nobody receives.
+
+use crate::group::report::Unobserved;
+use crate::job::Job;
+
+/// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
+pub(crate) trait Spawn: Send + Sync {
+    /// Queues a job that was just created: newest first on the pushing worker, stealable, and someone is woken for it.
+    fn fork(&self, job: Job);
+
+    /// Queues a job that was woken: in order, stealable, and someone is woken for it.
+    fn wake(&self, job: Job);
+
+    /// Hands over a failure that nobody can be given. User code (the hook) runs inside: no lock may be held.
+    fn unobserved(&self, failure: Unobserved);
+
+    /// Whether the runtime was shut down: a group that is first polled now panics.
+    fn is_shut_down(&self) -> bool;
+
+    /// Milliseconds since the runtime was built, coarse and wrapping, for the age of tasks. Cheap: no clock is read.
+    fn coarse_millis(&self) -> u32;
+
+    /// The name of the runtime, for messages.
+    fn name(&self) -> &str;
+}

@@ -1,0 +1,64 @@
+//! A job: one word that a deque holds and a worker runs.
+//!
+//! Tasks, reapers and stack jobs all begin with a pointer to a table whose first entry is the function that runs them.
+//! So a deque element is one pointer, and running it is one indirect call.
+
+#![expect(unsafe_code, reason = "a job is a thin pointer whose table says what it points to")]
+
+use std::fmt;
+use std::ptr::NonNull;
+
+/// What everything that can be queued begins with.
+#[repr(C)]
+pub(crate) struct JobHeader {
+    pub(crate) table: &'static JobTable,
+}
+
+/// The table of a kind of job; larger tables begin with it (`#[repr(C)]`).
+#[repr(C)]
+pub(crate) struct JobTable {
+    /// Runs the job once. It never unwinds.
+    ///
+    /// # Safety
+    ///
+    /// 1. The pointer is the one given to [`Job::new`], with its provenance.
+    /// 2. It is called once for each `Job::new`.
+    pub(crate) run: unsafe fn(NonNull<JobHeader>),
+}
+
+/// The right, and the duty, to run something once.
+///
+/// A job that is dropped without being run is lost; nothing drops one.
+#[must_use = "a job that is not queued or run is lost"]
+pub(crate) struct Job(NonNull<JobHeader>);
+
+// SAFETY: `Job::new` asks for a target that any thread may run.
+unsafe impl Send for Job {}
+
+impl Job {
+    /// Makes the right to run `target`.
+    ///
+    /// # Safety
+    ///
+    /// 1. `target` stays valid until its `run` has been entered, which then owns it.
+    /// 2. Any thread may run it.
+    /// 3. No other `Job` for `target` exists.
+    pub(crate) unsafe fn new(target: NonNull<JobHeader>) -> Self {
+        Self(target)
+    }
+
+    /// Runs it on this thread.
+    #[inline]
+    pub(crate) fn run(self) {
+        // SAFETY: `Job::new` (1): the target is valid until it runs.
+        let table = unsafe { self.0.as_ref() }.table;
+        // SAFETY: the pointer is the one given to `Job::new`; `self` is consumed, so this is the one call.
+        unsafe { (table.run)(self.0) }
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Job").field(&self.0).finish()
+    }
+}

@@ -1,0 +1,1 @@
+//! TCP sockets on the runtime's own reactor.

@@ -1,0 +1,1 @@
+//! Which runtime and which seat this thread belongs to.

@@ -1,0 +1,3 @@
+//! The pool.
+
+pub(crate) mod context;

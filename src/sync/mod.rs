@@ -1,0 +1,55 @@
+//! The ground: the only file that names `std::sync`, `std::thread`, parking_lot or crossbeam.
+//!
+//! Everything above asks `crate::sync` for its atomics, locks, threads and deques. `loom-tests` supplies a twin of this
+//! file with the same names, so that the very sources of the protocols run under the model checker.
+//!
+//! Rules that keep the twin possible: no statics, no `Weak`, no timeouts in a file that has a model, and every
+//! store-load point is a pair of [`atomic::fence`]s with `SeqCst`, never a pair of `SeqCst` accesses (the model
+//! checker treats those as acquire and release).
+
+/// Atomic integers and pointers.
+pub(crate) mod atomic {
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
+
+/// Plain memory that several threads may reach, guarded by a protocol.
+pub(crate) mod cell {
+    /// `std::cell::UnsafeCell` in the shape that the model checker can watch: the pointer exists only inside a closure.
+    #[derive(Debug, Default)]
+    #[repr(transparent)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Hands out the pointer for reading.
+        #[inline(always)]
+        pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        /// Hands out the pointer for writing.
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+/// Work-stealing deques: owner ends, thief ends, and the queue for outsiders.
+pub(crate) mod deque {
+    pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
+}
+
+/// Threads: only what the protocols need.
+pub(crate) mod thread {
+    pub(crate) use std::thread::{Builder, JoinHandle, yield_now};
+}
+
+pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+pub(crate) use std::hint::spin_loop;
+pub(crate) use std::sync::{Arc, OnceLock};

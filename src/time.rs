@@ -1,0 +1,1 @@
+//! Time: sleeping, deadlines on any future, and ticks.

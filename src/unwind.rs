@@ -1,0 +1,41 @@
+//! Catching a panic, carrying its payload, and throwing a payload away without being hurt by it.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a panic carries.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// Runs `f` and returns its value or the payload of its panic.
+///
+/// `AssertUnwindSafe` is right here because whatever `f` touched is dropped or failed by every caller before anyone
+/// else can look at it.
+#[inline]
+pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
+    catch_unwind(AssertUnwindSafe(f))
+}
+
+/// Drops `value`, and returns the payload if its destructor panicked.
+#[inline]
+pub(crate) fn drop_quietly<T>(value: T) -> Result<(), Payload> {
+    catch(move || drop(value))
+}
+
+/// Throws a payload away. A payload whose own destructor panics is forgotten at the second attempt, so this never
+/// unwinds and never aborts.
+pub(crate) fn discard(payload: Payload) {
+    if let Err(second) = drop_quietly(payload) {
+        std::mem::forget(second);
+    }
+}
+
+/// The text of a payload, if it has one.
+pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
+    if let Some(text) = payload.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "Box<dyn Any>"
+    }
+}
