@@ -1,1 +1,85 @@
-//! (to come)
+//! One thread's right to sleep, and everyone's right to wake it: a token.
+//!
+//! Private to us: `std::thread::park` has one token for each thread, which user code may want for itself inside a task.
+//!
+//! # States
+//!
+//! `EMPTY`: no token. `TOKEN`: the next park returns at once. `PARKED`: the owner sleeps, or is about to.
+//!
+//! # Protocol
+//!
+//! Parking: 1. take the token if there is one; 2. lock; 3. `EMPTY` -> `PARKED`, or take the token that came meanwhile;
+//! 4. wait on the condition variable until there is a token; take it. Unparking: 1. swap `TOKEN` in; 2. if it was
+//! `PARKED`, pass through the lock and notify.
+//!
+//! # Why no wake-up is lost
+//!
+//! Who swaps `TOKEN` in over `PARKED` takes the lock before it notifies. The owner holds the lock from before it said
+//! `PARKED` until the condition variable has released it, so the notification comes after the owner waits.
+
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{Condvar, Mutex};
+
+const EMPTY: u32 = 0;
+const TOKEN: u32 = 1;
+const PARKED: u32 = 2;
+
+/// A token for one sleeper.
+#[derive(Debug)]
+pub(crate) struct Parker {
+    state: AtomicU32,
+    lock: Mutex<()>,
+    condvar: Condvar,
+}
+
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: AtomicU32::new(EMPTY),
+            lock: Mutex::new(()),
+            condvar: Condvar::new(),
+        }
+    }
+
+    /// Takes the token without waiting; whether there was one.
+    pub(crate) fn take_token(&self) -> bool {
+        // Acquire: pairs with the Release in `unpark`: what the waker wrote is visible.
+        self.state
+            .compare_exchange(TOKEN, EMPTY, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Waits for a token and takes it.
+    pub(crate) fn park(&self) {
+        if self.take_token() {
+            return;
+        }
+        let mut guard = self.lock.lock();
+        // Acquire (failure): the token came meanwhile; pairs with the Release in `unpark`.
+        if self
+            .state
+            .compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Acquire)
+            .is_err()
+        {
+            // Acquire: takes the token; no other thread takes it.
+            self.state.swap(EMPTY, Ordering::Acquire);
+            return;
+        }
+        loop {
+            self.condvar.wait(&mut guard);
+            if self.take_token() {
+                return;
+            }
+        }
+    }
+
+    /// Gives a token.
+    pub(crate) fn unpark(&self) {
+        // Release: publishes what the waker wrote to the Acquire of the owner.
+        if self.state.swap(TOKEN, Ordering::Release) == PARKED {
+            // The owner may be between `PARKED` and its wait: it holds the lock there.
+            drop(self.lock.lock());
+            self.condvar.notify_one();
+        }
+    }
+}

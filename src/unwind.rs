@@ -39,3 +39,17 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
         "Box<dyn Any>"
     }
 }
+
+/// The private payload that unwinds a blocked frame, or a shield, of something that is being cut. No hook prints it,
+/// and it never outranks a real panic.
+pub(crate) struct Cut;
+
+/// Unwinds the current frame because what it belongs to is being cut.
+pub(crate) fn unwind_cut() -> ! {
+    std::panic::resume_unwind(Box::new(Cut))
+}
+
+/// Whether a payload is that of a cut.
+pub(crate) fn is_cut(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<Cut>()
+}

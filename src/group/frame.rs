@@ -1,5 +1,249 @@
 //! Where this thread is in the tree: the frame of the poll that runs on it.
+//!
+//! Each poll of a task, of a group's body, and of a blocked caller's future pushes a frame. A frame says which group is
+//! the innermost one, where groups that are polled now are open (the host), and whether the poll belongs to a cut.
 
-/// Notes in the current frame that this poll waits for a timer, a source of I/O, a deadline or a stop.
-/// A blocked caller that waits for one of these polls its body only.
-pub(crate) fn note_leaf() {}
+#![expect(unsafe_code, reason = "the current frame lives on the stack below")]
+
+use crate::group::node::Node;
+use crate::group::open::Host;
+use crate::group::report::TaskId;
+use crate::group::running::Running;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+
+/// What a frame knows of the task that is polled.
+#[derive(Debug)]
+pub(crate) struct TaskView {
+    pub(crate) id: TaskId,
+    /// Borrowed from the task, which outlives the frame.
+    pub(crate) name: Option<NonNull<Cow<'static, str>>>,
+    pub(crate) location: &'static Location<'static>,
+}
+
+impl TaskView {
+    pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
+        // SAFETY: the task is not freed while it is polled, and the view lives no longer than that poll.
+        self.name.map(|name| unsafe { name.as_ref() })
+    }
+}
+
+/// Waits for children of its own: a `Task`, a set, a group's join.
+const CHILD: u8 = 1;
+/// Waits for a timer, a source of I/O, a deadline or a stop of ours.
+const LEAF: u8 = 2;
+
+/// One poll on this thread's stack.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    below: Cell<*const Frame>,
+    node: NonNull<Node>,
+    host: *const Host,
+    task: Option<NonNull<TaskView>>,
+    cut: bool,
+    sync: bool,
+    shields: Cell<u32>,
+    held: Cell<bool>,
+    waits: Cell<u8>,
+}
+
+/// The lowest id that no thread has taken for its block.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// Ids that a thread takes at once: one contended addition for each 1,024 spawns.
+const ID_BLOCK: u64 = 1024;
+
+thread_local! {
+    static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+    static RECORD: Cell<*const Running> = const { Cell::new(ptr::null()) };
+    static IDS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A task number that no other task of the process has.
+pub(crate) fn next_id() -> TaskId {
+    let next = IDS.get();
+    let id = if next % ID_BLOCK == 0 {
+        // Relaxed: only uniqueness matters, which any RMW gives.
+        NEXT_ID.fetch_add(1, Ordering::Relaxed) * ID_BLOCK
+    } else {
+        next
+    };
+    IDS.set(id + 1);
+    TaskId(id)
+}
+
+/// Says in which record this thread publishes what it runs; `None` when it leaves its seat.
+pub(crate) fn attach_record(record: Option<NonNull<Running>>) {
+    RECORD.set(record.map_or(ptr::null(), |record| record.as_ptr().cast_const()));
+}
+
+/// The record of this thread's seat.
+///
+/// # Safety
+///
+/// The reference must not outlive the attachment: it is used within one job.
+pub(crate) unsafe fn record<'a>() -> Option<&'a Running> {
+    // SAFETY: a seat detaches the record before it frees it.
+    unsafe { RECORD.get().as_ref() }
+}
+
+impl Frame {
+    /// The frame of a poll of a task.
+    pub(crate) fn task(node: NonNull<Node>, host: *const Host, task: &TaskView, cut: bool) -> Self {
+        Self {
+            task: Some(NonNull::from(task)),
+            ..Self::new(node, host, cut, false)
+        }
+    }
+
+    /// The frame of a poll of a group's body, in whatever task that is.
+    pub(crate) fn body(node: NonNull<Node>, host: *const Host, cut: bool) -> Self {
+        Self::inheriting(Self::new(node, host, cut, false))
+    }
+
+    /// The frame of a future that a blocked caller polls.
+    pub(crate) fn sync(node: NonNull<Node>, host: *const Host, cut: bool) -> Self {
+        Self::inheriting(Self::new(node, host, cut, true))
+    }
+
+    fn new(node: NonNull<Node>, host: *const Host, cut: bool, sync: bool) -> Self {
+        Self {
+            below: Cell::new(ptr::null()),
+            node,
+            host,
+            task: None,
+            cut,
+            sync,
+            shields: Cell::new(0),
+            held: Cell::new(false),
+            waits: Cell::new(0),
+        }
+    }
+
+    fn inheriting(mut self) -> Self {
+        self.task = current(|frame| frame.and_then(|frame| frame.task));
+        self
+    }
+
+    /// Runs `f` with this frame on top.
+    #[inline]
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Leave(*const Frame, *const Frame);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                CURRENT.set(self.0);
+                // SAFETY: both frames are on the stack below this guard; frames nest.
+                if let (Some(below), Some(this)) = unsafe { (self.0.as_ref(), self.1.as_ref()) } {
+                    below.waits.set(below.waits.get() | this.waits.get());
+                }
+            }
+        }
+        let below = CURRENT.replace(self);
+        self.below.set(below);
+        let _leave = Leave(below, self);
+        f()
+    }
+
+    /// The innermost group.
+    pub(crate) fn node(&self) -> NonNull<Node> {
+        self.node
+    }
+
+    pub(crate) fn host(&self) -> *const Host {
+        self.host
+    }
+
+    pub(crate) fn task_view(&self) -> Option<&TaskView> {
+        // SAFETY: the view lives in the frame's function, or in one further down the stack.
+        self.task.map(|task| unsafe { task.as_ref() })
+    }
+
+    /// Whether what is polled here is being cut, as seen from this point: inside a shield it is not.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut && self.shields.get() == 0
+    }
+
+    /// Whether this is a blocked caller and no task.
+    pub(crate) fn is_sync(&self) -> bool {
+        self.sync
+    }
+
+    /// Whether a shield, or a defer, is around this point.
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.shields.get() != 0
+    }
+
+    /// Runs `f` inside a shield.
+    pub(crate) fn shielded<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Lower<'a>(&'a Cell<u32>);
+        impl Drop for Lower<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() - 1);
+            }
+        }
+        self.shields.set(self.shields.get() + 1);
+        let _lower = Lower(&self.shields);
+        f()
+    }
+
+    /// Notes that a shield was reached by this poll and is not done.
+    pub(crate) fn hold(&self) {
+        self.held.set(true);
+    }
+
+    /// Whether a shield was reached by this poll and is not done.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.get()
+    }
+
+    /// Whether the poll waits for its own children and for nothing else of ours.
+    pub(crate) fn waits_for_children_only(&self) -> bool {
+        self.waits.get() == CHILD
+    }
+}
+
+/// Calls `f` with the frame of the poll that runs on this thread.
+#[inline]
+pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
+    // During the destruction of thread locals there is no frame: a frame is on the stack of a running poll.
+    let frame = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
+    // SAFETY: a frame leaves `CURRENT` before it leaves the stack.
+    f(unsafe { frame.as_ref() })
+}
+
+/// Runs `f` with no frame: for calls into code that is none of this poll's business.
+pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
+    struct Restore(*const Frame);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let _ = CURRENT.try_with(|current| current.set(self.0));
+        }
+    }
+    let frame = CURRENT
+        .try_with(|current| current.replace(ptr::null()))
+        .unwrap_or(ptr::null());
+    let _restore = Restore(frame);
+    f()
+}
+
+fn note(wait: u8) {
+    current(|frame| {
+        if let Some(frame) = frame {
+            frame.waits.set(frame.waits.get() | wait);
+        }
+    });
+}
+
+/// Notes that this poll waits for a timer, a source of I/O, a deadline or a stop. A blocked caller that waits for one
+/// of these polls its body only.
+pub(crate) fn note_leaf() {
+    note(LEAF);
+}
+
+/// Notes that this poll waits for children of its own.
+pub(crate) fn note_child() {
+    note(CHILD);
+}

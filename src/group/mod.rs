@@ -1,5 +1,21 @@
 //! Groups: what tasks belong to, free of any knowledge of tasks.
+//!
+//! `word` counts children; `node` is the untyped group; `tree` connects groups; `open` says where they are polled;
+//! `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers in; `arena` keeps
+//! values; `errors` keeps failures; `typed` adds the error type; `frame` and `running` say where a thread is;
+//! `spawn` and `report` are the seams to the pool and to the hook.
 
+pub(crate) mod arena;
+pub(crate) mod errors;
 pub(crate) mod frame;
+pub(crate) mod gate;
+pub(crate) mod list;
+pub(crate) mod node;
+pub(crate) mod open;
+pub(crate) mod reaper;
 pub(crate) mod report;
+pub(crate) mod running;
 pub(crate) mod spawn;
+pub(crate) mod tree;
+pub(crate) mod typed;
+pub(crate) mod word;

@@ -45,3 +45,28 @@ impl fmt::Debug for Unobserved {
             .finish_non_exhaustive()
     }
 }
+
+/// A task that still runs when a bounded shutdown ends.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Straggler {
+    /// The task.
+    pub task: TaskId,
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// Where it was spawned.
+    pub location: &'static Location<'static>,
+    /// The path of its group, names joined by `/`; for a task in its first poll, where its group was opened.
+    pub group: String,
+}
+
+impl fmt::Display for Straggler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_deref().unwrap_or("task");
+        write!(
+            f,
+            "{name} {} spawned at {} in group {}",
+            self.task, self.location, self.group
+        )
+    }
+}

@@ -1,1 +1,34 @@
-//! Tasks.
+//! Tasks: a future with its header, in one allocation.
+//!
+//! `state` is the one word and its transitions; `awaiter` is who waits for the output; `header` is the allocation
+//! without its types and `cell` the same with them; `waker` wakes it; `run` polls, cuts and completes it; `handle` is
+//! what an owner of the output holds; `defers` is the task that runs a group's defers.
+//!
+//! # Kinds of reference
+//!
+//! | reference | who | counted |
+//! |---|---|---|
+//! | the engine's | the task itself, from its birth until it is complete: a queue entry, a place in a list and the right to run are all covered by it | yes, one |
+//! | a handle's | `Handle`, at most one | yes, one |
+//! | a waker's | every `Waker` but the borrowed one of a poll | yes, each |
+//!
+//! # Who may touch which field when
+//!
+//! | field | who |
+//! |---|---|
+//! | `state`, `awaiter` | anyone with a reference |
+//! | `group` | while the task is not complete: whoever has the right to run it or to queue it; never afterwards |
+//! | `links` | under the group's lock |
+//! | `open` | under the lock of that host; polls add to it, while they run |
+//! | `polls`, the future | whoever runs it (`RUNNING`) |
+//! | the output | the completer before `COMPLETE`; afterwards the handle, or, if there was none, the completer |
+//! | the rest | immutable |
+
+pub(crate) mod awaiter;
+pub(crate) mod cell;
+pub(crate) mod defers;
+pub(crate) mod handle;
+pub(crate) mod header;
+pub(crate) mod run;
+pub(crate) mod state;
+pub(crate) mod waker;

@@ -1,0 +1,42 @@
+//! The gate: how a `Handle`, which may outlive its group, gets in.
+//!
+//! # Protocol
+//!
+//! A handle locks the gate and enters the node while the pointer is there. The end of the group closes the join word
+//! first, then takes the pointer away under the gate's lock, and only then lets go of the node. So a handle either
+//! counted itself before the word closed, or finds the word closed, or finds no pointer.
+
+#![expect(unsafe_code, reason = "a gate holds the only pointer to a node that is not counted")]
+
+use crate::group::node::Node;
+use crate::sync::Mutex;
+use std::ptr::NonNull;
+
+/// The door of one group, shared by its handles.
+pub(crate) struct Gate(Mutex<Pointer>);
+
+struct Pointer(Option<NonNull<Node>>);
+
+// SAFETY: the node is `Send` and `Sync`, and the pointer is used under the gate's lock only.
+unsafe impl Send for Pointer {}
+
+impl Gate {
+    pub(crate) fn new(node: &Node) -> Self {
+        Self(Mutex::new(Pointer(Some(node.whole))))
+    }
+
+    /// Shuts the gate for good. The join word is closed already.
+    pub(crate) fn shut(&self) {
+        self.0.lock().0 = None;
+    }
+
+    /// Counts one child in, if the group is still open; the count keeps the node from then on.
+    pub(crate) fn enter(&self) -> Option<NonNull<Node>> {
+        let pointer = self.0.lock();
+        let node = pointer.0?;
+        // SAFETY: the pointer is taken away under this lock before the node's owner lets go of it.
+        let open = unsafe { node.as_ref() };
+        let parent_open = open.parent().is_none_or(|parent| !parent.word.0.is_closed());
+        (parent_open && open.enter()).then_some(node)
+    }
+}

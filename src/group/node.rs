@@ -1,0 +1,585 @@
+//! A group's node: what is left of a group when its types are taken away.
+//!
+//! `task` enters and leaves it, the surface opens, watches and ends it, `tree` connects it with its parent, `reaper`
+//! empties it. It knows counters, flags, lists and wakers, and neither futures nor tasks nor the error type: those are
+//! behind [`NodeTable`].
+//!
+//! # Two numbers
+//!
+//! *References keep the memory; counts keep the join.* `refs` counts who may still read the node: its owner (the
+//! group's future), its inner nodes, a cascade or a reaper on its way. The join word counts children. A node counts in
+//! its parent exactly while its own count is not zero, so a forgotten future cannot hang the parent.
+//!
+//! # States
+//!
+//! | flag | set if |
+//! |---|---|
+//! | `CANCELLED` | children and body are to be cut; never cleared |
+//! | `OUTER` | the cancel came from outside the group: the owner does not resolve, unless a failure was recorded |
+//! | `STOPPING` | the group was asked to stop; never cleared |
+//! | `SHIELDED` | the owner polled it last inside a shield or a defer: a cascade from above stops here |
+//! | `FAILED` | an error or a panic was recorded; never cleared |
+//!
+//! # Protocol
+//!
+//! Marking: 1. set the flag; 2. lock; collect wakers and inner nodes; unlock; 3. wake. Linking (a member, an inner
+//! node): 1. lock and link; 2. read the flag. One of the two sees the other, because both sides pass through the lock.
+//!
+//! Ending: the owner (or, after an early drop, the last leaver) closes the word at zero, drops the arena, and releases
+//! its reference. See `word` for who touches what last.
+
+#![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
+
+use crate::group::arena::Arena;
+use crate::group::gate::Gate;
+use crate::group::list::{Links, List};
+use crate::group::open::Host;
+use crate::group::report::Straggler;
+use crate::group::spawn::Spawn;
+use crate::group::word::{Enter, JoinWord, Leave};
+use crate::job::{Job, JobHeader};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
+use crate::sync::{Arc, Mutex};
+use crate::unwind::{self, Payload};
+use crate::waiters::Waiters;
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::panic::Location;
+use std::pin::Pin;
+use std::ptr::{self, NonNull};
+use std::task::Waker;
+use std::time::Instant;
+
+/// See the table in the module's documentation.
+pub(crate) const CANCELLED: u32 = 1;
+pub(crate) const OUTER: u32 = 1 << 1;
+pub(crate) const STOPPING: u32 = 1 << 2;
+pub(crate) const SHIELDED: u32 = 1 << 3;
+pub(crate) const FAILED: u32 = 1 << 4;
+
+/// What lies behind the untyped node.
+pub(crate) struct NodeTable {
+    /// Frees the node, as the type that it was allocated as.
+    pub(crate) free: unsafe fn(NonNull<Node>),
+    /// Hands every recorded error to the runtime's hook.
+    pub(crate) report_errors: unsafe fn(NonNull<Node>),
+    /// Starts the task that runs the pending defers; it takes over one count.
+    pub(crate) start_defers: unsafe fn(&Node),
+    /// Marks the member cancelled; the job is the right to cut it, if it was idle.
+    pub(crate) mark_member: unsafe fn(NonNull<Links>) -> Option<Job>,
+    /// Describes the member to a human.
+    pub(crate) describe_member: unsafe fn(NonNull<Links>) -> Straggler,
+}
+
+/// A word alone on its cache line (two lines on x86-64, whose prefetcher fetches pairs).
+#[repr(align(128))]
+pub(crate) struct Padded<T>(pub(crate) T);
+
+/// The part of a node that only its lock protects.
+pub(crate) struct Slow {
+    /// Who polled the group's future last.
+    pub(crate) waker: Option<Waker>,
+    /// The task that is being cut and waits for this group to settle.
+    pub(crate) host_waker: Option<Waker>,
+    /// The task that runs the defers, while it waits to be the only child.
+    pub(crate) defer_waker: Option<Waker>,
+    /// The owner is gone: the last leaver ends the group.
+    pub(crate) orphan: bool,
+    /// The task that runs the defers exists.
+    pub(crate) deferring: bool,
+    /// Members that no reaper has seen.
+    pub(crate) members: List,
+    /// Members that were marked and have not ended.
+    pub(crate) marked: List,
+    /// Nodes whose parent this is.
+    pub(crate) inner: List,
+    pub(crate) defers: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    pub(crate) arena: Arena,
+    /// The first panic.
+    pub(crate) panic: Option<Payload>,
+    pub(crate) gate: Option<Arc<Gate>>,
+    /// Timers of deadlines, and whatever else lives as long as the group.
+    pub(crate) kept_open: Vec<Box<dyn Any + Send>>,
+    /// The group's own deadline; the effective one is the minimum over the ancestors.
+    pub(crate) deadline: Option<Instant>,
+    /// Former parents: others may still be reading them through a pointer that they read before the adoption.
+    pub(crate) former: Vec<NodeRef>,
+}
+
+/// What makes up a group without its types.
+#[repr(C)]
+pub(crate) struct Node {
+    pub(crate) table: &'static NodeTable,
+    /// This node, with the provenance of the whole allocation. Written once, before the node is shared.
+    pub(crate) whole: NonNull<Node>,
+    flags: AtomicU32,
+    refs: AtomicUsize,
+    pub(crate) parent: AtomicPtr<Node>,
+    spawn: NonNull<dyn Spawn>,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) location: &'static Location<'static>,
+    /// In the parent's `inner` list, under the parent's lock.
+    pub(crate) links: Links,
+    /// In which host this group is open, and its neighbours there, under the lock of that host.
+    pub(crate) hosted: crate::group::open::Hosted,
+    /// The groups that are open in this group's body.
+    pub(crate) body: Host,
+    pub(crate) reaper: JobHeader,
+    pub(crate) slow: Mutex<Slow>,
+    /// Woken when the group is asked to stop, or is cancelled.
+    pub(crate) stop_waiters: Waiters,
+    pub(crate) word: Padded<JoinWord>,
+}
+
+// SAFETY: the lists are reached under locks (`links` under the parent's, `hosted` under the host's, those in `slow`
+// under the node's own); `spawn` points to a `Sync` object that the root keeps alive; the rest is atomic or immutable.
+unsafe impl Sync for Node {}
+// SAFETY: as above; nothing in it belongs to a thread.
+unsafe impl Send for Node {}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("name", &self.name)
+            .field("children", &self.word.0.count())
+            .field("flags", &self.flags())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a node begins.
+pub(crate) struct Opening {
+    pub(crate) parent: Option<NodeRef>,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) shielded: bool,
+}
+
+impl Node {
+    /// A node that is not yet linked to its parent: see `tree::open`.
+    pub(crate) fn new(table: &'static NodeTable, spawn: NonNull<dyn Spawn>, opening: Opening) -> Self {
+        let parent = opening.parent.map_or(ptr::null_mut(), NodeRef::into_raw);
+        Self {
+            table,
+            whole: NonNull::dangling(),
+            flags: AtomicU32::new(if opening.shielded { SHIELDED } else { 0 }),
+            refs: AtomicUsize::new(1),
+            parent: AtomicPtr::new(parent),
+            spawn,
+            name: opening.name,
+            location: opening.location,
+            links: Links::new(),
+            hosted: crate::group::open::Hosted::new(),
+            body: Host::new(),
+            reaper: JobHeader {
+                table: &crate::group::reaper::TABLE,
+            },
+            slow: Mutex::new(Slow {
+                waker: None,
+                host_waker: None,
+                defer_waker: None,
+                orphan: false,
+                deferring: false,
+                members: List::new(),
+                marked: List::new(),
+                inner: List::new(),
+                defers: Vec::new(),
+                arena: Arena::new(),
+                panic: None,
+                gate: None,
+                kept_open: Vec::new(),
+                deadline: None,
+                former: Vec::new(),
+            }),
+            stop_waiters: Waiters::new(),
+            word: Padded(JoinWord::new()),
+        }
+    }
+
+    pub(crate) fn flags(&self) -> u32 {
+        // Relaxed: flags are level-triggered hints; whoever must not miss one reads it after it passed through the
+        // node's lock.
+        self.flags.load(Ordering::Relaxed)
+    }
+
+    /// Sets flags and returns the former ones.
+    pub(crate) fn set_flags(&self, flags: u32) -> u32 {
+        // Relaxed: what follows from a flag is ordered by the node's lock (see Marking and Linking above).
+        self.flags.fetch_or(flags, Ordering::Relaxed)
+    }
+
+    pub(crate) fn clear_flags(&self, flags: u32) {
+        // Relaxed: as in `set_flags`.
+        self.flags.fetch_and(!flags, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.flags() & CANCELLED != 0
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.flags() & (CANCELLED | STOPPING) != 0
+    }
+
+    pub(crate) fn spawn(&self) -> &dyn Spawn {
+        // SAFETY: the root of this tree keeps the object alive, and the chain of parents keeps the root.
+        unsafe { self.spawn.as_ref() }
+    }
+
+    pub(crate) fn spawn_ptr(&self) -> NonNull<dyn Spawn> {
+        self.spawn
+    }
+
+    /// The parent, or `None` for a root. It changes only by adoption, while the count is zero.
+    pub(crate) fn parent(&self) -> Option<&Node> {
+        // Acquire: pairs with the Release in `tree::adopt`.
+        let parent = self.parent.load(Ordering::Acquire);
+        // SAFETY: a node holds a reference on its parent, and on former ones, until it is freed.
+        unsafe { parent.as_ref() }
+    }
+
+    /// One more reference to the memory.
+    pub(crate) fn to_ref(&self) -> NodeRef {
+        // Relaxed: a new reference is made from one that exists; nothing is published.
+        let refs = self.refs.fetch_add(1, Ordering::Relaxed);
+        if refs > usize::MAX / 2 {
+            std::process::abort();
+        }
+        NodeRef(self.whole)
+    }
+
+    /// Counts one more child; false if the group has ended.
+    #[inline]
+    pub(crate) fn enter(&self) -> bool {
+        match self.word.0.enter_nonzero() {
+            Enter::Entered => true,
+            Enter::Zero => crate::group::tree::enter_first(self),
+            Enter::Closed => false,
+        }
+    }
+
+    /// Records a panic. The first payload is kept for the owner, later ones go to the hook.
+    pub(crate) fn record_panic(&self, payload: Payload, origin: Origin) {
+        self.set_flags(FAILED);
+        let second = {
+            let mut slow = self.slow.lock();
+            if slow.panic.is_none() {
+                slow.panic = Some(payload);
+                None
+            } else {
+                Some(payload)
+            }
+        };
+        if let Some(payload) = second {
+            self.spawn().unobserved(origin.unobserved(payload, true));
+        }
+    }
+}
+
+/// Who failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) task: Option<crate::group::report::TaskId>,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) location: &'static Location<'static>,
+}
+
+impl Origin {
+    pub(crate) fn unobserved(
+        self,
+        payload: Payload,
+        is_panic: bool,
+    ) -> crate::group::report::Unobserved {
+        crate::group::report::Unobserved {
+            payload,
+            is_panic,
+            task: self.task,
+            name: self.name.map(Cow::into_owned),
+            location: self.location,
+        }
+    }
+}
+
+/// Gives one child's count back, and goes up the tree while that was the last one.
+///
+/// # Safety
+///
+/// 1. The caller holds one count on `node`, and gives it up.
+/// 2. It touches nothing that the node keeps alive afterwards.
+pub(crate) unsafe fn leave(node: NonNull<Node>) {
+    let mut at = node;
+    loop {
+        // SAFETY: the count keeps the node's join open, and so the node alive.
+        let here = unsafe { at.as_ref() };
+        // Relaxed: the pointer cannot change while a count is held; it was settled before that count began.
+        let parent = here.parent.load(Ordering::Relaxed);
+        let last = match here.word.0.leave() {
+            Leave::Left => false,
+            Leave::Last => true,
+            // SAFETY: still counted: the node is alive.
+            Leave::Watched => unsafe { leave_watched(at) },
+        };
+        match NonNull::new(parent) {
+            // The node's own count in its parent is ours to give back, and keeps the parent alive until then.
+            Some(parent) if last => at = parent,
+            _ => return,
+        }
+    }
+}
+
+/// The slow half of [`leave`]; whether it was the last child.
+///
+/// # Safety
+///
+/// As [`leave`].
+#[cold]
+unsafe fn leave_watched(at: NonNull<Node>) -> bool {
+    // SAFETY: the count that is still held keeps the node alive.
+    let node = unsafe { at.as_ref() };
+    let mut slow = node.slow.lock();
+    if slow.orphan && node.word.0.count() == 1 && !slow.defers.is_empty() && !slow.deferring {
+        // The defers become one last child: it takes over this count.
+        slow.deferring = true;
+        drop(slow);
+        // SAFETY: one count is handed over.
+        unsafe { (node.table.start_defers)(node) };
+        return false;
+    }
+    let left = node.word.0.leave_watched();
+    if left == 1 && slow.deferring {
+        let waker = slow.defer_waker.take();
+        drop(slow);
+        wake(waker);
+        return false;
+    }
+    if left > 0 {
+        return false;
+    }
+    let waker = slow.waker.take();
+    let host_waker = slow.host_waker.take();
+    let ends = slow.orphan && node.word.0.close();
+    drop(slow);
+    if ends {
+        // SAFETY: the owner left its reference and its duty to whoever closes the word, and that was this call.
+        unsafe { end_orphan(at) };
+    }
+    wake(waker);
+    wake(host_waker);
+    true
+}
+
+/// Ends a group whose owner is gone: kept values, unreceived failures, the reference.
+///
+/// # Safety
+///
+/// 1. The word was closed by the caller.
+/// 2. The caller takes over the owner's reference.
+pub(crate) unsafe fn end_orphan(at: NonNull<Node>) {
+    // SAFETY: (2): the reference keeps it alive to the end of this function.
+    let node = unsafe { NodeRef::from_raw(at) };
+    let panic = node.end();
+    for payload in [panic, node.slow.lock().panic.take()].into_iter().flatten() {
+        node.spawn()
+            .unobserved(node.origin().unobserved(payload, true));
+    }
+    // SAFETY: the table belongs to this node.
+    unsafe { (node.table.report_errors)(at) };
+}
+
+/// Calls a waker with nothing of ours on the stack that it could see: no lock, no frame. Its panic is contained.
+pub(crate) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        crate::waiters::wake(waker);
+    }
+}
+
+impl Node {
+    /// Who failed, if it was the body.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            task: None,
+            name: self.name.clone(),
+            location: self.location,
+        }
+    }
+
+    /// The common end: shuts the gate, stops timers, drops what is kept, leaves the parent's list. The word is closed.
+    /// Returns the payload of a destructor that panicked.
+    pub(crate) fn end(&self) -> Option<Payload> {
+        let (gate, timers, mut arena) = {
+            let mut slow = self.slow.lock();
+            (
+                slow.gate.take(),
+                std::mem::take(&mut slow.kept_open),
+                std::mem::replace(&mut slow.arena, Arena::new()),
+            )
+        };
+        if let Some(gate) = gate {
+            gate.shut();
+        }
+        drop(timers);
+        let panic = arena.clear();
+        crate::group::tree::detach(self);
+        panic
+    }
+}
+
+/// A counted reference to a node's memory.
+pub(crate) struct NodeRef(NonNull<Node>);
+
+// SAFETY: a reference count is atomic and the node is `Send` and `Sync`.
+unsafe impl Send for NodeRef {}
+// SAFETY: as above.
+unsafe impl Sync for NodeRef {}
+
+impl NodeRef {
+    pub(crate) fn as_ptr(&self) -> NonNull<Node> {
+        self.0
+    }
+
+    pub(crate) fn into_raw(self) -> *mut Node {
+        ManuallyDrop::new(self).0.as_ptr()
+    }
+
+    /// Takes a reference over.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns one reference to `node`, made by [`NodeRef::into_raw`] or with the node, and gives it up.
+    pub(crate) unsafe fn from_raw(node: NonNull<Node>) -> Self {
+        Self(node)
+    }
+}
+
+impl Deref for NodeRef {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        // SAFETY: the reference keeps the node alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Clone for NodeRef {
+    fn clone(&self) -> Self {
+        self.to_ref()
+    }
+}
+
+impl Drop for NodeRef {
+    fn drop(&mut self) {
+        let mut at = self.0;
+        loop {
+            // SAFETY: one reference is held until the decrement below.
+            let node = unsafe { at.as_ref() };
+            // Release: what this holder did to the node comes before the free by the last one (fence below).
+            if node.refs.fetch_sub(1, Ordering::Release) != 1 {
+                return;
+            }
+            // Acquire: pairs with the Release decrements of all other holders.
+            fence(Ordering::Acquire);
+            // Relaxed: nobody else can reach the node any more.
+            let parent = node.parent.load(Ordering::Relaxed);
+            // SAFETY: the last reference is gone, so nobody else can reach the node; the table is its own.
+            unsafe { (node.table.free)(at) };
+            // The node's reference on its parent is the next to release: a loop, because trees are deep.
+            match NonNull::new(parent) {
+                Some(parent) => at = parent,
+                None => return,
+            }
+        }
+    }
+}
+
+impl fmt::Debug for NodeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// The root of a runtime: a node without owner and parent, which never ends.
+#[repr(C)]
+struct Root {
+    node: Node,
+    /// Keeps the pool that every node of the tree points to. The pool drops its `NodeRef` to break the circle.
+    _spawn: Arc<dyn Spawn>,
+}
+
+static ROOT_TABLE: NodeTable = NodeTable {
+    free: free_root,
+    report_errors: |_| {},
+    start_defers: |_| unreachable!("a root has no defers"),
+    mark_member: |_| unreachable!("a root has no members of its own"),
+    describe_member: |_| unreachable!("a root has no members of its own"),
+};
+
+unsafe fn free_root(node: NonNull<Node>) {
+    // SAFETY: a node with this table was made by `NodeRef::root` as a boxed `Root`, whose first field it is.
+    drop(unsafe { Box::from_raw(node.cast::<Root>().as_ptr()) });
+}
+
+impl NodeRef {
+    /// Makes the root of a runtime.
+    pub(crate) fn root(spawn: Arc<dyn Spawn>) -> Self {
+        let pointer = NonNull::from(&*spawn);
+        let mut root = Box::new(Root {
+            node: Node::new(
+                &ROOT_TABLE,
+                pointer,
+                Opening {
+                    parent: None,
+                    name: None,
+                    location: Location::caller(),
+                    shielded: false,
+                },
+            ),
+            _spawn: spawn,
+        });
+        let whole: NonNull<Node> = NonNull::from(&mut *root).cast();
+        root.node.whole = whole;
+        Self(NonNull::from(Box::leak(root)).cast())
+    }
+
+    /// Asks everything below to stop.
+    pub(crate) fn stop(&self) {
+        crate::group::tree::stop(self);
+    }
+
+    /// Cancels everything below.
+    pub(crate) fn cancel_all(&self) {
+        crate::group::tree::cancel(self, OUTER);
+    }
+
+    /// Whether nothing below is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.word.0.count() == 0
+    }
+
+    /// Ready when nothing below is left. One waker is remembered.
+    pub(crate) fn poll_empty(
+        &self,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<()> {
+        let old = {
+            let mut slow = self.slow.lock();
+            let old = slow.waker.replace(cx.waker().clone());
+            if self.word.0.watch() == 0 {
+                return std::task::Poll::Ready(());
+            }
+            old
+        };
+        // Dropped outside the lock: it is user code.
+        drop(unwind::drop_quietly(old));
+        std::task::Poll::Pending
+    }
+
+    /// Everything below that has pended at least once and not ended.
+    pub(crate) fn stragglers(&self) -> Vec<Straggler> {
+        crate::group::tree::stragglers(self)
+    }
+}

@@ -1,0 +1,250 @@
+//! Which groups are open where: the list that a cut follows inside one task.
+//!
+//! A *host* is what polls a group's future: a task, the body of a group, or a blocked caller. A host knows the groups
+//! that it polled last, because a cut waits for their joins: *a cut waits for joins, never for polls*. A group's future
+//! may move: its next poll moves it to the new host.
+//!
+//! # Protocol
+//!
+//! Each list is protected by one of [`STRIPES`] locks, chosen by the address of the host, so a mover can lock the list of
+//! a host that may be gone by now: it looks at `Hosted::host` again under the lock, and an ending host clears that
+//! field, under the same lock, of every group that is still in its list.
+
+#![expect(unsafe_code, reason = "hosts and groups point to each other")]
+
+use crate::group::node::{Node, NodeRef, OUTER, SHIELDED};
+use crate::group::tree;
+use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+use std::task::Waker;
+
+/// Locks for the lists of all hosts: 64 keeps two random hosts apart in 98% of cases, at 64 cache lines in all.
+const STRIPES: usize = 64;
+
+#[repr(align(64))]
+struct Stripe(Mutex<()>);
+
+static LOCKS: [Stripe; STRIPES] = [const { Stripe(Mutex::new(())) }; STRIPES];
+
+fn lock(host: *const Host) -> MutexGuard<'static, ()> {
+    // Fibonacci hashing: the upper bits of the product depend on all bits of the address.
+    let hash = host.addr().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (usize::BITS - 6);
+    LOCKS[hash % STRIPES].0.lock()
+}
+
+/// The list of the groups that are open in a host. One word.
+#[derive(Debug)]
+pub(crate) struct Host {
+    first: AtomicPtr<Node>,
+}
+
+/// A group's place in the list of its host.
+pub(crate) struct Hosted {
+    host: AtomicPtr<Host>,
+    next: Cell<*const Node>,
+    prev: Cell<*const Node>,
+}
+
+impl Hosted {
+    pub(crate) const fn new() -> Self {
+        Self {
+            host: AtomicPtr::new(ptr::null_mut()),
+            next: Cell::new(ptr::null()),
+            prev: Cell::new(ptr::null()),
+        }
+    }
+}
+
+impl Host {
+    pub(crate) const fn new() -> Self {
+        Self {
+            first: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// Whether no group is open here. Exact for the thread that polls in this host: others only take groups away.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        // Relaxed: links are made by this host's own polls, so the caller sees them by program order.
+        self.first.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Forgets all groups: the host ends. They may be polled elsewhere later.
+    #[inline]
+    pub(crate) fn clear(&self) {
+        if !self.is_empty() {
+            self.clear_slow();
+        }
+    }
+
+    #[cold]
+    fn clear_slow(&self) {
+        let _lock = lock(self);
+        // Relaxed: under the lock of this list, here and below.
+        let mut at = self.first.swap(ptr::null_mut(), Ordering::Relaxed).cast_const();
+        // SAFETY: groups leave the list before they are freed, under the lock that is held.
+        while let Some(node) = unsafe { at.as_ref() } {
+            at = node.hosted.next.replace(ptr::null());
+            node.hosted.prev.set(ptr::null());
+            // Release: a mover that reads null without the lock must not touch this host any more.
+            node.hosted.host.store(ptr::null_mut(), Ordering::Release);
+        }
+    }
+
+    /// References to the groups that are open here.
+    fn groups(&self, into: &mut Vec<NodeRef>) {
+        if self.is_empty() {
+            return;
+        }
+        let _lock = lock(self);
+        // Relaxed: under the lock of this list.
+        let mut at = self.first.load(Ordering::Relaxed).cast_const();
+        // SAFETY: as in `clear_slow`.
+        while let Some(node) = unsafe { at.as_ref() } {
+            at = node.hosted.next.get();
+            into.push(node.to_ref());
+        }
+    }
+}
+
+/// Makes `host` the host of `node`; null for a poller that is none of ours. Called by the owner of the group's future.
+#[inline]
+pub(crate) fn enter(node: &Node, host: *const Host) {
+    // Relaxed: only the owner of the future sets it to something else than null; a stale value is looked at again
+    // under the lock.
+    if node.hosted.host.load(Ordering::Relaxed).cast_const() != host {
+        exit(node);
+        if !host.is_null() {
+            link(node, host);
+        }
+    }
+}
+
+fn link(node: &Node, host: *const Host) {
+    let _lock = lock(host);
+    // SAFETY: the host is the one that polls right now: it is alive.
+    let list = unsafe { &*host };
+    // Relaxed: under the lock of the list, here and below.
+    let next = list.first.load(Ordering::Relaxed).cast_const();
+    // SAFETY: groups leave the list before they are freed, under the lock that is held.
+    if let Some(next) = unsafe { next.as_ref() } {
+        next.hosted.prev.set(node);
+    }
+    node.hosted.next.set(next);
+    node.hosted.prev.set(ptr::null());
+    // Relaxed: under the lock of the list.
+    list.first
+        .store(ptr::from_ref(node).cast_mut(), Ordering::Relaxed);
+    // Relaxed: read by the owner of the future, or under the lock.
+    node.hosted.host.store(host.cast_mut(), Ordering::Relaxed);
+}
+
+/// Takes the group out of the list of its host. Called by the owner of the group's future.
+pub(crate) fn exit(node: &Node) {
+    loop {
+        // Acquire: pairs with the Release in `clear_slow`.
+        let host = node.hosted.host.load(Ordering::Acquire).cast_const();
+        if host.is_null() {
+            return;
+        }
+        let _lock = lock(host);
+        // Relaxed: under the lock; an ending host clears the field under it.
+        if node.hosted.host.load(Ordering::Relaxed).cast_const() != host {
+            continue;
+        }
+        let next = node.hosted.next.replace(ptr::null());
+        let prev = node.hosted.prev.replace(ptr::null());
+        // SAFETY: neighbours in the list are alive under its lock.
+        if let Some(next) = unsafe { next.as_ref() } {
+            next.hosted.prev.set(prev);
+        }
+        // SAFETY: as above.
+        if let Some(prev) = unsafe { prev.as_ref() } {
+            prev.hosted.next.set(next);
+        } else {
+            // SAFETY: the host still has this group in its list, so it has not ended.
+            let list = unsafe { &*host };
+            // Relaxed: under the lock of the list.
+            list.first.store(next.cast_mut(), Ordering::Relaxed);
+        }
+        // Relaxed: under the lock.
+        node.hosted.host.store(ptr::null_mut(), Ordering::Relaxed);
+        return;
+    }
+}
+
+/// Cancels every group that is open in a host that is being cut, also those in their bodies. Groups that were polled
+/// last inside a shield are passed over, unless nothing holds the shield any more (`shields_fell`).
+pub(crate) fn cut(host: &Host, waker: &Waker, shields_fell: bool) {
+    if host.is_empty() {
+        return;
+    }
+    let mut work = Vec::new();
+    host.groups(&mut work);
+    while let Some(node) = work.pop() {
+        if node.flags() & SHIELDED != 0 {
+            if !shields_fell {
+                continue;
+            }
+            node.clear_flags(SHIELDED);
+        }
+        // Whoever takes the last count of the group wakes the host, which may have stopped to poll the group.
+        let old = {
+            let mut slow = node.slow.lock();
+            let old = slow.host_waker.replace(waker.clone());
+            // A count of zero needs no wake: the host looks at it after this.
+            let _ = node.word.0.watch();
+            old
+        };
+        drop(old);
+        tree::cancel(&node, OUTER);
+        node.body.groups(&mut work);
+    }
+}
+
+/// Whether all groups in a host have joined: no child, no pending defer, also in the bodies of those groups. Defers
+/// that wait for nobody else are started.
+pub(crate) fn settled(host: &Host) -> bool {
+    if host.is_empty() {
+        return true;
+    }
+    let mut all = true;
+    let mut work = Vec::new();
+    host.groups(&mut work);
+    while let Some(node) = work.pop() {
+        all &= node.word.0.count() == 0 && !start_defers(&node);
+        node.body.groups(&mut work);
+    }
+    all
+}
+
+/// Starts the task that runs the pending defers of a group, if there are any and it does not exist. Whether it exists
+/// afterwards.
+pub(crate) fn start_defers(node: &Node) -> bool {
+    {
+        let slow = node.slow.lock();
+        if slow.deferring {
+            return true;
+        }
+        if slow.defers.is_empty() {
+            return false;
+        }
+    }
+    if !node.enter() {
+        return false;
+    }
+    let first = {
+        let mut slow = node.slow.lock();
+        !std::mem::replace(&mut slow.deferring, true)
+    };
+    if first {
+        // SAFETY: one count is handed over.
+        unsafe { (node.table.start_defers)(node) };
+    } else {
+        // SAFETY: the count that was just taken is given back.
+        unsafe { crate::group::node::leave(node.whole) };
+    }
+    true
+}

@@ -1,0 +1,135 @@
+//! What a seat runs right now, published by value, so that a dump or a shutdown never follows a pointer to a task that
+//! it does not hold.
+//!
+//! # Protocol
+//!
+//! A sequence lock with one writer, the thread on the seat. Writing: 1. make the number odd; 2. Release fence;
+//! 3. store the fields; 4. make the number even (Release). Reading: 1. load the number (Acquire); 2. load the fields;
+//! 3. Acquire fence; 4. load the number again: if it is the same and even, the fields belong together.
+//! Ending a poll is one store: a task number of zero means idle.
+
+#![expect(unsafe_code, reason = "static strings and locations are published as addresses")]
+
+use crate::group::report::{Straggler, TaskId};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::panic::Location;
+use std::ptr;
+
+/// The now-running record of a seat.
+#[derive(Debug)]
+pub(crate) struct Running {
+    sequence: AtomicU32,
+    polls: AtomicU32,
+    task: AtomicU64,
+    location: AtomicPtr<Location<'static>>,
+    name: AtomicPtr<u8>,
+    name_len: AtomicUsize,
+    group: AtomicPtr<Location<'static>>,
+}
+
+/// What is published of a task.
+#[derive(Debug)]
+pub(crate) struct Publication {
+    pub(crate) task: TaskId,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) name: Option<&'static str>,
+    pub(crate) group: &'static Location<'static>,
+}
+
+impl Running {
+    pub(crate) fn new() -> Self {
+        Self {
+            sequence: AtomicU32::new(0),
+            polls: AtomicU32::new(0),
+            task: AtomicU64::new(0),
+            location: AtomicPtr::new(ptr::null_mut()),
+            name: AtomicPtr::new(ptr::null_mut()),
+            name_len: AtomicUsize::new(0),
+            group: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// Publishes the task that is polled next. Only the thread on the seat calls it.
+    #[inline]
+    pub(crate) fn begin(&self, now: &Publication) {
+        // Relaxed: this thread is the only writer, here and below.
+        let number = self.sequence.load(Ordering::Relaxed);
+        // Relaxed: ordered before the fields by the fence.
+        self.sequence.store(number.wrapping_add(1), Ordering::Relaxed);
+        // Release: a reader that sees one of the fields sees the odd number (its Acquire fence).
+        fence(Ordering::Release);
+        // Relaxed: the sequence number tells a reader whether these belong together.
+        self.task.store(now.task.0, Ordering::Relaxed);
+        let location = ptr::from_ref(now.location).cast_mut();
+        // Relaxed: as above.
+        self.location.store(location, Ordering::Relaxed);
+        let name = now.name.unwrap_or("");
+        // Relaxed: as above.
+        self.name.store(name.as_ptr().cast_mut(), Ordering::Relaxed);
+        // Relaxed: as above.
+        self.name_len.store(name.len(), Ordering::Relaxed);
+        let group = ptr::from_ref(now.group).cast_mut();
+        // Relaxed: as above.
+        self.group.store(group, Ordering::Relaxed);
+        // Relaxed: one writer.
+        let polls = self.polls.load(Ordering::Relaxed);
+        // Relaxed: a counter that is compared, nothing is published by it.
+        self.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
+        // Release: pairs with the Acquire load in `read`.
+        self.sequence.store(number.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Says that nothing is polled, or that what is polled ends here.
+    #[inline]
+    pub(crate) fn end(&self) {
+        // Relaxed: a reader that misses it reports a task that ended a moment ago.
+        self.task.store(0, Ordering::Relaxed);
+    }
+
+    /// The number of polls so far, wrapping.
+    pub(crate) fn polls(&self) -> u32 {
+        // Relaxed: a statistic.
+        self.polls.load(Ordering::Relaxed)
+    }
+
+    /// What is running now, if anything is.
+    pub(crate) fn read(&self) -> Option<Straggler> {
+        loop {
+            // Acquire: pairs with the Release store at the end of `begin`.
+            let before = self.sequence.load(Ordering::Acquire);
+            // Relaxed: checked by the sequence number, here and below.
+            let task = self.task.load(Ordering::Relaxed);
+            // Relaxed: as above.
+            let location = self.location.load(Ordering::Relaxed);
+            // Relaxed: as above.
+            let name = self.name.load(Ordering::Relaxed);
+            // Relaxed: as above.
+            let name_len = self.name_len.load(Ordering::Relaxed);
+            // Relaxed: as above.
+            let group = self.group.load(Ordering::Relaxed);
+            // Acquire: pairs with the Release fence in `begin`.
+            fence(Ordering::Acquire);
+            // Relaxed: ordered by the fence.
+            if before % 2 == 1 || self.sequence.load(Ordering::Relaxed) != before {
+                crate::sync::spin_loop();
+                continue;
+            }
+            if task == 0 {
+                return None;
+            }
+            // SAFETY: every address stored in this field is that of a `&'static Location`.
+            let location = unsafe { location.as_ref() }?;
+            // SAFETY: as above.
+            let group = unsafe { group.as_ref() }?;
+            // SAFETY: address and length were stored together from a `&'static str`, as the sequence number shows.
+            let name: &'static [u8] = unsafe { std::slice::from_raw_parts(name, name_len) };
+            let name = std::str::from_utf8(name).unwrap_or_default();
+            return Some(Straggler {
+                task: TaskId(task),
+                name: (!name.is_empty()).then(|| name.to_owned()),
+                location,
+                group: format!("{}:{}", group.file(), group.line()),
+            });
+        }
+    }
+}

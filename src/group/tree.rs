@@ -1,0 +1,247 @@
+//! The tree of groups: attaching, the first child, adoption, and what cascades downwards.
+//!
+//! The cancel tree *is* this tree: there is no second one.
+//!
+//! # Protocol
+//!
+//! *Attach*: lock the parent; link; read its flags; unlock. *Cascade*: set the flag; lock; collect the inner nodes;
+//! unlock. Whichever comes second under the lock sees the other: a node that attaches while its parent is being
+//! cancelled ends cancelled.
+//!
+//! *First child*: a node enters its parent before its own count leaves zero, from the nearest counted ancestor down
+//! ([`enter_first`]). A parent that has closed refuses, and the node is adopted by the nearest ancestor that is open,
+//! at last the root, which never closes.
+//!
+//! Locks are taken from child to parent, one node's list at a time; a cascade holds one lock at a time.
+
+#![expect(unsafe_code, reason = "lists of inner nodes are intrusive")]
+
+use crate::group::list::Links;
+use crate::group::node::{
+    CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING, leave, wake,
+};
+use crate::group::reaper;
+use crate::group::report::Straggler;
+use crate::group::word::Enter;
+use crate::sync::atomic::Ordering;
+use std::mem::offset_of;
+use std::ptr::NonNull;
+
+/// The node whose links these are.
+///
+/// # Safety
+///
+/// `links` was made by `links_of`, and the node is alive.
+unsafe fn node_of<'a>(links: NonNull<Links>) -> &'a Node {
+    // SAFETY: `links_of` added this offset to a pointer to a whole node.
+    let node = unsafe { links.byte_sub(offset_of!(Node, links)) };
+    // SAFETY: alive, says the caller.
+    unsafe { node.cast::<Node>().as_ref() }
+}
+
+/// A pointer to the links that keeps the provenance of the whole node.
+fn links_of(node: &NodeRef) -> NonNull<Links> {
+    // SAFETY: in bounds of the node.
+    unsafe { node.as_ptr().byte_add(offset_of!(Node, links)) }.cast()
+}
+
+/// Attaches a new node to its parent. If the parent is cancelled or stopping, so is the node.
+pub(crate) fn attach(node: &NodeRef) {
+    let Some(parent) = node.parent() else {
+        return;
+    };
+    link(node, parent);
+}
+
+fn link(node: &NodeRef, parent: &Node) {
+    let inherited = {
+        let slow = parent.slow.lock();
+        // SAFETY: the lock is held and the node is in no list; it detaches before it is freed (`end` detaches, and a
+        // node that is never ended is never freed).
+        unsafe { slow.inner.push(links_of(node)) };
+        parent.flags()
+    };
+    if inherited & CANCELLED != 0 && node.flags() & SHIELDED == 0 {
+        cancel(node, OUTER);
+    } else if inherited & STOPPING != 0 {
+        stop(node);
+    }
+}
+
+/// Takes a node that has ended out of its parent's list.
+pub(crate) fn detach(node: &Node) {
+    if let Some(parent) = node.parent() {
+        let slow = parent.slow.lock();
+        // SAFETY: the lock of the parent is held; a closed node is not adopted any more, so this is its parent.
+        unsafe { node.links.unlink() };
+        drop(slow);
+    }
+}
+
+/// The step from no child to one: counts one more child after the ancestors have been entered. False if the group has
+/// ended.
+#[cold]
+pub(crate) fn enter_first(node: &Node) -> bool {
+    let mut path: Vec<&Node> = Vec::new();
+    'again: loop {
+        path.clear();
+        let mut at = node;
+        // Up: to the nearest ancestor that is counted. One count on it is ours afterwards.
+        loop {
+            match at.word.0.enter_nonzero() {
+                Enter::Entered if path.is_empty() => return true,
+                Enter::Entered => break,
+                Enter::Closed if path.is_empty() => return false,
+                Enter::Closed => {
+                    // `at` ended under its inner node, which goes to the nearest ancestor that is open.
+                    let orphaned = path.pop().expect("not empty");
+                    adopt(orphaned);
+                    at = orphaned;
+                    continue;
+                }
+                Enter::Zero => {}
+            }
+            path.push(at);
+            match at.parent() {
+                Some(parent) => at = parent,
+                None => {
+                    // A root has nobody to enter.
+                    path.pop();
+                    if at.word.0.enter_first() {
+                        break;
+                    }
+                    continue 'again;
+                }
+            }
+        }
+        // Down: the count that we hold on `at` becomes the entry of the node below it.
+        while let Some(below) = path.pop() {
+            if !below.word.0.enter_first() {
+                // Somebody else made that step, with an entry of its own.
+                // SAFETY: one count on `at` is held and not used; `at` is an ancestor of `node` and kept by it.
+                unsafe { leave(at.whole) };
+                continue 'again;
+            }
+            at = below;
+        }
+        return true;
+    }
+}
+
+/// Moves a node whose parent has closed to the nearest ancestor that is open.
+fn adopt(node: &Node) {
+    let mut slow = node.slow.lock();
+    let Some(old) = node.parent() else {
+        return;
+    };
+    if !old.word.0.is_closed() {
+        return; // somebody else was faster
+    }
+    let mut new = old;
+    while new.word.0.is_closed() {
+        new = new.parent().expect("a root never closes");
+    }
+    {
+        let _list = old.slow.lock();
+        // SAFETY: the lock of the old parent is held.
+        unsafe { node.links.unlink() };
+    }
+    let adopter = new.to_ref();
+    let handle = node.to_ref();
+    // Release: publishes the new parent's node to the Acquire in `Node::parent`.
+    let former = node.parent.swap(adopter.into_raw(), Ordering::AcqRel);
+    let former = NonNull::new(former).expect("a node with a parent");
+    // Others may still read the former parent through a pointer that they loaded before.
+    // SAFETY: the node owned one reference on its parent, and its parent is now another.
+    slow.former.push(unsafe { NodeRef::from_raw(former) });
+    drop(slow);
+    link(&handle, new);
+}
+
+/// Cancels a group and everything below it that is not shielded: marks, wakes, and queues reapers. No destructor of a
+/// child runs here.
+pub(crate) fn cancel(root: &Node, why: u32) {
+    let mut work = vec![root.to_ref()];
+    let mut why = why;
+    while let Some(node) = work.pop() {
+        let before = node.set_flags(CANCELLED | why);
+        // What is below was cancelled from outside.
+        why = OUTER;
+        if before & CANCELLED != 0 {
+            continue;
+        }
+        let (waker, reap) = {
+            let mut slow = node.slow.lock();
+            // SAFETY: the lock is held.
+            unsafe {
+                slow.inner.for_each(|links| {
+                    // SAFETY: linked nodes are alive.
+                    let inner = node_of(links);
+                    if inner.flags() & SHIELDED == 0 {
+                        work.push(inner.to_ref());
+                    }
+                });
+            }
+            (slow.waker.take(), !slow.members.is_empty())
+        };
+        if reap {
+            reaper::queue(node.clone());
+        }
+        wake(waker);
+        node.stop_waiters.wake_all();
+    }
+}
+
+/// Asks a group and everything below it to stop.
+pub(crate) fn stop(root: &Node) {
+    let mut work = vec![root.to_ref()];
+    while let Some(node) = work.pop() {
+        if node.set_flags(STOPPING) & STOPPING != 0 {
+            continue;
+        }
+        {
+            let slow = node.slow.lock();
+            // SAFETY: the lock is held; linked nodes are alive.
+            unsafe { slow.inner.for_each(|links| work.push(node_of(links).to_ref())) };
+        }
+        node.stop_waiters.wake_all();
+    }
+}
+
+/// What is left below a node, as far as it has pended at least once.
+pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
+    let mut found = Vec::new();
+    let mut work = vec![root.to_ref()];
+    while let Some(node) = work.pop() {
+        let path = path(&node);
+        let slow = node.slow.lock();
+        let mut describe = |links| {
+            // SAFETY: linked members are alive, and the table is that of their group.
+            let mut straggler = unsafe { (node.table.describe_member)(links) };
+            straggler.group.clone_from(&path);
+            found.push(straggler);
+        };
+        // SAFETY: the lock is held.
+        unsafe { slow.members.for_each(&mut describe) };
+        // SAFETY: the lock is held.
+        unsafe { slow.marked.for_each(&mut describe) };
+        // SAFETY: the lock is held; linked nodes are alive.
+        unsafe { slow.inner.for_each(|links| work.push(node_of(links).to_ref())) };
+    }
+    found
+}
+
+/// The names from the root down, joined by `/`; a group without a name shows where it was opened.
+pub(crate) fn path(node: &Node) -> String {
+    let mut names = Vec::new();
+    let mut at = node;
+    while let Some(parent) = at.parent() {
+        names.push(match &at.name {
+            Some(name) => name.to_string(),
+            None => format!("{}:{}", at.location.file(), at.location.line()),
+        });
+        at = parent;
+    }
+    names.reverse();
+    names.join("/")
+}

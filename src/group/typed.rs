@@ -1,0 +1,103 @@
+//! The node with its error type: what only the group's future and its own children know.
+
+#![expect(unsafe_code, reason = "the node is the first field of its typed whole")]
+
+use crate::group::errors::Errors;
+use crate::group::node::{CANCELLED, FAILED, Node, NodeRef, NodeTable, Opening, Origin};
+use crate::group::tree;
+use crate::sync::Mutex;
+use std::ptr::NonNull;
+
+/// A node and the errors that it collects.
+#[repr(C)]
+pub(crate) struct Typed<E> {
+    pub(crate) node: Node,
+    errors: Mutex<Errors<E>>,
+}
+
+impl<E: Send + 'static> Typed<E> {
+    /// Makes a node under a parent, attached.
+    pub(crate) fn open(table: &'static NodeTable, parent: NodeRef, opening: Opening) -> NodeRef {
+        let spawn = parent.spawn_ptr();
+        let mut typed = Box::new(Self {
+            node: Node::new(
+                table,
+                spawn,
+                Opening {
+                    parent: Some(parent),
+                    ..opening
+                },
+            ),
+            errors: Mutex::new(Errors::none()),
+        });
+        typed.node.whole = NonNull::from(&mut *typed).cast();
+        let raw = typed.node.whole;
+        Box::leak(typed);
+        // SAFETY: a new node has one reference, and this is it.
+        let node = unsafe { NodeRef::from_raw(raw) };
+        tree::attach(&node);
+        node
+    }
+
+    /// The typed whole of a node.
+    ///
+    /// # Safety
+    ///
+    /// 1. The node was made by `Typed::<E>::open` with this `E`.
+    /// 2. It is alive for `'a`.
+    pub(crate) unsafe fn of<'a>(node: NonNull<Node>) -> &'a Self {
+        // SAFETY: (1): the node is the first field of a `Typed<E>` (`#[repr(C)]`); (2).
+        unsafe { node.cast::<Self>().as_ref() }
+    }
+
+    /// Records an error without cancelling.
+    pub(crate) fn record(&self, error: E, origin: Origin) {
+        let flags = self.node.set_flags(FAILED);
+        let omitted = self
+            .errors
+            .lock()
+            .record(error, origin, flags & CANCELLED != 0);
+        if let Err((error, origin)) = omitted {
+            self.node
+                .spawn()
+                .unobserved(origin.unobserved(Box::new(error), false));
+        }
+    }
+
+    /// Records an error and cancels the group: fail-fast.
+    pub(crate) fn fail(&self, error: E, origin: Origin) {
+        self.record(error, origin);
+        tree::cancel(&self.node, 0);
+    }
+
+    /// Takes what was recorded.
+    pub(crate) fn take(&self) -> Errors<E> {
+        std::mem::replace(&mut *self.errors.lock(), Errors::none())
+    }
+
+    /// Frees the whole: `NodeTable::free`.
+    ///
+    /// # Safety
+    ///
+    /// As [`Typed::of`], and nobody else refers to the node.
+    pub(crate) unsafe fn free(node: NonNull<Node>) {
+        // SAFETY: made by `open` as a box of this type; the last reference is gone.
+        drop(unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) });
+    }
+
+    /// Hands every recorded error to the hook: `NodeTable::report_errors`.
+    ///
+    /// # Safety
+    ///
+    /// As [`Typed::of`].
+    pub(crate) unsafe fn report(node: NonNull<Node>) {
+        // SAFETY: the caller's promise.
+        let typed = unsafe { Self::of(node) };
+        for (error, origin) in typed.take().into_parts() {
+            typed
+                .node
+                .spawn()
+                .unobserved(origin.unobserved(Box::new(error), false));
+        }
+    }
+}

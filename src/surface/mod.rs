@@ -1,0 +1,19 @@
+//! The surface: groups and tasks as users see them.
+//!
+//! `outcome` says what a child may return; `child` is a child's handle; `group` is the handle of an open group; `owner`
+//! and `opened` are the future that runs a body and joins; `with` lends state; `builder` names options; `handle` lets
+//! callbacks in; `shield`, `race`, `scope` and `current` are the free functions.
+
+pub(crate) mod builder;
+pub(crate) mod child;
+pub(crate) mod current;
+pub(crate) mod group;
+pub(crate) mod handle;
+pub(crate) mod opened;
+pub(crate) mod outcome;
+pub(crate) mod owner;
+pub(crate) mod race;
+pub(crate) mod scope;
+pub(crate) mod shield;
+pub(crate) mod with;
+pub(crate) mod yield_now;

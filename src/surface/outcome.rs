@@ -1,0 +1,63 @@
+//! What a child may return: nothing, a result with the group's own error, or never.
+
+/// The error of a group that cannot fail.
+pub type Never = std::convert::Infallible;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl<T, E> Sealed for Result<T, E> {}
+    impl Sealed for super::Diverges {}
+}
+
+/// Names the type `!`, which stable Rust knows as the return type of a function only.
+trait Returns {
+    type Output;
+}
+impl<R> Returns for fn() -> R {
+    type Output = R;
+}
+type Diverges = <fn() -> ! as Returns>::Output;
+
+/// What a child of a group with error `E` may return: `()`, `Result<T, E>`, or `!`.
+///
+/// There is one implementation for each type, so `?` inside a child infers `E`. A bare value is refused: it would hide
+/// that nobody can see an error of the child.
+#[diagnostic::on_unimplemented(
+    message = "a child of a group with error `{E}` cannot return `{Self}`",
+    label = "this child returns `{Self}`",
+    note = "a child returns `()`, or `Result<T, {E}>` with the group's own error: write `Ok(value)` for a value",
+    note = "an error of another type must be converted, or the group given that error: `Group<'_, '_, MyError>`"
+)]
+pub trait Outcome<E>: sealed::Sealed {
+    /// What the child's handle gives.
+    type Value: Send;
+
+    /// The outcome as a result.
+    #[doc(hidden)]
+    fn into_result(self) -> Result<Self::Value, E>;
+}
+
+impl<E> Outcome<E> for () {
+    type Value = ();
+
+    fn into_result(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+impl<T: Send, E> Outcome<E> for Result<T, E> {
+    type Value = T;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+impl<E> Outcome<E> for Diverges {
+    type Value = Never;
+
+    fn into_result(self) -> Result<Never, E> {
+        self
+    }
+}

@@ -1,0 +1,97 @@
+//! Who waits for a task's output: one tagged word, a spinney task or a boxed foreign waker.
+//!
+//! # States
+//!
+//! | word | meaning |
+//! |---|---|
+//! | 0 | nobody waits |
+//! | 1 | closed: the task is complete, nobody will be called any more |
+//! | even | the data of a waker of a spinney task, which owns a reference to it |
+//! | odd | the address of a boxed foreign waker, plus one |
+//!
+//! # Protocol
+//!
+//! The handle, of which there is one, swaps its waker in; if it finds the word closed, it closes it again and takes
+//! the output. The completer publishes the output, then swaps `closed` in and calls whom it finds. Both are swaps on
+//! one word: either the completer finds the waker, or the handle finds the word closed.
+
+#![expect(unsafe_code, reason = "a waker is packed into one tagged word")]
+
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::task::waker;
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::task::Waker;
+
+const NOBODY: usize = 0;
+const CLOSED: usize = 1;
+
+/// The slot for the one waker that waits for a task.
+#[derive(Debug)]
+pub(crate) struct Awaiter(AtomicUsize);
+
+fn pack(waker: &Waker) -> usize {
+    if ptr::eq(waker.vtable(), &waker::TABLE) {
+        // The clone's reference moves into the word.
+        ManuallyDrop::new(waker.clone()).data().expose_provenance()
+    } else {
+        Box::into_raw(Box::new(waker.clone())).expose_provenance() + 1
+    }
+}
+
+/// The waker in a word, if there is one.
+///
+/// # Safety
+///
+/// The word came from [`pack`] and is unpacked once.
+unsafe fn unpack(word: usize) -> Option<Waker> {
+    match word {
+        NOBODY | CLOSED => None,
+        even if even % 2 == 0 => {
+            let data = ptr::with_exposed_provenance(even);
+            // SAFETY: `pack` stored the data of a waker with this table, and its reference moves out again.
+            Some(unsafe { Waker::new(data, &waker::TABLE) })
+        }
+        odd => {
+            let boxed = ptr::with_exposed_provenance_mut::<Waker>(odd - 1);
+            // SAFETY: `pack` made it from a box, and it is taken back once.
+            Some(*unsafe { Box::from_raw(boxed) })
+        }
+    }
+}
+
+impl Awaiter {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicUsize::new(NOBODY))
+    }
+
+    /// Registers a waker in place of the one before. False if the task is complete; then nothing is registered.
+    pub(crate) fn register(&self, waker: &Waker) -> bool {
+        // AcqRel: Release gives the box to the completer; Acquire pairs with `close`: the output is there.
+        let before = self.0.swap(pack(waker), Ordering::AcqRel);
+        if before == CLOSED {
+            // Acquire: takes back what was stored above; nobody else swaps after the close.
+            let mine = self.0.swap(CLOSED, Ordering::Acquire);
+            // SAFETY: packed above, and taken out of the word by this swap.
+            drop(unsafe { unpack(mine) });
+            return false;
+        }
+        // SAFETY: packed by an earlier `register`, and taken out of the word by the swap.
+        drop(unsafe { unpack(before) });
+        true
+    }
+
+    /// Closes the slot and returns who waited. The completer calls it once, after it published the output.
+    pub(crate) fn close(&self) -> Option<Waker> {
+        // AcqRel: Acquire pairs with `register`: the box is complete; Release pairs with its Acquire.
+        let word = self.0.swap(CLOSED, Ordering::AcqRel);
+        // SAFETY: packed by `register`, and taken out of the word by the swap.
+        unsafe { unpack(word) }
+    }
+}
+
+impl Drop for Awaiter {
+    fn drop(&mut self) {
+        drop(self.close());
+    }
+}

@@ -1,0 +1,227 @@
+//! The task with its types: header, then the union of future and output.
+
+#![expect(unsafe_code, reason = "future and output share one place, and the table erases their types")]
+
+use crate::group::frame;
+use crate::group::node::{Node, Origin};
+use crate::group::open::Host;
+use crate::group::tree;
+use crate::job::JobTable;
+use crate::sync::cell::UnsafeCell;
+use crate::task::awaiter::Awaiter;
+use crate::task::header::{Extension, Header, Polled, TaskTable};
+use crate::task::run;
+use crate::task::state::State;
+use crate::unwind::{self, Payload};
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, offset_of};
+use std::panic::Location;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+/// What becomes of a child's output.
+pub(crate) trait Kind<Output> {
+    /// What the handle can take.
+    type Value;
+
+    /// Splits the output into a value and what the group has to know.
+    ///
+    /// # Safety
+    ///
+    /// `node` is the group of the task, counted, and of the error type of this kind.
+    unsafe fn finish(output: Output, node: NonNull<Node>, origin: Origin) -> Option<Self::Value>;
+
+    /// The poll panicked.
+    ///
+    /// # Safety
+    ///
+    /// As [`Kind::finish`].
+    unsafe fn panicked(payload: Payload, node: NonNull<Node>, origin: Origin)
+    -> Option<Self::Value>;
+
+    /// Nobody will take the value.
+    ///
+    /// # Safety
+    ///
+    /// As [`Kind::finish`].
+    unsafe fn unclaimed(value: Self::Value, node: NonNull<Node>, origin: Origin);
+}
+
+/// Records a panic in a group and cancels it.
+///
+/// # Safety
+///
+/// `node` is alive.
+pub(crate) unsafe fn fail_with_panic(payload: Payload, node: NonNull<Node>, origin: Origin) {
+    if unwind::is_cut(&*payload) {
+        return;
+    }
+    // SAFETY: alive, says the caller.
+    let node = unsafe { node.as_ref() };
+    node.record_panic(payload, origin);
+    tree::cancel(node, 0);
+}
+
+union Stage<F, V> {
+    future: ManuallyDrop<F>,
+    value: ManuallyDrop<V>,
+}
+
+/// One allocation. Only `Stage` depends on the future.
+#[repr(C)]
+pub(crate) struct TaskCell<F: Future, K: Kind<F::Output>> {
+    header: Header,
+    stage: UnsafeCell<Stage<F, K::Value>>,
+    kind: PhantomData<K>,
+}
+
+/// How a task begins.
+pub(crate) struct Birth {
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) extension: Option<Box<Extension>>,
+}
+
+impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
+    const TABLE: TaskTable = TaskTable {
+        job: JobTable { run: run::run },
+        poll: Self::poll,
+        drop_future: Self::drop_future,
+        unclaimed: Self::unclaimed,
+        free: Self::free,
+        output: offset_of!(Self, stage),
+    };
+
+    /// Allocates a task; `None` for one that is born cancelled and has no future.
+    pub(crate) fn allocate(node: &Node, future: Option<F>, birth: Birth) -> NonNull<Header> {
+        let state = match future {
+            Some(_) => State::scheduled(),
+            None => State::stillborn(),
+        };
+        let mut cell = Box::<Self>::new_uninit();
+        let place = cell.as_mut_ptr();
+        let header = Header {
+            table: &Self::TABLE,
+            state,
+            group: node.whole,
+            links: crate::group::list::Links::new(),
+            location: birth.location,
+            awaiter: Awaiter::new(),
+            open: Host::new(),
+            polls: Cell::new(0),
+            birth: node.spawn().coarse_millis(),
+            id: frame::next_id(),
+            extension: birth.extension,
+        };
+        // SAFETY: in bounds of the new allocation.
+        let header_place = unsafe { &raw mut (*place).header };
+        // SAFETY: valid and aligned for a write; nothing was there.
+        unsafe { header_place.write(header) };
+        if let Some(future) = future {
+            // SAFETY: in bounds of the new allocation. The cell is transparent over the union, all of whose fields
+            // begin at its start.
+            let future_place = unsafe { &raw mut (*place).stage }.cast::<F>();
+            // SAFETY: valid and aligned for a write; nothing was there.
+            unsafe { future_place.write(future) };
+        }
+        NonNull::from(Box::leak(cell)).cast()
+    }
+
+    fn future(this: NonNull<Header>) -> *mut F {
+        // SAFETY: the table belongs to a cell of this type, so the offset is in bounds.
+        unsafe { this.byte_add(offset_of!(Self, stage)) }
+            .cast()
+            .as_ptr()
+    }
+
+    fn value(this: NonNull<Header>) -> *mut K::Value {
+        // SAFETY: as in `future`.
+        unsafe { this.byte_add(offset_of!(Self, stage)) }
+            .cast()
+            .as_ptr()
+    }
+
+    unsafe fn poll(this: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
+        // SAFETY: the runner's exclusive right; the future is there until a poll says otherwise.
+        let future = unsafe { &mut *Self::future(this) };
+        // SAFETY: the allocation never moves, and the future is dropped in place.
+        let future = unsafe { Pin::new_unchecked(future) };
+        let polled = unwind::catch(|| future.poll(cx));
+        if let Ok(Poll::Pending) = polled {
+            return Polled::Pending;
+        }
+        // SAFETY: it is there, and this call is the last that sees it.
+        let dropped = unwind::catch(|| unsafe { Self::future(this).drop_in_place() });
+        // SAFETY: the task counts in its group while it runs.
+        let header = unsafe { this.as_ref() };
+        let node = header.group;
+        let value = match (polled, dropped) {
+            (Ok(Poll::Ready(output)), Ok(())) => {
+                // SAFETY: the group of the task, of this kind's error type, counted.
+                let finished =
+                    unwind::catch(|| unsafe { K::finish(output, node, header.origin()) });
+                match finished {
+                    Ok(value) => value,
+                    // SAFETY: as above.
+                    Err(payload) => unsafe { K::panicked(payload, node, header.origin()) },
+                }
+            }
+            (Ok(Poll::Ready(output)), Err(payload)) => {
+                if let Err(second) = unwind::drop_quietly(output) {
+                    // SAFETY: as above.
+                    unsafe { fail_with_panic(second, node, header.origin()) };
+                }
+                // SAFETY: as above.
+                unsafe { K::panicked(payload, node, header.origin()) }
+            }
+            (Err(payload), dropped) => {
+                // SAFETY: as above.
+                let value = unsafe { K::panicked(payload, node, header.origin()) };
+                if let Err(second) = dropped {
+                    // SAFETY: as above.
+                    unsafe { fail_with_panic(second, node, header.origin()) };
+                }
+                value
+            }
+            (Ok(Poll::Pending), _) => None,
+        };
+        match value {
+            Some(value) => {
+                // SAFETY: the future is gone, so the place is free; aligned by the union.
+                unsafe { Self::value(this).write(value) };
+                Polled::Value
+            }
+            None => Polled::NoValue,
+        }
+    }
+
+    unsafe fn drop_future(this: NonNull<Header>) {
+        // SAFETY: the cutter's exclusive right; the future is there, and this call is the last that sees it.
+        let dropped = unwind::catch(|| unsafe { Self::future(this).drop_in_place() });
+        if let Err(payload) = dropped {
+            // SAFETY: the task counts in its group while it is cut.
+            let header = unsafe { this.as_ref() };
+            // SAFETY: as above.
+            unsafe { fail_with_panic(payload, header.group, header.origin()) };
+        }
+    }
+
+    unsafe fn unclaimed(this: NonNull<Header>) {
+        // SAFETY: the output is there, there is no handle, and this call takes it.
+        let value = unsafe { Self::value(this).read() };
+        // SAFETY: the completer calls this while the task is counted.
+        let header = unsafe { this.as_ref() };
+        // SAFETY: as above.
+        let done = unwind::catch(|| unsafe { K::unclaimed(value, header.group, header.origin()) });
+        if let Err(payload) = done {
+            // SAFETY: as above.
+            unsafe { fail_with_panic(payload, header.group, header.origin()) };
+        }
+    }
+
+    unsafe fn free(this: NonNull<Header>) {
+        // SAFETY: allocated as this type, and the last reference is gone. The union drops nothing.
+        drop(unsafe { Box::from_raw(this.cast::<Self>().as_ptr()) });
+    }
+}

@@ -1,0 +1,129 @@
+//! What the owner of a task's output holds.
+
+#![expect(unsafe_code, reason = "a handle owns the output of a task whose type was taken away")]
+
+use crate::group::report::TaskId;
+use crate::task::header::Header;
+use crate::task::state::Release;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+/// The right to a task's output. Dropping it leaves the task alone.
+pub(crate) struct Handle<V> {
+    /// `None` once the output was taken.
+    task: Option<NonNull<Header>>,
+    id: TaskId,
+    value: PhantomData<V>,
+}
+
+// SAFETY: the handle moves a `V` between threads at most, and the header is reached through its atomics.
+unsafe impl<V: Send> Send for Handle<V> {}
+// SAFETY: a shared handle only reads the state.
+unsafe impl<V: Send> Sync for Handle<V> {}
+
+impl<V> Handle<V> {
+    /// Takes over a handle's reference.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns that reference, and the task's value is a `V`.
+    pub(crate) unsafe fn new(task: NonNull<Header>) -> Self {
+        // SAFETY: the reference keeps it alive.
+        let id = unsafe { task.as_ref() }.id;
+        Self {
+            task: Some(task),
+            id,
+            value: PhantomData,
+        }
+    }
+
+    fn header(&self) -> Option<&Header> {
+        // SAFETY: the handle's reference keeps it alive.
+        self.task.map(|task| unsafe { task.as_ref() })
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> Option<Cow<'static, str>> {
+        self.header()?.name().cloned()
+    }
+
+    pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
+        Some(self.header()?.location)
+    }
+
+    /// Whether the task has ended, or its output was taken.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.header()
+            .is_none_or(|header| header.state.load().is_complete())
+    }
+
+    /// Cuts the task, if it has not ended.
+    pub(crate) fn cancel(&self) {
+        let Some(task) = self.task else { return };
+        if self.header().is_some_and(|header| header.state.cancel()) {
+            // SAFETY: `cancel` gave the right to run it to this caller.
+            unsafe { Header::queue_woken(task) };
+        }
+    }
+
+    /// Waits for the end of the task; `None` if it ended without a value, or the value was taken.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<V>> {
+        let Some(header) = self.header() else {
+            return Poll::Ready(None);
+        };
+        if !header.state.load().is_complete() && header.awaiter.register(cx.waker()) {
+            return Poll::Pending;
+        }
+        if !header.state.load().has_value() {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(self.take())
+    }
+
+    /// Takes the value out, if the task has ended with one.
+    pub(crate) fn take(&mut self) -> Option<V> {
+        let task = self.task.take()?;
+        // SAFETY: the handle's reference is given up by `drop_handle`, or below.
+        let header = unsafe { task.as_ref() };
+        let table = header.table;
+        match header.state.drop_handle() {
+            Release::Done => None,
+            Release::Free => {
+                // SAFETY: that was the last reference.
+                unsafe { (table.free)(task) };
+                None
+            }
+            Release::DropOutput => {
+                // SAFETY: in bounds of the task: the table's own offset.
+                let place = unsafe { task.byte_add(table.output) }.cast::<V>();
+                // SAFETY: the value is there, and `drop_handle` made it this caller's alone.
+                let value = unsafe { place.read() };
+                // SAFETY: with `DropOutput` the handle's reference is still the caller's.
+                unsafe { Header::release(task) };
+                Some(value)
+            }
+        }
+    }
+}
+
+impl<V> Drop for Handle<V> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+impl<V> fmt::Debug for Handle<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("id", &self.id)
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}

@@ -1,0 +1,189 @@
+//! The header of a task: everything but the future, in 88 bytes.
+//!
+//! With an empty future a task is 88 bytes, which glibc serves from a 96-byte chunk. `tests` of this floor hold the
+//! size; whatever joins this list must push something out.
+
+#![expect(unsafe_code, reason = "headers are reached through counted raw pointers")]
+
+use crate::group::list::Links;
+use crate::group::node::{Node, Origin};
+use crate::group::open::Host;
+use crate::group::report::{Straggler, TaskId};
+use crate::job::{Job, JobHeader, JobTable};
+use crate::task::awaiter::Awaiter;
+use crate::task::state::State;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::mem::offset_of;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::task::Context;
+
+/// What a poll came to.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Polled {
+    /// The future is still there.
+    Pending,
+    /// The future is gone; its output is in the cell.
+    Value,
+    /// The future is gone and there is no output: it failed, and its group knows.
+    NoValue,
+}
+
+/// The typed half of a task, as a table.
+#[repr(C)]
+pub(crate) struct TaskTable {
+    pub(crate) job: JobTable,
+    /// Polls the future; drops it in place when it is done or has panicked.
+    pub(crate) poll: unsafe fn(NonNull<Header>, &mut Context<'_>) -> Polled,
+    /// Drops the future in place; a panic of its destructor goes to the group.
+    pub(crate) drop_future: unsafe fn(NonNull<Header>),
+    /// Disposes of an output that no handle will take, while the group is still counted.
+    pub(crate) unclaimed: unsafe fn(NonNull<Header>),
+    /// Frees the allocation. Future and output are gone.
+    pub(crate) free: unsafe fn(NonNull<Header>),
+    /// Where the output is, from the header on, in bytes.
+    pub(crate) output: usize,
+}
+
+/// The rarely used part of a task.
+#[derive(Debug, Default)]
+pub(crate) struct Extension {
+    pub(crate) name: Option<Cow<'static, str>>,
+    /// The task runs inside a shield from beginning to end: a cascade does not cut it.
+    pub(crate) shielded: bool,
+}
+
+/// A task without its types.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) table: &'static TaskTable,
+    pub(crate) state: State,
+    pub(crate) group: NonNull<Node>,
+    pub(crate) links: Links,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) awaiter: Awaiter,
+    pub(crate) open: Host,
+    pub(crate) polls: Cell<u32>,
+    /// Coarse milliseconds since the runtime was built, wrapping.
+    pub(crate) birth: u32,
+    pub(crate) id: TaskId,
+    pub(crate) extension: Option<Box<Extension>>,
+}
+
+const _: () = assert!(size_of::<Header>() == 88);
+
+impl Header {
+    pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
+        self.extension.as_ref()?.name.as_ref()
+    }
+
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.extension
+            .as_ref()
+            .is_some_and(|extension| extension.shielded)
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        Origin {
+            task: Some(self.id),
+            name: self.name().cloned(),
+            location: self.location,
+        }
+    }
+
+    /// The group, while the task is not complete.
+    ///
+    /// # Safety
+    ///
+    /// The caller has the right to run the task or to queue it, or runs it, and does not use the reference after it
+    /// gave that up: the task counts in the group until it is complete.
+    pub(crate) unsafe fn node<'a>(&self) -> &'a Node {
+        // SAFETY: counted, says the caller.
+        unsafe { self.group.as_ref() }
+    }
+
+    /// The job that is the right to run this task.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns that right (`SCHEDULED` is set and no other job exists).
+    pub(crate) unsafe fn job(this: NonNull<Self>) -> Job {
+        // SAFETY: a task is alive until it is complete, and only a runner completes it; tasks are `Send`; the right
+        // is exclusive.
+        unsafe { Job::new(this.cast::<JobHeader>()) }
+    }
+
+    /// Queues a woken task.
+    ///
+    /// # Safety
+    ///
+    /// As [`Header::job`].
+    pub(crate) unsafe fn queue_woken(this: NonNull<Self>) {
+        // SAFETY: the caller has the right to run it, so it is not complete.
+        let node = unsafe { this.as_ref().node() };
+        // SAFETY: passed on.
+        let job = unsafe { Self::job(this) };
+        node.spawn().wake(job);
+    }
+
+    /// Gives a reference back and frees the task if it was the last one.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns one reference and gives it up.
+    pub(crate) unsafe fn release(this: NonNull<Self>) {
+        // SAFETY: the reference keeps it alive until the decrement.
+        let header = unsafe { this.as_ref() };
+        let table = header.table;
+        if header.state.drop_reference() {
+            // SAFETY: the last reference is gone; a task that is not complete has the engine's.
+            unsafe { (table.free)(this) };
+        }
+    }
+
+    /// The task whose links these are.
+    pub(crate) fn of_links(links: NonNull<Links>) -> NonNull<Self> {
+        // SAFETY: `links_of` added this offset to a pointer to a whole task.
+        unsafe { links.byte_sub(offset_of!(Self, links)) }.cast()
+    }
+
+    /// The links, with the provenance of the whole task.
+    pub(crate) fn links_of(this: NonNull<Self>) -> NonNull<Links> {
+        // SAFETY: in bounds of the header.
+        unsafe { this.byte_add(offset_of!(Self, links)) }.cast()
+    }
+}
+
+/// `NodeTable::mark_member`.
+///
+/// # Safety
+///
+/// The links are those of a live task that is linked, and the lock of its group is held.
+pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
+    let task = Header::of_links(links);
+    // SAFETY: alive, says the caller.
+    let header = unsafe { task.as_ref() };
+    if header.is_shielded() {
+        return None;
+    }
+    // SAFETY: `cancel` gave the right to run it to this caller.
+    header.state.cancel().then(|| unsafe { Header::job(task) })
+}
+
+/// `NodeTable::describe_member`.
+///
+/// # Safety
+///
+/// As [`mark_member`].
+pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> Straggler {
+    // SAFETY: alive, says the caller.
+    let header = unsafe { Header::of_links(links).as_ref() };
+    Straggler {
+        task: header.id,
+        name: header.name().map(|name| name.to_string()),
+        location: header.location,
+        group: String::new(),
+    }
+}

@@ -1,0 +1,238 @@
+//! Running a task: poll, cut, complete.
+//!
+//! # A cut waits for joins, never for polls
+//!
+//! A task that is to be cut is dropped at the end of the first poll, or instead of a poll, at which every group that is
+//! open in it has settled and no shield was reached. Before that it is polled whenever it is woken, so that the futures
+//! of its groups can drop their bodies; the group that settles last wakes it.
+
+#![expect(unsafe_code, reason = "a runner has the exclusive right to a task's insides")]
+
+use crate::group::frame::{self, Frame, TaskView};
+use crate::group::node::{self, Node};
+use crate::group::open;
+use crate::group::running::Publication;
+use crate::job::JobHeader;
+use crate::task::cell::{Birth, Kind, TaskCell};
+use crate::task::handle::Handle;
+use crate::task::header::{Header, Polled};
+use crate::task::state::Pause;
+use crate::task::waker;
+use std::borrow::Cow;
+use std::ptr::NonNull;
+use std::task::Context;
+
+/// Starts a child. It is queued, or, in a group that is cancelled, born cancelled: its captures are dropped before this
+/// returns.
+///
+/// # Safety
+///
+/// 1. `node` is alive and of the error type of `K`.
+/// 2. The future and its value are good for as long as the group has children, and may be used from any thread.
+pub(crate) unsafe fn spawn<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
+where
+    F: Future,
+    K: Kind<F::Output>,
+{
+    if !node.enter() {
+        return stillborn::<F, K>(node, future, birth);
+    }
+    let shielded = birth
+        .extension
+        .as_ref()
+        .is_some_and(|extension| extension.shielded);
+    if node.is_cancelled() && !shielded {
+        let handle = stillborn::<F, K>(node, future, birth);
+        // SAFETY: the count that was taken above is given back, and the node is not used afterwards.
+        unsafe { node::leave(node.whole) };
+        return handle;
+    }
+    // SAFETY: entered above; (1), (2).
+    unsafe { spawn_counted::<F, K>(node, future, birth) }
+}
+
+/// Starts a child that is counted already.
+///
+/// # Safety
+///
+/// As [`spawn`], and one count is handed over.
+pub(crate) unsafe fn spawn_counted<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
+where
+    F: Future,
+    K: Kind<F::Output>,
+{
+    let spawn = node.spawn();
+    let task = TaskCell::<F, K>::allocate(node, Some(future), birth);
+    // SAFETY: a new task is scheduled, and no other job for it exists.
+    let job = unsafe { Header::job(task) };
+    spawn.fork(job);
+    // SAFETY: a new task has one reference for its handle, and its value is `K::Value`.
+    unsafe { Handle::new(task) }
+}
+
+#[cold]
+fn stillborn<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
+where
+    F: Future,
+    K: Kind<F::Output>,
+{
+    let task = TaskCell::<F, K>::allocate(node, None, birth);
+    // SAFETY: a task born cancelled has one reference, for its handle.
+    let handle = unsafe { Handle::new(task) };
+    drop(future);
+    handle
+}
+
+/// `JobTable::run` of tasks.
+pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
+    let this = job.cast::<Header>();
+    // SAFETY: the job is the right to run it, so it is not complete and has the engine's reference.
+    let header = unsafe { this.as_ref() };
+    let before = header.state.start();
+    // SAFETY: the right to run is held to the end of this function, or handed on as the last step.
+    let node = unsafe { header.node() };
+    let shielded = header.is_shielded();
+    let mut cutting = before.is_cancelled() || (node.is_cancelled() && !shielded);
+    // SAFETY: dropped (without effect) before the task can be complete.
+    let waker = unsafe { waker::borrowed(this) };
+    if cutting {
+        open::cut(&header.open, &waker, false);
+        if !before.is_held() && open::settled(&header.open) {
+            // SAFETY: this runner has the right.
+            return unsafe { cut(this, before.is_linked()) };
+        }
+    }
+    let (polled, held) = poll(this, header, node, cutting, &mut Context::from_waker(&waker));
+    if polled != Polled::Pending {
+        // SAFETY: this runner has the right, and the future is gone.
+        return unsafe { complete(this, polled == Polled::Value, before.is_linked()) };
+    }
+    if !before.is_linked() {
+        cutting |= link(this, node, shielded);
+    }
+    loop {
+        if cutting {
+            open::cut(&header.open, &waker, !held);
+            if !held && open::settled(&header.open) {
+                // SAFETY: this runner has the right.
+                return unsafe { cut(this, true) };
+            }
+        }
+        match header.state.pause(held, cutting) {
+            Pause::Idle => return,
+            // SAFETY: `pause` gave the right to run it again to this runner.
+            Pause::Requeue => return unsafe { Header::queue_woken(this) },
+            Pause::Cut => cutting = true,
+        }
+    }
+}
+
+/// One poll, with its frame and its public record. The second half of the answer: a shield was reached and is not done.
+#[inline]
+fn poll(
+    this: NonNull<Header>,
+    header: &Header,
+    node: &Node,
+    cutting: bool,
+    cx: &mut Context<'_>,
+) -> (Polled, bool) {
+    header.polls.set(header.polls.get().wrapping_add(1));
+    let name = header.name();
+    let view = TaskView {
+        id: header.id,
+        name: name.map(NonNull::from),
+        location: header.location,
+    };
+    let frame = Frame::task(node.whole, &header.open, &view, cutting);
+    // SAFETY: the seat stays attached while its thread runs this job.
+    let record = unsafe { frame::record() };
+    if let Some(record) = record {
+        record.begin(&Publication {
+            task: header.id,
+            location: header.location,
+            name: match name {
+                Some(Cow::Borrowed(name)) => Some(name),
+                _ => None,
+            },
+            group: node.location,
+        });
+    }
+    // SAFETY: the runner's exclusive right, and the future is there.
+    let polled = frame.enter(|| unsafe { (header.table.poll)(this, cx) });
+    if let Some(record) = record {
+        record.end();
+    }
+    (polled, frame.is_held())
+}
+
+/// Puts a task into its group's list at its first suspension. Whether the group was cancelled meanwhile.
+fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
+    let slow = node.slow.lock();
+    let cancelled = node.is_cancelled();
+    let list = if cancelled || shielded {
+        &slow.marked
+    } else {
+        &slow.members
+    };
+    // SAFETY: the lock is held; the task is in no list; it unlinks before it is complete.
+    unsafe { list.push(Header::links_of(this)) };
+    cancelled && !shielded
+}
+
+/// Drops the future and completes the task without a value.
+///
+/// # Safety
+///
+/// The caller has the right to run the task; all groups in it have settled.
+unsafe fn cut(this: NonNull<Header>, linked: bool) {
+    // SAFETY: the caller's right.
+    let header = unsafe { this.as_ref() };
+    // The destructors of the future run where its polls ran: in the task, with nothing that they could open.
+    // SAFETY: the caller's right: the task is counted.
+    let node = unsafe { header.node() };
+    let view = TaskView {
+        id: header.id,
+        name: header.name().map(NonNull::from),
+        location: header.location,
+    };
+    let frame = Frame::task(node.whole, &header.open, &view, true);
+    // SAFETY: the caller's right; the future is there.
+    frame.enter(|| unsafe { (header.table.drop_future)(this) });
+    // SAFETY: the future is gone.
+    unsafe { complete(this, false, linked) };
+}
+
+/// The end of a task. *Drop before count, count before wake.*
+///
+/// # Safety
+///
+/// The caller has the right to run the task and gives it up; the future is gone; `value` says whether the output is in
+/// the cell; `linked` whether it was put into its group's list.
+unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
+    // SAFETY: the engine's reference is given up in the last line only.
+    let header = unsafe { this.as_ref() };
+    header.open.clear();
+    if linked {
+        // SAFETY: the caller's right: the task is counted.
+        let slow = unsafe { header.node() }.slow.lock();
+        // SAFETY: the lock of the lists it may be in is held.
+        unsafe { header.links.unlink() };
+        drop(slow);
+    }
+    let group = header.group;
+    let before = header.state.complete(value);
+    if value && !before.has_handle() {
+        // SAFETY: there is an output and no handle; the task is still counted.
+        unsafe { (header.table.unclaimed)(this) };
+    }
+    let waiting = if before.has_handle() {
+        header.awaiter.close()
+    } else {
+        None
+    };
+    // SAFETY: the task's one count, and the last touch of the group through this task.
+    unsafe { node::leave(group) };
+    node::wake(waiting);
+    // SAFETY: the engine's reference.
+    unsafe { Header::release(this) };
+}
