@@ -1,5 +1,34 @@
 //! spinney: a work-stealing, multithreaded task-group executor.
-#![allow(dead_code, reason = "the first landing is put together from parts")]
+//!
+//! Every task has one parent group; a group's future resolves only when its body and every child have ended; no error
+//! or panic is lost; cancellation cascades down the tree. Children run in parallel on worker threads and borrow what
+//! their group keeps. Futures of any library are children like any other, and spinney's futures run on any executor.
+//! Sync code waits for async code anywhere: `future.wait()`.
+//!
+//! ```
+//! use spinney::{block_on, group};
+//!
+//! let total = block_on(group(async |g| {
+//!     let words = g.keep(vec!["task", "group"]);
+//!     let lengths: Vec<_> = words.iter().map(|word| g.spawn(async move { Ok(word.len()) })).collect();
+//!     let mut total = 0;
+//!     for length in lengths {
+//!         total += length.await;
+//!     }
+//!     total
+//! }));
+//! assert_eq!(total, 9);
+//! ```
+//!
+//! # Where to start
+//!
+//! [`group`] and [`try_group`] open a group, [`Group`] spawns into it, [`block_on`] and [`Wait`] enter from sync code,
+//! [`Runtime`] has the options, [`time`](mod@time) sleeps.
+//!
+//! # Order of execution
+//!
+//! New children of a worker run newest first, woken tasks in the order in which they were woken. Both queues can be
+//! stolen from.
 
 // Floor 0: the ground.
 mod rng;
@@ -8,7 +37,7 @@ mod unwind;
 // Floor 1: waiting.
 mod parker;
 mod waiters;
-// Floor 2: who sleeps, what is queued.
+// Floor 2: what is queued, who sleeps.
 mod job;
 mod sleep;
 // Floor 3: groups and the driver.
@@ -19,7 +48,31 @@ mod task;
 // Floor 5: the pool.
 mod pool;
 // Floor 6: the surface.
-mod compat;
-#[cfg(feature = "net")]
-pub mod net;
+mod block_on;
+mod surface;
 pub mod time;
+
+pub use crate::block_on::{Wait, block_on};
+pub use crate::group::errors::{Entry, Errors};
+pub use crate::group::report::{Straggler, TaskId, Unobserved};
+pub use crate::pool::config::{BuildError, RuntimeBuilder};
+pub use crate::pool::metrics::Metrics;
+pub use crate::pool::runtime::{Enter, Runtime, Stragglers};
+pub use crate::surface::builder::Builder;
+pub use crate::surface::child::{CancelSupervised, CancelTask, Failure, Supervised, Task};
+pub use crate::surface::group::{Group, GroupFuture, TryGroupFuture, group, try_group};
+pub use crate::surface::handle::Handle;
+pub use crate::surface::outcome::{Never, Outcome};
+pub use crate::surface::race::race;
+pub use crate::surface::scope::{scope, try_scope};
+pub use crate::surface::shield::{Shield, shield};
+pub use crate::surface::with::{group_with, try_group_with};
+pub use crate::surface::yield_now::yield_now;
+pub use crate::time::{sleep, timeout};
+
+/// A read-only view of where the caller is in the tree of groups.
+pub mod current {
+    pub use crate::surface::current::{
+        GroupPath, deadline, group_path, is_cancelled, is_stopping, stopping, task_id,
+    };
+}

@@ -5,6 +5,7 @@
 //! # States
 //!
 //! `EMPTY`: no token. `TOKEN`: the next park returns at once. `PARKED`: the owner sleeps, or is about to.
+//! `POLLING`: the owner sleeps in the driver, or is about to: who unparks it must notify the driver.
 //!
 //! # Protocol
 //!
@@ -23,6 +24,7 @@ use crate::sync::{Condvar, Mutex};
 const EMPTY: u32 = 0;
 const TOKEN: u32 = 1;
 const PARKED: u32 = 2;
+const POLLING: u32 = 3;
 
 /// A token for one sleeper.
 #[derive(Debug)]
@@ -73,13 +75,40 @@ impl Parker {
         }
     }
 
-    /// Gives a token.
-    pub(crate) fn unpark(&self) {
+    /// Says that the owner is about to sleep in the driver; false if there was a token, which is taken.
+    pub(crate) fn begin_polling(&self) -> bool {
+        // Acquire (failure): the token's writes; Relaxed (success): the driver's own wake-up orders what follows.
+        let begun = self.state.compare_exchange(
+            EMPTY,
+            POLLING,
+            Ordering::Relaxed,
+            Ordering::Acquire,
+        );
+        if begun.is_err() {
+            // Acquire: takes the token.
+            self.state.swap(EMPTY, Ordering::Acquire);
+        }
+        begun.is_ok()
+    }
+
+    /// The owner is back from the driver; whether there was a token, which is taken.
+    pub(crate) fn end_polling(&self) -> bool {
+        // Acquire: pairs with the Release in `unpark`.
+        self.state.swap(EMPTY, Ordering::Acquire) == TOKEN
+    }
+
+    /// Gives a token. True if the owner sleeps in the driver: the caller must notify it.
+    #[must_use]
+    pub(crate) fn unpark(&self) -> bool {
         // Release: publishes what the waker wrote to the Acquire of the owner.
-        if self.state.swap(TOKEN, Ordering::Release) == PARKED {
-            // The owner may be between `PARKED` and its wait: it holds the lock there.
-            drop(self.lock.lock());
-            self.condvar.notify_one();
+        match self.state.swap(TOKEN, Ordering::Release) {
+            PARKED => {
+                // The owner may be between `PARKED` and its wait: it holds the lock there.
+                drop(self.lock.lock());
+                self.condvar.notify_one();
+                false
+            }
+            before => before == POLLING,
         }
     }
 }

@@ -1,1 +1,132 @@
-//! (to come)
+//! Who is asleep: one packed word that every push reads, and the list of sleepers. It answers *whom* to wake.
+//!
+//! # States
+//!
+//! The word counts *searching* workers (lower half) and *sleeping* ones (upper half). A worker is busy, searching or
+//! sleeping; a sleeper is in the list exactly while it is counted as sleeping.
+//!
+//! # Protocol
+//!
+//! Pushing: 1. push the job; 2. PushFence; 3. if nobody searches and somebody sleeps, take the newest sleeper out of the
+//! list, count it as searching, and unpark it.
+//!
+//! Falling asleep: 1. under the list's lock: enter the list, one more sleeping and (if it searched) one less searching,
+//! in one step; 2. SleepFence; 3. look at every queue once more; 4. if there is work, leave the list again, or, if a
+//! waker was faster, take its token; else park.
+//!
+//! Finding work: one less searching; who was the last searcher wakes another one, because pushes that saw it searching
+//! woke nobody.
+//!
+//! # Why no wake-up is lost
+//!
+//! Either PushFence or SleepFence comes first in the one order of fences. If PushFence: the sleeper's last look sees
+//! the job. If SleepFence: the pusher sees the sleeper counted, and wakes somebody unless a searcher is counted; that
+//! searcher either finds the job, or falls asleep after the push and looks again.
+
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+
+const SEARCHING: usize = 1;
+const SLEEPING: usize = 1 << 16;
+
+/// The sleepers of a runtime.
+#[derive(Debug)]
+pub(crate) struct Sleep {
+    word: AtomicUsize,
+    /// Seats of sleepers, the most recent last: its caches are the warmest.
+    list: Mutex<Vec<usize>>,
+}
+
+fn searching(word: usize) -> usize {
+    word & (SLEEPING - 1)
+}
+
+impl Sleep {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: AtomicUsize::new(0),
+            list: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// After a push: the seat to wake, if one must be woken. It counts as searching from now on.
+    #[inline]
+    #[must_use]
+    pub(crate) fn notify(&self) -> Option<usize> {
+        // SeqCst: PushFence, pairs with SleepFence in `fall_asleep`.
+        fence(Ordering::SeqCst);
+        // Relaxed: ordered by the fence.
+        let word = self.word.load(Ordering::Relaxed);
+        if searching(word) > 0 || word < SLEEPING {
+            return None;
+        }
+        self.take_one()
+    }
+
+    #[cold]
+    fn take_one(&self) -> Option<usize> {
+        let mut list = self.list.lock();
+        // Relaxed: sleeping is changed under this lock only; another notifier may have been first.
+        if searching(self.word.load(Ordering::Relaxed)) > 0 {
+            return None;
+        }
+        let seat = list.pop()?;
+        // Relaxed: the word carries counts; data is ordered by the fences, the lock and the sleeper's token.
+        self.word
+            .fetch_add(SEARCHING.wrapping_sub(SLEEPING), Ordering::Relaxed);
+        Some(seat)
+    }
+
+    /// Starts to search, unless half of `workers` search already.
+    pub(crate) fn start_search(&self, workers: usize) -> bool {
+        // Relaxed: a limit on wasted work, nothing depends on its being exact.
+        if 2 * searching(self.word.load(Ordering::Relaxed)) >= workers.max(2) {
+            return false;
+        }
+        // Relaxed: as above; a pusher that misses it wakes one too many.
+        self.word.fetch_add(SEARCHING, Ordering::Relaxed);
+        true
+    }
+
+    /// Stops to search because work was found; whether this was the last searcher, who must call `notify`.
+    #[must_use]
+    pub(crate) fn stop_search(&self) -> bool {
+        // Relaxed: the following `notify` has the fence.
+        searching(self.word.fetch_sub(SEARCHING, Ordering::Relaxed)) == 1
+    }
+
+    /// Enters the list of sleepers. The caller looks at every queue once more, and then parks or calls
+    /// [`Sleep::stay_awake`].
+    pub(crate) fn fall_asleep(&self, seat: usize, searched: bool) {
+        {
+            let mut list = self.list.lock();
+            list.push(seat);
+            let less = if searched { SEARCHING } else { 0 };
+            // Relaxed: ordered by the fence below.
+            self.word.fetch_add(SLEEPING - less, Ordering::Relaxed);
+        }
+        // SeqCst: SleepFence, pairs with PushFence in `notify`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Leaves the list of sleepers; the caller counts as searching from now on, in both cases. False if a waker was
+    /// faster: its token is on the way and must be taken.
+    pub(crate) fn stay_awake(&self, seat: usize) -> bool {
+        let mut list = self.list.lock();
+        match list.iter().rposition(|&sleeper| sleeper == seat) {
+            Some(at) => {
+                list.remove(at);
+                // Relaxed: as in `take_one`.
+                self.word
+                    .fetch_add(SEARCHING.wrapping_sub(SLEEPING), Ordering::Relaxed);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Every sleeper, without changing anything: for a shutdown, which unparks them all.
+    pub(crate) fn sleepers(&self) -> Vec<usize> {
+        self.list.lock().clone()
+    }
+}

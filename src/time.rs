@@ -1,1 +1,194 @@
 //! Time: sleeping, deadlines on any future, and ticks.
+//!
+//! Timers never fire early. Every duration is accepted: one that reaches beyond the clock means never.
+
+#![expect(unsafe_code, reason = "structural pinning in `Timeout`")]
+
+use crate::driver::clock;
+use crate::driver::poller::Timer;
+use crate::group::frame;
+use crate::pool::context;
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Waits for `duration`. `Duration::MAX` means never; zero is ready at the first poll.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// spinney::block_on(spinney::sleep(Duration::from_millis(1)));
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep {
+        at: clock::now().checked_add(duration),
+        timer: None,
+    }
+}
+
+/// Waits until `at`.
+pub fn sleep_until(at: Instant) -> Sleep {
+    Sleep {
+        at: Some(at),
+        timer: None,
+    }
+}
+
+/// The future of [`sleep`] and [`sleep_until`].
+///
+/// # Cancellation
+///
+/// Dropping it cancels the timer.
+#[must_use = "futures do nothing unless polled"]
+pub struct Sleep {
+    /// `None`: never.
+    at: Option<Instant>,
+    timer: Option<Timer>,
+}
+
+impl Sleep {
+    /// When it ends; `None`: never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// Lets it end at another instant, also after it has ended.
+    pub fn reset(&mut self, at: Instant) {
+        self.timer = None;
+        self.at = Some(at);
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.at else {
+            frame::note_leaf();
+            return Poll::Pending;
+        };
+        if clock::now() >= at {
+            self.timer = None;
+            return Poll::Ready(());
+        }
+        let set = self.timer.as_ref().is_some_and(|timer| timer.update(cx.waker()));
+        if !set {
+            self.timer = Some(context::driver().insert_waker(at, cx.waker().clone()));
+        }
+        frame::note_leaf();
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("at", &self.at).finish()
+    }
+}
+
+/// Gives `future` at most `duration`. A value that is ready in the same poll wins; zero grants one poll.
+///
+/// # Errors
+///
+/// [`Elapsed`], when the time is over; the future has been dropped then.
+///
+/// # Cancellation
+///
+/// A group that is dropped by a timeout cancels its children at once; whatever encloses it joins them.
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    Timeout {
+        future: Some(future),
+        sleep: sleep(duration),
+    }
+}
+
+/// The future of [`timeout`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Timeout<F> {
+    future: Option<F>,
+    sleep: Sleep,
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: `future` is pinned: it is polled and dropped in place; `sleep` is `Unpin`.
+        let this = unsafe { self.get_unchecked_mut() };
+        let future = this.future.as_mut().expect("polled after it was ready");
+        // SAFETY: as above.
+        let future = unsafe { Pin::new_unchecked(future) };
+        if let Poll::Ready(value) = future.poll(cx) {
+            return Poll::Ready(Ok(value));
+        }
+        if Pin::new(&mut this.sleep).poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        this.future = None;
+        Poll::Ready(Err(Elapsed(())))
+    }
+}
+
+impl<F> fmt::Debug for Timeout<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeout")
+            .field("at", &self.sleep.at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The time of a [`timeout`] is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed(());
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time is over")
+    }
+}
+
+impl Error for Elapsed {}
+
+/// Ticks every `period`, first at once. A tick that comes late does not shift the later ones; ticks that were missed
+/// altogether are skipped.
+///
+/// # Panics
+///
+/// A period of zero panics.
+pub fn interval(period: Duration) -> Interval {
+    assert!(!period.is_zero(), "the period of an interval is not zero");
+    Interval {
+        period,
+        sleep: sleep_until(clock::now()),
+    }
+}
+
+/// Ticks: see [`interval`].
+#[derive(Debug)]
+pub struct Interval {
+    period: Duration,
+    sleep: Sleep,
+}
+
+impl Interval {
+    /// Waits for the next tick and returns when it was due.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no tick.
+    pub async fn tick(&mut self) -> Instant {
+        (&mut self.sleep).await;
+        let due = self.sleep.at.unwrap_or_else(clock::now);
+        let late = clock::now().saturating_duration_since(due);
+        let missed = u32::try_from(late.as_nanos() / self.period.as_nanos()).unwrap_or(u32::MAX);
+        let step = self.period.checked_mul(missed.saturating_add(1));
+        self.sleep.timer = None;
+        self.sleep.at = step.and_then(|step| due.checked_add(step));
+        due
+    }
+}

@@ -19,6 +19,7 @@
 //! | `STOPPING` | the group was asked to stop; never cleared |
 //! | `SHIELDED` | the owner polled it last inside a shield or a defer: a cascade from above stops here |
 //! | `FAILED` | an error or a panic was recorded; never cleared |
+//! | `DEFERS` | a defer was registered; never cleared |
 //!
 //! # Protocol
 //!
@@ -60,6 +61,7 @@ pub(crate) const OUTER: u32 = 1 << 1;
 pub(crate) const STOPPING: u32 = 1 << 2;
 pub(crate) const SHIELDED: u32 = 1 << 3;
 pub(crate) const FAILED: u32 = 1 << 4;
+pub(crate) const DEFERS: u32 = 1 << 5;
 
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {
@@ -99,6 +101,8 @@ pub(crate) struct Slow {
     pub(crate) inner: List,
     pub(crate) defers: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(crate) arena: Arena,
+    /// What was lent to the group; its future claims it back.
+    pub(crate) lent: Arena,
     /// The first panic.
     pub(crate) panic: Option<Payload>,
     pub(crate) gate: Option<Arc<Gate>>,
@@ -189,6 +193,7 @@ impl Node {
                 inner: List::new(),
                 defers: Vec::new(),
                 arena: Arena::new(),
+                lent: Arena::new(),
                 panic: None,
                 gate: None,
                 kept_open: Vec::new(),
@@ -383,12 +388,24 @@ pub(crate) unsafe fn end_orphan(at: NonNull<Node>) {
     // SAFETY: (2): the reference keeps it alive to the end of this function.
     let node = unsafe { NodeRef::from_raw(at) };
     let panic = node.end();
+    let mut lent = std::mem::replace(&mut node.slow.lock().lent, Arena::new());
+    let panic = panic.or(lent.clear());
     for payload in [panic, node.slow.lock().panic.take()].into_iter().flatten() {
         node.spawn()
             .unobserved(node.origin().unobserved(payload, true));
     }
     // SAFETY: the table belongs to this node.
     unsafe { (node.table.report_errors)(at) };
+}
+
+/// The owner goes away before the end: if it closed the word itself (`ends`), it ends the group here; else its reference
+/// passes to the last leaver.
+pub(crate) fn orphan(node: NodeRef, ends: bool) {
+    let node = node.into_raw();
+    if let (true, Some(node)) = (ends, NonNull::new(node)) {
+        // SAFETY: the word was closed by the caller, whose reference is given up.
+        unsafe { end_orphan(node) };
+    }
 }
 
 /// Calls a waker with nothing of ours on the stack that it could see: no lock, no frame. Its panic is contained.

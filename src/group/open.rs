@@ -109,6 +109,12 @@ impl Host {
     }
 }
 
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
 /// Makes `host` the host of `node`; null for a poller that is none of ours. Called by the owner of the group's future.
 #[inline]
 pub(crate) fn enter(node: &Node, host: *const Host) {

@@ -1,1 +1,109 @@
-//! Which runtime and which seat this thread belongs to.
+//! Where this thread is: its runtime, its seat, and the runtimes entered on it.
+
+#![expect(unsafe_code, reason = "the place of a thread lives on its own stack")]
+
+use crate::driver::poller::Driver;
+use crate::pool::config::RuntimeBuilder;
+use crate::pool::runtime::Runtime;
+use crate::pool::shared::Shared;
+use crate::sync::{Arc, OnceLock};
+use std::cell::{Cell, RefCell};
+use std::ptr;
+
+/// A thread's place in a runtime, on the stack of the function that took it.
+pub(crate) struct Place {
+    pub(crate) shared: Arc<Shared>,
+    /// The seat; a blocked caller claims one at its first push.
+    pub(crate) seat: Cell<Option<usize>>,
+    /// Whether this is a worker's loop, which others rely on.
+    pub(crate) worker: bool,
+    below: Cell<*const Place>,
+}
+
+thread_local! {
+    static PLACE: Cell<*const Place> = const { Cell::new(ptr::null()) };
+    static ENTERED: RefCell<Vec<(u64, Arc<Shared>)>> = const { RefCell::new(Vec::new()) };
+}
+
+static GLOBAL: OnceLock<Runtime> = OnceLock::new();
+
+impl Place {
+    pub(crate) fn new(shared: Arc<Shared>, seat: Option<usize>, worker: bool) -> Self {
+        Self {
+            shared,
+            seat: Cell::new(seat),
+            worker,
+            below: Cell::new(ptr::null()),
+        }
+    }
+
+    /// The place that this thread had before.
+    pub(crate) fn below(&self) -> Option<&Place> {
+        // SAFETY: places nest on the stack: the one below outlives this one.
+        unsafe { self.below.get().as_ref() }
+    }
+
+    /// Runs `f` with this thread in this place.
+    pub(crate) fn occupy<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Restore(*const Place);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                PLACE.set(self.0);
+            }
+        }
+        let below = PLACE.replace(self);
+        self.below.set(below);
+        let _restore = Restore(below);
+        f()
+    }
+}
+
+/// Calls `f` with this thread's place, if it has one.
+#[inline]
+pub(crate) fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
+    // Destructors of thread locals run without a place.
+    let place = PLACE.try_with(Cell::get).unwrap_or(ptr::null());
+    // SAFETY: a place leaves `PLACE` before it leaves the stack.
+    f(unsafe { place.as_ref() })
+}
+
+/// The runtime of this thread: the one entered last, else that of its worker, else the global one.
+pub(crate) fn runtime() -> Arc<Shared> {
+    let entered = ENTERED
+        .try_with(|entered| entered.borrow().last().map(|(_, shared)| Arc::clone(shared)))
+        .ok()
+        .flatten();
+    entered
+        .or_else(|| place(|place| place.map(|place| Arc::clone(&place.shared))))
+        .unwrap_or_else(|| Arc::clone(global().shared()))
+}
+
+/// The driver of this thread's runtime.
+pub(crate) fn driver() -> Arc<Driver> {
+    Arc::clone(&runtime().driver)
+}
+
+fn global() -> &'static Runtime {
+    GLOBAL.get_or_init(|| {
+        RuntimeBuilder::new()
+            .build()
+            .expect("the global runtime could not be started")
+    })
+}
+
+/// Makes `runtime` the global one; gives it back if there is one already.
+pub(crate) fn install_global(runtime: Runtime) -> Result<(), Runtime> {
+    GLOBAL.set(runtime)
+}
+
+/// Enters a runtime on this thread under a number that names the entry.
+pub(crate) fn enter(number: u64, shared: Arc<Shared>) {
+    ENTERED.with_borrow_mut(|entered| entered.push((number, shared)));
+}
+
+/// Undoes an entry; entries may end in any order.
+pub(crate) fn exit(number: u64) {
+    let _ = ENTERED.try_with(|entered| {
+        entered.borrow_mut().retain(|(other, _)| *other != number);
+    });
+}

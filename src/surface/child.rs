@@ -130,7 +130,7 @@ impl<E: Error + 'static> Error for Failure<E> {
 }
 
 /// Whether the code that polls now, or any group around it, is being cut. Its owner will drop it.
-fn poller_is_cut() -> bool {
+pub(crate) fn poller_is_cut() -> bool {
     frame::current(|frame| {
         let Some(frame) = frame else { return false };
         if frame.is_cut() {

@@ -47,7 +47,7 @@ pub(crate) mod deque {
 
 /// Threads: only what the protocols need.
 pub(crate) mod thread {
-    pub(crate) use std::thread::{Builder, JoinHandle, yield_now};
+    pub(crate) use std::thread::{Builder, JoinHandle, panicking, yield_now};
 }
 
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};

@@ -1,1 +1,0 @@
-//! TCP sockets on the runtime's own reactor.

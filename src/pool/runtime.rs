@@ -1,0 +1,357 @@
+//! The runtime: building, entering, and the numbered steps of its shutdown.
+//!
+//! # Shutdown
+//!
+//! 1. Refuse new groups from outside; ask everything below the root to stop. 2. Wait for up to the grace. 3. Cancel what
+//! is left. 4. Wait while teardown makes progress. 5. When the root is empty, end the workers and drop the root, which
+//! breaks the circle root -> pool -> root. What is still there after step 4 is returned as stragglers; step 5 then
+//! happens when the last of them ends.
+
+use crate::group::frame;
+use crate::group::node::NodeRef;
+use crate::group::report::{Straggler, Unobserved};
+use crate::group::spawn::Spawn;
+use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
+use crate::pool::context;
+use crate::pool::metrics::{Counter, Metrics};
+use crate::pool::seats::Seats;
+use crate::pool::shared::{Shared, Spares};
+use crate::pool::waiting::{self, Step};
+use crate::pool::worker;
+use crate::sleep::Sleep;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::deque::Injector;
+use crate::sync::{Arc, Mutex, thread};
+use std::error::Error;
+use std::fmt;
+use std::marker::PhantomData;
+use std::task::{Context, Wake, Waker};
+use std::time::Duration;
+
+/// How long a shutdown waits for another job to be run before it calls what is left stragglers. A cut needs
+/// microseconds; 100 ms covers a machine that is busy with something else.
+const NO_PROGRESS: Duration = Duration::from_millis(100);
+
+/// How often progress may extend that: a task that yields for ever inside a shield is a straggler, too.
+const EXTENSIONS: u32 = 20;
+
+/// A set of worker threads, a driver, and the root of a tree of groups.
+///
+/// Most programs need none: free functions use a global runtime, which is started on first use.
+///
+/// # Examples
+///
+/// ```
+/// let runtime = spinney::Runtime::builder().workers(2).thread_name("forest").build()?;
+/// let sum = runtime.block_on(spinney::group(async |g| g.spawn(async { Ok(1 + 1) }).await));
+/// assert_eq!(sum, 2);
+/// runtime.shutdown(std::time::Duration::from_secs(1)).unwrap();
+/// # Ok::<(), spinney::BuildError>(())
+/// ```
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+/// Starts a runtime under options that were checked.
+pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
+    let driver = crate::driver::poller::Driver::new().map_err(|error| BuildError(Kind::Driver(error)))?;
+    let guests = (2 * options.workers).max(16);
+    let driver = Arc::new(driver);
+    let shared = Arc::new(Shared {
+        name: options.thread_name.clone(),
+        workers: options.workers,
+        stack_size: options.stack_size,
+        callers_take_part: options.callers_take_part,
+        seats: Seats::new(options.workers + guests),
+        injector: Injector::new(),
+        sleep: Sleep::new(),
+        started: driver.now(),
+        driver,
+        hooks,
+        root: Mutex::new(None),
+        threads: Mutex::new(Vec::new()),
+        spares: Mutex::new(Spares::default()),
+        shut_down: AtomicBool::new(false),
+        exiting: AtomicBool::new(false),
+        injected: Counter::default(),
+        wakes: Counter::default(),
+        spares_started: Counter::default(),
+        last_resorts: Counter::default(),
+    });
+    let spawn: Arc<dyn Spawn> = Arc::clone(&shared) as Arc<dyn Spawn>;
+    *shared.root.lock() = Some(NodeRef::root(spawn));
+    let runtime = Runtime { shared };
+    for index in 0..options.workers {
+        let shared = Arc::clone(&runtime.shared);
+        let mut builder = thread::Builder::new().name(format!("{}-{index}", options.thread_name));
+        if let Some(bytes) = options.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        let started = builder.spawn(move || {
+            if shared.seats.claim(index) {
+                shared.hooks.thread_started();
+                worker::run(&shared, index, false);
+                shared.hooks.thread_stops();
+            }
+        });
+        match started {
+            Ok(thread) => runtime.shared.threads.lock().push(thread),
+            // Dropping the runtime ends and joins the threads that were started.
+            Err(error) => return Err(BuildError(Kind::Thread(error))),
+        }
+    }
+    Ok(runtime)
+}
+
+impl Runtime {
+    /// Options for a new runtime.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::new()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Makes this runtime the global one, which free functions use on threads that have no other.
+    ///
+    /// # Errors
+    ///
+    /// Gives the runtime back if a global one was installed, or started by its first use.
+    pub fn install_global(self) -> Result<(), Self> {
+        context::install_global(self)
+    }
+
+    /// Runs a future on the calling thread, with its groups on this runtime.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime is shut down while the future waits. A panic of the future comes out as it is.
+    ///
+    /// # Blocking
+    ///
+    /// The thread blocks. On a worker a spare thread takes its place.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        crate::block_on::on(&self.shared, future)
+    }
+
+    /// Makes this the runtime of free functions on this thread until the guard is dropped.
+    #[must_use = "the runtime is entered until the guard is dropped"]
+    pub fn enter(&self) -> Enter<'_> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: only uniqueness matters.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        context::enter(number, Arc::clone(&self.shared));
+        Enter {
+            number,
+            runtime: PhantomData,
+        }
+    }
+
+    /// What the runtime has done so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics()
+    }
+
+    /// Asks every group to stop, cancels after `grace` what has not ended, and ends the workers.
+    ///
+    /// From inside one of its own tasks it only requests all that, and returns at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Stragglers`] names what could not be cut: a poll that does not return, or a shield that does not end. From
+    /// inside it contains the caller.
+    ///
+    /// # Blocking
+    ///
+    /// Waits for the grace at most, and then as long as teardown makes progress.
+    pub fn shutdown(&self, grace: Duration) -> Result<(), Stragglers> {
+        let shared = &self.shared;
+        if shared.has_ended() {
+            return Ok(());
+        }
+        let root = shared.root();
+        // Release: pairs with the Acquire in `Spawn::is_shut_down`.
+        shared.shut_down.store(true, Ordering::Release);
+        root.stop();
+        if let Some(caller) = caller_in(shared) {
+            root.cancel_all();
+            end_when_empty(shared, &root);
+            return Err(Stragglers(vec![caller]));
+        }
+        if !wait_empty(shared, &root, grace) {
+            root.cancel_all();
+            let mut before = shared.metrics().jobs;
+            for _ in 0..EXTENSIONS {
+                if wait_empty(shared, &root, NO_PROGRESS) {
+                    break;
+                }
+                let now = shared.metrics().jobs;
+                if now == before {
+                    break;
+                }
+                before = now;
+            }
+        }
+        let stragglers = if root.is_empty() {
+            Vec::new()
+        } else {
+            stragglers(shared, &root)
+        };
+        end_when_empty(shared, &root);
+        if !stragglers.is_empty() {
+            return Err(Stragglers(stragglers));
+        }
+        drop(root);
+        let threads = std::mem::take(&mut *shared.threads.lock());
+        for thread in threads {
+            // A worker does not panic: jobs do not unwind, and hooks are caught.
+            let _ = thread.join();
+        }
+        Ok(())
+    }
+}
+
+/// The task of this runtime in which the caller runs.
+fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
+    frame::current(|frame| {
+        let frame = frame?;
+        let task = frame.task_view()?;
+        let own = context::place(|place| {
+            place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared))
+        });
+        own.then(|| Straggler {
+            task: task.id,
+            name: task.name().map(ToString::to_string),
+            location: task.location,
+            group: crate::surface::current::group_path()
+                .map(|path| path.to_string())
+                .unwrap_or_default(),
+        })
+    })
+}
+
+/// Waits until the root is empty, for `limit` at most; whether it is.
+fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration) -> bool {
+    if root.is_empty() {
+        return true;
+    }
+    let until = shared.driver.now().checked_add(limit);
+    let mut timer = None;
+    waiting::wait(shared, &mut |cx| {
+        if root.poll_empty(cx).is_ready() {
+            return Step::Ready(true);
+        }
+        if let Some(until) = until {
+            if shared.driver.now() >= until {
+                return Step::Ready(false);
+            }
+            timer.get_or_insert_with(|| shared.driver.insert_waker(until, cx.waker().clone()));
+        }
+        Step::Pending { take_part: false }
+    })
+}
+
+fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
+    let mut found = root.stragglers();
+    for seat in shared.seats.iter() {
+        if let Some(running) = seat.running.read() {
+            if found.iter().all(|known| known.task != running.task) {
+                found.push(running);
+            }
+        }
+    }
+    found
+}
+
+/// Ends the workers once the root is empty: now, or by the last leaver.
+fn end_when_empty(shared: &Arc<Shared>, root: &NodeRef) {
+    let end = Waker::from(Arc::new(End(Arc::clone(shared))));
+    if root.poll_empty(&mut Context::from_waker(&end)).is_ready() {
+        end.wake();
+    }
+}
+
+/// The last step of a shutdown.
+struct End(Arc<Shared>);
+
+impl Wake for End {
+    fn wake(self: Arc<Self>) {
+        let shared = &self.0;
+        // Release: pairs with the Acquire loads in `worker`.
+        shared.exiting.store(true, Ordering::Release);
+        shared.rouse();
+        let root = shared.root.lock().take();
+        drop(root);
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Err(stragglers) = self.shutdown(Duration::ZERO) {
+            for straggler in stragglers.0 {
+                let text = format!("{straggler} outlived its runtime");
+                self.shared.report(Unobserved {
+                    payload: Box::new(text),
+                    is_panic: false,
+                    task: Some(straggler.task),
+                    name: straggler.name,
+                    location: straggler.location,
+                });
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("name", &self.shared.name)
+            .field("workers", &self.shared.workers)
+            .field("uptime", &(self.shared.driver.now() - self.shared.started))
+            .finish_non_exhaustive()
+    }
+}
+
+/// While it lives, the runtime is that of free functions on this thread.
+#[derive(Debug)]
+#[must_use = "the runtime is entered until the guard is dropped"]
+pub struct Enter<'a> {
+    number: u64,
+    /// Not `Send`: the entry belongs to this thread.
+    runtime: PhantomData<(&'a Runtime, *const ())>,
+}
+
+impl Drop for Enter<'_> {
+    fn drop(&mut self) {
+        context::exit(self.number);
+    }
+}
+
+/// What still runs when a bounded shutdown ends: never empty.
+#[derive(Clone, Debug)]
+pub struct Stragglers(Vec<Straggler>);
+
+impl Stragglers {
+    /// How many there are: at least one.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Straggler> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Stragglers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} still running:", self.len())?;
+        self.iter().try_for_each(|straggler| write!(f, " {straggler};"))
+    }
+}
+
+impl Error for Stragglers {}

@@ -1,0 +1,242 @@
+//! What all threads of a runtime see: queues, sleepers, driver, hook. It is the `Spawn` of its groups.
+
+#![expect(unsafe_code, reason = "the seat of a place is claimed by this thread, and a waker keeps the runtime")]
+
+use crate::driver::poller::Driver;
+use crate::group::node::NodeRef;
+use crate::group::report::Unobserved;
+use crate::group::spawn::Spawn;
+use crate::job::Job;
+use crate::pool::config::Hooks;
+use crate::pool::context::{self, Place};
+use crate::pool::metrics::{Counter, Metrics};
+use crate::pool::seats::Seats;
+use crate::sleep::Sleep;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::deque::{Injector, Steal};
+use crate::sync::thread::JoinHandle;
+use crate::sync::{Arc, Mutex};
+use crate::unwind;
+use std::time::Instant;
+
+/// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a FIFO one in batches.
+/// Source: the prototype's measurements; 64 repaired flat spawns and did not touch recursive ones, whose fork deque
+/// holds at most ten entries for each level.
+const SPILL: usize = 64;
+
+/// Spare workers: how many are wanted, and how many there are.
+#[derive(Debug, Default)]
+pub(crate) struct Spares {
+    pub(crate) blocked: usize,
+    pub(crate) running: usize,
+}
+
+/// A runtime.
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) workers: usize,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) callers_take_part: bool,
+    pub(crate) seats: Seats,
+    pub(crate) injector: Injector<Job>,
+    pub(crate) sleep: Sleep,
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) hooks: Hooks,
+    pub(crate) root: Mutex<Option<NodeRef>>,
+    pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) spares: Mutex<Spares>,
+    pub(crate) shut_down: AtomicBool,
+    pub(crate) exiting: AtomicBool,
+    pub(crate) started: Instant,
+    pub(crate) injected: Counter,
+    pub(crate) wakes: Counter,
+    pub(crate) spares_started: Counter,
+    pub(crate) last_resorts: Counter,
+}
+
+impl Shared {
+    pub(crate) fn root(&self) -> NodeRef {
+        let root = self.root.lock();
+        root.as_ref()
+            .expect("a runtime that has ended has no groups")
+            .clone()
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.root.lock().is_none()
+    }
+
+    /// Wakes a worker for a push, if one must be woken.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        if let Some(seat) = self.sleep.notify() {
+            self.wakes.bump_shared();
+            self.driver.unpark(&self.seats.get(seat).parker);
+        }
+    }
+
+    /// Unparks every sleeper, so that it looks around.
+    pub(crate) fn rouse(&self) {
+        for seat in self.sleep.sleepers() {
+            self.driver.unpark(&self.seats.get(seat).parker);
+        }
+    }
+
+    /// Whether any queue holds a job.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.injector.is_empty()
+            || self
+                .seats
+                .active_from(0)
+                .any(|seat| self.seats.get(seat).has_work())
+    }
+
+    /// Pushes to the queue for outsiders. The caller keeps `self` alive.
+    fn inject(&self, job: Job) {
+        self.injector.push(job);
+        self.injected.bump_shared();
+        self.notify();
+    }
+
+    /// Moves what is left on a seat to the queue for outsiders.
+    ///
+    /// # Safety
+    ///
+    /// This thread holds the claim on the seat.
+    pub(crate) unsafe fn flush(&self, seat: usize) {
+        // SAFETY: the claim is this thread's.
+        let deques = unsafe { self.seats.get(seat).deques() };
+        let mut any = false;
+        while let Some(job) = deques.fork.pop().or_else(|| deques.wake.pop()) {
+            self.injector.push(job);
+            any = true;
+        }
+        if any {
+            self.notify();
+        }
+    }
+
+    /// Takes one job from the queue for outsiders, and a batch along with it if there is a seat for it.
+    pub(crate) fn take_injected(&self, seat: Option<usize>) -> Option<Job> {
+        loop {
+            let stolen = match seat {
+                // SAFETY: callers pass the seat that this thread holds.
+                Some(seat) => self
+                    .injector
+                    .steal_batch_and_pop(&unsafe { self.seats.get(seat).deques() }.wake),
+                None => self.injector.steal(),
+            };
+            match stolen {
+                Steal::Success(job) => return Some(job),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    /// Hands a failure to the hook; a hook that panics is switched off.
+    pub(crate) fn report(&self, failure: Unobserved) {
+        crate::group::frame::outside(|| self.hooks.report(failure));
+    }
+
+    pub(crate) fn metrics(&self) -> Metrics {
+        let mut sum = Metrics::default();
+        for seat in self.seats.iter() {
+            seat.counters.add_to(&mut sum);
+        }
+        sum.injected += self.injected.get();
+        sum.wakes += self.wakes.get();
+        sum.spares += self.spares_started.get();
+        sum.last_resorts += self.last_resorts.get();
+        sum
+    }
+
+    /// Runs `f` with the owner's deques of this thread's seat in this runtime, if it has one or can claim one.
+    #[inline]
+    fn with_seat<R>(&self, f: impl FnOnce(Option<usize>) -> R) -> R {
+        context::place(|place| match place {
+            Some(place) if std::ptr::eq(&raw const *place.shared, self) => f(self.seat_of(place)),
+            _ => f(None),
+        })
+    }
+
+    #[inline]
+    fn seat_of(&self, place: &Place) -> Option<usize> {
+        let seat = place.seat.get();
+        if seat.is_some() || !self.callers_take_part {
+            return seat;
+        }
+        // A blocked caller pushes for the first time.
+        let seat = self.seats.claim_from(self.workers);
+        place.seat.set(seat);
+        seat
+    }
+
+    /// Pushes from a thread that is in no place of this runtime: nothing else keeps the runtime alive once the job is
+    /// out, since it may be the last one.
+    #[cold]
+    fn inject_from_outside(&self, job: Job) {
+        let this = &raw const *self;
+        // SAFETY: a `Shared` lives in an `Arc` only (`runtime::start`), and the job's task keeps it until here.
+        unsafe { Arc::increment_strong_count(this) };
+        // SAFETY: the count was taken above.
+        let keep = unsafe { Arc::from_raw(this) };
+        keep.inject(job);
+    }
+}
+
+impl Spawn for Shared {
+    #[inline]
+    fn fork(&self, job: Job) {
+        self.with_seat(|seat| match seat {
+            Some(seat) => {
+                // SAFETY: the seat of this thread's place is claimed by it.
+                let deques = unsafe { self.seats.get(seat).deques() };
+                if deques.fork.len() < SPILL {
+                    deques.fork.push(job);
+                } else {
+                    deques.wake.push(job);
+                }
+                self.notify();
+            }
+            None => self.inject_from_outside(job),
+        });
+    }
+
+    #[inline]
+    fn wake(&self, job: Job) {
+        self.with_seat(|seat| match seat {
+            Some(seat) => {
+                // SAFETY: the seat of this thread's place is claimed by it.
+                unsafe { self.seats.get(seat).deques() }.wake.push(job);
+                self.notify();
+            }
+            None => self.inject_from_outside(job),
+        });
+    }
+
+    fn unobserved(&self, failure: Unobserved) {
+        self.report(failure);
+    }
+
+    fn is_shut_down(&self) -> bool {
+        // Acquire: pairs with the Release in `Runtime::shutdown`.
+        self.shut_down.load(Ordering::Acquire)
+    }
+
+    fn coarse_millis(&self) -> u32 {
+        0
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Jobs that are left were never run: their tasks leak rather than run on a runtime that has ended. There are
+        // none after an orderly end, because the root is empty then.
+        let _ = unwind::drop_quietly(self.threads.get_mut().drain(..).collect::<Vec<_>>());
+    }
+}

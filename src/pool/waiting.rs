@@ -1,0 +1,225 @@
+//! How a thread blocks for something that tasks do.
+//!
+//! An outside thread polls in place. What its poll spawns or wakes lands on a seat of its own, where thieves find it; it
+//! runs those jobs itself only right after a poll that waits for nothing but its own children, and only until it has
+//! parked once, so that a loop that accepts requests is never stuck behind a request.
+//!
+//! A worker that blocks hands its queue away and has a spare worker take its place, so progress never depends on it.
+
+#![expect(unsafe_code, reason = "a blocked caller uses the deques of the seat that it claimed")]
+
+use crate::group::frame;
+use crate::parker::Parker;
+use crate::pool::context::{self, Place};
+use crate::pool::shared::Shared;
+use crate::pool::worker;
+use crate::sync::{Arc, thread};
+use std::cell::Cell;
+use std::ptr::NonNull;
+use std::task::{Context, Wake, Waker};
+
+/// What a poll of the blocked caller came to.
+pub(crate) enum Step<R> {
+    Ready(R),
+    /// `take_part`: it waits for its own children and for nothing else of ours.
+    Pending { take_part: bool },
+}
+
+/// What wakes a blocked caller.
+struct Sleeper(Parker);
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // A caller never sleeps in the driver.
+        let _ = self.0.unpark();
+    }
+}
+
+thread_local! {
+    /// The sleeper of this thread's outermost wait; nested waits make their own.
+    static SLEEPER: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) };
+}
+
+/// Blocks the calling thread until `step` is ready.
+pub(crate) fn wait<R>(
+    shared: &Arc<Shared>,
+    step: &mut dyn FnMut(&mut Context<'_>) -> Step<R>,
+) -> R {
+    let cached = SLEEPER.try_with(Cell::take).ok().flatten();
+    let sleeper = cached.unwrap_or_else(|| Arc::new(Sleeper(Parker::new())));
+    let waker = Waker::from(Arc::clone(&sleeper));
+    let here = context::place(|place| place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared)));
+    let value = if here {
+        drive(&sleeper.0, &waker, step)
+    } else {
+        let place = Place::new(Arc::clone(shared), None, false);
+        let value = {
+            let _leave = Leave(&place);
+            place.occupy(|| drive(&sleeper.0, &waker, step))
+        };
+        value
+    };
+    let _ = SLEEPER.try_with(|slot| slot.set(Some(sleeper)));
+    value
+}
+
+/// Gives the seat back, also when the poll panicked.
+struct Leave<'a>(&'a Place);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        if let Some(seat) = self.0.seat.take() {
+            // SAFETY: this thread claimed the seat through its place.
+            unsafe { self.0.shared.flush(seat) };
+            // SAFETY: as above, and it is used no more.
+            unsafe { self.0.shared.seats.leave(seat) };
+        }
+    }
+}
+
+fn drive<R>(
+    parker: &Parker,
+    waker: &Waker,
+    step: &mut dyn FnMut(&mut Context<'_>) -> Step<R>,
+) -> R {
+    let mut parked = false;
+    loop {
+        let take_part = match step(&mut Context::from_waker(waker)) {
+            Step::Ready(value) => return value,
+            Step::Pending { take_part } => take_part,
+        };
+        let woken = context::place(|place| {
+            place.is_some_and(|place| {
+                !place.worker && take_part && !parked && run_own(place, parker)
+            })
+        });
+        if !woken {
+            parked = true;
+            park(parker);
+        }
+    }
+}
+
+/// Runs jobs of the caller's own seat until its future was woken (true) or there is none (false).
+fn run_own(place: &Place, parker: &Parker) -> bool {
+    let Some(index) = place.seat.get() else {
+        return parker.take_token();
+    };
+    let seat = place.shared.seats.get(index);
+    // SAFETY: this thread claimed the seat through its place.
+    let deques = unsafe { seat.deques() };
+    frame::attach_record(Some(NonNull::from(&seat.running)));
+    let woken = loop {
+        if parker.take_token() {
+            break true;
+        }
+        let Some(job) = deques.wake.pop().or_else(|| deques.fork.pop()) else {
+            break false;
+        };
+        seat.counters.jobs.bump();
+        job.run();
+    };
+    frame::attach_record(None);
+    woken
+}
+
+/// Sleeps until there is a token. Queues are handed away first, and a spare takes a worker's place.
+fn park(parker: &Parker) {
+    if parker.take_token() {
+        return;
+    }
+    context::place(|place| {
+        let Some(place) = place else {
+            return parker.park();
+        };
+        if let Some(seat) = place.seat.get() {
+            // SAFETY: this thread claimed the seat.
+            unsafe { place.shared.flush(seat) };
+        }
+        match worker_below(place) {
+            Some(shared) => park_worker(shared, parker),
+            None => parker.park(),
+        }
+    });
+}
+
+/// The runtime whose worker this thread is, at whatever depth.
+fn worker_below(place: &Place) -> Option<&Arc<Shared>> {
+    let mut at = Some(place);
+    while let Some(place) = at {
+        if place.worker {
+            return Some(&place.shared);
+        }
+        at = place.below();
+    }
+    None
+}
+
+fn park_worker(shared: &Arc<Shared>, parker: &Parker) {
+    let replaced = replace_me(shared);
+    if replaced {
+        parker.park();
+    } else {
+        shared.last_resorts.bump_shared();
+        // Nobody takes this worker's place: run whatever there is.
+        while !parker.take_token() {
+            match shared.take_injected(None) {
+                Some(job) => job.run(),
+                None if shared.driver.turn() => {}
+                None => thread::yield_now(),
+            }
+        }
+    }
+    shared.spares.lock().blocked -= 1;
+}
+
+/// Counts this worker as blocked, and starts a spare if there are too few; false if none could be had.
+fn replace_me(shared: &Arc<Shared>) -> bool {
+    {
+        let mut spares = shared.spares.lock();
+        spares.blocked += 1;
+        if spares.running >= spares.blocked {
+            drop(spares);
+            // A spare that sleeps may have been the one to wake.
+            shared.notify();
+            return true;
+        }
+        spares.running += 1;
+    }
+    let started = shared
+        .seats
+        .claim_from(shared.workers)
+        .is_some_and(|seat| start_spare(shared, seat));
+    if !started {
+        shared.spares.lock().running -= 1;
+    }
+    started
+}
+
+fn start_spare(shared: &Arc<Shared>, seat: usize) -> bool {
+    let mut builder = thread::Builder::new().name(format!("{}-spare", shared.name));
+    if let Some(bytes) = shared.stack_size {
+        builder = builder.stack_size(bytes);
+    }
+    let theirs = Arc::clone(shared);
+    let spawned = builder.spawn(move || {
+        theirs.hooks.thread_started();
+        worker::run(&theirs, seat, true);
+        theirs.hooks.thread_stops();
+    });
+    match spawned {
+        Ok(_) => {
+            shared.spares_started.bump_shared();
+            true
+        }
+        Err(_) => {
+            // SAFETY: claimed by the caller, and no thread uses it.
+            unsafe { shared.seats.leave(seat) };
+            false
+        }
+    }
+}

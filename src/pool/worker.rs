@@ -1,0 +1,205 @@
+//! The loop of a worker: take, steal, drive, sleep.
+
+#![expect(unsafe_code, reason = "a worker uses the deques of the seat that it claimed")]
+
+use crate::group::frame;
+use crate::job::Job;
+use crate::pool::context::Place;
+use crate::pool::seats::Seat;
+use crate::pool::shared::Shared;
+use crate::rng::Rng;
+use crate::sync::atomic::Ordering;
+use crate::sync::deque::Steal;
+use crate::sync::{Arc, spin_loop, thread};
+use std::ptr::NonNull;
+
+/// Jobs between two looks at the outsiders' queue and the driver. Source: tokio and Go use 61, a prime, so that no
+/// pattern of jobs keeps step with it.
+const OUTSIDE_EVERY: u32 = 61;
+
+/// Every so many jobs the fork deque is looked at before the wake deque, so that neither starves the other.
+const FORK_EVERY: u32 = 8;
+
+/// Looks at everybody else's queue before a worker goes to sleep: 50 rounds are 5-10 us on the prototype; with 1 round
+/// there were 400 times as many parks, with 500 no further gain.
+const SEARCH_ROUNDS: u32 = 50;
+
+/// The last rounds give the processor away, which matters where threads are more than cores.
+const YIELD_ROUNDS: u32 = 10;
+
+/// One worker on its seat.
+pub(crate) struct Worker<'a> {
+    shared: &'a Arc<Shared>,
+    index: usize,
+    seat: &'a Seat,
+    tick: u32,
+    rng: Rng,
+    spare: bool,
+}
+
+/// Runs a worker on a seat that this thread has claimed, until the runtime ends or, for a spare, until it is not needed.
+pub(crate) fn run(shared: &Arc<Shared>, index: usize, spare: bool) {
+    let seat = shared.seats.get(index);
+    let place = Place::new(Arc::clone(shared), Some(index), true);
+    frame::attach_record(Some(NonNull::from(&seat.running)));
+    place.occupy(|| {
+        let mut worker = Worker {
+            shared,
+            index,
+            seat,
+            tick: 0,
+            rng: Rng::new(index as u64),
+            spare,
+        };
+        while let Some(job) = worker.next() {
+            seat.counters.jobs.bump();
+            job.run();
+        }
+    });
+    frame::attach_record(None);
+    // SAFETY: this thread claimed the seat.
+    unsafe { shared.flush(index) };
+    // SAFETY: as above, and it is used no more.
+    unsafe { shared.seats.leave(index) };
+}
+
+impl Worker<'_> {
+    /// The next job; `None` when this worker is to end.
+    fn next(&mut self) -> Option<Job> {
+        loop {
+            if self.spare && self.retires() {
+                return None;
+            }
+            self.tick = self.tick.wrapping_add(1);
+            if self.tick % OUTSIDE_EVERY == 0 {
+                self.shared.driver.turn();
+                if let Some(job) = self.shared.take_injected(Some(self.index)) {
+                    return Some(job);
+                }
+            }
+            if let Some(job) = self.own() {
+                return Some(job);
+            }
+            if let Some(job) = self.shared.take_injected(Some(self.index)) {
+                return Some(job);
+            }
+            if self.shared.driver.turn() {
+                continue;
+            }
+            if let Some(job) = self.search_or_sleep() {
+                return Some(job);
+            }
+            // Acquire: pairs with the Release in `Runtime::shutdown`.
+            if self.shared.exiting.load(Ordering::Acquire) {
+                return None;
+            }
+        }
+    }
+
+    fn own(&self) -> Option<Job> {
+        // SAFETY: this thread claimed the seat.
+        let deques = unsafe { self.seat.deques() };
+        if self.tick % FORK_EVERY == 0 {
+            deques.fork.pop().or_else(|| deques.wake.pop())
+        } else {
+            deques.wake.pop().or_else(|| deques.fork.pop())
+        }
+    }
+
+    /// Searches, if not enough others do; then sleeps, and searches again when woken.
+    fn search_or_sleep(&mut self) -> Option<Job> {
+        let mut searching = self.shared.sleep.start_search(self.shared.workers);
+        loop {
+            if searching {
+                if let Some(job) = self.search() {
+                    self.found();
+                    return Some(job);
+                }
+            }
+            // Acquire: pairs with the Release in `Runtime::shutdown`.
+            let exiting = self.shared.exiting.load(Ordering::Acquire);
+            if exiting || (self.spare && self.is_surplus()) {
+                if searching {
+                    self.found();
+                }
+                return None;
+            }
+            self.shared.sleep.fall_asleep(self.index, searching);
+            // Acquire: as above; `rouse` comes after the flag is set.
+            let exiting = self.shared.exiting.load(Ordering::Acquire);
+            if !exiting && !self.shared.has_work() {
+                self.seat.counters.parks.bump();
+                self.shared.driver.park(&self.seat.parker);
+            }
+            if !self.shared.sleep.stay_awake(self.index) {
+                // A waker took this worker out of the list: its token is here or on its way. It may have been used up
+                // by the park; a token that is left makes one later park return early, which does no harm.
+            }
+            searching = true;
+            // What the driver woke may be on the own seat.
+            if let Some(job) = self.own() {
+                self.found();
+                return Some(job);
+            }
+        }
+    }
+
+    /// Stops searching; the last searcher wakes another worker, because pushes that saw it woke nobody.
+    fn found(&self) {
+        if self.shared.sleep.stop_search() {
+            self.shared.notify();
+        }
+    }
+
+    fn search(&mut self) -> Option<Job> {
+        for round in 0..SEARCH_ROUNDS {
+            if let Some(job) = self.steal() {
+                return Some(job);
+            }
+            if let Some(job) = self.shared.take_injected(Some(self.index)) {
+                return Some(job);
+            }
+            if round + YIELD_ROUNDS >= SEARCH_ROUNDS {
+                thread::yield_now();
+            } else {
+                for _ in 0..8 {
+                    spin_loop();
+                }
+            }
+        }
+        None
+    }
+
+    fn steal(&mut self) -> Option<Job> {
+        // SAFETY: this thread claimed the seat.
+        let deques = unsafe { self.seat.deques() };
+        let start = self.rng.below(self.shared.seats.len()) as usize;
+        for victim in self.shared.seats.active_from(start) {
+            if victim == self.index {
+                continue;
+            }
+            // A thief that loses a race tries the next victim; the search comes around again.
+            if let Steal::Success(job) = self.shared.seats.get(victim).steal(deques) {
+                self.seat.counters.steals.bump();
+                return Some(job);
+            }
+        }
+        None
+    }
+
+    /// Whether there are more spares than blocked workers.
+    fn is_surplus(&self) -> bool {
+        let spares = self.shared.spares.lock();
+        spares.running > spares.blocked
+    }
+
+    /// Leaves, if this spare is one too many.
+    fn retires(&self) -> bool {
+        let mut spares = self.shared.spares.lock();
+        let surplus = spares.running > spares.blocked;
+        if surplus {
+            spares.running -= 1;
+        }
+        surplus
+    }
+}

@@ -1,0 +1,80 @@
+//! Options of a group, and the place to name its error type.
+
+use crate::surface::group::{Group, TryGroupFuture};
+use crate::surface::opened::Setup;
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+/// Options of a group.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::Builder;
+///
+/// let group = Builder::<String>::new().name("import").run(async |g| {
+///     g.spawn(async { Ok(()) }).await;
+///     Ok(3)
+/// });
+/// assert_eq!(spinney::block_on(group).unwrap(), 3);
+/// ```
+#[must_use = "a builder does nothing until it runs a body"]
+pub struct Builder<E> {
+    name: Option<Cow<'static, str>>,
+    deadline: Option<(Duration, E)>,
+}
+
+impl<E: Send + 'static> Builder<E> {
+    /// No name, no deadline.
+    pub const fn new() -> Self {
+        Self {
+            name: None,
+            deadline: None,
+        }
+    }
+
+    /// The group's name, for messages, dumps and [`current::group_path`](crate::current::group_path).
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Ends the group with this error if it has not ended `after` its first poll. `Duration::MAX` means never.
+    pub fn deadline(mut self, after: Duration, error: E) -> Self {
+        self.deadline = Some((after, error));
+        self
+    }
+
+    /// Opens the group: [`try_group`](crate::try_group) with these options.
+    #[track_caller]
+    pub fn run<R, F, B>(self, body: F) -> TryGroupFuture<'static, R, E, F, B>
+    where
+        F: for<'s> AsyncFnOnce(Group<'s, 'static, E>) -> Result<R, E>
+            + FnOnce(Group<'static, 'static, E>) -> B,
+        B: Future<Output = Result<R, E>>,
+    {
+        let setup = Setup {
+            name: self.name,
+            deadline: self.deadline,
+            ..Setup::at(Location::caller())
+        };
+        TryGroupFuture::with_setup(body, setup)
+    }
+}
+
+impl<E: Send + 'static> Default for Builder<E> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<E> fmt::Debug for Builder<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("name", &self.name)
+            .field("deadline", &self.deadline.as_ref().map(|(after, _)| after))
+            .finish()
+    }
+}

@@ -1,0 +1,136 @@
+//! A read-only view of the innermost group of the code that runs. There is no implicit spawn.
+
+#![expect(unsafe_code, reason = "the innermost group of a frame is alive while the frame is")]
+
+use crate::group::frame;
+use crate::group::node::{Node, NodeRef};
+use crate::group::report::TaskId;
+use crate::group::tree;
+use crate::waiters::Key;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+fn with<R>(f: impl FnOnce(Option<&Node>) -> R) -> R {
+    // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+    frame::current(|frame| f(frame.map(|frame| unsafe { frame.node().as_ref() })))
+}
+
+/// Waits until the innermost group is asked to stop, or is being cut. Outside every group it waits for the shutdown of
+/// the runtime.
+pub fn stopping() -> impl Future<Output = ()> + Send {
+    CurrentStopping(None)
+}
+
+/// Whether the innermost group was asked to stop, or is being cut.
+#[must_use]
+pub fn is_stopping() -> bool {
+    with(|node| node.is_some_and(Node::is_stopping))
+}
+
+/// Whether the innermost group is being cut: seen inside `shield`, `defer` and destructors.
+#[must_use]
+pub fn is_cancelled() -> bool {
+    with(|node| node.is_some_and(Node::is_cancelled))
+}
+
+/// The earliest deadline of the groups around the caller.
+#[must_use]
+pub fn deadline() -> Option<Instant> {
+    with(|node| {
+        let mut earliest = None;
+        let mut at = node;
+        while let Some(node) = at {
+            let own = node.slow.lock().deadline;
+            earliest = match (earliest, own) {
+                (Some(a), Some(b)) => Some(std::cmp::min::<Instant>(a, b)),
+                (a, b) => a.or(b),
+            };
+            at = node.parent();
+        }
+        earliest
+    })
+}
+
+/// The task that runs.
+#[must_use]
+pub fn task_id() -> Option<TaskId> {
+    frame::current(|frame| frame?.task_view().map(|task| task.id))
+}
+
+/// The names of the groups around the caller, from the root down: `server/conn`. A group without a name shows where it
+/// was opened.
+#[must_use]
+pub fn group_path() -> Option<GroupPath> {
+    with(|node| {
+        let node = node?;
+        node.parent().is_some().then(|| GroupPath(tree::path(node)))
+    })
+}
+
+/// The names of nested groups, from the root down.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GroupPath(String);
+
+impl fmt::Display for GroupPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Waits for a group to be asked to stop.
+pub(crate) struct Stopping {
+    node: NodeRef,
+    key: Key,
+}
+
+impl Stopping {
+    pub(crate) fn of(node: &Node) -> Self {
+        Self {
+            node: node.to_ref(),
+            key: Key::default(),
+        }
+    }
+}
+
+impl Future for Stopping {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        if this.node.is_stopping() {
+            return Poll::Ready(());
+        }
+        this.node.stop_waiters.register(&mut this.key, cx.waker());
+        // The flag is set before the waiters are woken: look at it after registering.
+        if this.node.is_stopping() {
+            return Poll::Ready(());
+        }
+        frame::note_leaf();
+        Poll::Pending
+    }
+}
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        self.node.stop_waiters.remove(&mut self.key);
+    }
+}
+
+/// The innermost group is the one at the first poll.
+struct CurrentStopping(Option<Stopping>);
+
+impl Future for CurrentStopping {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let stopping = self.0.get_or_insert_with(|| {
+            with(|node| match node {
+                Some(node) => Stopping::of(node),
+                None => Stopping::of(&crate::pool::context::runtime().root()),
+            })
+        });
+        Pin::new(stopping).poll(cx)
+    }
+}

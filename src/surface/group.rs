@@ -1,0 +1,460 @@
+//! The handle of an open group, and the futures that open one.
+
+#![expect(unsafe_code, reason = "the lifetime `'s` stands for a node that is alive")]
+
+use crate::group::errors::Errors;
+use crate::group::gate::Gate;
+use crate::group::node::{DEFERS, Node, NodeTable, Origin};
+use crate::group::tree;
+use crate::group::typed::Typed;
+use crate::surface::child::{Plain, Supervised, Task, Watched};
+use crate::surface::current::Stopping;
+use crate::surface::handle::Handle;
+use crate::surface::opened::{Machine, Parent, Setup, Whole};
+use crate::surface::outcome::{Never, Outcome};
+use crate::sync::Arc;
+use crate::task::cell::Birth;
+use crate::task::header::{self, Extension};
+use crate::task::{defers, run};
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+struct Table<E>(PhantomData<E>);
+
+impl<E: Send + 'static> Table<E> {
+    const TABLE: NodeTable = NodeTable {
+        free: Typed::<E>::free,
+        report_errors: Typed::<E>::report,
+        start_defers: defers::start,
+        mark_member: header::mark_member,
+        describe_member: header::describe_member,
+    };
+}
+
+/// The table of nodes with error type `E`.
+pub(crate) const fn table<E: Send + 'static>() -> &'static NodeTable {
+    &Table::<E>::TABLE
+}
+
+/// An open group: where children are spawned and values kept.
+///
+/// It is `Copy`, one pointer, and can be used by the body and by every child. Children may borrow whatever outlives
+/// `'s`: what the group keeps, and what encloses it (`'p`). Nothing that mentions `'s` can leave the group.
+pub struct Group<'s, 'p: 's, E = Never> {
+    node: NonNull<Node>,
+    lifetimes: PhantomData<(fn(&'s ()) -> &'s (), fn(&'p ()) -> &'p ())>,
+    error: PhantomData<fn(E) -> E>,
+}
+
+impl<E> Clone for Group<'_, '_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Group<'_, '_, E> {}
+
+// SAFETY: the node is `Send` and `Sync`; `'s` keeps it alive; an `E` is only ever moved in, and must be `Send` then.
+unsafe impl<E> Send for Group<'_, '_, E> {}
+// SAFETY: as above.
+unsafe impl<E> Sync for Group<'_, '_, E> {}
+
+impl<E> fmt::Debug for Group<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.untyped().fmt(f)
+    }
+}
+
+impl<E> Group<'_, '_, E> {
+    pub(crate) fn node(self) -> NonNull<Node> {
+        self.node
+    }
+
+    fn untyped(&self) -> &Node {
+        // SAFETY: whoever can use `'s` is the body or a child, or belongs to one: the group has not ended.
+        unsafe { self.node.as_ref() }
+    }
+}
+
+impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
+    /// The handle of a node, for the one call of the closure.
+    pub(crate) fn from_node(node: NonNull<Node>) -> Self {
+        Self {
+            node,
+            lifetimes: PhantomData,
+            error: PhantomData,
+        }
+    }
+
+    fn typed(&self) -> &Typed<E> {
+        // SAFETY: the node was opened with this error type; `'s` keeps it alive.
+        unsafe { Typed::of(self.node) }
+    }
+
+    /// Starts a child, which runs in parallel with the body. Its failure is the group's.
+    ///
+    /// A child returns `()`, or `Result<T, E>` with the group's own error, or never. In a group that is being cancelled
+    /// it is dropped without being polled, before this returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sum = spinney::block_on(spinney::group(async |g| {
+    ///     let numbers = g.keep(vec![1, 2, 3]);
+    ///     let first = g.spawn(async move { Ok(numbers[0]) });
+    ///     let last = g.spawn(async move { Ok(numbers[2]) });
+    ///     first.await + last.await
+    /// }));
+    /// assert_eq!(sum, 4);
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, T>(self, future: F) -> Task<'s, T>
+    where
+        F: Future<Output: Outcome<E, Value = T>> + Send + 's,
+        T: Send + 's,
+    {
+        self.spawn_at(future, None, Location::caller())
+    }
+
+    /// As [`spawn`](Group::spawn), with a name for messages and dumps.
+    #[track_caller]
+    pub fn spawn_named<F, T>(self, name: &'static str, future: F) -> Task<'s, T>
+    where
+        F: Future<Output: Outcome<E, Value = T>> + Send + 's,
+        T: Send + 's,
+    {
+        self.spawn_at(future, Some(Cow::Borrowed(name)), Location::caller())
+    }
+
+    fn spawn_at<F, T>(
+        self,
+        future: F,
+        name: Option<Cow<'static, str>>,
+        location: &'static Location<'static>,
+    ) -> Task<'s, T>
+    where
+        F: Future<Output: Outcome<E, Value = T>> + Send + 's,
+        T: Send + 's,
+    {
+        let birth = birth(name, location);
+        // SAFETY: `'s` keeps the node alive, whose error is `E`; future and value are `Send` and outlive the children
+        // of the group (`'s`).
+        Task::new(unsafe { run::spawn::<F, Plain<E>>(self.untyped(), future, birth) })
+    }
+
+    /// Starts a child whose failure belongs to its handle: siblings live on.
+    ///
+    /// A handle that is dropped unread passes a failure on to the group.
+    #[track_caller]
+    pub fn supervise<F, T>(self, future: F) -> Supervised<'s, T, E>
+    where
+        F: Future<Output = Result<T, E>> + Send + 's,
+        T: Send + 's,
+    {
+        let birth = birth(None, Location::caller());
+        // SAFETY: as in `spawn_at`.
+        let handle = unsafe { run::spawn::<F, Watched<E>>(self.untyped(), future, birth) };
+        Supervised::new(handle, self)
+    }
+
+    /// Opens a group inside this one: its children also borrow what this group's children may.
+    #[track_caller]
+    pub fn group<R, F, B>(self, body: F) -> GroupFuture<'s, R, F, B>
+    where
+        F: for<'i> AsyncFnOnce(Group<'i, 's>) -> R + FnOnce(Group<'s, 's>) -> B,
+        B: Future<Output = R>,
+    {
+        GroupFuture(Machine::new(body, self.nested(Location::caller())), PhantomData)
+    }
+
+    /// As [`group`](Group::group), for a group that can fail.
+    #[track_caller]
+    pub fn try_group<R, E2, F, B>(self, body: F) -> TryGroupFuture<'s, R, E2, F, B>
+    where
+        F: for<'i> AsyncFnOnce(Group<'i, 's, E2>) -> Result<R, E2> + FnOnce(Group<'s, 's, E2>) -> B,
+        B: Future<Output = Result<R, E2>>,
+        E2: Send + 'static,
+    {
+        TryGroupFuture(Machine::new(body, self.nested(Location::caller())), PhantomData)
+    }
+
+    pub(crate) fn nested<E2>(self, location: &'static Location<'static>) -> Setup<E2> {
+        Setup {
+            parent: Some(Parent(self.node)),
+            ..Setup::at(location)
+        }
+    }
+
+    /// Gives a value to the group, which drops it after the last child, newest first. Children borrow it.
+    pub fn keep<T: Send + 'p>(self, value: T) -> &'s T {
+        self.keep_mut(value)
+    }
+
+    /// As [`keep`](Group::keep), for one borrower that may change the value.
+    #[expect(clippy::mut_from_ref, reason = "each call gives a reference to a new value")]
+    pub fn keep_mut<T: Send + 'p>(self, value: T) -> &'s mut T {
+        let mut place = self.untyped().slow.lock().arena.keep(Box::new(value));
+        // SAFETY: the arena drops the value when body and children are gone, so after `'s`; this is the one reference.
+        unsafe { place.as_mut() }
+    }
+
+    /// Asks the group, and all groups inside it, to stop: a flag for loops, and nothing else.
+    pub fn stop(self) {
+        tree::stop(self.untyped());
+    }
+
+    /// Whether the group was asked to stop, or is being cancelled.
+    #[must_use]
+    pub fn is_stopping(self) -> bool {
+        self.untyped().is_stopping()
+    }
+
+    /// Waits until the group is asked to stop, or is being cancelled.
+    pub fn stopping(self) -> impl Future<Output = ()> + Send {
+        Stopping::of(self.untyped())
+    }
+
+    /// Ends the group with this error: children and body are cut and joined.
+    #[track_caller]
+    pub fn cancel(self, error: E) {
+        self.typed().fail(error, call(Location::caller()));
+    }
+
+    /// Ends the group with this error unless it has ended after `after`. Inner groups inherit the instant as a minimum.
+    ///
+    /// `Duration::MAX` means never; zero grants one poll.
+    #[track_caller]
+    pub fn deadline(self, after: Duration, error: E) {
+        self.deadline_at(after, error, Location::caller());
+    }
+
+    /// Asks the group to stop now, and ends it with this error after the grace.
+    ///
+    /// `Duration::MAX` means never.
+    #[track_caller]
+    pub fn stop_within(self, grace: Duration, error: E) {
+        self.stop();
+        self.end_after(grace, error, Location::caller());
+    }
+
+    pub(crate) fn deadline_at(
+        self,
+        after: Duration,
+        error: E,
+        location: &'static Location<'static>,
+    ) {
+        if let Some(at) = self.end_after(after, error, location) {
+            let mut slow = self.untyped().slow.lock();
+            slow.deadline = Some(slow.deadline.map_or(at, |earlier| earlier.min(at)));
+        }
+    }
+
+    fn end_after(
+        self,
+        after: Duration,
+        error: E,
+        location: &'static Location<'static>,
+    ) -> Option<std::time::Instant> {
+        let driver = crate::pool::context::driver();
+        let at = driver.now().checked_add(after)?;
+        let handle = self.handle();
+        let timer = driver.insert_call(at, Box::new(move || handle.cancel_late(error, call(location))));
+        self.untyped().slow.lock().kept_open.push(Box::new(timer));
+        Some(at)
+    }
+
+    /// Registers async cleanup: it runs after the last child, newest first, in every ending, and cannot be cut.
+    pub fn defer<F>(self, cleanup: F)
+    where
+        F: Future<Output = ()> + Send + 's,
+    {
+        let boxed: Pin<Box<dyn Future<Output = ()> + Send + 's>> = Box::pin(cleanup);
+        // SAFETY: only the lifetime changes. The future is run, or dropped, before the group ends, and so within `'s`.
+        let boxed = unsafe {
+            std::mem::transmute::<
+                Pin<Box<dyn Future<Output = ()> + Send + 's>>,
+                Pin<Box<dyn Future<Output = ()> + Send + 'static>>,
+            >(boxed)
+        };
+        let node = self.untyped();
+        node.slow.lock().defers.push(boxed);
+        node.set_flags(DEFERS);
+    }
+
+    /// A handle that may outlive the group, for callbacks and foreign executor traits.
+    #[must_use]
+    pub fn handle(self) -> Handle<E> {
+        let node = self.untyped();
+        let mut slow = node.slow.lock();
+        let gate = slow.gate.get_or_insert_with(|| Arc::new(Gate::new(node)));
+        Handle::new(Arc::clone(gate))
+    }
+}
+
+/// The origin of an error that a call recorded.
+fn call(location: &'static Location<'static>) -> Origin {
+    Origin {
+        task: None,
+        name: None,
+        location,
+    }
+}
+
+/// How a child begins.
+pub(crate) fn birth(name: Option<Cow<'static, str>>, location: &'static Location<'static>) -> Birth {
+    Birth {
+        location,
+        extension: name.map(|name| {
+            Box::new(Extension {
+                name: Some(name),
+                ..Extension::default()
+            })
+        }),
+    }
+}
+
+/// Opens a group whose body and children cannot fail; resolves when all of them have ended.
+///
+/// # Examples
+///
+/// ```
+/// let n = spinney::block_on(spinney::group(async |g| {
+///     let child = g.spawn(async { Ok(20) });
+///     child.await + 1
+/// }));
+/// assert_eq!(n, 21);
+/// ```
+///
+/// # Panics
+///
+/// The first panic of the body or of a child resumes in whoever awaits the group, after all children have ended.
+///
+/// # Cancellation
+///
+/// A group that is dropped early cancels its children at once; the enclosing group joins them.
+#[track_caller]
+pub fn group<R, F, B>(body: F) -> GroupFuture<'static, R, F, B>
+where
+    F: for<'s> AsyncFnOnce(Group<'s, 'static>) -> R + FnOnce(Group<'static, 'static>) -> B,
+    B: Future<Output = R>,
+{
+    GroupFuture(Machine::new(body, Setup::at(Location::caller())), PhantomData)
+}
+
+/// Opens a group that can fail: the first error of the body or of a child cancels the rest.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::Group;
+///
+/// let result = spinney::block_on(spinney::try_group(async |g: Group<'_, '_, String>| {
+///     g.spawn(async { Err::<(), _>("no".to_owned()) }).await;
+///     Ok(())
+/// }));
+/// assert_eq!(result.unwrap_err().into_first(), "no");
+/// ```
+///
+/// # Errors
+///
+/// All errors of the group, in the order in which they came: [`Errors`].
+///
+/// # Panics
+///
+/// As [`group`]; errors that the panic outranks go to the runtime's hook.
+#[track_caller]
+pub fn try_group<R, E, F, B>(body: F) -> TryGroupFuture<'static, R, E, F, B>
+where
+    F: for<'s> AsyncFnOnce(Group<'s, 'static, E>) -> Result<R, E>
+        + FnOnce(Group<'static, 'static, E>) -> B,
+    B: Future<Output = Result<R, E>>,
+    E: Send + 'static,
+{
+    TryGroupFuture(Machine::new(body, Setup::at(Location::caller())), PhantomData)
+}
+
+/// The future of [`group`].
+#[must_use = "a group does nothing unless it is awaited"]
+pub struct GroupFuture<'s, R, F, B>(
+    pub(crate) Machine<F, B, R, Never>,
+    PhantomData<fn(&'s ()) -> &'s ()>,
+);
+
+/// The future of [`try_group`].
+#[must_use = "a group does nothing unless it is awaited"]
+pub struct TryGroupFuture<'s, R, E: Send + 'static, F, B>(
+    pub(crate) Machine<F, B, R, E>,
+    PhantomData<fn(&'s ()) -> &'s ()>,
+);
+
+impl<R, E: Send + 'static, F, B> TryGroupFuture<'_, R, E, F, B> {
+    pub(crate) fn with_setup(body: F, setup: Setup<E>) -> Self {
+        Self(Machine::new(body, setup), PhantomData)
+    }
+}
+
+impl<'s, R, F, B> Future for GroupFuture<'s, R, F, B>
+where
+    F: FnOnce(Group<'s, 's>) -> B,
+    B: Future<Output = R>,
+{
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        // SAFETY: structural pinning: the machine is never moved out.
+        let machine = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        let polled = machine.poll(
+            cx,
+            |body, group| body(Group::from_node(group.node())),
+            |_| {},
+            Whole,
+        );
+        polled.map(|result| match result {
+            Ok(value) => value,
+            Err(errors) => match errors.into_first() {},
+        })
+    }
+}
+
+impl<'s, R, E, F, B> Future for TryGroupFuture<'s, R, E, F, B>
+where
+    F: FnOnce(Group<'s, 's, E>) -> B,
+    B: Future<Output = Result<R, E>>,
+    E: Send + 'static,
+{
+    type Output = Result<R, Errors<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: structural pinning: the machine is never moved out.
+        let machine = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        machine.poll(
+            cx,
+            |body, group| body(Group::from_node(group.node())),
+            |_| {},
+            |output| output,
+        )
+    }
+}
+
+macro_rules! debug_by_state {
+    ($($name:ident [$($generics:tt)*] $type:ty),*) => {$(
+        impl<$($generics)*> fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name))
+                    .field("open", &self.0.owner().map(|owner| &owner.node))
+                    .finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+debug_by_state!(
+    GroupFuture ['s, R, F, B] GroupFuture<'s, R, F, B>,
+    TryGroupFuture ['s, R, E: Send + 'static, F, B] TryGroupFuture<'s, R, E, F, B>
+);

@@ -1,0 +1,78 @@
+//! A weak handle of a group, for code that outlives it: callbacks, foreign executor traits.
+
+#![expect(unsafe_code, reason = "a gate hands out a counted node")]
+
+use crate::group::gate::Gate;
+use crate::group::node::{self, Origin};
+use crate::group::typed::Typed;
+use crate::surface::child::Plain;
+use crate::surface::group::birth;
+use crate::surface::outcome::Outcome;
+use crate::sync::Arc;
+use crate::task::run;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+
+/// A handle of a group that may outlive it. It keeps neither the group open nor what it keeps.
+pub struct Handle<E> {
+    gate: Arc<Gate>,
+    error: PhantomData<fn(E) -> E>,
+}
+
+impl<E> Clone for Handle<E> {
+    fn clone(&self) -> Self {
+        Self {
+            gate: Arc::clone(&self.gate),
+            error: PhantomData,
+        }
+    }
+}
+
+impl<E: Send + 'static> Handle<E> {
+    pub(crate) fn new(gate: Arc<Gate>) -> Self {
+        Self {
+            gate,
+            error: PhantomData,
+        }
+    }
+
+    /// Starts a child, if the group is still open.
+    ///
+    /// # Errors
+    ///
+    /// Gives the future back, unpolled, once the group or its parent has ended.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> Result<(), F>
+    where
+        F: Future<Output: Outcome<E>> + Send + 'static,
+    {
+        let location = Location::caller();
+        let Some(node) = self.gate.enter() else {
+            return Err(future);
+        };
+        // SAFETY: the count that `enter` took keeps the node alive.
+        let open = unsafe { node.as_ref() };
+        // SAFETY: the node is alive and its error is `E`; the future is `'static` and `Send`.
+        drop(unsafe { run::spawn::<F, Plain<E>>(open, future, birth(None, location)) });
+        // SAFETY: the count of `enter` is given back; the child has its own.
+        unsafe { node::leave(node) };
+        Ok(())
+    }
+
+    /// Ends the group with an error, if it has not ended.
+    pub(crate) fn cancel_late(&self, error: E, origin: Origin) {
+        if let Some(node) = self.gate.enter() {
+            // SAFETY: the count that `enter` took keeps the node alive; its error is `E`.
+            unsafe { Typed::<E>::of(node) }.fail(error, origin);
+            // SAFETY: that count is given back.
+            unsafe { node::leave(node) };
+        }
+    }
+}
+
+impl<E> fmt::Debug for Handle<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,303 @@
+//! The future of a group: calls the closure at the first poll, polls the body, joins, and only then answers.
+//!
+//! # Protocol
+//!
+//! 1. First poll: fix the parent, make the node, call the closure.
+//! 2. Poll the body in its own frame until it is ready, has panicked, or is cut.
+//! 3. Join: start pending defers; wait until no child is counted.
+//! 4. Close the word, drop what is kept, leave the parent's list, answer.
+//!
+//! # Soundness of the call
+//!
+//! The closure is called with `Group<'static, ..>`, an instance of the higher-ranked bound that the constructors
+//! demand: it has been proved for every `'s`, and lifetimes are erased, so the one body serves the real one.
+
+#![expect(unsafe_code, reason = "structural pinning of the body")]
+
+use crate::group::errors::Errors;
+use crate::group::frame;
+use crate::group::node::{NodeRef, Opening};
+use crate::group::typed::Typed;
+use crate::surface::group::{Group, table};
+use crate::surface::owner::Owner;
+use crate::unwind;
+use std::borrow::Cow;
+use std::marker::{PhantomData, PhantomPinned};
+use std::panic::{Location, resume_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Where a group is opened, and under what options.
+pub(crate) struct Setup<E> {
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) deadline: Option<(Duration, E)>,
+    /// The outer group of a nested one; a free group finds its parent at its first poll.
+    pub(crate) parent: Option<Parent>,
+}
+
+/// The outer group, kept open by the lifetime in the future that holds this.
+pub(crate) struct Parent(pub(crate) NonNull<crate::group::node::Node>);
+
+// SAFETY: nodes are `Send` and `Sync`.
+unsafe impl Send for Parent {}
+// SAFETY: as above.
+unsafe impl Sync for Parent {}
+
+impl<E> Setup<E> {
+    pub(crate) fn at(location: &'static Location<'static>) -> Self {
+        Self {
+            location,
+            name: None,
+            deadline: None,
+            parent: None,
+        }
+    }
+}
+
+/// The state machine behind the public futures.
+pub(crate) struct Machine<F, B, R, E: Send + 'static> {
+    closure: Option<F>,
+    body: Option<B>,
+    value: Option<R>,
+    owner: Option<Owner>,
+    setup: Option<Setup<E>>,
+    error: PhantomData<fn(E) -> E>,
+    pinned: PhantomPinned,
+}
+
+/// How a body's output is split into value and error.
+pub(crate) trait Split<E> {
+    type Value;
+    fn split(self) -> Result<Self::Value, E>;
+}
+
+/// The output of a body that cannot fail.
+pub(crate) struct Whole<R>(pub(crate) R);
+
+impl<R, E> Split<E> for Whole<R> {
+    type Value = R;
+    fn split(self) -> Result<R, E> {
+        Ok(self.0)
+    }
+}
+
+impl<R, E> Split<E> for Result<R, E> {
+    type Value = R;
+    fn split(self) -> Self {
+        self
+    }
+}
+
+impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
+    pub(crate) fn new(closure: F, setup: Setup<E>) -> Self {
+        Self {
+            closure: Some(closure),
+            body: None,
+            value: None,
+            owner: None,
+            setup: Some(setup),
+            error: PhantomData,
+            pinned: PhantomPinned,
+        }
+    }
+
+    pub(crate) fn owner(&self) -> Option<&Owner> {
+        self.owner.as_ref()
+    }
+
+    /// The first poll. `None`: the poller is being cut, nothing is opened.
+    #[inline(never)]
+    fn open(
+        &mut self,
+        call: impl FnOnce(F, Group<'static, 'static, E>) -> B,
+        opened: impl FnOnce(&Owner),
+    ) -> Option<()> {
+        let setup = self.setup.as_ref().expect("a group is opened once, and not polled after its end");
+        let (parent, shielded) = frame::current(|frame| match frame {
+            Some(frame) if frame.is_cut() => None,
+            frame => {
+                let shielded = frame.is_some_and(frame::Frame::is_shielded);
+                let parent = match (&setup.parent, frame) {
+                    // SAFETY: the outer group is open while its lifetime is in this future.
+                    (Some(parent), _) => unsafe { parent.0.as_ref() }.to_ref(),
+                    // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+                    (None, Some(frame)) => unsafe { frame.node().as_ref() }.to_ref(),
+                    (None, None) => crate::pool::context::runtime().root(),
+                };
+                Some((parent, shielded))
+            }
+        })?;
+        assert!(
+            !(parent.spawn().is_shut_down() && parent.is_cancelled() && parent.parent().is_none()),
+            "a group was polled for the first time after the runtime `{}` was shut down",
+            parent.spawn().name()
+        );
+        let setup = self.setup.take()?;
+        let node: NodeRef = Typed::<E>::open(
+            table::<E>(),
+            parent,
+            Opening {
+                parent: None,
+                name: setup.name,
+                location: setup.location,
+                shielded,
+            },
+        );
+        let mut owner = Owner::new(node);
+        owner.arrive();
+        opened(&owner);
+        let group = Group::from_node(owner.node.as_ptr());
+        if let Some((grace, error)) = setup.deadline {
+            group.deadline_at(grace, error, setup.location);
+        }
+        let closure = self.closure.take()?;
+        let called = owner.poll_body(false, || Poll::Ready(call(closure, group)));
+        match called {
+            Ok(Poll::Ready(body)) => self.body = Some(body),
+            Ok(Poll::Pending) => {}
+            Err(payload) => owner.fail_with_panic(payload),
+        }
+        self.owner = Some(owner);
+        Some(())
+    }
+
+    /// One poll of the whole.
+    pub(crate) fn poll<S>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(F, Group<'static, 'static, E>) -> B,
+        opened: impl FnOnce(&Owner),
+        wrap: impl FnOnce(B::Output) -> S,
+    ) -> Poll<Result<R, Errors<E>>>
+    where
+        B: Future,
+        S: Split<E, Value = R>,
+    {
+        // SAFETY: `body` is the one field that is pinned: it is polled and dropped in place.
+        let this = unsafe { self.get_unchecked_mut() };
+        if this.owner.is_none() {
+            if this.open(call, opened).is_none() {
+                return Poll::Pending;
+            }
+        } else if let Some(owner) = &this.owner {
+            owner.arrive();
+        }
+        let mut wrap = Some(wrap);
+        loop {
+            let Some(owner) = &mut this.owner else {
+                return Poll::Pending;
+            };
+            if this.body.is_none() {
+                return this.finish(cx);
+            }
+            let cutting = owner.is_cancelled();
+            if cutting && owner.cut_before_poll(cx.waker()) {
+                drop_body(owner, &mut this.body);
+                continue;
+            }
+            let Some(body) = &mut this.body else { continue };
+            // SAFETY: it is not moved out of `self`, which is pinned.
+            let body = unsafe { Pin::new_unchecked(body) };
+            match owner.poll_body(cutting, || body.poll(cx)) {
+                Ok(Poll::Pending) => {
+                    if cutting && owner.cut_after_poll(cx.waker()) {
+                        drop_body(owner, &mut this.body);
+                        continue;
+                    }
+                    if !owner.register(cx.waker(), cutting) {
+                        continue;
+                    }
+                    owner.pass_on_hold();
+                    return Poll::Pending;
+                }
+                Ok(Poll::Ready(output)) => {
+                    drop_body(owner, &mut this.body);
+                    if let Some(wrap) = wrap.take() {
+                        match wrap(output).split() {
+                            Ok(value) => this.value = Some(value),
+                            Err(error) => fail::<E>(owner, error),
+                        }
+                    }
+                }
+                Err(payload) => {
+                    drop_body(owner, &mut this.body);
+                    owner.fail_with_panic(payload);
+                }
+            }
+        }
+    }
+
+    /// Joins and answers. The body is gone.
+    #[inline(never)]
+    fn finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, Errors<E>>> {
+        let Some(owner) = &mut self.owner else {
+            return Poll::Pending;
+        };
+        owner.node.body.clear();
+        frame::note_child();
+        let panic = loop {
+            if owner.poll_join(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if let Some(panic) = owner.close() {
+                break panic;
+            }
+        };
+        // SAFETY: the node was opened with this error type, and the owner's reference keeps it.
+        let errors = unsafe { Typed::<E>::of(owner.node.as_ptr()) }.take();
+        let value = self.value.take();
+        if let Some(payload) = panic {
+            for (error, origin) in errors.into_parts() {
+                owner.node.spawn().unobserved(origin.unobserved(Box::new(error), false));
+            }
+            self.owner = None;
+            if let Err(second) = unwind::drop_quietly(value) {
+                unwind::discard(second);
+            }
+            resume_unwind(payload);
+        }
+        if !errors.is_none() {
+            self.owner = None;
+            return Poll::Ready(Err(errors));
+        }
+        if owner.is_outer() {
+            // The word is closed: another poll joins at once and comes here again.
+            return owner.outlived();
+        }
+        self.owner = None;
+        value.map_or(Poll::Pending, |value| Poll::Ready(Ok(value)))
+    }
+}
+
+/// Records a failure of the body.
+fn fail<E: Send + 'static>(owner: &Owner, error: E) {
+    // SAFETY: the node was opened with this error type, and the owner's reference keeps it.
+    unsafe { Typed::<E>::of(owner.node.as_ptr()) }.fail(error, owner.origin());
+}
+
+/// Drops the body in place, in its own frame.
+fn drop_body<B>(owner: &mut Owner, body: &mut Option<B>) {
+    let dropped = owner.poll_body(true, || {
+        *body = None;
+        Poll::Ready(())
+    });
+    owner.held = false;
+    if let Err(payload) = dropped {
+        owner.fail_with_panic(payload);
+    }
+}
+
+impl<F, B, R, E: Send + 'static> Drop for Machine<F, B, R, E> {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.take() {
+            let (body, value) = (&mut self.body, &mut self.value);
+            owner.abandon(|| {
+                *body = None;
+                *value = None;
+            });
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The owner's side of a group without its types: where it is polled, how it joins, how it ends.
+
+use crate::group::frame::{self, Frame};
+use crate::group::node::{self, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
+use crate::group::{open, tree};
+use crate::unwind::{self, Payload};
+use std::ptr;
+use std::task::{Context, Poll, Waker};
+
+/// What the group's future holds once it was polled.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) node: NodeRef,
+    /// The waker that the node has, as two addresses; valid until the node takes it.
+    registered: Option<(usize, usize)>,
+    watching: bool,
+    /// The last poll of the body ended inside a shield.
+    pub(crate) held: bool,
+}
+
+fn identity(waker: &Waker) -> (usize, usize) {
+    (waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
+}
+
+impl Owner {
+    pub(crate) fn new(node: NodeRef) -> Self {
+        Self {
+            node,
+            registered: None,
+            watching: false,
+            held: false,
+        }
+    }
+
+    /// The group is polled here and now: moves it to this host, and takes over what the host says about cuts.
+    #[inline]
+    pub(crate) fn arrive(&self) {
+        frame::current(|frame| {
+            let node: &Node = &self.node;
+            let Some(frame) = frame else {
+                open::enter(node, ptr::null());
+                return;
+            };
+            open::enter(node, frame.host());
+            if frame.is_shielded() {
+                if node.flags() & SHIELDED == 0 {
+                    node.set_flags(SHIELDED);
+                }
+                return;
+            }
+            let left_a_shield = node.flags() & SHIELDED != 0;
+            if left_a_shield {
+                node.clear_flags(SHIELDED);
+            }
+            if frame.is_cut() || (left_a_shield && node.parent().is_some_and(Node::is_cancelled)) {
+                tree::cancel(node, OUTER);
+            }
+        });
+    }
+
+    /// One poll of the body, in its own frame; the second half of the answer is the panic.
+    #[inline]
+    pub(crate) fn poll_body<R>(
+        &mut self,
+        cutting: bool,
+        poll: impl FnOnce() -> Poll<R>,
+    ) -> Result<Poll<R>, Payload> {
+        let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, cutting);
+        let polled = unwind::catch(|| frame.enter(poll));
+        self.held = frame.is_held();
+        polled
+    }
+
+    /// Prepares a cut of the body; whether the body can be dropped without another poll.
+    #[cold]
+    pub(crate) fn cut_before_poll(&self, waker: &Waker) -> bool {
+        open::cut(&self.node.body, waker, false);
+        !self.held && open::settled(&self.node.body)
+    }
+
+    /// After a pending poll of a body that is being cut; whether it can be dropped now.
+    #[cold]
+    pub(crate) fn cut_after_poll(&self, waker: &Waker) -> bool {
+        open::cut(&self.node.body, waker, !self.held);
+        !self.held && open::settled(&self.node.body)
+    }
+
+    /// Tells the host that a shield inside the body was reached.
+    pub(crate) fn pass_on_hold(&self) {
+        if self.held {
+            frame::current(|frame| {
+                if let Some(frame) = frame {
+                    frame.hold();
+                }
+            });
+        }
+    }
+
+    /// Registers the waker of a poll whose body is pending. False if the group was cancelled meanwhile and the caller
+    /// did not know: it must look again.
+    #[inline]
+    pub(crate) fn register(&mut self, waker: &Waker, cutting: bool) -> bool {
+        let now = identity(waker);
+        if !cutting && self.registered == Some(now) {
+            // The node has this waker, unless a cancel has taken it; then the flag is set.
+            return !self.node.is_cancelled();
+        }
+        let new = waker.clone();
+        let (old, cancelled) = {
+            let mut slow = self.node.slow.lock();
+            (slow.waker.replace(new), self.node.is_cancelled())
+        };
+        drop(old);
+        self.registered = (!cancelled).then_some(now);
+        cutting || !cancelled
+    }
+
+    /// Waits until no child and no defer is left.
+    pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let defers = self.node.flags() & DEFERS != 0;
+            if defers {
+                open::start_defers(&self.node);
+            }
+            if !self.watching && !defers && self.node.word.0.count() == 0 {
+                return Poll::Ready(());
+            }
+            let new = cx.waker().clone();
+            let (old, count, pending_defers) = {
+                let mut slow = self.node.slow.lock();
+                let old = slow.waker.replace(new);
+                let count = self.node.word.0.watch();
+                (old, count, !slow.defers.is_empty())
+            };
+            drop(old);
+            self.watching = true;
+            self.registered = None;
+            if count > 0 {
+                return Poll::Pending;
+            }
+            if !pending_defers {
+                return Poll::Ready(());
+            }
+        }
+    }
+
+    /// Ends the group after the join; false if a child came in through a handle. On success the payload of the panic
+    /// that the owner has to resume.
+    pub(crate) fn close(&mut self) -> Option<Option<Payload>> {
+        if !self.node.word.0.close() {
+            return None;
+        }
+        let late = self.node.end();
+        open::exit(&self.node);
+        let first = self.node.slow.lock().panic.take();
+        match (first, late) {
+            (Some(first), Some(late)) => {
+                let origin = self.node.origin();
+                self.node.spawn().unobserved(origin.unobserved(late, true));
+                Some(Some(first))
+            }
+            (first, late) => Some(first.or(late)),
+        }
+    }
+
+    pub(crate) fn is_outer(&self) -> bool {
+        self.node.flags() & OUTER != 0
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.node.flags() & CANCELLED != 0
+    }
+
+    pub(crate) fn fail_with_panic(&self, payload: Payload) {
+        if unwind::is_cut(&*payload) {
+            return;
+        }
+        self.node.record_panic(payload, self.node.origin());
+        tree::cancel(&self.node, 0);
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        self.node.origin()
+    }
+
+    /// What to do with a group that was cancelled from outside and has joined: stay pending if its poller is being
+    /// dropped, else say so loudly.
+    #[cold]
+    pub(crate) fn outlived<T>(&self) -> Poll<T> {
+        if frame::current(|frame| frame.is_some()) && crate::surface::child::poller_is_cut() {
+            return Poll::Pending;
+        }
+        panic!(
+            "group `{}` was ended from outside by its parent or by the shutdown of runtime `{}`, and whoever awaits it \
+             is not being cut",
+            tree::path(&self.node),
+            self.node.spawn().name()
+        );
+    }
+
+    /// The future was dropped early: cancels, drops the body, and leaves the rest to the last child.
+    pub(crate) fn abandon(self, drop_body: impl FnOnce()) {
+        tree::cancel(&self.node, OUTER);
+        let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, true);
+        if let Err(payload) = unwind::catch(|| frame.enter(drop_body)) {
+            self.node.record_panic(payload, self.node.origin());
+        }
+        self.node.body.clear();
+        open::exit(&self.node);
+        if self.node.flags() & DEFERS != 0 {
+            open::start_defers(&self.node);
+        }
+        let (old, ends) = {
+            let mut slow = self.node.slow.lock();
+            slow.orphan = true;
+            let ends = self.node.word.0.watch() == 0 && self.node.word.0.close();
+            (slow.waker.take(), ends)
+        };
+        drop(old);
+        node::orphan(self.node, ends);
+    }
+}

@@ -1,0 +1,125 @@
+//! Blocking scopes: children borrow the caller's stack, because the call does not return before they have ended.
+
+#![expect(unsafe_code, reason = "the scope's node is alive until the scope returns")]
+
+use crate::block_on;
+use crate::group::errors::Errors;
+use crate::group::frame;
+use crate::group::node::Opening;
+use crate::group::typed::Typed;
+use crate::pool::context;
+use crate::surface::child::poller_is_cut;
+use crate::surface::group::{Group, table};
+use crate::surface::owner::Owner;
+use crate::unwind;
+use std::panic::{Location, resume_unwind};
+use std::task::Poll;
+
+/// Runs `body` on this thread with a group whose children may borrow the caller's stack, and waits for all of them.
+///
+/// # Examples
+///
+/// ```
+/// let mut numbers = [1, 2, 3, 4];
+/// spinney::scope(|s| {
+///     for number in &mut numbers {
+///         s.spawn(async move { *number *= 2 });
+///     }
+/// });
+/// assert_eq!(numbers, [2, 4, 6, 8]);
+/// ```
+///
+/// # Panics
+///
+/// The first panic of the body or of a child comes out after all children have ended.
+///
+/// # Blocking
+///
+/// The thread blocks until the last child has ended.
+#[track_caller]
+pub fn scope<'p, R>(body: impl for<'s> FnOnce(Group<'s, 'p>) -> R) -> R {
+    let location = Location::caller();
+    match run(location, |group| Ok(body(group))) {
+        Ok(value) => value,
+        Err(errors) => match errors.into_first() {},
+    }
+}
+
+/// As [`scope`], for a body and children that can fail: the first error cancels the rest.
+///
+/// # Errors
+///
+/// All errors, in the order in which they came.
+///
+/// # Panics
+///
+/// As [`scope`].
+///
+/// # Blocking
+///
+/// As [`scope`].
+#[track_caller]
+pub fn try_scope<'p, R, E: Send + 'static>(
+    body: impl for<'s> FnOnce(Group<'s, 'p, E>) -> Result<R, E>,
+) -> Result<R, Errors<E>> {
+    run(Location::caller(), body)
+}
+
+fn run<'s, 'p: 's, R, E: Send + 'static>(
+    location: &'static Location<'static>,
+    body: impl FnOnce(Group<'s, 'p, E>) -> Result<R, E>,
+) -> Result<R, Errors<E>> {
+    let runtime = context::runtime();
+    let (parent, shielded) = frame::current(|frame| match frame {
+        // SAFETY: the innermost group is alive while its frame is on the stack.
+        Some(frame) => (unsafe { frame.node().as_ref() }.to_ref(), frame.is_shielded()),
+        None => (runtime.root(), false),
+    });
+    let opening = Opening {
+        parent: None,
+        name: None,
+        location,
+        shielded,
+    };
+    let mut owner = Owner::new(Typed::<E>::open(table::<E>(), parent, opening));
+    let group = Group::from_node(owner.node.as_ptr());
+    let result = match owner.poll_body(false, || Poll::Ready(body(group))) {
+        Ok(Poll::Ready(Ok(value))) => Some(value),
+        Ok(Poll::Ready(Err(error))) => {
+            // SAFETY: the node was opened with this error type, and the owner keeps it.
+            unsafe { Typed::<E>::of(owner.node.as_ptr()) }.fail(error, owner.origin());
+            None
+        }
+        Ok(Poll::Pending) => None,
+        Err(payload) => {
+            owner.fail_with_panic(payload);
+            None
+        }
+    };
+    let panic = block_on::join(&runtime, |cx| {
+        loop {
+            if owner.poll_join(cx).is_pending() {
+                return Poll::Pending;
+            }
+            if let Some(panic) = owner.close() {
+                return Poll::Ready(panic);
+            }
+        }
+    });
+    // SAFETY: as above.
+    let errors = unsafe { Typed::<E>::of(owner.node.as_ptr()) }.take();
+    if let Some(payload) = panic {
+        for (error, origin) in errors.into_parts() {
+            owner.node.spawn().unobserved(origin.unobserved(Box::new(error), false));
+        }
+        resume_unwind(payload);
+    }
+    if !errors.is_none() {
+        return Err(errors);
+    }
+    match result {
+        Some(value) if !owner.is_outer() => Ok(value),
+        _ if poller_is_cut() => unwind::unwind_cut(),
+        _ => panic!("the runtime `{}` was shut down during a scope", runtime.name),
+    }
+}

@@ -1,0 +1,61 @@
+//! A stretch that cannot be cut.
+
+#![expect(unsafe_code, reason = "structural pinning")]
+
+use crate::group::frame::{self, Frame};
+use crate::unwind;
+use std::fmt;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Runs `future` to its end even if the task, or a group around it, is being cut; the cut lands at the next suspension
+/// after it.
+///
+/// Groups that are opened inside are not cancelled from outside either. A shield has no limit of its own: put a
+/// [`timeout`](crate::timeout) inside it. A shield that is not polled any more holds nothing.
+pub fn shield<F: Future>(future: F) -> Shield<F> {
+    Shield { future }
+}
+
+/// The future of [`shield`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Shield<F> {
+    future: F,
+}
+
+impl<F: Future> Future for Shield<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: structural pinning: the future is never moved out.
+        let future = unsafe { self.map_unchecked_mut(|this| &mut this.future) };
+        frame::current(|frame| match frame {
+            Some(frame) => poll_in(frame, future, cx),
+            None => future.poll(cx),
+        })
+    }
+}
+
+fn poll_in<F: Future>(
+    frame: &Frame,
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    match unwind::catch(|| frame.shielded(|| future.poll(cx))) {
+        Ok(Poll::Pending) => {
+            frame.hold();
+            Poll::Pending
+        }
+        Ok(ready) => ready,
+        // What was awaited in the shield was cut: the cut lands here, at its edge.
+        Err(payload) if unwind::is_cut(&*payload) && frame.is_cut() => Poll::Pending,
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+impl<F> fmt::Debug for Shield<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shield").finish_non_exhaustive()
+    }
+}

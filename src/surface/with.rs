@@ -1,0 +1,185 @@
+//! Groups that are lent a value: children borrow it, and the caller gets it back.
+
+#![expect(unsafe_code, reason = "the lent value is owned by the group's node while the group is open")]
+
+use crate::group::errors::Errors;
+use crate::group::node::NodeRef;
+use crate::surface::group::Group;
+use crate::surface::opened::{Machine, Setup, Split, Whole};
+use crate::surface::outcome::Never;
+use crate::surface::owner::Owner;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+/// Where the lent value is.
+enum Lent<S> {
+    /// In the future, which was not polled yet.
+    Here(Box<S>),
+    /// With the group's node, which drops it if nobody claims it.
+    Out(NodeRef, NonNull<S>),
+    /// Given back.
+    Back,
+}
+
+// SAFETY: the pointer is used like the box that it came from.
+unsafe impl<S: Send> Send for Lent<S> {}
+// SAFETY: a shared `Lent` gives no access to the value.
+unsafe impl<S: Send> Sync for Lent<S> {}
+
+impl<S: Send> Lent<S> {
+    /// Moves the value to the node and returns its place.
+    fn lend(&mut self, owner: &Owner) {
+        if let Self::Here(value) = std::mem::replace(self, Self::Back) {
+            let place = owner.node.slow.lock().lent.keep(value);
+            *self = Self::Out(owner.node.clone(), place);
+        }
+    }
+
+    /// Takes the value back from the node of a group that has ended.
+    fn reclaim(&mut self) -> Option<S> {
+        let Self::Out(node, place) = std::mem::replace(self, Self::Back) else {
+            return None;
+        };
+        let still_there = node.slow.lock().lent.release(place);
+        // SAFETY: it was made from a box by `lend`, and the node has given it up.
+        still_there.then(|| *unsafe { Box::from_raw(place.as_ptr()) })
+    }
+}
+
+/// The future behind [`group_with`] and [`try_group_with`]; `W` splits what the body resolves to.
+struct With<S, R, E: Send + 'static, F, B, W> {
+    machine: Machine<F, B, R, E>,
+    lent: Lent<S>,
+    wrap: PhantomData<fn() -> W>,
+}
+
+impl<S, R, E, F, B, W> Future for With<S, R, E, F, B, W>
+where
+    S: Send + 'static,
+    E: Send + 'static,
+    F: FnOnce(Group<'static, 'static, E>, &'static mut S) -> B,
+    B: Future,
+    W: From<B::Output> + Split<E, Value = R>,
+{
+    type Output = (S, Result<R, Errors<E>>);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: structural pinning of the machine; `lent` is not pinned.
+        let this = unsafe { self.get_unchecked_mut() };
+        let lent = &mut this.lent;
+        // SAFETY: as above: the machine is never moved out.
+        let machine = unsafe { Pin::new_unchecked(&mut this.machine) };
+        let mut place = NonNull::<S>::dangling();
+        let slot = &raw mut place;
+        let polled = machine.poll(
+            cx,
+            // SAFETY: `opened` runs before the closure is called, and stores the place of the value, which the node
+            // owns until body and children are gone; this is the one reference to it.
+            |body, group| body(group, unsafe { (*slot).as_mut() }),
+            |owner| {
+                lent.lend(owner);
+                if let Lent::Out(_, value) = lent {
+                    // SAFETY: `slot` is a local of this function.
+                    unsafe { slot.write(*value) };
+                }
+            },
+            W::from,
+        );
+        polled.map(|result| {
+            let value = this.lent.reclaim();
+            (value.expect("a group that has ended gives back what it was lent"), result)
+        })
+    }
+}
+
+impl<R> From<R> for Whole<R> {
+    fn from(value: R) -> Self {
+        Self(value)
+    }
+}
+
+/// Opens a group that is lent `state`: the body and its children borrow it, and the caller gets it back at the end.
+///
+/// # Examples
+///
+/// ```
+/// let words = vec![1_u64, 2, 3, 4];
+/// let (words, sum) = spinney::block_on(spinney::group_with(words, async |g, words: &mut Vec<u64>| {
+///     let (left, right) = words.split_at_mut(2);
+///     let a = g.spawn(async move { Ok(left.iter().sum::<u64>()) });
+///     let b = g.spawn(async move { Ok(right.iter().sum::<u64>()) });
+///     a.await + b.await
+/// }));
+/// assert_eq!((words.len(), sum), (4, 10));
+/// ```
+///
+/// # Panics
+///
+/// As [`group`](crate::group); the state is dropped then.
+///
+/// # Cancellation
+///
+/// As [`group`](crate::group); the state is dropped after the last child.
+#[track_caller]
+pub fn group_with<S, R, F, B>(state: S, body: F) -> impl Future<Output = (S, R)> + use<S, R, F, B>
+where
+    S: Send + 'static,
+    F: for<'s> AsyncFnOnce(Group<'s, 'static>, &'s mut S) -> R
+        + FnOnce(Group<'static, 'static>, &'static mut S) -> B,
+    B: Future<Output = R>,
+{
+    let future: With<S, R, Never, F, B, Whole<R>> = With {
+        machine: Machine::new(body, Setup::at(Location::caller())),
+        lent: Lent::Here(Box::new(state)),
+        wrap: PhantomData,
+    };
+    Unfailing(future)
+}
+
+/// As [`group_with`], for a group that can fail.
+///
+/// # Errors
+///
+/// As [`try_group`](crate::try_group); the state comes back in every case.
+#[track_caller]
+pub fn try_group_with<S, R, E, F, B>(
+    state: S,
+    body: F,
+) -> impl Future<Output = (S, Result<R, Errors<E>>)> + use<S, R, E, F, B>
+where
+    S: Send + 'static,
+    E: Send + 'static,
+    F: for<'s> AsyncFnOnce(Group<'s, 'static, E>, &'s mut S) -> Result<R, E>
+        + FnOnce(Group<'static, 'static, E>, &'static mut S) -> B,
+    B: Future<Output = Result<R, E>>,
+{
+    let future: With<S, R, E, F, B, Result<R, E>> = With {
+        machine: Machine::new(body, Setup::at(Location::caller())),
+        lent: Lent::Here(Box::new(state)),
+        wrap: PhantomData,
+    };
+    future
+}
+
+/// The future of a group that cannot fail.
+#[must_use = "a group does nothing unless it is awaited"]
+struct Unfailing<W>(W);
+
+impl<S, R, W> Future for Unfailing<W>
+where
+    W: Future<Output = (S, Result<R, Errors<Never>>)>,
+{
+    type Output = (S, R);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(S, R)> {
+        // SAFETY: structural pinning of the one field.
+        let inner = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        inner.poll(cx).map(|(state, result)| match result {
+            Ok(value) => (state, value),
+            Err(errors) => match errors.into_first() {},
+        })
+    }
+}
