@@ -4,7 +4,10 @@
 //! that it blocks waits for their joins. It cannot be dropped at a suspension, so a cut unwinds it with a private
 //! payload, which the edge of the task or group catches.
 
-#![expect(unsafe_code, reason = "the innermost group of a frame is alive while the frame is")]
+#![expect(
+    unsafe_code,
+    reason = "the innermost group of a frame is alive while the frame is"
+)]
 
 use crate::group::frame::{self, Frame};
 use crate::group::node::NodeRef;
@@ -125,7 +128,10 @@ pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
     match ended {
         Ok(value) => value,
         Err(true) => unwind::unwind_cut(),
-        Err(false) => panic!("the runtime `{}` was shut down while `block_on` waited", runtime.name),
+        Err(false) => panic!(
+            "the runtime `{}` was shut down while `block_on` waited",
+            runtime.name
+        ),
     }
 }
 

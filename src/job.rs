@@ -3,7 +3,10 @@
 //! Tasks, reapers and stack jobs all begin with a pointer to a table whose first entry is the function that runs them.
 //! So a deque element is one pointer, and running it is one indirect call.
 
-#![expect(unsafe_code, reason = "a job is a thin pointer whose table says what it points to")]
+#![expect(
+    unsafe_code,
+    reason = "a job is a thin pointer whose table says what it points to"
+)]
 
 use std::fmt;
 use std::ptr::NonNull;

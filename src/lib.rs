@@ -76,3 +76,7 @@ pub mod current {
         GroupPath, deadline, group_path, is_cancelled, is_stopping, stopping, task_id,
     };
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -78,12 +78,9 @@ impl Parker {
     /// Says that the owner is about to sleep in the driver; false if there was a token, which is taken.
     pub(crate) fn begin_polling(&self) -> bool {
         // Acquire (failure): the token's writes; Relaxed (success): the driver's own wake-up orders what follows.
-        let begun = self.state.compare_exchange(
-            EMPTY,
-            POLLING,
-            Ordering::Relaxed,
-            Ordering::Acquire,
-        );
+        let begun =
+            self.state
+                .compare_exchange(EMPTY, POLLING, Ordering::Relaxed, Ordering::Acquire);
         if begun.is_err() {
             // Acquire: takes the token.
             self.state.swap(EMPTY, Ordering::Acquire);

@@ -76,7 +76,10 @@ impl Future for Sleep {
             self.timer = None;
             return Poll::Ready(());
         }
-        let set = self.timer.as_ref().is_some_and(|timer| timer.update(cx.waker()));
+        let set = self
+            .timer
+            .as_ref()
+            .is_some_and(|timer| timer.update(cx.waker()));
         if !set {
             self.timer = Some(context::driver().insert_waker(at, cx.waker().clone()));
         }

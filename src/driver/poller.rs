@@ -163,7 +163,11 @@ impl Driver {
     }
 
     /// Calls `call` at `at`, on whatever thread drives; dropping the timer cancels it.
-    pub(crate) fn insert_call(self: &Arc<Self>, at: Instant, call: Box<dyn FnOnce() + Send>) -> Timer {
+    pub(crate) fn insert_call(
+        self: &Arc<Self>,
+        at: Instant,
+        call: Box<dyn FnOnce() + Send>,
+    ) -> Timer {
         Timer {
             key: self.insert(at, Action::Call(call)),
             driver: Arc::clone(self),

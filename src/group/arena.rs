@@ -1,6 +1,9 @@
 //! The arena: values that a group keeps for its children, dropped newest first when the last child has gone.
 
-#![expect(unsafe_code, reason = "kept values are reached by reference while the arena owns them")]
+#![expect(
+    unsafe_code,
+    reason = "kept values are reached by reference while the arena owns them"
+)]
 
 use crate::unwind::{self, Payload};
 use std::ptr::NonNull;

@@ -68,7 +68,12 @@ impl<E> Errors<E> {
     }
 
     /// Records an error; gives it back when it is one too many.
-    pub(crate) fn record(&mut self, error: E, origin: Origin, after_cancel: bool) -> Result<(), (E, Origin)> {
+    pub(crate) fn record(
+        &mut self,
+        error: E,
+        origin: Origin,
+        after_cancel: bool,
+    ) -> Result<(), (E, Origin)> {
         if self.entries.len() == KEPT_WHOLE {
             self.omitted += 1;
             return Err((error, origin));

@@ -44,7 +44,6 @@ pub(crate) struct Frame {
     host: *const Host,
     task: Option<NonNull<TaskView>>,
     cut: bool,
-    sync: bool,
     shields: Cell<u32>,
     held: Cell<bool>,
     waits: Cell<u8>,
@@ -95,28 +94,27 @@ impl Frame {
     pub(crate) fn task(node: NonNull<Node>, host: *const Host, task: &TaskView, cut: bool) -> Self {
         Self {
             task: Some(NonNull::from(task)),
-            ..Self::new(node, host, cut, false)
+            ..Self::new(node, host, cut)
         }
     }
 
     /// The frame of a poll of a group's body, in whatever task that is.
     pub(crate) fn body(node: NonNull<Node>, host: *const Host, cut: bool) -> Self {
-        Self::inheriting(Self::new(node, host, cut, false))
+        Self::inheriting(Self::new(node, host, cut))
     }
 
     /// The frame of a future that a blocked caller polls.
     pub(crate) fn sync(node: NonNull<Node>, host: *const Host, cut: bool) -> Self {
-        Self::inheriting(Self::new(node, host, cut, true))
+        Self::inheriting(Self::new(node, host, cut))
     }
 
-    fn new(node: NonNull<Node>, host: *const Host, cut: bool, sync: bool) -> Self {
+    fn new(node: NonNull<Node>, host: *const Host, cut: bool) -> Self {
         Self {
             below: Cell::new(ptr::null()),
             node,
             host,
             task: None,
             cut,
-            sync,
             shields: Cell::new(0),
             held: Cell::new(false),
             waits: Cell::new(0),
@@ -135,8 +133,12 @@ impl Frame {
         impl Drop for Leave {
             fn drop(&mut self) {
                 CURRENT.set(self.0);
-                // SAFETY: both frames are on the stack below this guard; frames nest.
-                if let (Some(below), Some(this)) = unsafe { (self.0.as_ref(), self.1.as_ref()) } {
+                // SAFETY: frames nest: this one and the one below are on the stack around the guard.
+                let Some(below) = (unsafe { self.0.as_ref() }) else {
+                    return;
+                };
+                // SAFETY: as above.
+                if let Some(this) = unsafe { self.1.as_ref() } {
                     below.waits.set(below.waits.get() | this.waits.get());
                 }
             }
@@ -164,11 +166,6 @@ impl Frame {
     /// Whether what is polled here is being cut, as seen from this point: inside a shield it is not.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut && self.shields.get() == 0
-    }
-
-    /// Whether this is a blocked caller and no task.
-    pub(crate) fn is_sync(&self) -> bool {
-        self.sync
     }
 
     /// Whether a shield, or a defer, is around this point.

@@ -6,7 +6,10 @@
 //! first, then takes the pointer away under the gate's lock, and only then lets go of the node. So a handle either
 //! counted itself before the word closed, or finds the word closed, or finds no pointer.
 
-#![expect(unsafe_code, reason = "a gate holds the only pointer to a node that is not counted")]
+#![expect(
+    unsafe_code,
+    reason = "a gate holds the only pointer to a node that is not counted"
+)]
 
 use crate::group::node::Node;
 use crate::sync::Mutex;
@@ -36,7 +39,9 @@ impl Gate {
         let node = pointer.0?;
         // SAFETY: the pointer is taken away under this lock before the node's owner lets go of it.
         let open = unsafe { node.as_ref() };
-        let parent_open = open.parent().is_none_or(|parent| !parent.word.0.is_closed());
+        let parent_open = open
+            .parent()
+            .is_none_or(|parent| !parent.word.0.is_closed());
         (parent_open && open.enter()).then_some(node)
     }
 }

@@ -26,11 +26,6 @@ impl Links {
         }
     }
 
-    /// Whether the element is in a list.
-    pub(crate) fn is_linked(&self) -> bool {
-        !self.slot.get().is_null()
-    }
-
     /// Takes the element out of the list that it is in, if it is in one.
     ///
     /// # Safety

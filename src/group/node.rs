@@ -165,7 +165,11 @@ pub(crate) struct Opening {
 
 impl Node {
     /// A node that is not yet linked to its parent: see `tree::open`.
-    pub(crate) fn new(table: &'static NodeTable, spawn: NonNull<dyn Spawn>, opening: Opening) -> Self {
+    pub(crate) fn new(
+        table: &'static NodeTable,
+        spawn: NonNull<dyn Spawn>,
+        opening: Opening,
+    ) -> Self {
         let parent = opening.parent.map_or(ptr::null_mut(), NodeRef::into_raw);
         Self {
             table,
@@ -578,10 +582,7 @@ impl NodeRef {
     }
 
     /// Ready when nothing below is left. One waker is remembered.
-    pub(crate) fn poll_empty(
-        &self,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<()> {
+    pub(crate) fn poll_empty(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
         let old = {
             let mut slow = self.slow.lock();
             let old = slow.waker.replace(cx.waker().clone());

@@ -17,7 +17,7 @@ use crate::group::tree;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use std::cell::Cell;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::task::Waker;
 
 /// Locks for the lists of all hosts: 64 keeps two random hosts apart in 98% of cases, at 64 cache lines in all.
@@ -83,7 +83,10 @@ impl Host {
     fn clear_slow(&self) {
         let _lock = lock(self);
         // Relaxed: under the lock of this list, here and below.
-        let mut at = self.first.swap(ptr::null_mut(), Ordering::Relaxed).cast_const();
+        let mut at = self
+            .first
+            .swap(ptr::null_mut(), Ordering::Relaxed)
+            .cast_const();
         // SAFETY: groups leave the list before they are freed, under the lock that is held.
         while let Some(node) = unsafe { at.as_ref() } {
             at = node.hosted.next.replace(ptr::null());

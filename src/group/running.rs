@@ -8,7 +8,10 @@
 //! 3. Acquire fence; 4. load the number again: if it is the same and even, the fields belong together.
 //! Ending a poll is one store: a task number of zero means idle.
 
-#![expect(unsafe_code, reason = "static strings and locations are published as addresses")]
+#![expect(
+    unsafe_code,
+    reason = "static strings and locations are published as addresses"
+)]
 
 use crate::group::report::{Straggler, TaskId};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
@@ -19,7 +22,6 @@ use std::ptr;
 #[derive(Debug)]
 pub(crate) struct Running {
     sequence: AtomicU32,
-    polls: AtomicU32,
     task: AtomicU64,
     location: AtomicPtr<Location<'static>>,
     name: AtomicPtr<u8>,
@@ -40,7 +42,6 @@ impl Running {
     pub(crate) fn new() -> Self {
         Self {
             sequence: AtomicU32::new(0),
-            polls: AtomicU32::new(0),
             task: AtomicU64::new(0),
             location: AtomicPtr::new(ptr::null_mut()),
             name: AtomicPtr::new(ptr::null_mut()),
@@ -55,7 +56,8 @@ impl Running {
         // Relaxed: this thread is the only writer, here and below.
         let number = self.sequence.load(Ordering::Relaxed);
         // Relaxed: ordered before the fields by the fence.
-        self.sequence.store(number.wrapping_add(1), Ordering::Relaxed);
+        self.sequence
+            .store(number.wrapping_add(1), Ordering::Relaxed);
         // Release: a reader that sees one of the fields sees the odd number (its Acquire fence).
         fence(Ordering::Release);
         // Relaxed: the sequence number tells a reader whether these belong together.
@@ -71,12 +73,9 @@ impl Running {
         let group = ptr::from_ref(now.group).cast_mut();
         // Relaxed: as above.
         self.group.store(group, Ordering::Relaxed);
-        // Relaxed: one writer.
-        let polls = self.polls.load(Ordering::Relaxed);
-        // Relaxed: a counter that is compared, nothing is published by it.
-        self.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
         // Release: pairs with the Acquire load in `read`.
-        self.sequence.store(number.wrapping_add(2), Ordering::Release);
+        self.sequence
+            .store(number.wrapping_add(2), Ordering::Release);
     }
 
     /// Says that nothing is polled, or that what is polled ends here.
@@ -84,12 +83,6 @@ impl Running {
     pub(crate) fn end(&self) {
         // Relaxed: a reader that misses it reports a task that ended a moment ago.
         self.task.store(0, Ordering::Relaxed);
-    }
-
-    /// The number of polls so far, wrapping.
-    pub(crate) fn polls(&self) -> u32 {
-        // Relaxed: a statistic.
-        self.polls.load(Ordering::Relaxed)
     }
 
     /// What is running now, if anything is.

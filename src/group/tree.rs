@@ -17,9 +17,7 @@
 #![expect(unsafe_code, reason = "lists of inner nodes are intrusive")]
 
 use crate::group::list::Links;
-use crate::group::node::{
-    CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING, leave, wake,
-};
+use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING, Slow, leave, wake};
 use crate::group::reaper;
 use crate::group::report::Straggler;
 use crate::group::word::Enter;
@@ -43,6 +41,16 @@ unsafe fn node_of<'a>(links: NonNull<Links>) -> &'a Node {
 fn links_of(node: &NodeRef) -> NonNull<Links> {
     // SAFETY: in bounds of the node.
     unsafe { node.as_ptr().byte_add(offset_of!(Node, links)) }.cast()
+}
+
+/// Calls `f` with each inner node. `slow` is what the lock of their parent protects, so the lock is held.
+fn each_inner(slow: &Slow, mut f: impl FnMut(&Node)) {
+    let mut visit = |links| {
+        // SAFETY: linked nodes are alive, and their links were made by `links_of`.
+        f(unsafe { node_of(links) });
+    };
+    // SAFETY: the lock is held.
+    unsafe { slow.inner.for_each(&mut visit) };
 }
 
 /// Attaches a new node to its parent. If the parent is cancelled or stopping, so is the node.
@@ -172,16 +180,11 @@ pub(crate) fn cancel(root: &Node, why: u32) {
         }
         let (waker, reap) = {
             let mut slow = node.slow.lock();
-            // SAFETY: the lock is held.
-            unsafe {
-                slow.inner.for_each(|links| {
-                    // SAFETY: linked nodes are alive.
-                    let inner = node_of(links);
-                    if inner.flags() & SHIELDED == 0 {
-                        work.push(inner.to_ref());
-                    }
-                });
-            }
+            each_inner(&slow, |inner| {
+                if inner.flags() & SHIELDED == 0 {
+                    work.push(inner.to_ref());
+                }
+            });
             (slow.waker.take(), !slow.members.is_empty())
         };
         if reap {
@@ -201,8 +204,7 @@ pub(crate) fn stop(root: &Node) {
         }
         {
             let slow = node.slow.lock();
-            // SAFETY: the lock is held; linked nodes are alive.
-            unsafe { slow.inner.for_each(|links| work.push(node_of(links).to_ref())) };
+            each_inner(&slow, |inner| work.push(inner.to_ref()));
         }
         node.stop_waiters.wake_all();
     }
@@ -225,8 +227,7 @@ pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
         unsafe { slow.members.for_each(&mut describe) };
         // SAFETY: the lock is held.
         unsafe { slow.marked.for_each(&mut describe) };
-        // SAFETY: the lock is held; linked nodes are alive.
-        unsafe { slow.inner.for_each(|links| work.push(node_of(links).to_ref())) };
+        each_inner(&slow, |inner| work.push(inner.to_ref()));
     }
     found
 }

@@ -2,8 +2,8 @@
 
 use crate::group::report::Unobserved;
 use crate::pool::runtime::{self, Runtime};
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::unwind;
 use std::error::Error;
 use std::fmt;
@@ -60,7 +60,10 @@ impl Hooks {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the default hook is the last resort: no error may vanish")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the default hook is the last resort: no error may vanish"
+)]
 fn say(line: &str) {
     eprintln!("{line}");
 }

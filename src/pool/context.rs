@@ -70,7 +70,12 @@ pub(crate) fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
 /// The runtime of this thread: the one entered last, else that of its worker, else the global one.
 pub(crate) fn runtime() -> Arc<Shared> {
     let entered = ENTERED
-        .try_with(|entered| entered.borrow().last().map(|(_, shared)| Arc::clone(shared)))
+        .try_with(|entered| {
+            entered
+                .borrow()
+                .last()
+                .map(|(_, shared)| Arc::clone(shared))
+        })
         .ok()
         .flatten();
     entered

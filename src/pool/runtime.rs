@@ -2,10 +2,12 @@
 //!
 //! # Shutdown
 //!
-//! 1. Refuse new groups from outside; ask everything below the root to stop. 2. Wait for up to the grace. 3. Cancel what
-//! is left. 4. Wait while teardown makes progress. 5. When the root is empty, end the workers and drop the root, which
-//! breaks the circle root -> pool -> root. What is still there after step 4 is returned as stragglers; step 5 then
-//! happens when the last of them ends.
+//! 1. Refuse new groups from outside; ask everything below the root to stop.
+//! 2. Wait for up to the grace.
+//! 3. Cancel what is left.
+//! 4. Wait while teardown makes progress; what is there after that is returned as stragglers.
+//! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the circle
+//!    root -> pool -> root.
 
 use crate::group::frame;
 use crate::group::node::NodeRef;
@@ -54,7 +56,8 @@ pub struct Runtime {
 
 /// Starts a runtime under options that were checked.
 pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
-    let driver = crate::driver::poller::Driver::new().map_err(|error| BuildError(Kind::Driver(error)))?;
+    let driver =
+        crate::driver::poller::Driver::new().map_err(|error| BuildError(Kind::Driver(error)))?;
     let guests = (2 * options.workers).max(16);
     let driver = Arc::new(driver);
     let shared = Arc::new(Shared {
@@ -218,9 +221,8 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
     frame::current(|frame| {
         let frame = frame?;
         let task = frame.task_view()?;
-        let own = context::place(|place| {
-            place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared))
-        });
+        let own =
+            context::place(|place| place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared)));
         own.then(|| Straggler {
             task: task.id,
             name: task.name().map(ToString::to_string),
@@ -289,6 +291,9 @@ impl Wake for End {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        if self.shared.is_shut_down() {
+            return; // and whoever did it was told of the stragglers
+        }
         if let Err(stragglers) = self.shutdown(Duration::ZERO) {
             for straggler in stragglers.0 {
                 let text = format!("{straggler} outlived its runtime");
@@ -350,7 +355,8 @@ impl Stragglers {
 impl fmt::Display for Stragglers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} still running:", self.len())?;
-        self.iter().try_for_each(|straggler| write!(f, " {straggler};"))
+        self.iter()
+            .try_for_each(|straggler| write!(f, " {straggler};"))
     }
 }
 

@@ -9,16 +9,19 @@
 //! A seat is claimed by a compare-exchange and then used by one thread. Its deques are made at the first claim and stay.
 //! Thieves walk the bitmap of active seats. Who leaves drains its deques, clears its bit, and gives the claim back.
 
-#![expect(unsafe_code, reason = "the owner's ends of the deques belong to the thread on the seat")]
+#![expect(
+    unsafe_code,
+    reason = "the owner's ends of the deques belong to the thread on the seat"
+)]
 
 use crate::group::running::Running;
 use crate::job::Job;
 use crate::parker::Parker;
 use crate::pool::metrics::Counters;
+use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::deque::{Steal, Stealer, Worker};
-use crate::sync::OnceLock;
 
 /// The thieves' ends of a seat's deques.
 struct Ends {
@@ -87,9 +90,9 @@ impl Seats {
     pub(crate) fn claim(&self, index: usize) -> bool {
         let seat = &self.seats[index];
         // Acquire: pairs with the Release in `leave`: the deques are as the last one left them.
-        let claimed = seat
-            .claimed
-            .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+        let claimed =
+            seat.claimed
+                .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
         if claimed.is_err() {
             return false;
         }

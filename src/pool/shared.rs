@@ -1,6 +1,9 @@
 //! What all threads of a runtime see: queues, sleepers, driver, hook. It is the `Spawn` of its groups.
 
-#![expect(unsafe_code, reason = "the seat of a place is claimed by this thread, and a waker keeps the runtime")]
+#![expect(
+    unsafe_code,
+    reason = "the seat of a place is claimed by this thread, and a waker keeps the runtime"
+)]
 
 use crate::driver::poller::Driver;
 use crate::group::node::NodeRef;

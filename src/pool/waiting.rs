@@ -6,7 +6,10 @@
 //!
 //! A worker that blocks hands its queue away and has a spare worker take its place, so progress never depends on it.
 
-#![expect(unsafe_code, reason = "a blocked caller uses the deques of the seat that it claimed")]
+#![expect(
+    unsafe_code,
+    reason = "a blocked caller uses the deques of the seat that it claimed"
+)]
 
 use crate::group::frame;
 use crate::parker::Parker;
@@ -22,7 +25,9 @@ use std::task::{Context, Wake, Waker};
 pub(crate) enum Step<R> {
     Ready(R),
     /// `take_part`: it waits for its own children and for nothing else of ours.
-    Pending { take_part: bool },
+    Pending {
+        take_part: bool,
+    },
 }
 
 /// What wakes a blocked caller.
@@ -52,16 +57,14 @@ pub(crate) fn wait<R>(
     let cached = SLEEPER.try_with(Cell::take).ok().flatten();
     let sleeper = cached.unwrap_or_else(|| Arc::new(Sleeper(Parker::new())));
     let waker = Waker::from(Arc::clone(&sleeper));
-    let here = context::place(|place| place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared)));
+    let here =
+        context::place(|place| place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared)));
     let value = if here {
         drive(&sleeper.0, &waker, step)
     } else {
         let place = Place::new(Arc::clone(shared), None, false);
-        let value = {
-            let _leave = Leave(&place);
-            place.occupy(|| drive(&sleeper.0, &waker, step))
-        };
-        value
+        let _leave = Leave(&place);
+        place.occupy(|| drive(&sleeper.0, &waker, step))
     };
     let _ = SLEEPER.try_with(|slot| slot.set(Some(sleeper)));
     value

@@ -1,6 +1,9 @@
 //! The loop of a worker: take, steal, drive, sleep.
 
-#![expect(unsafe_code, reason = "a worker uses the deques of the seat that it claimed")]
+#![expect(
+    unsafe_code,
+    reason = "a worker uses the deques of the seat that it claimed"
+)]
 
 use crate::group::frame;
 use crate::job::Job;

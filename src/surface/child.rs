@@ -1,12 +1,15 @@
 //! A child's handle: its output, its cancel, its name.
 
-#![expect(unsafe_code, reason = "kinds receive the group of their child as an untyped node")]
+#![expect(
+    unsafe_code,
+    reason = "kinds receive the group of their child as an untyped node"
+)]
 
 use crate::group::frame;
 use crate::group::node::{Node, Origin};
 use crate::group::report::TaskId;
 use crate::group::typed::Typed;
-use crate::surface::group::Group;
+use crate::surface::group::{Group, Invariant};
 use crate::surface::outcome::Outcome;
 use crate::task::cell::{Kind, fail_with_panic};
 use crate::task::handle::Handle;
@@ -264,7 +267,8 @@ pub struct Supervised<'s, T, E: Send + 'static> {
     handle: Handle<Result<T, Failure<E>>>,
     asked: bool,
     node: NonNull<Node>,
-    group: PhantomData<(fn(&'s ()) -> &'s (), fn(E) -> E)>,
+    group: PhantomData<Invariant<'s>>,
+    error: PhantomData<fn(E) -> E>,
 }
 
 // SAFETY: the node is `Send` and `Sync`, and `'s` keeps it alive.
@@ -279,6 +283,7 @@ impl<'s, T, E: Send + 'static> Supervised<'s, T, E> {
             asked: false,
             node: group.node(),
             group: PhantomData,
+            error: PhantomData,
         }
     }
 
@@ -365,4 +370,3 @@ impl<T, E: Send + 'static> fmt::Debug for CancelSupervised<'_, T, E> {
         f.debug_tuple("CancelSupervised").field(&self.0).finish()
     }
 }
-

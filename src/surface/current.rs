@@ -1,6 +1,9 @@
 //! A read-only view of the innermost group of the code that runs. There is no implicit spawn.
 
-#![expect(unsafe_code, reason = "the innermost group of a frame is alive while the frame is")]
+#![expect(
+    unsafe_code,
+    reason = "the innermost group of a frame is alive while the frame is"
+)]
 
 use crate::group::frame;
 use crate::group::node::{Node, NodeRef};

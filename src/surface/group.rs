@@ -1,6 +1,9 @@
 //! The handle of an open group, and the futures that open one.
 
-#![expect(unsafe_code, reason = "the lifetime `'s` stands for a node that is alive")]
+#![expect(
+    unsafe_code,
+    reason = "the lifetime `'s` stands for a node that is alive"
+)]
 
 use crate::group::errors::Errors;
 use crate::group::gate::Gate;
@@ -42,13 +45,16 @@ pub(crate) const fn table<E: Send + 'static>() -> &'static NodeTable {
     &Table::<E>::TABLE
 }
 
+/// Can be neither shortened nor lengthened.
+pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
+
 /// An open group: where children are spawned and values kept.
 ///
 /// It is `Copy`, one pointer, and can be used by the body and by every child. Children may borrow whatever outlives
 /// `'s`: what the group keeps, and what encloses it (`'p`). Nothing that mentions `'s` can leave the group.
 pub struct Group<'s, 'p: 's, E = Never> {
     node: NonNull<Node>,
-    lifetimes: PhantomData<(fn(&'s ()) -> &'s (), fn(&'p ()) -> &'p ())>,
+    lifetimes: PhantomData<(Invariant<'s>, Invariant<'p>)>,
     error: PhantomData<fn(E) -> E>,
 }
 
@@ -170,7 +176,10 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         F: for<'i> AsyncFnOnce(Group<'i, 's>) -> R + FnOnce(Group<'s, 's>) -> B,
         B: Future<Output = R>,
     {
-        GroupFuture(Machine::new(body, self.nested(Location::caller())), PhantomData)
+        GroupFuture(
+            Machine::new(body, self.nested(Location::caller())),
+            PhantomData,
+        )
     }
 
     /// As [`group`](Group::group), for a group that can fail.
@@ -181,7 +190,10 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         B: Future<Output = Result<R, E2>>,
         E2: Send + 'static,
     {
-        TryGroupFuture(Machine::new(body, self.nested(Location::caller())), PhantomData)
+        TryGroupFuture(
+            Machine::new(body, self.nested(Location::caller())),
+            PhantomData,
+        )
     }
 
     pub(crate) fn nested<E2>(self, location: &'static Location<'static>) -> Setup<E2> {
@@ -197,7 +209,6 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     }
 
     /// As [`keep`](Group::keep), for one borrower that may change the value.
-    #[expect(clippy::mut_from_ref, reason = "each call gives a reference to a new value")]
     pub fn keep_mut<T: Send + 'p>(self, value: T) -> &'s mut T {
         let mut place = self.untyped().slow.lock().arena.keep(Box::new(value));
         // SAFETY: the arena drops the value when body and children are gone, so after `'s`; this is the one reference.
@@ -264,7 +275,10 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         let driver = crate::pool::context::driver();
         let at = driver.now().checked_add(after)?;
         let handle = self.handle();
-        let timer = driver.insert_call(at, Box::new(move || handle.cancel_late(error, call(location))));
+        let timer = driver.insert_call(
+            at,
+            Box::new(move || handle.cancel_late(error, call(location))),
+        );
         self.untyped().slow.lock().kept_open.push(Box::new(timer));
         Some(at)
     }
@@ -307,7 +321,10 @@ fn call(location: &'static Location<'static>) -> Origin {
 }
 
 /// How a child begins.
-pub(crate) fn birth(name: Option<Cow<'static, str>>, location: &'static Location<'static>) -> Birth {
+pub(crate) fn birth(
+    name: Option<Cow<'static, str>>,
+    location: &'static Location<'static>,
+) -> Birth {
     Birth {
         location,
         extension: name.map(|name| {
@@ -344,7 +361,10 @@ where
     F: for<'s> AsyncFnOnce(Group<'s, 'static>) -> R + FnOnce(Group<'static, 'static>) -> B,
     B: Future<Output = R>,
 {
-    GroupFuture(Machine::new(body, Setup::at(Location::caller())), PhantomData)
+    GroupFuture(
+        Machine::new(body, Setup::at(Location::caller())),
+        PhantomData,
+    )
 }
 
 /// Opens a group that can fail: the first error of the body or of a child cancels the rest.
@@ -376,7 +396,10 @@ where
     B: Future<Output = Result<R, E>>,
     E: Send + 'static,
 {
-    TryGroupFuture(Machine::new(body, Setup::at(Location::caller())), PhantomData)
+    TryGroupFuture(
+        Machine::new(body, Setup::at(Location::caller())),
+        PhantomData,
+    )
 }
 
 /// The future of [`group`].
@@ -455,6 +478,6 @@ macro_rules! debug_by_state {
 }
 
 debug_by_state!(
-    GroupFuture ['s, R, F, B] GroupFuture<'s, R, F, B>,
-    TryGroupFuture ['s, R, E: Send + 'static, F, B] TryGroupFuture<'s, R, E, F, B>
+    GroupFuture [R, F, B] GroupFuture<'_, R, F, B>,
+    TryGroupFuture [R, E: Send + 'static, F, B] TryGroupFuture<'_, R, E, F, B>
 );

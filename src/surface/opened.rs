@@ -65,7 +65,7 @@ pub(crate) struct Machine<F, B, R, E: Send + 'static> {
     owner: Option<Owner>,
     setup: Option<Setup<E>>,
     error: PhantomData<fn(E) -> E>,
-    pinned: PhantomPinned,
+    _pinned: PhantomPinned,
 }
 
 /// How a body's output is split into value and error.
@@ -100,7 +100,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             owner: None,
             setup: Some(setup),
             error: PhantomData,
-            pinned: PhantomPinned,
+            _pinned: PhantomPinned,
         }
     }
 
@@ -115,7 +115,10 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         call: impl FnOnce(F, Group<'static, 'static, E>) -> B,
         opened: impl FnOnce(&Owner),
     ) -> Option<()> {
-        let setup = self.setup.as_ref().expect("a group is opened once, and not polled after its end");
+        let setup = self
+            .setup
+            .as_ref()
+            .expect("a group is opened once, and not polled after its end");
         let (parent, shielded) = frame::current(|frame| match frame {
             Some(frame) if frame.is_cut() => None,
             frame => {
@@ -251,7 +254,10 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         let value = self.value.take();
         if let Some(payload) = panic {
             for (error, origin) in errors.into_parts() {
-                owner.node.spawn().unobserved(origin.unobserved(Box::new(error), false));
+                owner
+                    .node
+                    .spawn()
+                    .unobserved(origin.unobserved(Box::new(error), false));
             }
             self.owner = None;
             if let Err(second) = unwind::drop_quietly(value) {

@@ -5,19 +5,21 @@ pub type Never = std::convert::Infallible;
 
 mod sealed {
     pub trait Sealed {}
+
+    /// Names the type `!`, which stable Rust knows as the return type of a function only.
+    pub trait Returns {
+        type Output;
+    }
+    impl<R> Returns for fn() -> R {
+        type Output = R;
+    }
     impl Sealed for () {}
     impl<T, E> Sealed for Result<T, E> {}
     impl Sealed for super::Diverges {}
 }
 
-/// Names the type `!`, which stable Rust knows as the return type of a function only.
-trait Returns {
-    type Output;
-}
-impl<R> Returns for fn() -> R {
-    type Output = R;
-}
-type Diverges = <fn() -> ! as Returns>::Output;
+/// The type `!`.
+type Diverges = <fn() -> ! as sealed::Returns>::Output;
 
 /// What a child of a group with error `E` may return: `()`, `Result<T, E>`, or `!`.
 ///

@@ -24,7 +24,10 @@ where
     E: Send + 'static,
 {
     let contestants: Vec<F> = contestants.into_iter().collect();
-    assert!(!contestants.is_empty(), "a race needs at least one contestant");
+    assert!(
+        !contestants.is_empty(),
+        "a race needs at least one contestant"
+    );
     run(contestants).await
 }
 

@@ -1,6 +1,9 @@
 //! Blocking scopes: children borrow the caller's stack, because the call does not return before they have ended.
 
-#![expect(unsafe_code, reason = "the scope's node is alive until the scope returns")]
+#![expect(
+    unsafe_code,
+    reason = "the scope's node is alive until the scope returns"
+)]
 
 use crate::block_on;
 use crate::group::errors::Errors;
@@ -10,6 +13,7 @@ use crate::group::typed::Typed;
 use crate::pool::context;
 use crate::surface::child::poller_is_cut;
 use crate::surface::group::{Group, table};
+use crate::surface::outcome::Never;
 use crate::surface::owner::Owner;
 use crate::unwind;
 use std::panic::{Location, resume_unwind};
@@ -39,10 +43,8 @@ use std::task::Poll;
 #[track_caller]
 pub fn scope<'p, R>(body: impl for<'s> FnOnce(Group<'s, 'p>) -> R) -> R {
     let location = Location::caller();
-    match run(location, |group| Ok(body(group))) {
-        Ok(value) => value,
-        Err(errors) => match errors.into_first() {},
-    }
+    let result: Result<R, Errors<Never>> = run(location, |group| Ok(body(group)));
+    result.unwrap_or_else(|errors| match errors.into_first() {})
 }
 
 /// As [`scope`], for a body and children that can fail: the first error cancels the rest.
@@ -72,7 +74,10 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
     let runtime = context::runtime();
     let (parent, shielded) = frame::current(|frame| match frame {
         // SAFETY: the innermost group is alive while its frame is on the stack.
-        Some(frame) => (unsafe { frame.node().as_ref() }.to_ref(), frame.is_shielded()),
+        Some(frame) => (
+            unsafe { frame.node().as_ref() }.to_ref(),
+            frame.is_shielded(),
+        ),
         None => (runtime.root(), false),
     });
     let opening = Opening {
@@ -110,7 +115,10 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
     let errors = unsafe { Typed::<E>::of(owner.node.as_ptr()) }.take();
     if let Some(payload) = panic {
         for (error, origin) in errors.into_parts() {
-            owner.node.spawn().unobserved(origin.unobserved(Box::new(error), false));
+            owner
+                .node
+                .spawn()
+                .unobserved(origin.unobserved(Box::new(error), false));
         }
         resume_unwind(payload);
     }
@@ -120,6 +128,9 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
     match result {
         Some(value) if !owner.is_outer() => Ok(value),
         _ if poller_is_cut() => unwind::unwind_cut(),
-        _ => panic!("the runtime `{}` was shut down during a scope", runtime.name),
+        _ => panic!(
+            "the runtime `{}` was shut down during a scope",
+            runtime.name
+        ),
     }
 }

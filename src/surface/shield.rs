@@ -37,11 +37,7 @@ impl<F: Future> Future for Shield<F> {
     }
 }
 
-fn poll_in<F: Future>(
-    frame: &Frame,
-    future: Pin<&mut F>,
-    cx: &mut Context<'_>,
-) -> Poll<F::Output> {
+fn poll_in<F: Future>(frame: &Frame, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
     match unwind::catch(|| frame.shielded(|| future.poll(cx))) {
         Ok(Poll::Pending) => {
             frame.hold();

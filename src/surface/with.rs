@@ -1,6 +1,9 @@
 //! Groups that are lent a value: children borrow it, and the caller gets it back.
 
-#![expect(unsafe_code, reason = "the lent value is owned by the group's node while the group is open")]
+#![expect(
+    unsafe_code,
+    reason = "the lent value is owned by the group's node while the group is open"
+)]
 
 use crate::group::errors::Errors;
 use crate::group::node::NodeRef;
@@ -8,6 +11,7 @@ use crate::surface::group::Group;
 use crate::surface::opened::{Machine, Setup, Split, Whole};
 use crate::surface::outcome::Never;
 use crate::surface::owner::Owner;
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
@@ -72,25 +76,26 @@ where
         let lent = &mut this.lent;
         // SAFETY: as above: the machine is never moved out.
         let machine = unsafe { Pin::new_unchecked(&mut this.machine) };
-        let mut place = NonNull::<S>::dangling();
-        let slot = &raw mut place;
+        let place = Cell::new(NonNull::<S>::dangling());
         let polled = machine.poll(
             cx,
             // SAFETY: `opened` runs before the closure is called, and stores the place of the value, which the node
             // owns until body and children are gone; this is the one reference to it.
-            |body, group| body(group, unsafe { (*slot).as_mut() }),
+            |body, group| body(group, unsafe { &mut *place.get().as_ptr() }),
             |owner| {
                 lent.lend(owner);
                 if let Lent::Out(_, value) = lent {
-                    // SAFETY: `slot` is a local of this function.
-                    unsafe { slot.write(*value) };
+                    place.set(*value);
                 }
             },
             W::from,
         );
         polled.map(|result| {
             let value = this.lent.reclaim();
-            (value.expect("a group that has ended gives back what it was lent"), result)
+            (
+                value.expect("a group that has ended gives back what it was lent"),
+                result,
+            )
         })
     }
 }

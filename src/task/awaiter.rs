@@ -31,7 +31,7 @@ const CLOSED: usize = 1;
 pub(crate) struct Awaiter(AtomicUsize);
 
 fn pack(waker: &Waker) -> usize {
-    if ptr::eq(waker.vtable(), &waker::TABLE) {
+    if ptr::eq(waker.vtable(), &raw const waker::TABLE) {
         // The clone's reference moves into the word.
         ManuallyDrop::new(waker.clone()).data().expose_provenance()
     } else {

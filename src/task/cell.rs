@@ -1,6 +1,9 @@
 //! The task with its types: header, then the union of future and output.
 
-#![expect(unsafe_code, reason = "future and output share one place, and the table erases their types")]
+#![expect(
+    unsafe_code,
+    reason = "future and output share one place, and the table erases their types"
+)]
 
 use crate::group::frame;
 use crate::group::node::{Node, Origin};
@@ -38,8 +41,11 @@ pub(crate) trait Kind<Output> {
     /// # Safety
     ///
     /// As [`Kind::finish`].
-    unsafe fn panicked(payload: Payload, node: NonNull<Node>, origin: Origin)
-    -> Option<Self::Value>;
+    unsafe fn panicked(
+        payload: Payload,
+        node: NonNull<Node>,
+        origin: Origin,
+    ) -> Option<Self::Value>;
 
     /// Nobody will take the value.
     ///
@@ -64,9 +70,10 @@ pub(crate) unsafe fn fail_with_panic(payload: Payload, node: NonNull<Node>, orig
     tree::cancel(node, 0);
 }
 
+/// The future, then the output. It is reached through raw pointers only: both begin at its start.
 union Stage<F, V> {
-    future: ManuallyDrop<F>,
-    value: ManuallyDrop<V>,
+    _future: ManuallyDrop<F>,
+    _value: ManuallyDrop<V>,
 }
 
 /// One allocation. Only `Stage` depends on the future.

@@ -1,6 +1,9 @@
 //! What the owner of a task's output holds.
 
-#![expect(unsafe_code, reason = "a handle owns the output of a task whose type was taken away")]
+#![expect(
+    unsafe_code,
+    reason = "a handle owns the output of a task whose type was taken away"
+)]
 
 use crate::group::report::TaskId;
 use crate::task::header::Header;

@@ -3,7 +3,10 @@
 //! With an empty future a task is 88 bytes, which glibc serves from a 96-byte chunk. `tests` of this floor hold the
 //! size; whatever joins this list must push something out.
 
-#![expect(unsafe_code, reason = "headers are reached through counted raw pointers")]
+#![expect(
+    unsafe_code,
+    reason = "headers are reached through counted raw pointers"
+)]
 
 use crate::group::list::Links;
 use crate::group::node::{Node, Origin};
@@ -122,7 +125,9 @@ impl Header {
     /// As [`Header::job`].
     pub(crate) unsafe fn queue_woken(this: NonNull<Self>) {
         // SAFETY: the caller has the right to run it, so it is not complete.
-        let node = unsafe { this.as_ref().node() };
+        let header = unsafe { this.as_ref() };
+        // SAFETY: as above.
+        let node = unsafe { header.node() };
         // SAFETY: passed on.
         let job = unsafe { Self::job(this) };
         node.spawn().wake(job);
@@ -182,7 +187,7 @@ pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> Straggler {
     let header = unsafe { Header::of_links(links).as_ref() };
     Straggler {
         task: header.id,
-        name: header.name().map(|name| name.to_string()),
+        name: header.name().map(ToString::to_string),
         location: header.location,
         group: String::new(),
     }

@@ -6,7 +6,10 @@
 //! open in it has settled and no shield was reached. Before that it is polled whenever it is woken, so that the futures
 //! of its groups can drop their bodies; the group that settles last wakes it.
 
-#![expect(unsafe_code, reason = "a runner has the exclusive right to a task's insides")]
+#![expect(
+    unsafe_code,
+    reason = "a runner has the exclusive right to a task's insides"
+)]
 
 use crate::group::frame::{self, Frame, TaskView};
 use crate::group::node::{self, Node};
@@ -102,7 +105,13 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
             return unsafe { cut(this, before.is_linked()) };
         }
     }
-    let (polled, held) = poll(this, header, node, cutting, &mut Context::from_waker(&waker));
+    let (polled, held) = poll(
+        this,
+        header,
+        node,
+        cutting,
+        &mut Context::from_waker(&waker),
+    );
     if polled != Polled::Pending {
         // SAFETY: this runner has the right, and the future is gone.
         return unsafe { complete(this, polled == Polled::Value, before.is_linked()) };
@@ -143,7 +152,7 @@ fn poll(
         name: name.map(NonNull::from),
         location: header.location,
     };
-    let frame = Frame::task(node.whole, &header.open, &view, cutting);
+    let frame = Frame::task(node.whole, &raw const header.open, &view, cutting);
     // SAFETY: the seat stays attached while its thread runs this job.
     let record = unsafe { frame::record() };
     if let Some(record) = record {
@@ -195,7 +204,7 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
         name: header.name().map(NonNull::from),
         location: header.location,
     };
-    let frame = Frame::task(node.whole, &header.open, &view, true);
+    let frame = Frame::task(node.whole, &raw const header.open, &view, true);
     // SAFETY: the caller's right; the future is there.
     frame.enter(|| unsafe { (header.table.drop_future)(this) });
     // SAFETY: the future is gone.

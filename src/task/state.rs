@@ -103,7 +103,7 @@ pub(crate) enum Release {
 impl State {
     /// A task that is about to be queued, with the engine's reference and a handle's.
     pub(crate) fn scheduled() -> Self {
-        Self(AtomicUsize::new(SCHEDULED | HANDLE | 2 * REFERENCE))
+        Self(AtomicUsize::new(SCHEDULED | HANDLE | (2 * REFERENCE)))
     }
 
     /// A task that was born cancelled: complete without a value, with a handle's reference only.

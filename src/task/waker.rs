@@ -1,6 +1,9 @@
 //! The waker of a task: a counted reference to its header.
 
-#![expect(unsafe_code, reason = "wakers are tables of functions over raw pointers")]
+#![expect(
+    unsafe_code,
+    reason = "wakers are tables of functions over raw pointers"
+)]
 
 use crate::task::header::Header;
 use std::mem::ManuallyDrop;

@@ -1,1 +1,0 @@
-//! The loom twin of `src/sync`.
