@@ -22,6 +22,7 @@ use std::ptr;
 #[derive(Debug)]
 pub(crate) struct Running {
     sequence: AtomicU32,
+    ended: AtomicU64,
     task: AtomicU64,
     location: AtomicPtr<Location<'static>>,
     name: AtomicPtr<u8>,
@@ -42,6 +43,7 @@ impl Running {
     pub(crate) fn new() -> Self {
         Self {
             sequence: AtomicU32::new(0),
+            ended: AtomicU64::new(0),
             task: AtomicU64::new(0),
             location: AtomicPtr::new(ptr::null_mut()),
             name: AtomicPtr::new(ptr::null_mut()),
@@ -83,6 +85,21 @@ impl Running {
     pub(crate) fn end(&self) {
         // Relaxed: a reader that misses it reports a task that ended a moment ago.
         self.task.store(0, Ordering::Relaxed);
+    }
+
+    /// Counts a task that has ended on this seat. Only the thread on the seat calls it.
+    #[inline]
+    pub(crate) fn count_end(&self) {
+        // Relaxed: a statistic with one writer, here and below.
+        let ended = self.ended.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        self.ended.store(ended + 1, Ordering::Relaxed);
+    }
+
+    /// Tasks that have ended on this seat.
+    pub(crate) fn ended(&self) -> u64 {
+        // Relaxed: a statistic.
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// What is running now, if anything is.

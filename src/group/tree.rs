@@ -232,11 +232,19 @@ pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
     found
 }
 
-/// The names from the root down, joined by `/`; a group without a name shows where it was opened.
+/// Groups that a path names at most, so that a dump of a deep tree stays linear.
+const PATH_LIMIT: usize = 16;
+
+/// The names from the root down, joined by `/`; a group without a name shows where it was opened. Of a deep tree only
+/// the innermost groups are named, after `..`.
 pub(crate) fn path(node: &Node) -> String {
     let mut names = Vec::new();
     let mut at = node;
     while let Some(parent) = at.parent() {
+        if names.len() == PATH_LIMIT {
+            names.push("..".to_owned());
+            break;
+        }
         names.push(match &at.name {
             Some(name) => name.to_string(),
             None => format!("{}:{}", at.location.file(), at.location.line()),

@@ -30,12 +30,13 @@ use std::marker::PhantomData;
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-/// How long a shutdown waits for another job to be run before it calls what is left stragglers. A cut needs
-/// microseconds; 100 ms covers a machine that is busy with something else.
+/// How long a shutdown waits for a sign of progress before it calls what is left stragglers. A cut needs microseconds;
+/// 100 ms covers a machine that is busy with something else.
 const NO_PROGRESS: Duration = Duration::from_millis(100);
 
-/// How often progress may extend that: a task that yields for ever inside a shield is a straggler, too.
-const EXTENSIONS: u32 = 20;
+/// How often polls alone, without the end of a task, extend that: 5 s in all. A cut travels down a deep tree by polls
+/// before the first task ends; a task that yields for ever inside a shield is a straggler, too.
+const POLLS_ONLY: u32 = 50;
 
 /// A set of worker threads, a driver, and the root of a tree of groups.
 ///
@@ -185,17 +186,7 @@ impl Runtime {
         }
         if !wait_empty(shared, &root, grace) {
             root.cancel_all();
-            let mut before = shared.metrics().jobs;
-            for _ in 0..EXTENSIONS {
-                if wait_empty(shared, &root, NO_PROGRESS) {
-                    break;
-                }
-                let now = shared.metrics().jobs;
-                if now == before {
-                    break;
-                }
-                before = now;
-            }
+            wait_for_teardown(shared, &root);
         }
         let stragglers = if root.is_empty() {
             Vec::new()
@@ -213,6 +204,24 @@ impl Runtime {
             let _ = thread.join();
         }
         Ok(())
+    }
+}
+
+/// After a cancel: waits until nothing is left, or until there was no progress.
+fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
+    let progress = || {
+        let ended: u64 = shared.seats.iter().map(|seat| seat.running.ended()).sum();
+        (ended, shared.metrics().jobs)
+    };
+    let mut before = progress();
+    let mut polls_only = 0;
+    while !wait_empty(shared, root, NO_PROGRESS) {
+        let now = progress();
+        polls_only = if now.0 == before.0 { polls_only + 1 } else { 0 };
+        if now == before || polls_only > POLLS_ONLY {
+            return;
+        }
+        before = now;
     }
 }
 

@@ -81,6 +81,24 @@ impl Awaiter {
         true
     }
 
+    /// Takes the registered waker out again: the handle goes away. Without this, a chain of tasks that wait for each
+    /// other would keep one another's memory, and free it recursively.
+    pub(crate) fn forget(&self) {
+        // Relaxed: only the handle, which calls this, registers; a close that is missed is seen by the swap.
+        let word = self.0.load(Ordering::Relaxed);
+        if word == NOBODY || word == CLOSED {
+            return;
+        }
+        // Acquire: pairs with the Release of the completer, if it was faster and closed the slot.
+        let word = self.0.swap(NOBODY, Ordering::Acquire);
+        if word == CLOSED {
+            // Relaxed: nobody but the handle, which goes away, looks at the slot again.
+            self.0.store(CLOSED, Ordering::Relaxed);
+        }
+        // SAFETY: packed by `register`, and taken out of the word by the swap.
+        drop(unsafe { unpack(word) });
+    }
+
     /// Closes the slot and returns who waited. The completer calls it once, after it published the output.
     pub(crate) fn close(&self) -> Option<Waker> {
         // AcqRel: Acquire pairs with `register`: the box is complete; Release pairs with its Acquire.

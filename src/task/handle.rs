@@ -96,6 +96,7 @@ impl<V> Handle<V> {
         // SAFETY: the handle's reference is given up by `drop_handle`, or below.
         let header = unsafe { task.as_ref() };
         let table = header.table;
+        header.awaiter.forget();
         match header.state.drop_handle() {
             Release::Done => None,
             Release::Free => {

@@ -221,6 +221,10 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     // SAFETY: the engine's reference is given up in the last line only.
     let header = unsafe { this.as_ref() };
     header.open.clear();
+    // SAFETY: the seat stays attached while its thread runs this job.
+    if let Some(record) = unsafe { frame::record() } {
+        record.count_end();
+    }
     if linked {
         // SAFETY: the caller's right: the task is counted.
         let slow = unsafe { header.node() }.slow.lock();
