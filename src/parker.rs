@@ -57,10 +57,10 @@ impl Parker {
             return;
         }
         let mut guard = self.lock.lock();
-        // Acquire (failure): the token came meanwhile; pairs with the Release in `unpark`.
+        // Relaxed: on failure the token came meanwhile, and the swap below takes it with Acquire.
         if self
             .state
-            .compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Acquire)
+            .compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed)
             .is_err()
         {
             // Acquire: takes the token; no other thread takes it.
@@ -77,10 +77,11 @@ impl Parker {
 
     /// Says that the owner is about to sleep in the driver; false if there was a token, which is taken.
     pub(crate) fn begin_polling(&self) -> bool {
-        // Acquire (failure): the token's writes; Relaxed (success): the driver's own wake-up orders what follows.
+        // Relaxed: on failure there is a token, and the swap below takes it with Acquire; on success there is nothing
+        // to see yet.
         let begun =
             self.state
-                .compare_exchange(EMPTY, POLLING, Ordering::Relaxed, Ordering::Acquire);
+                .compare_exchange(EMPTY, POLLING, Ordering::Relaxed, Ordering::Relaxed);
         if begun.is_err() {
             // Acquire: takes the token.
             self.state.swap(EMPTY, Ordering::Acquire);

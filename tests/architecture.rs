@@ -202,3 +202,33 @@ fn nothing_is_left_to_do() {
         );
     }
 }
+
+/// Files whose protocol has a model of the same name.
+const MODELLED: [&str; 4] = [
+    "src/parker.rs",
+    "src/sleep.rs",
+    "src/group/word.rs",
+    "src/task/state.rs",
+];
+
+#[test]
+fn models_include_the_real_sources_and_hold_no_copy() {
+    for file in MODELLED {
+        let name = Path::new(file).file_name().unwrap();
+        let model = root().join("loom-tests/tests").join(name);
+        let text = fs::read_to_string(&model).unwrap_or_else(|_| panic!("{file} has no model"));
+        assert!(
+            text.contains(&format!("mutants(&[\"{file}\"]")),
+            "{file}: its mutants are not run"
+        );
+        assert!(
+            !text.contains("Atomic"),
+            "{}: a model holds no protocol",
+            model.display()
+        );
+    }
+    let models = fs::read_dir(root().join("loom-tests/tests"))
+        .unwrap()
+        .count();
+    assert_eq!(models, MODELLED.len(), "each model belongs to a file");
+}

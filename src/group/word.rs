@@ -36,7 +36,7 @@
 //! Counts batched per worker gain 15-30% on large groups and lose half on groups of ten (scheduler measurements of the
 //! prototype); they may come behind a benchmark with more cores.
 
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicUsize, Guess, Ordering};
 
 const CLOSED: usize = 1;
 const WATCHED: usize = 1 << 1;
@@ -88,15 +88,14 @@ impl JoinWord {
 
     /// Whether the group has ended.
     pub(crate) fn is_closed(&self) -> bool {
-        // Acquire: pairs with the Release in `close`: who sees it closed sees the group's end.
-        self.0.load(Ordering::Acquire) & CLOSED != 0
+        // Relaxed: who sees it closed looks for another ancestor, and uses nothing that the end wrote.
+        self.0.load(Ordering::Relaxed) & CLOSED != 0
     }
 
     /// Counts one more child if at least one is counted already.
     #[inline]
     pub(crate) fn enter_nonzero(&self) -> Enter {
-        // Relaxed: a guess for the compare-exchange below, which decides.
-        let mut word = self.0.load(Ordering::Relaxed);
+        let mut word = self.0.guess();
         loop {
             if word & CLOSED != 0 {
                 return Enter::Closed;
@@ -107,12 +106,12 @@ impl JoinWord {
             if word > MAX {
                 std::process::abort();
             }
-            // Relaxed: an entry publishes nothing; the job queue publishes the child. Later leavers continue the
-            // release sequence of earlier ones, because an RMW does not break it.
+            // Acquire: pairs with the Release in `enter_first`: the parent is settled, and this child will read it when
+            // it leaves. An entry publishes nothing; the job queue publishes the child.
             match self.0.compare_exchange_weak(
                 word,
                 word + ONE,
-                Ordering::Relaxed,
+                Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
                 Ok(_) => return Enter::Entered,
@@ -123,13 +122,12 @@ impl JoinWord {
 
     /// The step 0 -> 1. The caller has entered the parent. False if somebody else was first, or the word is closed.
     pub(crate) fn enter_first(&self) -> bool {
-        // Relaxed: a guess for the compare-exchange below, which decides.
-        let mut word = self.0.load(Ordering::Relaxed);
+        let mut word = self.0.guess();
         loop {
             if word & CLOSED != 0 || word >= ONE {
                 return false;
             }
-            // Release: publishes the parent pointer, which was settled before, to the AcqRel of the leavers.
+            // Release: publishes the parent pointer, which was settled before, to later entries.
             match self.0.compare_exchange_weak(
                 word,
                 word + ONE,
@@ -145,8 +143,7 @@ impl JoinWord {
     /// Gives one count back, unless somebody must be told.
     #[inline]
     pub(crate) fn leave(&self) -> Leave {
-        // Relaxed: a guess for the compare-exchange below, which decides.
-        let mut word = self.0.load(Ordering::Relaxed);
+        let mut word = self.0.guess();
         loop {
             debug_assert!(word >= ONE, "left more often than entered");
             if is_low(word) && word & WATCHED != 0 {
@@ -169,22 +166,21 @@ impl JoinWord {
 
     /// Gives one count back under the node's lock, and returns how many are left.
     pub(crate) fn leave_watched(&self) -> usize {
-        // AcqRel: as in `leave`.
-        self.0.fetch_sub(ONE, Ordering::AcqRel) / ONE - 1
+        // Release: as in `leave`, for who reads zero without the lock. Acquire is the lock's.
+        self.0.fetch_sub(ONE, Ordering::Release) / ONE - 1
     }
 
     /// Asks that the last leaver take the lock, and returns the count. Called under the node's lock.
     pub(crate) fn watch(&self) -> usize {
-        // AcqRel: Acquire pairs with the Release in `leave` if the count is zero already; Release keeps the bit behind
-        // what the owner wrote before.
-        self.0.fetch_or(WATCHED, Ordering::AcqRel) / ONE
+        // Relaxed: the lock orders the bit with who wakes; if the count is zero already, `close` has the Acquire.
+        self.0.fetch_or(WATCHED, Ordering::Relaxed) / ONE
     }
 
     /// Asks that a leaver take the lock already when one child is left: the one that runs the defers. Returns the
     /// count. Called under the node's lock.
     pub(crate) fn watch_defers(&self) -> usize {
-        // AcqRel: as in `watch`.
-        self.0.fetch_or(WATCHED | DEFERRING, Ordering::AcqRel) / ONE
+        // Acquire: pairs with the Release in `leave`: the next defer sees what children wrote that left without the lock.
+        self.0.fetch_or(WATCHED | DEFERRING, Ordering::Acquire) / ONE
     }
 
     /// Takes [`JoinWord::watch_defers`] back. Called under the node's lock.
@@ -195,8 +191,7 @@ impl JoinWord {
 
     /// Ends the group, if no child is counted.
     pub(crate) fn close(&self) -> bool {
-        // Relaxed: a guess for the compare-exchange below, which decides.
-        let mut word = self.0.load(Ordering::Relaxed);
+        let mut word = self.0.guess();
         loop {
             if word >= ONE {
                 return false;

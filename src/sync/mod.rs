@@ -12,6 +12,21 @@ pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
+
+    /// A first guess for a compare-exchange, which decides. Apart from `load` because the twin must treat it apart: loom
+    /// remembers the last access of each object only, and a plain load before a compare-exchange hides schedules.
+    pub(crate) trait Guess {
+        /// The value, as of some moment.
+        fn guess(&self) -> usize;
+    }
+
+    impl Guess for AtomicUsize {
+        #[inline(always)]
+        fn guess(&self) -> usize {
+            // Relaxed: only a guess.
+            self.load(Ordering::Relaxed)
+        }
+    }
 }
 
 /// Plain memory that several threads may reach, guarded by a protocol.

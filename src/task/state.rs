@@ -27,7 +27,7 @@
 //! All transitions are RMWs on one word, so they have one order. A wake comes either before the runner's
 //! `RUNNING` -> idle, which then sees `SCHEDULED`, or after it, and then claims the task.
 
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicUsize, Guess, Ordering};
 
 const SCHEDULED: usize = 1;
 const RUNNING: usize = 1 << 1;
@@ -128,8 +128,7 @@ impl State {
     /// of the cancel and has done what there was to do. Also notes that the task is in its group's list.
     #[inline]
     pub(crate) fn pause(&self, held: bool, cutting: bool) -> Pause {
-        // Relaxed: a guess for the compare-exchange below, which decides.
-        let mut state = self.0.load(Ordering::Relaxed);
+        let mut state = self.0.guess();
         loop {
             if state & CANCEL != 0 && !cutting {
                 return Pause::Cut;
@@ -162,8 +161,9 @@ impl State {
     /// Marks the task cancelled. Whether the caller now owns the right to run it (to cut it).
     #[must_use]
     pub(crate) fn cancel(&self) -> bool {
-        // AcqRel: as in `wake`.
-        let before = self.0.fetch_or(CANCEL | SCHEDULED, Ordering::AcqRel);
+        // Relaxed: the canceller wrote nothing that the runner must see (flags of groups are read under their lock), and
+        // who claims the task synchronises in `start`. As an RMW it keeps the chain from earlier wakers to the runner.
+        let before = self.0.fetch_or(CANCEL | SCHEDULED, Ordering::Relaxed);
         before & (SCHEDULED | RUNNING | COMPLETE) == 0
     }
 
@@ -181,8 +181,7 @@ impl State {
 
     /// The handle goes away. Its reference is given back, unless the answer is `DropOutput`.
     pub(crate) fn drop_handle(&self) -> Release {
-        // Relaxed: a guess for the compare-exchange below, which decides.
-        let mut state = self.0.load(Ordering::Relaxed);
+        let mut state = self.0.guess();
         loop {
             let keep = state & VALUE != 0;
             let next = if keep {

@@ -1,0 +1,163 @@
+//! Running models: each in a child process, because loom aborts on a deadlock, and once for each mutant.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A model that does not end within this is stuck: the slowest takes seconds.
+const WATCHDOG: Duration = Duration::from_secs(120);
+
+/// Explores a model with at most three preemptions: every bug that was seeded so far needed at most two.
+pub fn explore(model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(model);
+}
+
+/// How a run of a model ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Passed,
+    Failed,
+    Stuck,
+}
+
+/// Runs the tests of this binary that belong to models, in a child process.
+pub fn models(binary: &std::path::Path, mutant: Option<&str>) -> End {
+    let mut command = Command::new(binary);
+    command
+        .args(["model_", "--test-threads=2"])
+        .env_remove("MUTANT");
+    if let Some(site) = mutant {
+        command.env("MUTANT", site);
+    }
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the test binary starts");
+    let started = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().expect("the child can be waited for") {
+            return if status.success() {
+                End::Passed
+            } else {
+                End::Failed
+            };
+        }
+        if started.elapsed() > WATCHDOG {
+            let _ = child.kill();
+            let _ = child.wait();
+            return End::Stuck;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The sites of a source file that a mutant can weaken, as `file:line:column`.
+///
+/// A site is a call of an atomic method, or of `fence`, whose arguments name an ordering that is not `Relaxed`.
+pub fn sites(file: &str, text: &str) -> Vec<String> {
+    const METHODS: [&str; 11] = [
+        ".load(",
+        ".store(",
+        ".swap(",
+        ".compare_exchange(",
+        ".compare_exchange_weak(",
+        ".fetch_add(",
+        ".fetch_sub(",
+        ".fetch_or(",
+        ".fetch_and(",
+        ".fetch_xor(",
+        "fence(",
+    ];
+    let mut found = Vec::new();
+    let mut offset = 0;
+    for (number, line) in text.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        for method in METHODS {
+            for (at, _) in code.match_indices(method) {
+                if method == "fence("
+                    && (code.contains("fn fence")
+                        || code[..at].ends_with(|c: char| c.is_alphanumeric()))
+                {
+                    continue;
+                }
+                let arguments = arguments(&text[offset + at + method.len()..]);
+                let strong = ["Acquire", "Release", "AcqRel", "SeqCst"];
+                if strong
+                    .iter()
+                    .any(|order| arguments.contains(&format!("Ordering::{order}")))
+                {
+                    // `Location::caller` of a method call is the method's name.
+                    let column = at + 1 + usize::from(method.starts_with('.'));
+                    found.push(format!("{file}:{}:{column}", number + 1));
+                }
+            }
+        }
+        offset += line.len() + 1;
+    }
+    found
+}
+
+/// The text up to the closing parenthesis, without comments.
+fn arguments(text: &str) -> String {
+    let mut depth = 1;
+    let mut taken = String::new();
+    for line in text.lines() {
+        for c in line.split("//").next().unwrap_or_default().chars() {
+            match c {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                return taken;
+            }
+            taken.push(c);
+        }
+    }
+    taken
+}
+
+/// Runs this binary's models once without and once with each mutant of `files`, and compares the survivors with the
+/// listed ones, each of which has a reason.
+pub fn mutants(files: &[&str], survivors: &[(&str, &str)]) {
+    let binary = std::env::current_exe().expect("this test has a path");
+    assert_eq!(
+        models(&binary, None),
+        End::Passed,
+        "the models pass without a mutant"
+    );
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../");
+    let mut count = 0;
+    let mut survived = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(format!("{root}{file}")).expect("the source is there");
+        for site in sites(file, &text) {
+            count += 1;
+            if models(&binary, Some(&site)) != End::Failed {
+                let line: usize = site
+                    .rsplit(':')
+                    .nth(1)
+                    .and_then(|line| line.parse().ok())
+                    .expect("a line");
+                survived.push(format!(
+                    "{file}: {}",
+                    text.lines().nth(line - 1).expect("a line").trim()
+                ));
+            }
+        }
+    }
+    assert!(count > 0, "no site was found");
+    let unlisted: Vec<_> = survived
+        .iter()
+        .filter(|site| !survivors.iter().any(|(listed, _)| listed == site))
+        .collect();
+    assert!(
+        unlisted.is_empty(),
+        "of {count} mutants these survive and are not listed: {unlisted:#?}"
+    );
+    for (listed, reason) in survivors {
+        assert!(
+            survived.iter().any(|site| site == listed),
+            "listed ({reason}), but does not survive: {listed}"
+        );
+    }
+}

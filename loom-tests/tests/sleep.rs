@@ -1,0 +1,122 @@
+//! Models of `src/sleep.rs`: a push that races with falling asleep is never lost.
+//!
+//! The queue of these models is a payload that orders nothing: whatever the real queue orders comes on top.
+
+use loom_tests::run::{explore, mutants};
+use loom_tests::sync;
+use sync::cell::Racy;
+use sync::{Arc, thread};
+
+#[expect(dead_code, reason = "a shutdown has no part in these models")]
+#[path = "../../src/sleep.rs"]
+mod sleep;
+
+struct Pool {
+    sleep: sleep::Sleep,
+    queue: Racy,
+}
+
+fn pool() -> Arc<Pool> {
+    Arc::new(Pool {
+        sleep: sleep::Sleep::new(),
+        queue: Racy::default(),
+    })
+}
+
+/// Falls asleep by the protocol; whether it stayed awake because it saw work.
+fn doze(pool: &Pool, seat: usize, searched: bool) -> bool {
+    pool.sleep.fall_asleep(seat, searched);
+    let work = pool.queue.get() == 1;
+    if work {
+        let _ = pool.sleep.stay_awake(seat);
+    }
+    work
+}
+
+fn push(pool: &Pool) -> Option<usize> {
+    pool.queue.set(1);
+    pool.sleep.notify()
+}
+
+/// Two workers fall asleep while a job is pushed: one of them sees it, or one is woken.
+#[test]
+fn model_two_sleepers_one_job() {
+    explore(|| {
+        let pool = pool();
+        let sleepers: Vec<_> = (0..2)
+            .map(|seat| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || doze(&pool, seat, false))
+            })
+            .collect();
+        let woken = push(&pool);
+        let seen = sleepers.into_iter().any(|sleeper| sleeper.join().unwrap());
+        assert!(seen || woken.is_some(), "the job is lost");
+    });
+}
+
+/// A pusher that leaves the job to a searcher is right to do so, also when that searcher falls asleep.
+#[test]
+fn model_a_searcher_falls_asleep() {
+    explore(|| {
+        let pool = pool();
+        assert!(pool.sleep.start_search(2));
+        let theirs = Arc::clone(&pool);
+        let searcher = thread::spawn(move || doze(&theirs, 0, true));
+        let woken = push(&pool);
+        let seen = searcher.join().unwrap();
+        assert!(seen || woken.is_some(), "the job is lost");
+    });
+}
+
+/// The last searcher that finds work wakes another worker for what pushers left to it.
+#[test]
+fn model_the_last_searcher_passes_on() {
+    explore(|| {
+        let pool = pool();
+        assert!(pool.sleep.start_search(2));
+        pool.sleep.fall_asleep(1, false);
+        let theirs = Arc::clone(&pool);
+        // It found another job just before the push.
+        let searcher = thread::spawn(move || {
+            if theirs.sleep.stop_search() {
+                theirs.sleep.notify()
+            } else {
+                None
+            }
+        });
+        let woken = push(&pool);
+        let passed_on = searcher.join().unwrap();
+        assert!(woken.is_some() || passed_on.is_some(), "the job is lost");
+        assert!(
+            woken.is_none() || passed_on.is_none(),
+            "one sleeper is woken once"
+        );
+    });
+}
+
+/// Two pushers wake two different sleepers or leave it to one that searches; nobody is taken out of the list twice.
+#[test]
+fn model_two_jobs_two_sleepers() {
+    explore(|| {
+        let pool = pool();
+        pool.sleep.fall_asleep(0, false);
+        pool.sleep.fall_asleep(1, false);
+        let theirs = Arc::clone(&pool);
+        let other = thread::spawn(move || push(&theirs));
+        let here = push(&pool);
+        let there = other.join().unwrap();
+        assert!(here.is_some() || there.is_some());
+        assert!(here != there || here.is_none());
+        for seat in [0, 1] {
+            let woken = here == Some(seat) || there == Some(seat);
+            // A foreign unpark: the sleeper leaves the list itself exactly if no waker took it out.
+            assert_eq!(pool.sleep.stay_awake(seat), !woken);
+        }
+    });
+}
+
+#[test]
+fn mutants_die() {
+    mutants(&["src/sleep.rs"], &[]);
+}

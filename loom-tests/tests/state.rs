@@ -1,0 +1,258 @@
+//! Models of `src/task/state.rs`: wake x run x cancel x complete x handle, and references.
+
+use loom_tests::run::{explore, mutants};
+use loom_tests::sync;
+use sync::cell::{Racy, UnsafeCell};
+use sync::{Arc, thread};
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/task"]
+mod task {
+    pub mod state;
+}
+
+use task::state::{Pause, Release, State};
+
+/// A task as far as the word is concerned: `future` is what a runner touches, `message` what a waker wrote, `output`
+/// what a handle takes.
+struct Task {
+    state: State,
+    future: UnsafeCell<u32>,
+    message: UnsafeCell<u32>,
+    output: UnsafeCell<u32>,
+    racy: Racy,
+}
+
+// SAFETY: the model checker watches every access.
+unsafe impl Sync for Task {}
+// SAFETY: as above.
+unsafe impl Send for Task {}
+
+fn task() -> Arc<Task> {
+    Arc::new(Task {
+        state: State::scheduled(),
+        future: UnsafeCell::new(0),
+        message: UnsafeCell::new(0),
+        output: UnsafeCell::new(0),
+        racy: Racy::default(),
+    })
+}
+
+fn poll(task: &Task) {
+    task.future.with_mut(|future| unsafe { *future += 1 });
+}
+
+/// Runs the task until it is idle; whether it was cut.
+fn run(task: &Task) -> bool {
+    loop {
+        let before = task.state.start();
+        poll(task);
+        let mut cutting = before.is_cancelled();
+        loop {
+            if cutting {
+                let _ = task.state.complete(false);
+                return true;
+            }
+            match task.state.pause(false, cutting) {
+                Pause::Idle => return false,
+                Pause::Requeue => break,
+                Pause::Cut => cutting = true,
+            }
+        }
+    }
+}
+
+/// A wake that comes while the task runs, or after it, leads to another poll, which sees what the waker wrote.
+#[test]
+fn model_a_wake_is_never_lost() {
+    explore(|| {
+        let task = task();
+        let theirs = Arc::clone(&task);
+        let waker = thread::spawn(move || {
+            theirs.message.with_mut(|message| unsafe { *message = 1 });
+            let mine = theirs.state.wake();
+            if mine {
+                assert!(!run(&theirs));
+            }
+            mine
+        });
+        // First poll; then what a wake demands.
+        let mut polls = 0;
+        loop {
+            let _ = task.state.start();
+            poll(&task);
+            polls += 1;
+            if polls == 2 {
+                task.message
+                    .with(|message| assert_eq!(unsafe { *message }, 1));
+            }
+            if task.state.pause(false, false) != Pause::Requeue {
+                break;
+            }
+        }
+        let theirs = waker.join().unwrap();
+        task.future
+            .with(|future| assert!(unsafe { *future } == 2 || (!theirs && polls == 1)));
+    });
+}
+
+/// A waker that finds the task scheduled by another leaves, and the run that follows sees what it wrote.
+#[test]
+fn model_the_second_waker_is_seen() {
+    explore(|| {
+        let task = task();
+        let theirs = Arc::clone(&task);
+        let second = thread::spawn(move || {
+            theirs.racy.set(1);
+            let mine = theirs.state.wake();
+            if mine {
+                let _ = run(&theirs);
+            }
+            mine
+        });
+        let _ = task.state.start();
+        let mut seen = task.racy.get();
+        if task.state.pause(false, false) == Pause::Requeue {
+            let _ = task.state.start();
+            seen = task.racy.get();
+            let _ = task.state.pause(false, false);
+        }
+        let mine = second.join().unwrap();
+        assert!(mine || seen == 1);
+    });
+}
+
+/// Of two wakers at most one owns the right to run, so the task is never run twice at once.
+#[test]
+fn model_two_wakers_one_right() {
+    explore(|| {
+        let task = task();
+        let _ = task.state.start();
+        poll(&task);
+        assert_eq!(task.state.pause(false, false), Pause::Idle);
+        let wakers: Vec<_> = (0..2)
+            .map(|_| {
+                let task = Arc::clone(&task);
+                thread::spawn(move || {
+                    if task.state.wake() {
+                        run(&task);
+                    }
+                })
+            })
+            .collect();
+        for waker in wakers {
+            waker.join().unwrap();
+        }
+    });
+}
+
+/// A cancel reaches the task exactly once, whether it runs, is queued, or is idle.
+#[test]
+fn model_cancel_against_run() {
+    explore(|| {
+        let task = task();
+        let theirs = Arc::clone(&task);
+        let canceller = thread::spawn(move || theirs.state.cancel() && run(&theirs));
+        let here = run(&task);
+        let there = canceller.join().unwrap();
+        assert!(here != there, "cut once");
+        assert!(task.state.load().is_complete());
+    });
+}
+
+/// The output is taken by the handle or dropped by the completer, once, and whoever takes it sees it whole.
+#[test]
+fn model_complete_against_handle() {
+    explore(|| {
+        let task = task();
+        let theirs = Arc::clone(&task);
+        let runner = thread::spawn(move || {
+            let _ = theirs.state.start();
+            theirs.output.with_mut(|output| unsafe { *output = 1 });
+            let before = theirs.state.complete(true);
+            if !before.has_handle() {
+                theirs.output.with_mut(|output| unsafe { *output = 2 });
+            }
+            theirs.state.drop_reference()
+        });
+        let released = task.state.drop_handle();
+        let mut freed = released == Release::Free;
+        if released == Release::DropOutput {
+            task.output.with_mut(|output| unsafe { *output = 2 });
+            freed = task.state.drop_reference();
+        }
+        let freed_there = runner.join().unwrap();
+        assert!(freed != freed_there, "freed once");
+        task.output.with(|output| assert_eq!(unsafe { *output }, 2));
+    });
+}
+
+/// A handle that sees the end may take the output.
+#[test]
+fn model_poll_of_a_handle() {
+    explore(|| {
+        let task = task();
+        let theirs = Arc::clone(&task);
+        let runner = thread::spawn(move || {
+            let _ = theirs.state.start();
+            theirs.output.with_mut(|output| unsafe { *output = 1 });
+            let _ = theirs.state.complete(true);
+        });
+        if task.state.load().has_value() {
+            task.output.with(|output| assert_eq!(unsafe { *output }, 1));
+        }
+        runner.join().unwrap();
+    });
+}
+
+/// Who gives the last reference back may free the task: everybody else's accesses come before.
+#[test]
+fn model_references() {
+    explore(|| {
+        let task = task();
+        task.state.add_reference();
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let task = Arc::clone(&task);
+                thread::spawn(move || release(&task))
+            })
+            .collect();
+        release(&task);
+        for other in others {
+            other.join().unwrap();
+        }
+        task.future.with(|future| assert_eq!(unsafe { *future }, 9));
+    });
+}
+
+fn release(task: &Task) {
+    task.future.with(|future| assert_eq!(unsafe { *future }, 0));
+    if task.state.drop_reference() {
+        task.future.with_mut(|future| unsafe { *future = 9 });
+    }
+}
+
+/// A runner that hands the task on gives its memory to the next one.
+#[test]
+fn model_runs_follow_each_other() {
+    explore(|| {
+        let task = task();
+        let theirs = Arc::clone(&task);
+        let other = thread::spawn(move || {
+            if theirs.state.cancel() {
+                run(&theirs);
+            }
+        });
+        let _ = task.state.start();
+        poll(&task);
+        if task.state.pause(true, false) == Pause::Cut {
+            let _ = task.state.complete(false);
+        }
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn mutants_die() {
+    mutants(&["src/task/state.rs"], &[]);
+}
