@@ -49,6 +49,8 @@ mod task;
 mod pool;
 // Floor 6: the surface.
 mod block_on;
+pub mod compat;
+pub mod net;
 mod surface;
 pub mod time;
 

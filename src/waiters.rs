@@ -54,6 +54,19 @@ impl Waiters {
         drop(old);
     }
 
+    /// Registers a waker that has no key, unless it is there already. It stays until the next [`Waiters::wake_all`].
+    pub(crate) fn add(&self, waker: &Waker) {
+        let new = waker.clone();
+        let mut list = self.0.lock();
+        if list.wakers.iter().any(|entry| entry.1.will_wake(waker)) {
+            drop(list);
+            return;
+        }
+        let next = list.next;
+        list.next += 1;
+        list.wakers.push((next, new));
+    }
+
     /// Takes a waiter out, if it is still in the list.
     pub(crate) fn remove(&self, key: &mut Key) {
         let Some(key) = key.0.take() else { return };

@@ -15,6 +15,7 @@
 //! them was seen, and whoever comes after them notifies.
 
 use crate::driver::clock;
+use crate::driver::registered::Sources;
 use crate::driver::timers::{Action, Key, Timers};
 use crate::parker::Parker;
 use crate::sync::{Arc, Mutex};
@@ -38,7 +39,8 @@ struct Shelf {
 
 /// What an idle worker sleeps in.
 pub(crate) struct Driver {
-    poller: polling::Poller,
+    pub(crate) poller: polling::Poller,
+    pub(crate) sources: Mutex<Sources>,
     events: Mutex<polling::Events>,
     shelf: Mutex<Shelf>,
 }
@@ -47,6 +49,7 @@ impl Driver {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             poller: polling::Poller::new()?,
+            sources: Mutex::new(Sources::default()),
             events: Mutex::new(polling::Events::new()),
             shelf: Mutex::new(Shelf {
                 timers: Timers::default(),
@@ -117,6 +120,17 @@ impl Driver {
         let _ = self.poller.wait(events, timeout);
         self.shelf.lock().role = Role::Vacant;
         let woken = !events.is_empty();
+        for event in events.iter() {
+            let source = self.sources.lock().get(event.key);
+            // An event for a source that is gone has no taker.
+            let Some(source) = source else { continue };
+            if event.readable || event.is_interrupt() {
+                source.read.event();
+            }
+            if event.writable || event.is_interrupt() {
+                source.write.event();
+            }
+        }
         events.clear();
         self.fire() || woken
     }

@@ -1,0 +1,4 @@
+//! Bridges to other people's traits.
+
+#[cfg(feature = "hyper")]
+pub mod hyper;

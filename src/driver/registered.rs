@@ -1,0 +1,183 @@
+//! A source of I/O that the driver watches: registered once, in edge mode, for as long as it lives.
+
+#![expect(
+    unsafe_code,
+    reason = "a registration promises to end before its source does"
+)]
+
+use crate::driver::poller::Driver;
+use crate::driver::source::Readiness;
+use crate::group::frame;
+use crate::sync::Arc;
+use crate::waiters::Key;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::task::{Context, Poll};
+
+/// Both directions of a source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) read: Readiness,
+    pub(crate) write: Readiness,
+}
+
+impl Source {
+    fn new() -> Self {
+        Self {
+            read: Readiness::new(),
+            write: Readiness::new(),
+        }
+    }
+}
+
+/// Sources by key. A key names a place and its generation, so that no event reaches a later owner of the place.
+#[derive(Default)]
+pub(crate) struct Sources {
+    places: Vec<(u32, Option<Arc<Source>>)>,
+    free: Vec<u32>,
+}
+
+impl Sources {
+    fn insert(&mut self, source: Arc<Source>) -> Option<usize> {
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                let place = u32::try_from(self.places.len()).ok()?;
+                self.places.push((0, None));
+                place
+            }
+        };
+        let (generation, slot) = self.places.get_mut(place as usize)?;
+        *slot = Some(source);
+        Some(key(place, *generation))
+    }
+
+    pub(crate) fn get(&self, key: usize) -> Option<Arc<Source>> {
+        let (generation, source) = self.places.get(key & PLACE)?;
+        if *generation & GENERATION == (key >> PLACE_BITS) as u32 {
+            source.clone()
+        } else {
+            None
+        }
+    }
+
+    fn remove(&mut self, key: usize) {
+        if let Some((generation, source)) = self.places.get_mut(key & PLACE) {
+            *source = None;
+            *generation = generation.wrapping_add(1);
+            self.free.push((key & PLACE) as u32);
+        }
+    }
+}
+
+const PLACE_BITS: u32 = usize::BITS / 2;
+const PLACE: usize = (1 << PLACE_BITS) - 1;
+/// One bit short, so that no key is `usize::MAX`, which the poller keeps for itself.
+const GENERATION: u32 = u32::MAX >> (33 - PLACE_BITS);
+
+fn key(place: u32, generation: u32) -> usize {
+    place as usize | ((generation & GENERATION) as usize) << PLACE_BITS
+}
+
+/// A socket and its registration.
+pub(crate) struct Registered<S: AsFd + AsRawFd> {
+    io: S,
+    source: Arc<Source>,
+    driver: Arc<Driver>,
+    key: usize,
+}
+
+/// A direction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+impl<S: AsFd + AsRawFd> Registered<S> {
+    /// Registers a socket in non-blocking mode.
+    pub(crate) fn new(io: S, driver: Arc<Driver>) -> io::Result<Self> {
+        let source = Arc::new(Source::new());
+        let key = driver.sources.lock().insert(Arc::clone(&source));
+        let key = key.ok_or_else(|| io::Error::other("too many sources"))?;
+        let event = polling::Event::all(key);
+        // SAFETY: the registration is deleted in `drop`, before the socket is closed: it is a field of the same value.
+        let added = unsafe {
+            driver
+                .poller
+                .add_with_mode(&io, event, polling::PollMode::Edge)
+        };
+        if let Err(error) = added {
+            driver.sources.lock().remove(key);
+            return Err(error);
+        }
+        Ok(Self {
+            io,
+            source,
+            driver,
+            key,
+        })
+    }
+
+    pub(crate) fn io(&self) -> &S {
+        &self.io
+    }
+
+    fn readiness(&self, direction: Direction) -> &Readiness {
+        match direction {
+            Direction::Read => &self.source.read,
+            Direction::Write => &self.source.write,
+        }
+    }
+
+    /// Tries `op` while the source may be ready; registers the waker when it is not.
+    pub(crate) fn poll_io<R>(
+        &self,
+        direction: Direction,
+        key: Option<&mut Key>,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        if !frame::spend_budget() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let readiness = self.readiness(direction);
+        let mut key = key;
+        let mut registered = false;
+        loop {
+            let seen = readiness.look();
+            if seen.is_ready() {
+                match op(&self.io) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        readiness.clear(seen)
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    done => return Poll::Ready(done),
+                }
+            } else if registered {
+                frame::note_leaf();
+                return Poll::Pending;
+            } else {
+                match &mut key {
+                    Some(key) => readiness.waiters.register(key, cx.waker()),
+                    None => readiness.waiters.add(cx.waker()),
+                }
+                registered = true;
+            }
+        }
+    }
+
+    /// A waiting future goes away.
+    pub(crate) fn forget(&self, direction: Direction, key: &mut Key) {
+        self.readiness(direction).waiters.remove(key);
+    }
+}
+
+impl<S: AsFd + AsRawFd> Drop for Registered<S> {
+    fn drop(&mut self) {
+        // An error means that the poller does not know the socket: then there is nothing to delete.
+        let _ = self.driver.poller.delete(&self.io);
+        self.driver.sources.lock().remove(self.key);
+    }
+}

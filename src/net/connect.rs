@@ -1,0 +1,68 @@
+//! Connecting without blocking.
+
+use crate::driver::registered::{Direction, Registered};
+use crate::pool::context;
+use crate::waiters::Key;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+
+/// Connects to the first address that answers.
+pub(crate) async fn any(addresses: &[SocketAddr]) -> io::Result<Registered<TcpStream>> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in addresses {
+        match one(*address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn one(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    match connect(&socket, &address) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS | rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let stream = Registered::new(TcpStream::from(socket), context::driver())?;
+    let mut waiter = Waiter {
+        stream: &stream,
+        key: Key::default(),
+    };
+    poll_fn(|cx| {
+        let Waiter { stream, key } = &mut waiter;
+        stream.poll_io(Direction::Write, Some(key), cx, |io| {
+            sockopt::socket_error(io)??;
+            match io.peer_addr() {
+                Ok(_) => Ok(()),
+                // Neither failed nor connected: not yet.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                Err(error) => Err(error),
+            }
+        })
+    })
+    .await?;
+    drop(waiter);
+    Ok(stream)
+}
+
+/// Takes its waker out of the list when the connect is dropped.
+struct Waiter<'a> {
+    stream: &'a Registered<TcpStream>,
+    key: Key,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.stream.forget(Direction::Write, &mut self.key);
+    }
+}

@@ -1,0 +1,115 @@
+//! A listening socket.
+
+use crate::driver::registered::{Direction, Registered};
+use crate::net::resolve::resolve;
+use crate::net::stream::TcpStream;
+use crate::pool::context;
+use crate::waiters::Key;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A TCP socket that accepts connections. Any number of tasks may accept at once.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::net::TcpListener;
+///
+/// spinney::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     assert_ne!(listener.local_addr()?.port(), 0);
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
+pub struct TcpListener(Registered<std::net::TcpListener>);
+
+impl TcpListener {
+    /// Binds to the first address of `name` that can be had: `host:port`, or an address. Port 0 lets the system choose.
+    ///
+    /// # Errors
+    ///
+    /// The last address's error, or that of the resolver.
+    pub async fn bind(name: &str) -> io::Result<Self> {
+        let addresses = resolve(name).await?;
+        Self::from_std(std::net::TcpListener::bind(&addresses[..])?)
+    }
+
+    /// Takes over a listener of the standard library, and sets it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, for instance no more file descriptors.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Registered::new(listener, context::driver()).map(Self)
+    }
+
+    /// Accepts the next connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system. Without free file descriptors the connection stays in the queue of the system: wait a
+    /// little and accept again.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no connection.
+    pub fn accept(&self) -> Accept<'_> {
+        Accept {
+            listener: self,
+            key: Key::default(),
+        }
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.io().local_addr()
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TcpListener").field(self.0.io()).finish()
+    }
+}
+
+/// The future of [`TcpListener::accept`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Accept<'a> {
+    listener: &'a TcpListener,
+    key: Key,
+}
+
+impl Future for Accept<'_> {
+    type Output = io::Result<(TcpStream, SocketAddr)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let accept = |io: &std::net::TcpListener| io.accept();
+        let registered = &this.listener.0;
+        let accepted = registered.poll_io(Direction::Read, Some(&mut this.key), cx, accept);
+        accepted.map(|result| {
+            let (stream, address) = result?;
+            Ok((TcpStream::from_std(stream)?, address))
+        })
+    }
+}
+
+impl Drop for Accept<'_> {
+    fn drop(&mut self) {
+        self.listener.0.forget(Direction::Read, &mut self.key);
+    }
+}
+
+impl fmt::Debug for Accept<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accept").finish_non_exhaustive()
+    }
+}

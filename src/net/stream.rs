@@ -1,0 +1,195 @@
+//! A connection.
+
+use crate::driver::registered::{Direction, Registered};
+use crate::net::connect;
+use crate::net::resolve::resolve;
+use crate::pool::context;
+use crate::sync::Arc;
+use futures_io::{AsyncRead, AsyncWrite};
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A TCP connection.
+///
+/// `&TcpStream` reads and writes, too, so that two tasks can share one connection.
+pub struct TcpStream(pub(crate) Registered<std::net::TcpStream>);
+
+impl TcpStream {
+    /// Connects to the first address of `name` that answers: `host:port`, or an address.
+    ///
+    /// # Errors
+    ///
+    /// The last address's error, or that of the resolver.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future closes the socket.
+    pub async fn connect(name: &str) -> io::Result<Self> {
+        let addresses = resolve(name).await?;
+        connect::any(&addresses).await.map(Self)
+    }
+
+    /// Connects to an address.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future closes the socket.
+    pub async fn connect_addr(address: SocketAddr) -> io::Result<Self> {
+        connect::any(&[address]).await.map(Self)
+    }
+
+    /// Takes over a connection of the standard library, and sets it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, for instance no more file descriptors.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Registered::new(stream, context::driver()).map(Self)
+    }
+
+    /// Whether small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn set_nodelay(&self, yes: bool) -> io::Result<()> {
+        self.0.io().set_nodelay(yes)
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.io().local_addr()
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.0.io().peer_addr()
+    }
+
+    /// Two halves that can be used in different tasks. The connection closes when both are gone.
+    #[must_use]
+    pub fn split(self) -> (ReadHalf, WriteHalf) {
+        let stream = Arc::new(self);
+        (ReadHalf(Arc::clone(&stream)), WriteHalf(stream))
+    }
+
+    pub(crate) fn poll_write_io(
+        &self,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&mut &std::net::TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.0
+            .poll_io(Direction::Write, None, cx, |mut io| op(&mut io))
+    }
+
+    fn poll_read_io(
+        &self,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&mut &std::net::TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.0
+            .poll_io(Direction::Read, None, cx, |mut io| op(&mut io))
+    }
+
+    pub(crate) fn shut_write(&self) -> io::Result<()> {
+        match self.0.io().shutdown(Shutdown::Write) {
+            // The other end was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            done => done,
+        }
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TcpStream").field(self.0.io()).finish()
+    }
+}
+
+/// The reading half of a connection: [`TcpStream::split`].
+#[derive(Debug)]
+pub struct ReadHalf(Arc<TcpStream>);
+
+/// The writing half of a connection: [`TcpStream::split`].
+#[derive(Debug)]
+pub struct WriteHalf(Arc<TcpStream>);
+
+macro_rules! read {
+    ($type:ty, |$this:ident| $stream:expr) => {
+        impl AsyncRead for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                let $this = &*self;
+                $stream.poll_read_io(cx, |io| io.read(buffer))
+            }
+
+            fn poll_read_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffers: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let $this = &*self;
+                $stream.poll_read_io(cx, |io| io.read_vectored(buffers))
+            }
+        }
+    };
+}
+
+macro_rules! write {
+    ($type:ty, |$this:ident| $stream:expr) => {
+        impl AsyncWrite for $type {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                let $this = &*self;
+                $stream.poll_write_io(cx, |io| io.write(buffer))
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffers: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let $this = &*self;
+                $stream.poll_write_io(cx, |io| io.write_vectored(buffers))
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                let $this = &*self;
+                Poll::Ready($stream.shut_write())
+            }
+        }
+    };
+}
+
+read!(TcpStream, |this| this);
+write!(TcpStream, |this| this);
+read!(&TcpStream, |this| this);
+write!(&TcpStream, |this| this);
+read!(ReadHalf, |this| this.0);
+write!(WriteHalf, |this| this.0);
