@@ -22,7 +22,7 @@ use std::ptr;
 #[derive(Debug)]
 pub(crate) struct Running {
     sequence: AtomicU32,
-    ended: AtomicU64,
+    steps: AtomicU64,
     task: AtomicU64,
     location: AtomicPtr<Location<'static>>,
     name: AtomicPtr<u8>,
@@ -43,7 +43,7 @@ impl Running {
     pub(crate) fn new() -> Self {
         Self {
             sequence: AtomicU32::new(0),
-            ended: AtomicU64::new(0),
+            steps: AtomicU64::new(0),
             task: AtomicU64::new(0),
             location: AtomicPtr::new(ptr::null_mut()),
             name: AtomicPtr::new(ptr::null_mut()),
@@ -87,19 +87,20 @@ impl Running {
         self.task.store(0, Ordering::Relaxed);
     }
 
-    /// Counts a task that has ended on this seat. Only the thread on the seat calls it.
+    /// Counts a step towards the end of a tree: a task that has ended here, or a member that was marked here to be cut.
+    /// Each task makes at most two. Only the thread on the seat calls it.
     #[inline]
-    pub(crate) fn count_end(&self) {
+    pub(crate) fn count_step(&self) {
         // Relaxed: a statistic with one writer, here and below.
-        let ended = self.ended.load(Ordering::Relaxed);
+        let steps = self.steps.load(Ordering::Relaxed);
         // Relaxed: as above.
-        self.ended.store(ended + 1, Ordering::Relaxed);
+        self.steps.store(steps + 1, Ordering::Relaxed);
     }
 
-    /// Tasks that have ended on this seat.
-    pub(crate) fn ended(&self) -> u64 {
+    /// Steps made on this seat.
+    pub(crate) fn steps(&self) -> u64 {
         // Relaxed: a statistic.
-        self.ended.load(Ordering::Relaxed)
+        self.steps.load(Ordering::Relaxed)
     }
 
     /// What is running now, if anything is.

@@ -34,8 +34,8 @@ use std::time::Duration;
 /// 100 ms covers a machine that is busy with something else.
 const NO_PROGRESS: Duration = Duration::from_millis(100);
 
-/// How often polls alone, without the end of a task, extend that: 5 s in all. A cut travels down a deep tree by polls
-/// before the first task ends; a task that yields for ever inside a shield is a straggler, too.
+/// How often polls alone extend that, without a task that ends or is marked to be cut: 5 s in all. A destructor may
+/// need the polls of other tasks; a task that yields for ever inside a shield is a straggler, too.
 const POLLS_ONLY: u32 = 50;
 
 /// A set of worker threads, a driver, and the root of a tree of groups.
@@ -210,8 +210,8 @@ impl Runtime {
 /// After a cancel: waits until nothing is left, or until there was no progress.
 fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
     let progress = || {
-        let ended: u64 = shared.seats.iter().map(|seat| seat.running.ended()).sum();
-        (ended, shared.metrics().jobs)
+        let steps: u64 = shared.seats.iter().map(|seat| seat.running.steps()).sum();
+        (steps, shared.metrics().jobs)
     };
     let mut before = progress();
     let mut polls_only = 0;

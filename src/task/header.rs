@@ -8,6 +8,7 @@
     reason = "headers are reached through counted raw pointers"
 )]
 
+use crate::group::frame;
 use crate::group::list::Links;
 use crate::group::node::{Node, Origin};
 use crate::group::open::Host;
@@ -172,6 +173,10 @@ pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
     let header = unsafe { task.as_ref() };
     if header.is_shielded() {
         return None;
+    }
+    // SAFETY: a reaper is a job, and the seat stays attached while its thread runs that.
+    if let Some(record) = unsafe { frame::record() } {
+        record.count_step();
     }
     // SAFETY: `cancel` gave the right to run it to this caller.
     header.state.cancel().then(|| unsafe { Header::job(task) })

@@ -223,7 +223,7 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     header.open.clear();
     // SAFETY: the seat stays attached while its thread runs this job.
     if let Some(record) = unsafe { frame::record() } {
-        record.count_end();
+        record.count_step();
     }
     if linked {
         // SAFETY: the caller's right: the task is counted.
