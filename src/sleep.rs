@@ -14,14 +14,15 @@
 //! in one step; 2. SleepFence; 3. look at every queue once more; 4. if there is work, leave the list again, or, if a
 //! waker was faster, take its token; else park.
 //!
-//! Finding work: one less searching; who was the last searcher wakes another one, because pushes that saw it searching
-//! woke nobody.
+//! Finding work: 1. one less searching; 2. the last searcher: SearchFence; 3. look at every queue; 4. if there is more,
+//! wake another one, because pushes that saw this one searching woke nobody.
 //!
 //! # Why no wake-up is lost
 //!
 //! Either PushFence or SleepFence comes first in the one order of fences. If PushFence: the sleeper's last look sees
 //! the job. If SleepFence: the pusher sees the sleeper counted, and wakes somebody unless a searcher is counted; that
-//! searcher either finds the job, or falls asleep after the push and looks again.
+//! searcher either finds the job, or falls asleep after the push and looks again, or finds another job and looks again:
+//! if SearchFence comes after PushFence it sees the job, else the pusher does not see it searching.
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -33,7 +34,7 @@ const SLEEPING: usize = 1 << 16;
 #[derive(Debug)]
 pub(crate) struct Sleep {
     word: AtomicUsize,
-    /// Seats of sleepers, the most recent last: its caches are the warmest.
+    /// Seats of sleepers. The last is woken first: the most recent one, whose caches are the warmest.
     list: Mutex<Vec<usize>>,
 }
 
@@ -88,11 +89,26 @@ impl Sleep {
         true
     }
 
-    /// Stops to search because work was found; whether this was the last searcher, who must call `notify`.
+    /// Stops to search because work was found; whether this was the last searcher, who must look at every queue and call
+    /// `notify` if there is more.
     #[must_use]
     pub(crate) fn stop_search(&self) -> bool {
-        // Relaxed: the following `notify` has the fence.
-        searching(self.word.fetch_sub(SEARCHING, Ordering::Relaxed)) == 1
+        // Relaxed: ordered by the fence below.
+        let last = searching(self.word.fetch_sub(SEARCHING, Ordering::Relaxed)) == 1;
+        if last {
+            // SeqCst: SearchFence, pairs with PushFence in `notify`.
+            fence(Ordering::SeqCst);
+        }
+        last
+    }
+
+    /// Makes a sleeper the last one to be woken: it watches time and I/O for the others, and to wake it costs a system
+    /// call more.
+    pub(crate) fn wake_last(&self, seat: usize) {
+        let mut list = self.list.lock();
+        if let Some(at) = list.iter().rposition(|&sleeper| sleeper == seat) {
+            list[..=at].rotate_right(1);
+        }
     }
 
     /// Enters the list of sleepers. The caller looks at every queue once more, and then parks or calls

@@ -4,7 +4,6 @@
 
 #![expect(unsafe_code, reason = "structural pinning in `Timeout`")]
 
-use crate::driver::clock;
 use crate::driver::poller::Timer;
 use crate::group::frame;
 use crate::pool::context;
@@ -13,6 +12,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+
+pub use crate::driver::clock::ManualClock;
 
 /// Waits for `duration`. `Duration::MAX` means never; zero is ready at the first poll.
 ///
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep {
-        at: clock::now().checked_add(duration),
+        at: context::now().checked_add(duration),
         timer: None,
     }
 }
@@ -72,7 +73,11 @@ impl Future for Sleep {
             frame::note_leaf();
             return Poll::Pending;
         };
-        if clock::now() >= at {
+        let now = match &self.timer {
+            Some(timer) => timer.now(),
+            None => context::now(),
+        };
+        if now >= at {
             self.timer = None;
             return Poll::Ready(());
         }
@@ -167,7 +172,7 @@ pub fn interval(period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval is not zero");
     Interval {
         period,
-        sleep: sleep_until(clock::now()),
+        sleep: sleep_until(context::now()),
     }
 }
 
@@ -186,8 +191,8 @@ impl Interval {
     /// Dropping the future loses no tick.
     pub async fn tick(&mut self) -> Instant {
         (&mut self.sleep).await;
-        let due = self.sleep.at.unwrap_or_else(clock::now);
-        let late = clock::now().saturating_duration_since(due);
+        let due = self.sleep.at.unwrap_or_else(context::now);
+        let late = context::now().saturating_duration_since(due);
         let missed = u32::try_from(late.as_nanos() / self.period.as_nanos()).unwrap_or(u32::MAX);
         let step = self.period.checked_mul(missed.saturating_add(1));
         self.sleep.timer = None;

@@ -79,7 +79,7 @@ fn model_the_last_searcher_passes_on() {
         let theirs = Arc::clone(&pool);
         // It found another job just before the push.
         let searcher = thread::spawn(move || {
-            if theirs.sleep.stop_search() {
+            if theirs.sleep.stop_search() && theirs.queue.get() == 1 {
                 theirs.sleep.notify()
             } else {
                 None

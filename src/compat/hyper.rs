@@ -9,9 +9,10 @@
 
 #![expect(unsafe_code, reason = "hyper's read buffer is uninitialised memory")]
 
-use crate::driver::clock;
 use crate::driver::registered::Direction;
 use crate::net::TcpStream;
+use crate::net::total;
+use crate::pool::context;
 use crate::surface::handle::Handle;
 use crate::surface::outcome::Never;
 use crate::time::{self, sleep_until};
@@ -28,7 +29,8 @@ impl Read for TcpStream {
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = self.0.poll_io(Direction::Read, None, cx, |io| {
+        let room = cursor.remaining();
+        let read = self.0.poll_transfer(Direction::Read, room, cx, |io| {
             // SAFETY: nothing that is initialised is made uninitialised: `recv` only writes.
             let buffer = unsafe { cursor.as_mut() };
             let ((initialised, _), _) = recv(io, buffer, RecvFlags::empty())?;
@@ -47,7 +49,7 @@ impl Write for TcpStream {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_io(cx, |io| io.write(buffer))
+        self.poll_write_io(buffer.len(), cx, |io| io.write(buffer))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -67,7 +69,7 @@ impl Write for TcpStream {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_io(cx, |io| io.write_vectored(buffers))
+        self.poll_write_io(total(buffers), cx, |io| io.write_vectored(buffers))
     }
 }
 
@@ -87,7 +89,7 @@ impl hyper::rt::Timer for Timer {
     }
 
     fn now(&self) -> Instant {
-        clock::now()
+        context::now()
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn hyper::rt::Sleep>>, deadline: Instant) {

@@ -1,179 +1,89 @@
-//! The poller role: one idle worker sleeps where time and I/O arrive, the others on their parkers.
-//!
-//! # Protocol
-//!
-//! Sleeping: 1. try to take the role; without it, park. 2. With it: say `POLLING` in the own parker, or take the token
-//! that came meanwhile; 3. under the timers' lock, publish until when the role sleeps; 4. wait in the poller; 5. fire
-//! what is due, give the role up.
-//!
-//! Waking a sleeper: give its parker a token; if it was `POLLING`, notify the poller. Inserting a timer: under the
-//! timers' lock, compare with what the role published; if the new one is earlier, notify the poller.
-//!
-//! # Why no wake-up is lost
-//!
-//! A notification of the poller is kept until the next wait. Steps 2 and 3 come before the wait, so whoever came before
-//! them was seen, and whoever comes after them notifies.
+//! The driver: the role with the system's selector, and timers as their owners hold them.
 
-use crate::driver::clock;
-use crate::driver::registered::Sources;
-use crate::driver::timers::{Action, Key, Timers};
+use crate::driver::clock::Clock;
+use crate::driver::role::{Role, Turn};
+use crate::driver::selector::Poll;
+use crate::driver::system::Events;
+use crate::driver::wheel::{Action, Key};
 use crate::parker::Parker;
-use crate::sync::{Arc, Mutex};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU32, Ordering};
 use std::io;
 use std::task::Waker;
-use std::time::{Duration, Instant};
-
-/// Until when the role sleeps.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Nobody sleeps in the poller.
-    Vacant,
-    Until(Instant),
-    Forever,
-}
-
-struct Shelf {
-    timers: Timers,
-    role: Role,
-}
+use std::time::Instant;
 
 /// What an idle worker sleeps in.
 pub(crate) struct Driver {
-    pub(crate) poller: polling::Poller,
-    pub(crate) sources: Mutex<Sources>,
-    events: Mutex<polling::Events>,
-    shelf: Mutex<Shelf>,
+    pub(crate) role: Role<Poll>,
+    started: Instant,
+    /// Milliseconds since the start, as of the last turn; wrapping.
+    coarse: AtomicU32,
 }
 
 impl Driver {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(clock: Clock) -> io::Result<Self> {
+        let poll = Poll::new(clock)?;
+        let started = poll.clock.now();
         Ok(Self {
-            poller: polling::Poller::new()?,
-            sources: Mutex::new(Sources::default()),
-            events: Mutex::new(polling::Events::new()),
-            shelf: Mutex::new(Shelf {
-                timers: Timers::default(),
-                role: Role::Vacant,
-            }),
+            role: Role::new(poll, Events::new()),
+            started,
+            coarse: AtomicU32::new(0),
         })
     }
 
     pub(crate) fn now(&self) -> Instant {
-        clock::now()
+        self.role.selector.clock.now()
     }
 
-    /// Sleeps until the parker is unparked, or, in the poller role, until something was woken.
-    pub(crate) fn park(&self, parker: &Parker) {
-        let Some(mut events) = self.events.try_lock() else {
-            parker.park();
-            return;
-        };
-        if !parker.begin_polling() {
-            return;
-        }
-        loop {
-            let woken = self.turn_with(&mut events, None);
-            if woken {
-                // Either way the owner looks for work now; a token that came meanwhile is used up by that.
-                parker.end_polling();
-                return;
-            }
-            if parker.end_polling() || !parker.begin_polling() {
-                return;
-            }
-        }
+    /// When the driver was made.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Milliseconds since the start, wrapping, as of the last turn. No clock is read.
+    pub(crate) fn coarse_millis(&self) -> u32 {
+        // Relaxed: a coarse clock, here and below.
+        self.coarse.load(Ordering::Relaxed)
+    }
+
+    /// Brings the coarse clock up to date.
+    pub(crate) fn tick(&self) {
+        let since = self.now().saturating_duration_since(self.started);
+        // Wraps after 49 days, as does every difference that is taken of it.
+        let millis = since.as_millis() as u32;
+        // Relaxed: as above.
+        self.coarse.store(millis, Ordering::Relaxed);
+    }
+
+    /// Sleeps: see [`Role::park`].
+    pub(crate) fn park(&self, parker: &Parker, polls: impl FnOnce(), awake: impl FnOnce()) {
+        self.role.park(parker, polls, || {
+            self.tick();
+            awake();
+        });
     }
 
     /// Wakes the owner of a parker, wherever it sleeps.
     pub(crate) fn unpark(&self, parker: &Parker) {
-        if parker.unpark() {
-            self.notify();
-        }
+        self.role.unpark(parker);
     }
 
-    fn notify(&self) {
-        // An error would mean that the poller's own descriptor is gone: nothing sleeps in it then.
-        let _ = self.poller.notify();
+    /// Looks at time and I/O without waiting: see [`Role::turn`].
+    pub(crate) fn turn(&self) -> Turn {
+        self.tick();
+        self.role.turn()
     }
 
-    /// Looks at time and I/O without waiting, if nobody else does; whether anything was woken.
-    pub(crate) fn turn(&self) -> bool {
-        match self.events.try_lock() {
-            Some(mut events) => self.turn_with(&mut events, Some(Duration::ZERO)),
-            None => false,
+    fn insert(self: &Arc<Self>, at: Instant, action: Action) -> Timer {
+        Timer {
+            key: self.role.insert(at, action),
+            driver: Arc::clone(self),
         }
-    }
-
-    /// One turn of the role: waits, at most until the earliest timer or for `limit`, and fires what is due.
-    fn turn_with(&self, events: &mut polling::Events, limit: Option<Duration>) -> bool {
-        let timeout = {
-            let mut shelf = self.shelf.lock();
-            let earliest = shelf.timers.earliest();
-            shelf.role = earliest.map_or(Role::Forever, Role::Until);
-            let until = earliest.map(|at| at.saturating_duration_since(clock::now()));
-            match (limit, until) {
-                (Some(limit), Some(until)) => Some(limit.min(until)),
-                (limit, until) => limit.or(until),
-            }
-        };
-        // Errors (an interrupted wait) count as a turn without events.
-        let _ = self.poller.wait(events, timeout);
-        self.shelf.lock().role = Role::Vacant;
-        let woken = !events.is_empty();
-        for event in events.iter() {
-            let source = self.sources.lock().get(event.key);
-            // An event for a source that is gone has no taker.
-            let Some(source) = source else { continue };
-            if event.readable || event.is_interrupt() {
-                source.read.event();
-            }
-            if event.writable || event.is_interrupt() {
-                source.write.event();
-            }
-        }
-        events.clear();
-        self.fire() || woken
-    }
-
-    /// Fires what is due; whether there was anything.
-    fn fire(&self) -> bool {
-        let mut any = false;
-        if self.shelf.lock().timers.earliest().is_none() {
-            return false;
-        }
-        let now = clock::now();
-        loop {
-            let due = self.shelf.lock().timers.pop_due(now);
-            match due {
-                Some(action) => action.run(),
-                None => return any,
-            }
-            any = true;
-        }
-    }
-
-    fn insert(&self, at: Instant, action: Action) -> Key {
-        let (key, notify) = {
-            let mut shelf = self.shelf.lock();
-            let notify = match shelf.role {
-                Role::Vacant => false,
-                Role::Until(until) => at < until,
-                Role::Forever => true,
-            };
-            (shelf.timers.insert(at, action), notify)
-        };
-        if notify {
-            self.notify();
-        }
-        key
     }
 
     /// Wakes `waker` at `at`; dropping the timer cancels it.
     pub(crate) fn insert_waker(self: &Arc<Self>, at: Instant, waker: Waker) -> Timer {
-        Timer {
-            key: self.insert(at, Action::Wake(waker)),
-            driver: Arc::clone(self),
-        }
+        self.insert(at, Action::Wake(waker))
     }
 
     /// Calls `call` at `at`, on whatever thread drives; dropping the timer cancels it.
@@ -182,10 +92,7 @@ impl Driver {
         at: Instant,
         call: Box<dyn FnOnce() + Send>,
     ) -> Timer {
-        Timer {
-            key: self.insert(at, Action::Call(call)),
-            driver: Arc::clone(self),
-        }
+        self.insert(at, Action::Call(call))
     }
 }
 
@@ -196,23 +103,25 @@ pub(crate) struct Timer {
 }
 
 impl Timer {
+    /// Now, on the clock that this timer goes by.
+    pub(crate) fn now(&self) -> Instant {
+        self.driver.now()
+    }
+
     /// Replaces the waker; false if the timer has fired.
     pub(crate) fn update(&self, waker: &Waker) -> bool {
-        let new = waker.clone();
-        let old = {
-            let mut shelf = self.driver.shelf.lock();
-            match shelf.timers.get_mut(self.key) {
-                Some(action) => Some(std::mem::replace(action, Action::Wake(new))),
-                None => None,
-            }
-        };
+        // Cloned and dropped outside the lock: wakers are user code.
+        let old = self
+            .driver
+            .role
+            .replace(self.key, Action::Wake(waker.clone()));
         old.is_some()
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        let action = self.driver.shelf.lock().timers.remove(self.key);
+        let action = self.driver.role.remove(self.key);
         drop(action);
     }
 }

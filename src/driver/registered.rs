@@ -1,14 +1,11 @@
 //! A source of I/O that the driver watches: registered once, in edge mode, for as long as it lives.
 
-#![expect(
-    unsafe_code,
-    reason = "a registration promises to end before its source does"
-)]
-
 use crate::driver::poller::Driver;
+use crate::driver::selector::Event;
 use crate::driver::source::Readiness;
 use crate::group::frame;
 use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::waiters::Key;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -17,8 +14,10 @@ use std::task::{Context, Poll};
 /// Both directions of a source.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(crate) read: Readiness,
-    pub(crate) write: Readiness,
+    read: Readiness,
+    write: Readiness,
+    /// Nothing may come after what can be read: a short read is followed by another one.
+    ended: AtomicBool,
 }
 
 impl Source {
@@ -26,6 +25,21 @@ impl Source {
         Self {
             read: Readiness::new(),
             write: Readiness::new(),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// There was an event. Only the holder of the driver's role calls it.
+    pub(crate) fn event(&self, event: Event) {
+        if event.ended {
+            // Relaxed: published by the Release in `Readiness::event`, which follows.
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        if event.readable {
+            self.read.event();
+        }
+        if event.writable {
+            self.write.event();
         }
     }
 }
@@ -98,17 +112,11 @@ impl<S: AsFd + AsRawFd> Registered<S> {
     /// Registers a socket in non-blocking mode.
     pub(crate) fn new(io: S, driver: Arc<Driver>) -> io::Result<Self> {
         let source = Arc::new(Source::new());
-        let key = driver.sources.lock().insert(Arc::clone(&source));
+        let poll = &driver.role.selector;
+        let key = poll.sources.lock().insert(Arc::clone(&source));
         let key = key.ok_or_else(|| io::Error::other("too many sources"))?;
-        let event = polling::Event::all(key);
-        // SAFETY: the registration is deleted in `drop`, before the socket is closed: it is a field of the same value.
-        let added = unsafe {
-            driver
-                .poller
-                .add_with_mode(&io, event, polling::PollMode::Edge)
-        };
-        if let Err(error) = added {
-            driver.sources.lock().remove(key);
+        if let Err(error) = poll.system.add(&io, key) {
+            poll.sources.lock().remove(key);
             return Err(error);
         }
         Ok(Self {
@@ -168,6 +176,31 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         }
     }
 
+    /// As [`Registered::poll_io`], for an operation on a buffer of `room` bytes. One that moves fewer has emptied, or
+    /// filled, the system's buffer: the next one need not be tried before there was an event.
+    pub(crate) fn poll_transfer(
+        &self,
+        direction: Direction,
+        room: usize,
+        cx: &mut Context<'_>,
+        mut op: impl FnMut(&S) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let mut seen = None;
+        let readiness = self.readiness(direction);
+        let done = self.poll_io(direction, None, cx, |io| {
+            // As of before the operation: an event after it makes the clear below fail.
+            seen = Some(readiness.look());
+            op(io)
+        });
+        if let (Poll::Ready(Ok(moved)), Some(seen)) = (&done, seen) {
+            // Relaxed: ordered by the Acquire in `look`, which saw the event that may have set it.
+            if (1..room).contains(moved) && !self.source.ended.load(Ordering::Relaxed) {
+                readiness.clear(seen);
+            }
+        }
+        done
+    }
+
     /// A waiting future goes away.
     pub(crate) fn forget(&self, direction: Direction, key: &mut Key) {
         self.readiness(direction).waiters.remove(key);
@@ -177,7 +210,8 @@ impl<S: AsFd + AsRawFd> Registered<S> {
 impl<S: AsFd + AsRawFd> Drop for Registered<S> {
     fn drop(&mut self) {
         // An error means that the poller does not know the socket: then there is nothing to delete.
-        let _ = self.driver.poller.delete(&self.io);
-        self.driver.sources.lock().remove(self.key);
+        let poll = &self.driver.role.selector;
+        let _ = poll.system.delete(&self.io);
+        poll.sources.lock().remove(self.key);
     }
 }

@@ -9,4 +9,5 @@ mod resolve;
 mod stream;
 
 pub use listener::{Accept, TcpListener};
+pub(crate) use stream::total;
 pub use stream::{ReadHalf, TcpStream, WriteHalf};

@@ -91,20 +91,22 @@ impl TcpStream {
 
     pub(crate) fn poll_write_io(
         &self,
+        room: usize,
         cx: &mut Context<'_>,
         mut op: impl FnMut(&mut &std::net::TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         self.0
-            .poll_io(Direction::Write, None, cx, |mut io| op(&mut io))
+            .poll_transfer(Direction::Write, room, cx, |mut io| op(&mut io))
     }
 
     fn poll_read_io(
         &self,
+        room: usize,
         cx: &mut Context<'_>,
         mut op: impl FnMut(&mut &std::net::TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         self.0
-            .poll_io(Direction::Read, None, cx, |mut io| op(&mut io))
+            .poll_transfer(Direction::Read, room, cx, |mut io| op(&mut io))
     }
 
     pub(crate) fn shut_write(&self) -> io::Result<()> {
@@ -114,6 +116,11 @@ impl TcpStream {
             done => done,
         }
     }
+}
+
+/// The bytes of a vectored write.
+pub(crate) fn total(buffers: &[IoSlice<'_>]) -> usize {
+    buffers.iter().map(|buffer| buffer.len()).sum()
 }
 
 impl fmt::Debug for TcpStream {
@@ -139,7 +146,7 @@ macro_rules! read {
                 buffer: &mut [u8],
             ) -> Poll<io::Result<usize>> {
                 let $this = &*self;
-                $stream.poll_read_io(cx, |io| io.read(buffer))
+                $stream.poll_read_io(buffer.len(), cx, |io| io.read(buffer))
             }
 
             fn poll_read_vectored(
@@ -148,7 +155,8 @@ macro_rules! read {
                 buffers: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
                 let $this = &*self;
-                $stream.poll_read_io(cx, |io| io.read_vectored(buffers))
+                let room = buffers.iter().map(|buffer| buffer.len()).sum();
+                $stream.poll_read_io(room, cx, |io| io.read_vectored(buffers))
             }
         }
     };
@@ -163,7 +171,7 @@ macro_rules! write {
                 buffer: &[u8],
             ) -> Poll<io::Result<usize>> {
                 let $this = &*self;
-                $stream.poll_write_io(cx, |io| io.write(buffer))
+                $stream.poll_write_io(buffer.len(), cx, |io| io.write(buffer))
             }
 
             fn poll_write_vectored(
@@ -172,7 +180,7 @@ macro_rules! write {
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
                 let $this = &*self;
-                $stream.poll_write_io(cx, |io| io.write_vectored(buffers))
+                $stream.poll_write_io(total(buffers), cx, |io| io.write_vectored(buffers))
             }
 
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,5 +1,6 @@
 //! Options of a runtime, their bounds, and the hooks.
 
+use crate::driver::clock::{Clock, ManualClock};
 use crate::group::report::Unobserved;
 use crate::pool::runtime::{self, Runtime};
 use crate::sync::Arc;
@@ -89,6 +90,7 @@ pub struct RuntimeBuilder {
     pub(crate) stack_size: Option<usize>,
     pub(crate) max_blocking: usize,
     pub(crate) callers_take_part: bool,
+    pub(crate) clock: Clock,
     unobserved: Option<Report>,
     start: Option<OnThread>,
     stop: Option<OnThread>,
@@ -102,6 +104,7 @@ impl RuntimeBuilder {
             stack_size: None,
             max_blocking: 512,
             callers_take_part: true,
+            clock: Clock::System,
             unobserved: None,
             start: None,
             stop: None,
@@ -135,6 +138,14 @@ impl RuntimeBuilder {
     /// Whether a thread that is blocked in `block_on` runs children of its own body. Default: yes.
     pub fn callers_take_part(mut self, yes: bool) -> Self {
         self.callers_take_part = yes;
+        self
+    }
+
+    /// The clock of timers and deadlines. Default: the system's.
+    ///
+    /// [`Runtime::shutdown`] counts its grace by this clock, too, so a manual one must be advanced from another thread.
+    pub fn clock(mut self, clock: &ManualClock) -> Self {
+        self.clock = Clock::Manual(clock.clone());
         self
     }
 

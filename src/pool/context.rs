@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "the place of a thread lives on its own stack")]
 
+use crate::driver::clock::Clock;
 use crate::driver::poller::Driver;
 use crate::pool::config::RuntimeBuilder;
 use crate::pool::runtime::Runtime;
@@ -9,6 +10,7 @@ use crate::pool::shared::Shared;
 use crate::sync::{Arc, OnceLock};
 use std::cell::{Cell, RefCell};
 use std::ptr;
+use std::time::Instant;
 
 /// A thread's place in a runtime, on the stack of the function that took it.
 pub(crate) struct Place {
@@ -69,6 +71,11 @@ pub(crate) fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
 
 /// The runtime of this thread: the one entered last, else that of its worker, else the global one.
 pub(crate) fn runtime() -> Arc<Shared> {
+    runtime_here().unwrap_or_else(|| Arc::clone(global().shared()))
+}
+
+/// The runtime that was entered on this thread, or whose worker it is.
+fn runtime_here() -> Option<Arc<Shared>> {
     let entered = ENTERED
         .try_with(|entered| {
             entered
@@ -78,14 +85,23 @@ pub(crate) fn runtime() -> Arc<Shared> {
         })
         .ok()
         .flatten();
-    entered
-        .or_else(|| place(|place| place.map(|place| Arc::clone(&place.shared))))
-        .unwrap_or_else(|| Arc::clone(global().shared()))
+    entered.or_else(|| place(|place| place.map(|place| Arc::clone(&place.shared))))
 }
 
 /// The driver of this thread's runtime.
 pub(crate) fn driver() -> Arc<Driver> {
     Arc::clone(&runtime().driver)
+}
+
+/// Now, on the clock of this thread's runtime. It starts none: the global one goes by the system's clock unless one was
+/// installed.
+pub(crate) fn now() -> Instant {
+    let elsewhere =
+        runtime_here().or_else(|| GLOBAL.get().map(|global| Arc::clone(global.shared())));
+    match elsewhere {
+        Some(shared) => shared.driver.now(),
+        None => Clock::System.now(),
+    }
 }
 
 fn global() -> &'static Runtime {

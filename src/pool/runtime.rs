@@ -9,6 +9,7 @@
 //! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the circle
 //!    root -> pool -> root.
 
+use crate::driver::poller::Driver;
 use crate::group::frame;
 use crate::group::node::NodeRef;
 use crate::group::report::{Straggler, Unobserved};
@@ -58,7 +59,7 @@ pub struct Runtime {
 /// Starts a runtime under options that were checked.
 pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
     let driver =
-        crate::driver::poller::Driver::new().map_err(|error| BuildError(Kind::Driver(error)))?;
+        Driver::new(options.clock.clone()).map_err(|error| BuildError(Kind::Driver(error)))?;
     let guests = (2 * options.workers).max(16);
     let driver = Arc::new(driver);
     let shared = Arc::new(Shared {
@@ -69,7 +70,6 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         seats: Seats::new(options.workers + guests),
         injector: Injector::new(),
         sleep: Sleep::new(),
-        started: driver.now(),
         driver,
         hooks,
         root: Mutex::new(None),
@@ -320,10 +320,12 @@ impl Drop for Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let driver = &self.shared.driver;
+        let uptime = driver.now().saturating_duration_since(driver.started());
         f.debug_struct("Runtime")
             .field("name", &self.shared.name)
             .field("workers", &self.shared.workers)
-            .field("uptime", &(self.shared.driver.now() - self.shared.started))
+            .field("uptime", &uptime)
             .finish_non_exhaustive()
     }
 }

@@ -20,7 +20,6 @@ use crate::sync::deque::{Injector, Steal};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex};
 use crate::unwind;
-use std::time::Instant;
 
 /// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a FIFO one in batches.
 /// Source: the prototype's measurements; 64 repaired flat spawns and did not touch recursive ones, whose fork deque
@@ -50,7 +49,6 @@ pub(crate) struct Shared {
     pub(crate) spares: Mutex<Spares>,
     pub(crate) shut_down: AtomicBool,
     pub(crate) exiting: AtomicBool,
-    pub(crate) started: Instant,
     pub(crate) injected: Counter,
     pub(crate) wakes: Counter,
     pub(crate) spares_started: Counter,
@@ -228,7 +226,7 @@ impl Spawn for Shared {
     }
 
     fn coarse_millis(&self) -> u32 {
-        0
+        self.driver.coarse_millis()
     }
 
     fn name(&self) -> &str {

@@ -172,7 +172,7 @@ fn park_worker(shared: &Arc<Shared>, parker: &Parker) {
         while !parker.take_token() {
             match shared.take_injected(None) {
                 Some(job) => job.run(),
-                None if shared.driver.turn() => {}
+                None if shared.driver.turn().woken => {}
                 None => thread::yield_now(),
             }
         }

@@ -75,7 +75,7 @@ impl Worker<'_> {
             }
             self.tick = self.tick.wrapping_add(1);
             if self.tick % OUTSIDE_EVERY == 0 {
-                self.shared.driver.turn();
+                self.turn();
                 if let Some(job) = self.shared.take_injected(Some(self.index)) {
                     return Some(job);
                 }
@@ -86,7 +86,7 @@ impl Worker<'_> {
             if let Some(job) = self.shared.take_injected(Some(self.index)) {
                 return Some(job);
             }
-            if self.shared.driver.turn() {
+            if self.turn() {
                 continue;
             }
             if let Some(job) = self.search_or_sleep() {
@@ -130,13 +130,11 @@ impl Worker<'_> {
             self.shared.sleep.fall_asleep(self.index, searching);
             // Acquire: as above; `rouse` comes after the flag is set.
             let exiting = self.shared.exiting.load(Ordering::Acquire);
-            if !exiting && !self.shared.has_work() {
+            if exiting || self.shared.has_work() {
+                self.stay_awake();
+            } else {
                 self.seat.counters.parks.bump();
-                self.shared.driver.park(&self.seat.parker);
-            }
-            if !self.shared.sleep.stay_awake(self.index) {
-                // A waker took this worker out of the list: its token is here or on its way. It may have been used up
-                // by the park; a token that is left makes one later park return early, which does no harm.
+                self.park();
             }
             searching = true;
             // What the driver woke may be on the own seat.
@@ -147,9 +145,43 @@ impl Worker<'_> {
         }
     }
 
-    /// Stops searching; the last searcher wakes another worker, because pushes that saw it woke nobody.
+    /// Sleeps; afterwards this worker counts as searching.
+    fn park(&self) {
+        let sleep = &self.shared.sleep;
+        let mut listed = true;
+        self.shared.driver.park(
+            &self.seat.parker,
+            || sleep.wake_last(self.index),
+            || {
+                // Before what the driver wakes is pushed: this worker will find it, nobody else need be woken.
+                self.stay_awake();
+                listed = false;
+            },
+        );
+        if listed {
+            self.stay_awake();
+        }
+    }
+
+    /// Leaves the list of sleepers, unless a waker has taken this worker out of it: then its token is here or on its
+    /// way. It may have been used up by the park; one that is left makes a later park return early, which does no harm.
+    fn stay_awake(&self) {
+        let _ = self.shared.sleep.stay_awake(self.index);
+    }
+
+    /// Looks at time and I/O; whether anything was woken.
+    fn turn(&self) -> bool {
+        let turn = self.shared.driver.turn();
+        if turn.wanted {
+            self.shared.notify();
+        }
+        turn.woken
+    }
+
+    /// Stops searching; the last searcher wakes another worker if there is more to do, because pushes that saw it woke
+    /// nobody.
     fn found(&self) {
-        if self.shared.sleep.stop_search() {
+        if self.shared.sleep.stop_search() && self.shared.has_work() {
             self.shared.notify();
         }
     }

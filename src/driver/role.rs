@@ -1,0 +1,254 @@
+//! The driver's role: one idle worker sleeps where time and I/O arrive, the others on their parkers.
+//!
+//! What it sleeps in is a [`Selector`], which keeps a notification until the next wait. Timers are in the wheel, under a
+//! lock of their own.
+//!
+//! # States
+//!
+//! The word is `FREE`, `HELD`, or `WANTED`: held, and somebody who wanted to sleep in the driver went to sleep on its
+//! parker instead. Under the wheel's lock, `until` says how long the holder sleeps: `Awake` while it does not.
+//!
+//! # Protocol
+//!
+//! Sleeping: 1. take the role; without it, say `WANTED` and park. 2. With it: say `POLLING` in the own parker, or take
+//! the token that came meanwhile; 3. under the wheel's lock, publish until when the role sleeps; 4. wait; 5. take the
+//! parker back, dispatch, fire what is due, give the role up.
+//!
+//! Looking without sleeping: 1. take the role, or leave it to the holder; 2. wait for no time; 3. dispatch, fire, give
+//! the role up; if it was wanted, the caller wakes a sleeper, which takes it.
+//!
+//! Waking a sleeper: give its parker a token; if it was `POLLING`, notify the selector. Inserting a timer: under the
+//! wheel's lock, compare with what the role published; if the new one is earlier, notify the selector.
+//!
+//! # Why no wake-up is lost
+//!
+//! A notification is kept until the next wait. Steps 2 and 3 come before the wait, so whoever came before them was seen,
+//! and whoever comes after them notifies. Whoever finds the role held by one who only looks, and parks, has said so in
+//! the same word that the holder gives up.
+
+use crate::driver::wheel::{Action, Key, Wheel};
+use crate::parker::Parker;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+/// What the holder of the role sleeps in.
+pub(crate) trait Selector {
+    /// Events of one wait.
+    type Events;
+
+    /// Now, on the driver's clock.
+    fn now(&self) -> Instant;
+
+    /// Waits for events, a notification, or the limit.
+    fn wait(&self, events: &mut Self::Events, limit: Limit);
+
+    /// Ends the current wait, or else the next one. It may be called by anyone.
+    fn notify(&self);
+
+    /// Wakes whoever waits for these events, and empties them; how many there were. Wakers run inside.
+    fn dispatch(&self, events: &mut Self::Events) -> usize;
+
+    /// How many events there are.
+    fn count(&self, events: &Self::Events) -> usize;
+}
+
+/// How long a wait may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Now,
+    Until(Instant),
+    Never,
+}
+
+/// Until when the role sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    Awake,
+    Instant(Instant),
+    Forever,
+}
+
+struct Shelf {
+    wheel: Wheel,
+    until: Until,
+}
+
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+const WANTED: u32 = 2;
+
+/// What a look without sleeping came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Turn {
+    /// Somebody was woken.
+    pub(crate) woken: bool,
+    /// Somebody who wanted the role sleeps elsewhere: wake a sleeper.
+    pub(crate) wanted: bool,
+}
+
+/// The role, and what belongs to whoever holds it.
+pub(crate) struct Role<S: Selector> {
+    pub(crate) selector: S,
+    word: AtomicU32,
+    /// Locked by the holder alone.
+    events: Mutex<S::Events>,
+    shelf: Mutex<Shelf>,
+}
+
+impl<S: Selector> Role<S> {
+    pub(crate) fn new(selector: S, events: S::Events) -> Self {
+        let wheel = Wheel::new(selector.now());
+        Self {
+            selector,
+            word: AtomicU32::new(FREE),
+            events: Mutex::new(events),
+            shelf: Mutex::new(Shelf {
+                wheel,
+                until: Until::Awake,
+            }),
+        }
+    }
+
+    /// Takes the role if nobody has it.
+    fn take(&self) -> bool {
+        // Relaxed: the word decides who; the locks of events and wheel order what the holders do.
+        self.word
+            .compare_exchange(FREE, HELD, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Takes the role, or says that it was wanted.
+    fn take_or_want(&self) -> bool {
+        loop {
+            if self.take() {
+                return true;
+            }
+            // Relaxed: as in `take`. Either the holder finds `WANTED` when it gives the role up, or it is free now.
+            let wanted =
+                self.word
+                    .compare_exchange(HELD, WANTED, Ordering::Relaxed, Ordering::Relaxed);
+            if wanted != Err(FREE) {
+                return false;
+            }
+        }
+    }
+
+    /// Gives the role up; whether it was wanted meanwhile.
+    fn give_up(&self) -> bool {
+        // Relaxed: as in `take`.
+        self.word.swap(FREE, Ordering::Relaxed) == WANTED
+    }
+
+    /// Sleeps until the parker is unparked, or, with the role, until there is something to do. `polls` is called before
+    /// the sleep in the driver, `awake` after it, before anybody is woken.
+    pub(crate) fn park(&self, parker: &Parker, polls: impl FnOnce(), awake: impl FnOnce()) {
+        if !self.take_or_want() {
+            return parker.park();
+        }
+        polls();
+        let mut events = self.events.lock();
+        while parker.begin_polling() {
+            let limit = self.fall_asleep();
+            self.selector.wait(&mut events, limit);
+            let due = self.wake_up();
+            let token = parker.end_polling();
+            if token || due || self.selector.count(&events) > 0 {
+                awake();
+                self.selector.dispatch(&mut events);
+                self.fire();
+                break;
+            }
+        }
+        drop(events);
+        // One who wanted the role has not missed anything: this thread is awake and looks around, or sleeps here again.
+        self.give_up();
+    }
+
+    /// Publishes until when the role sleeps.
+    fn fall_asleep(&self) -> Limit {
+        let mut shelf = self.shelf.lock();
+        let (until, limit) = match shelf.wheel.earliest() {
+            Some(at) => (Until::Instant(at), Limit::Until(at)),
+            None => (Until::Forever, Limit::Never),
+        };
+        shelf.until = until;
+        limit
+    }
+
+    /// Takes that back; whether a timer may be due.
+    fn wake_up(&self) -> bool {
+        let mut shelf = self.shelf.lock();
+        shelf.until = Until::Awake;
+        let earliest = shelf.wheel.earliest();
+        drop(shelf);
+        earliest.is_some_and(|at| at <= self.selector.now())
+    }
+
+    /// Looks at time and I/O without waiting, if nobody else does.
+    pub(crate) fn turn(&self) -> Turn {
+        if !self.take() {
+            return Turn::default();
+        }
+        let mut events = self.events.lock();
+        self.selector.wait(&mut events, Limit::Now);
+        let woken = self.selector.dispatch(&mut events) + self.fire();
+        drop(events);
+        Turn {
+            woken: woken > 0,
+            wanted: self.give_up(),
+        }
+    }
+
+    /// Fires what is due; how many.
+    fn fire(&self) -> usize {
+        if self.shelf.lock().wheel.is_empty() {
+            return 0;
+        }
+        let now = self.selector.now();
+        let mut fired = 0;
+        loop {
+            let due = self.shelf.lock().wheel.pop_due(now);
+            let Some(action) = due else { return fired };
+            action.run();
+            fired += 1;
+        }
+    }
+
+    /// Wakes the owner of a parker, wherever it sleeps.
+    pub(crate) fn unpark(&self, parker: &Parker) {
+        if parker.unpark() {
+            self.selector.notify();
+        }
+    }
+
+    /// Adds a timer.
+    pub(crate) fn insert(&self, at: Instant, action: Action) -> Key {
+        let (key, notify) = {
+            let mut shelf = self.shelf.lock();
+            let notify = match shelf.until {
+                Until::Awake => false,
+                Until::Instant(until) => at < until,
+                Until::Forever => true,
+            };
+            (shelf.wheel.insert(at, action), notify)
+        };
+        if notify {
+            self.selector.notify();
+        }
+        key
+    }
+
+    /// Replaces what a timer will do, and returns what it would have done; `None` if it has fired.
+    pub(crate) fn replace(&self, key: Key, action: Action) -> Option<Action> {
+        let mut shelf = self.shelf.lock();
+        let place = shelf.wheel.get_mut(key)?;
+        Some(std::mem::replace(place, action))
+    }
+
+    /// Takes a timer out, unless it has fired.
+    pub(crate) fn remove(&self, key: Key) -> Option<Action> {
+        self.shelf.lock().wheel.remove(key)
+    }
+}

@@ -1,0 +1,91 @@
+//! What the holder of the driver's role sleeps in: the system's poller, the sources that it watches, and the clock.
+
+use crate::driver::clock::Clock;
+use crate::driver::registered::Sources;
+use crate::driver::role::{Limit, Selector};
+use crate::driver::system::{Events, System};
+use crate::sync::{Arc, Mutex};
+use std::io;
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+/// What happened to a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    pub(crate) key: usize,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// Nothing more may come: a read is to be tried until it says so itself.
+    pub(crate) ended: bool,
+}
+
+/// The selector of a driver.
+pub(crate) struct Poll {
+    pub(crate) system: Arc<System>,
+    pub(crate) sources: Mutex<Sources>,
+    pub(crate) clock: Clock,
+    /// Ends a wait when a manual clock is advanced.
+    waker: Waker,
+}
+
+impl Wake for System {
+    fn wake(self: Arc<Self>) {
+        self.notify();
+    }
+}
+
+impl Poll {
+    pub(crate) fn new(clock: Clock) -> io::Result<Self> {
+        let system = Arc::new(System::new()?);
+        Ok(Self {
+            waker: Waker::from(Arc::clone(&system)),
+            system,
+            sources: Mutex::new(Sources::default()),
+            clock,
+        })
+    }
+}
+
+impl Selector for Poll {
+    type Events = Events;
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn wait(&self, events: &mut Events, limit: Limit) {
+        let limit = match limit {
+            // Registered first, then the clock is read: an advance after that notifies.
+            Limit::Until(at) if self.clock.wake_on_advance(&self.waker) => {
+                if self.clock.now() >= at {
+                    Limit::Now
+                } else {
+                    Limit::Never
+                }
+            }
+            limit => limit,
+        };
+        self.system.wait(events, limit, || self.clock.now());
+    }
+
+    fn notify(&self) {
+        self.system.notify();
+    }
+
+    fn count(&self, events: &Events) -> usize {
+        events.iter().count()
+    }
+
+    fn dispatch(&self, events: &mut Events) -> usize {
+        let mut count = 0;
+        for event in events.iter() {
+            let source = self.sources.lock().get(event.key);
+            // An event for a source that is gone has no taker.
+            let Some(source) = source else { continue };
+            source.event(event);
+            count += 1;
+        }
+        events.clear();
+        count
+    }
+}
