@@ -1,0 +1,218 @@
+//! Models of `src/driver/role.rs`, over the real parker and the real wheel.
+//!
+//! The selector is a bell: a notification is kept until the next wait, an event until somebody has dispatched it. `MUTANT`
+//! weakens it: a `deaf` bell does not hear notifications, a `forgetful` one keeps none. The role itself has no ordering
+//! to weaken: its word decides who, and locks order what they do.
+
+use driver::role::{Limit, Role, Selector};
+use driver::wheel::Action;
+use loom_tests::run::{End, explore, models};
+use loom_tests::sync;
+use std::time::{Duration, Instant};
+use sync::cell::Racy;
+use sync::{Arc, Condvar, Mutex, thread};
+
+#[expect(
+    dead_code,
+    reason = "only what sleeps and wakes has a part in these models"
+)]
+#[path = "../../src/driver"]
+mod driver {
+    pub mod role;
+    pub mod wheel;
+}
+#[path = "../../src/parker.rs"]
+mod parker;
+#[expect(dead_code, reason = "only what the wheel needs")]
+#[path = "../../src/unwind.rs"]
+mod unwind;
+#[expect(dead_code, reason = "only what the wheel needs")]
+#[path = "../../src/waiters.rs"]
+mod waiters;
+
+struct Inside {
+    rung: bool,
+    waiting: bool,
+    events: u32,
+    now: Instant,
+}
+
+struct Bell {
+    inside: Mutex<Inside>,
+    condvar: Condvar,
+    dispatched: Racy,
+}
+
+fn weakened(how: &str) -> bool {
+    std::env::var("MUTANT").is_ok_and(|mutant| mutant == how)
+}
+
+impl Bell {
+    fn ring(&self, events: u32) {
+        let mut inside = self.inside.lock();
+        inside.events += events;
+        let heard = events > 0 || !weakened("deaf");
+        let kept = events > 0 || inside.waiting || !weakened("forgetful");
+        inside.rung |= heard && kept;
+        drop(inside);
+        self.condvar.notify_one();
+    }
+}
+
+impl Selector for Bell {
+    type Events = u32;
+
+    fn now(&self) -> Instant {
+        self.inside.lock().now
+    }
+
+    fn wait(&self, events: &mut u32, limit: Limit) {
+        let mut inside = self.inside.lock();
+        inside.waiting = true;
+        while limit == Limit::Never && !inside.rung && inside.events == 0 {
+            self.condvar.wait(&mut inside);
+        }
+        inside.waiting = false;
+        inside.rung = false;
+        if let Limit::Until(at) = limit {
+            inside.now = inside.now.max(at);
+        }
+        *events = std::mem::take(&mut inside.events);
+    }
+
+    fn notify(&self) {
+        self.ring(0);
+    }
+
+    fn dispatch(&self, events: &mut u32) -> usize {
+        if *events > 0 {
+            self.dispatched.set(1);
+        }
+        std::mem::take(events) as usize
+    }
+
+    fn count(&self, events: &u32) -> usize {
+        *events as usize
+    }
+}
+
+struct Pool {
+    role: Role<Bell>,
+    parkers: [parker::Parker; 2],
+    fired: Arc<Racy>,
+    base: Instant,
+}
+
+fn pool() -> Arc<Pool> {
+    let base = Instant::now();
+    let bell = Bell {
+        inside: Mutex::new(Inside {
+            rung: false,
+            waiting: false,
+            events: 0,
+            now: base,
+        }),
+        condvar: Condvar::new(),
+        dispatched: Racy::default(),
+    };
+    Arc::new(Pool {
+        role: Role::new(bell, 0),
+        parkers: [parker::Parker::new(), parker::Parker::new()],
+        fired: Arc::new(Racy::default()),
+        base,
+    })
+}
+
+impl Pool {
+    fn park(&self, seat: usize) {
+        self.role.park(&self.parkers[seat], || {}, || {});
+    }
+
+    fn insert(&self, after: u64) {
+        let fired = Arc::clone(&self.fired);
+        let call = Box::new(move || fired.set(1));
+        let at = self.base + Duration::from_secs(after);
+        let _ = self.role.insert(at, Action::Call(call));
+    }
+}
+
+/// A timer that is inserted while a worker falls asleep without one ends its sleep, or is seen before it.
+#[test]
+fn model_a_timer_shortens_the_wait() {
+    explore(|| {
+        let pool = pool();
+        let theirs = Arc::clone(&pool);
+        let sleeper = thread::spawn(move || theirs.park(0));
+        pool.insert(1);
+        sleeper.join().unwrap();
+        assert_eq!(pool.fired.get(), 1, "the timer fired");
+    });
+}
+
+/// Two workers sleep, one of them in the driver; each is woken by its own parker.
+#[test]
+fn model_unpark_reaches_both_beds() {
+    explore(|| {
+        let pool = pool();
+        let sleepers: Vec<_> = (0..2)
+            .map(|seat| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || pool.park(seat))
+            })
+            .collect();
+        for parker in &pool.parkers {
+            pool.role.unpark(parker);
+        }
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
+
+/// A worker that finds the role with one who only looks sleeps elsewhere: it is woken, takes the role, and sees the event
+/// that came after the look.
+#[test]
+fn model_a_look_passes_the_role_on() {
+    explore(|| {
+        let pool = pool();
+        let theirs = Arc::clone(&pool);
+        let sleeper = thread::spawn(move || {
+            while theirs.role.selector.dispatched.get() == 0 {
+                theirs.park(0);
+            }
+        });
+        if pool.role.turn().wanted {
+            pool.role.unpark(&pool.parkers[0]);
+        }
+        pool.role.selector.ring(1);
+        sleeper.join().unwrap();
+    });
+}
+
+/// An event and a timer meet one sleeper: both get through, each once.
+#[test]
+fn model_an_event_and_a_timer() {
+    explore(|| {
+        let pool = pool();
+        let theirs = Arc::clone(&pool);
+        let sleeper = thread::spawn(move || {
+            while theirs.role.selector.dispatched.get() == 0 || theirs.fired.get() == 0 {
+                theirs.park(0);
+            }
+        });
+        let theirs = Arc::clone(&pool);
+        let other = thread::spawn(move || theirs.role.selector.ring(1));
+        pool.insert(1);
+        sleeper.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn mutants_die() {
+    let binary = std::env::current_exe().expect("this test has a path");
+    assert_eq!(models(&binary, None), End::Passed);
+    for mutant in ["deaf", "forgetful"] {
+        assert_eq!(models(&binary, Some(mutant)), End::Failed, "{mutant}");
+    }
+}
