@@ -10,8 +10,7 @@
 #![expect(unsafe_code, reason = "hyper's read buffer is uninitialised memory")]
 
 use crate::driver::registered::Direction;
-use crate::net::TcpStream;
-use crate::net::total;
+use crate::net::{TcpStream, total};
 use crate::pool::context;
 use crate::surface::handle::Handle;
 use crate::surface::outcome::Never;
@@ -23,54 +22,69 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-impl Read for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        mut cursor: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let room = cursor.remaining();
-        let read = self.0.poll_transfer(Direction::Read, room, cx, |io| {
-            // SAFETY: nothing that is initialised is made uninitialised: `recv` only writes.
-            let buffer = unsafe { cursor.as_mut() };
-            let ((initialised, _), _) = recv(io, buffer, RecvFlags::empty())?;
-            Ok(initialised.len())
-        });
-        let count = ready!(read)?;
-        // SAFETY: `recv` has initialised that many bytes.
-        unsafe { cursor.advance(count) };
-        Poll::Ready(Ok(()))
-    }
+macro_rules! sockets {
+    ($($type:ty),*) => {$(
+        impl Read for $type {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                cursor: ReadBufCursor<'_>,
+            ) -> Poll<io::Result<()>> {
+                read(&self, cx, cursor)
+            }
+        }
+
+        impl Write for $type {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.poll_write_io(buffer.len(), cx, |io| io.write(buffer))
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(self.shut_write())
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffers: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.poll_write_io(total(buffers), cx, |io| io.write_vectored(buffers))
+            }
+        }
+    )*};
 }
 
-impl Write for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_io(buffer.len(), cx, |io| io.write(buffer))
-    }
+// By reference, too: a server keeps an eye on a socket that it has lent to hyper.
+sockets!(TcpStream, &TcpStream);
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shut_write())
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_io(total(buffers), cx, |io| io.write_vectored(buffers))
-    }
+fn read(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    mut cursor: ReadBufCursor<'_>,
+) -> Poll<io::Result<()>> {
+    let room = cursor.remaining();
+    let read = stream.0.poll_transfer(Direction::Read, room, cx, |io| {
+        // SAFETY: nothing that is initialised is made uninitialised: `recv` only writes.
+        let buffer = unsafe { cursor.as_mut() };
+        let ((initialised, _), _) = recv(io, buffer, RecvFlags::empty())?;
+        Ok(initialised.len())
+    });
+    let count = ready!(read)?;
+    // SAFETY: `recv` has initialised that many bytes.
+    unsafe { cursor.advance(count) };
+    Poll::Ready(Ok(()))
 }
 
 impl hyper::rt::Sleep for time::Sleep {}

@@ -11,6 +11,10 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+/// Connections that the system keeps for us until they are accepted. The standard library asks for 128; a burst beyond
+/// that loses handshakes, which clients repeat after a whole second. 1024 is what tokio and mio ask for.
+const BACKLOG: i32 = 1024;
+
 /// A TCP socket that accepts connections. Any number of tasks may accept at once.
 ///
 /// # Examples
@@ -34,7 +38,10 @@ impl TcpListener {
     /// The last address's error, or that of the resolver.
     pub async fn bind(name: &str) -> io::Result<Self> {
         let addresses = resolve(name).await?;
-        Self::from_std(std::net::TcpListener::bind(&addresses[..])?)
+        let listener = std::net::TcpListener::bind(&addresses[..])?;
+        // On a socket that listens already this changes the length of its queue.
+        rustix::net::listen(&listener, BACKLOG)?;
+        Self::from_std(listener)
     }
 
     /// Takes over a listener of the standard library, and sets it non-blocking.
@@ -62,6 +69,19 @@ impl TcpListener {
             listener: self,
             key: Key::default(),
         }
+    }
+
+    /// Accepts a connection that the system has ready, else fails with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    ///
+    /// It asks the system and not the driver, so that nobody who has connected before the call is missed: a server
+    /// that stops accepts with it whoever is still in the queue, before it closes the listener.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](TcpListener::accept).
+    pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, address) = self.0.io().accept()?;
+        Ok((TcpStream::from_std(stream)?, address))
     }
 
     /// The address that it is bound to.

@@ -64,6 +64,18 @@ impl TcpStream {
         self.0.io().set_nodelay(yes)
     }
 
+    /// Copies what has arrived into `buffer` and leaves it in the socket; without any it fails with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock). `Ok(0)` is the end of the stream.
+    ///
+    /// It asks the system and not the driver: what had arrived before the call is seen.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.io().peek(buffer)
+    }
+
     /// The address of this end.
     ///
     /// # Errors
