@@ -1,3 +1,127 @@
-//! The same programs on spinney and on its peers.
+//! The same programs on spinney, on tokio and on async-executor, in one process.
+//!
+//! ```sh
+//! cargo run --release -p versus                              # everything, under the system's allocator
+//! cargo run --release -p versus --features mimalloc          # the same under mimalloc
+//! cargo run --release -p versus -- --only skynet --rounds 21
+//! cargo run --release -p versus -- --json
+//! ```
+//!
+//! # How to read it
+//!
+//! Every side has two workers and runs each program once in every round, the rounds start with another side each, and
+//! the first round only warms up. `wall` and `cpu` are medians in nanoseconds for one operation; CPU time is that of all
+//! threads of the process. `x wall` and `x cpu` say how many times as much as spinney a side took: the median of the
+//! ratios of the rounds, so above 1 spinney is faster. `must` is the target of the project, `ok` or `MISS`; it is
+//! held against wall time where the question is a delay, else against CPU time, which is robust on a busy machine.
+//!
+//! Allocators change the ratios by a factor of two, so both are to be published. Memory is measured in a process for
+//! each side. Numbers of different machines, and of different days, do not compare; ratios do.
 
-fn main() {}
+mod measure;
+mod memory;
+mod peers;
+mod table;
+mod workloads;
+
+use clap::Parser;
+use memory::Probe;
+use peers::Peers;
+use serde::Serialize;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// spinney and its peers, interleaved.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Rounds that count; one more warms up.
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+    /// Workloads whose names contain one of these.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// JSON instead of tables.
+    #[arg(long)]
+    json: bool,
+    /// Answers one question about memory, and nothing else.
+    #[arg(long, num_args = 2, hide = true)]
+    probe: Vec<String>,
+}
+
+/// All that was measured.
+#[derive(Debug, Serialize)]
+struct Report {
+    allocator: &'static str,
+    rounds: usize,
+    workloads: Vec<table::Measured>,
+    memory: Vec<memory::Answer>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody reads any more: that is no failure of the measurement.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run(arguments: &Arguments) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if let [name, peer] = &arguments.probe[..] {
+        let bytes = Probe::answer(name, peer).ok_or(io::ErrorKind::InvalidInput)?;
+        writeln!(out, "{bytes}")?;
+        out.flush()?;
+        // The idle children of the probe never end.
+        std::process::exit(0);
+    }
+    let wanted = |name: &str| {
+        arguments.only.is_empty() || arguments.only.iter().any(|part| name.contains(part))
+    };
+    let mut report = Report {
+        allocator: if cfg!(feature = "mimalloc") {
+            "mimalloc"
+        } else {
+            "system"
+        },
+        rounds: arguments.rounds.max(1),
+        workloads: Vec::new(),
+        memory: Vec::new(),
+    };
+    if !arguments.json {
+        writeln!(
+            out,
+            "allocator: {}, {} rounds",
+            report.allocator, report.rounds
+        )?;
+    }
+    let peers = Peers::start();
+    for workload in workloads::ALL
+        .iter()
+        .filter(|workload| wanted(workload.name))
+    {
+        let measured = table::Measured {
+            workload: workload.name,
+            about: workload.about,
+            rows: measure::rounds(workload, &peers, report.rounds),
+        };
+        if !arguments.json {
+            measured.print(&mut out)?;
+        }
+        report.workloads.push(measured);
+    }
+    for probe in memory::ALL.iter().filter(|probe| wanted(probe.name)) {
+        report.memory.push(probe.ask());
+    }
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut out, &report)?;
+        writeln!(out)
+    } else {
+        table::print_memory(&report.memory, &mut out)
+    }
+}

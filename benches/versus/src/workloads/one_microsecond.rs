@@ -1,0 +1,78 @@
+//! A task spawns 10,000 children with about a microsecond of work each: does the work reach both workers?
+
+use crate::measure::{Sample, timed};
+use crate::peers::Peers;
+use crate::workloads::{Must, Run, Scale, Workload, must, run};
+use spinney::group;
+use std::hint::black_box;
+
+const CHILDREN: u32 = 10_000;
+const RUNS: &[Run] = &[
+    run("spinney", spinney),
+    run("tokio", tokio),
+    run("async-executor", executor),
+];
+const MUST: &[Must] = &[must("tokio", Scale::Wall, 1.2, 1.2)];
+
+pub(crate) const WORKLOAD: Workload = Workload {
+    name: "one_microsecond",
+    about: "a child that computes for about 1 us",
+    operations: CHILDREN,
+    runs: RUNS,
+    must: MUST,
+};
+
+/// A chain of dependent multiplications: 4 cycles each on current processors.
+fn work(seed: u32) -> u64 {
+    let mut x = black_box(u64::from(seed));
+    for _ in 0..700 {
+        x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    }
+    x
+}
+
+fn spinney(peers: &Peers) -> Sample {
+    timed(|| {
+        peers.in_spinney(group(async |g| {
+            let children: Vec<_> = (0..CHILDREN)
+                .map(|i| g.spawn(async move { Ok(work(i)) }))
+                .collect();
+            let mut sum = 0_u64;
+            for child in children {
+                sum = sum.wrapping_add(child.await);
+            }
+            sum
+        }))
+    })
+}
+
+fn tokio(peers: &Peers) -> Sample {
+    timed(|| {
+        peers.in_tokio(async {
+            let tasks: Vec<_> = (0..CHILDREN)
+                .map(|i| tokio::spawn(async move { work(i) }))
+                .collect();
+            let mut sum = 0_u64;
+            for task in tasks {
+                sum = sum.wrapping_add(task.await.expect("no panic"));
+            }
+            sum
+        })
+    })
+}
+
+fn executor(peers: &Peers) -> Sample {
+    let executor = peers.executor;
+    timed(|| {
+        peers.in_executor(async move {
+            let tasks: Vec<_> = (0..CHILDREN)
+                .map(|i| executor.spawn(async move { work(i) }))
+                .collect();
+            let mut sum = 0_u64;
+            for task in tasks {
+                sum = sum.wrapping_add(task.await);
+            }
+            sum
+        })
+    })
+}
