@@ -1,7 +1,8 @@
-//! Names to addresses, on a thread of its own: the system's resolver blocks.
+//! Names to addresses, on a thread for blocking calls: the system's resolver blocks.
 
 use crate::group::frame;
-use crate::sync::{Arc, Mutex, thread};
+use crate::pool::context;
+use crate::sync::{Arc, Mutex};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
@@ -20,22 +21,31 @@ pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
         return Ok(vec![address]);
     }
     let answer = Arc::new(Mutex::new(Answer::default()));
-    let theirs = Arc::clone(&answer);
+    let reply = Reply(Arc::clone(&answer));
     let name = name.to_owned();
-    thread::Builder::new()
-        .name("spinney-resolve".to_owned())
-        .spawn(move || {
-            let addresses = name.to_socket_addrs().map(Iterator::collect);
-            let waker = {
-                let mut answer = theirs.lock();
-                answer.addresses = Some(addresses);
-                answer.waker.take()
-            };
-            if let Some(waker) = waker {
-                crate::waiters::wake(waker);
-            }
-        })?;
+    context::runtime().blocking.run(Box::new(move || {
+        let addresses = name.to_socket_addrs().map(Iterator::collect);
+        reply.0.lock().addresses = Some(addresses);
+        drop(reply);
+    }))?;
     Resolve(answer).await
+}
+
+/// The thread's end: whoever waits is woken when it goes away, with an error if it never answered.
+struct Reply(Arc<Mutex<Answer>>);
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        let mut answer = self.0.lock();
+        answer
+            .addresses
+            .get_or_insert_with(|| Err(io::Error::other("no thread resolves the name")));
+        let waker = answer.waker.take();
+        drop(answer);
+        if let Some(waker) = waker {
+            crate::waiters::wake(waker);
+        }
+    }
 }
 
 struct Resolve(Arc<Mutex<Answer>>);

@@ -14,6 +14,7 @@ use crate::group::frame;
 use crate::group::node::NodeRef;
 use crate::group::report::{Straggler, Unobserved};
 use crate::group::spawn::Spawn;
+use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
 use crate::pool::context;
 use crate::pool::metrics::{Counter, Metrics};
@@ -71,6 +72,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         injector: Injector::new(),
         sleep: Sleep::new(),
         driver,
+        blocking: Arc::new(Blocking::new(&options.thread_name, options.max_blocking)),
         hooks,
         root: Mutex::new(None),
         threads: Mutex::new(Vec::new()),
@@ -293,6 +295,7 @@ impl Wake for End {
         // Release: pairs with the Acquire loads in `worker`.
         shared.exiting.store(true, Ordering::Release);
         shared.rouse();
+        shared.blocking.close();
         let root = shared.root.lock().take();
         drop(root);
     }

@@ -10,6 +10,7 @@ use crate::group::node::NodeRef;
 use crate::group::report::Unobserved;
 use crate::group::spawn::Spawn;
 use crate::job::Job;
+use crate::pool::blocking::Blocking;
 use crate::pool::config::Hooks;
 use crate::pool::context::{self, Place};
 use crate::pool::metrics::{Counter, Metrics};
@@ -43,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) injector: Injector<Job>,
     pub(crate) sleep: Sleep,
     pub(crate) driver: Arc<Driver>,
+    pub(crate) blocking: Arc<Blocking>,
     pub(crate) hooks: Hooks,
     pub(crate) root: Mutex<Option<NodeRef>>,
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
