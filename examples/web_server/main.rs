@@ -159,13 +159,16 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let Some(load) = load else {
         return Ok(ExitCode::SUCCESS);
     };
-    let report = load.join()?;
-    say(format_args!("{report}"));
-    Ok(if report.errors == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    match load.join() {
+        Ok(report) => {
+            say(format_args!("{report}"));
+            Ok(ExitCode::from(u8::from(report.errors > 0)))
+        }
+        Err(error) => {
+            log(format_args!("nothing was measured: {error}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Serves until it is ordered to stop. When this returns, every task of the server has ended.

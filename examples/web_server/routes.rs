@@ -56,10 +56,9 @@ fn list(errors: &Errors<Error>) -> Bytes {
     let mut body = String::new();
     for entry in errors.entries() {
         let name = entry.name.unwrap_or("request");
-        let later = if entry.after_cancel {
-            " (while the request was ending)"
-        } else {
-            ""
+        let later = match entry.after_cancel {
+            true => " (while the request was ending)",
+            false => "",
         };
         let _ = writeln!(body, "{name}: {}{later}", entry.error);
     }

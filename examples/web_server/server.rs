@@ -9,7 +9,7 @@
 //!
 //! So a request that was sent before step 2 is answered, unless the grace is too short for it.
 
-use crate::counters::{BROKEN, CONNECTIONS, Counts, NOT_ACCEPTED, REQUESTS};
+use crate::counters::{BROKEN, CONNECTIONS, Counts, NOT_ACCEPTED, REQUESTS, Running};
 use crate::orders::Orders;
 use crate::routes::answer;
 use crate::{log, say};
@@ -104,7 +104,7 @@ async fn accept(g: Group<'_, '_, Ending>, listener: TcpListener, orders: &Orders
         match accepted {
             Ok((stream, _)) => {
                 pause = PAUSE;
-                g.spawn(connection(stream));
+                welcome(g, stream);
             }
             // That client has gone; the next one may be there already.
             Err(error) if is_of_the_client(&error) => {}
@@ -121,7 +121,7 @@ async fn accept(g: Group<'_, '_, Ending>, listener: TcpListener, orders: &Orders
     }
     for _ in 0..QUEUE {
         match listener.try_accept() {
-            Ok((stream, _)) => drop(g.spawn(connection(stream))),
+            Ok((stream, _)) => welcome(g, stream),
             Err(error) if is_of_the_client(&error) => {}
             Err(_) => break, // the queue is empty, or nothing can be had from it
         }
@@ -136,9 +136,13 @@ fn is_of_the_client(error: &io::Error) -> bool {
     )
 }
 
+/// A task for a connection. Nobody awaits it: the group "server" does not end before it.
+fn welcome(g: Group<'_, '_, Ending>, stream: TcpStream) {
+    g.spawn(connection(stream, CONNECTIONS.begin()));
+}
+
 /// One connection, from its first byte to its end. Whatever happens in it stays in it.
-async fn connection(stream: TcpStream) {
-    let running = CONNECTIONS.begin();
+async fn connection(stream: TcpStream, running: Running) {
     // It fails if the client has gone, and then so does the first read.
     let _ = stream.set_nodelay(true);
     let group = Builder::new()
