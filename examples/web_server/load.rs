@@ -1,8 +1,8 @@
 //! Load: keep-alive clients in a second process, so that the processor time of this one is the server's alone.
 
+use crate::lines::{log, say};
 use crate::orders::{Order, Orders};
 use crate::routes::HELLO;
-use crate::{log, say};
 use futures_lite::FutureExt;
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt, Empty};

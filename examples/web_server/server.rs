@@ -10,16 +10,15 @@
 //! So a request that was sent before step 2 is answered, unless the grace is too short for it.
 
 use crate::counters::{BROKEN, CONNECTIONS, Counts, NOT_ACCEPTED, REQUESTS, Running};
+use crate::lines::{log, log_panic, say};
 use crate::orders::Orders;
 use crate::routes::answer;
-use crate::{log, say};
 use futures_lite::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use spinney::compat::hyper::Timer;
 use spinney::net::{TcpListener, TcpStream};
-use spinney::{Builder, Errors, Group, current, sleep};
-use std::any::Any;
+use spinney::{Builder, Errors, Group, sleep};
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -184,16 +183,4 @@ async fn talk(g: Group<'_, '_, hyper::Error>, stream: &TcpStream) -> Result<(), 
             http.await
         }
     }
-}
-
-/// Logs a panic that was caught, with the groups around the place where it was.
-pub fn log_panic(payload: Box<dyn Any + Send>) {
-    let path = current::group_path().map_or_else(String::new, |path| format!(" in {path}"));
-    log(format_args!("panic{path}: {}", message(&*payload)));
-}
-
-fn message(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
