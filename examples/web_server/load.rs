@@ -1,8 +1,8 @@
 //! Load: keep-alive clients in a second process, so that the processor time of this one is the server's alone.
 
+use crate::lines::{log, say};
 use crate::orders::{Order, Orders};
 use crate::routes::HELLO;
-use crate::{log, say};
 use futures_lite::FutureExt;
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt, Empty};
@@ -145,12 +145,12 @@ impl FromStr for Seen {
 /// The second process: a task for each connection.
 pub fn clients(address: SocketAddr, duration: Duration, connections: u32) -> ExitCode {
     let started = Instant::now();
-    let latencies = block_on(group(async |g| {
+    let (latencies, errors) = block_on(group(async |g| {
         let clients: Vec<_> = (0..connections)
             .map(|_| {
                 g.spawn(async move {
                     let mut latencies = histogram();
-                    let ended = requests(address, started + duration, &mut latencies).await;
+                    let ended = requests(address, duration, started, &mut latencies).await;
                     Ok((latencies, ended))
                 })
             })
@@ -167,7 +167,6 @@ pub fn clients(address: SocketAddr, duration: Duration, connections: u32) -> Exi
         }
         (all, errors)
     }));
-    let (latencies, errors) = latencies;
     say(format_args!(
         "{}",
         Seen {
@@ -185,10 +184,11 @@ fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("the bounds are in order")
 }
 
-/// One client: requests one after another on one connection, until `end`.
+/// One client: requests one after another on one connection, for `duration`.
 async fn requests(
     address: SocketAddr,
-    end: Instant,
+    duration: Duration,
+    started: Instant,
     latencies: &mut Histogram<u64>,
 ) -> Result<(), Failure> {
     let stream = TcpStream::connect_addr(address).await?;
@@ -200,7 +200,7 @@ async fn requests(
         Err("the server has closed the connection".into())
     };
     let work = async {
-        while Instant::now() < end {
+        while started.elapsed() < duration {
             let sent = Instant::now();
             one(&mut sender, address).await?;
             latencies.saturating_record(sent.elapsed().as_nanos() as u64);

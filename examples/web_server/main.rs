@@ -29,6 +29,8 @@
 //!   turns them into a response with status 500.
 //! * **A child panics.** The panic resumes where the group is awaited, after the siblings were joined. There it is
 //!   caught, and becomes a 500, too.
+//! * **A child fails, and its client has gone.** Nobody is left who could be told. The failure goes to the hook of the
+//!   runtime, which logs it.
 //! * **The server stops.** `g.stop_within(grace, error)` asks everything in the group "server" to stop, and ends it
 //!   with that error after the grace. Connections hear of it through `g.stopping()`; whatever still runs when the grace
 //!   is over is cut at its next suspension.
@@ -37,7 +39,7 @@
 //! # Reading order
 //!
 //! `server.rs` (accepting, serving, stopping), `routes.rs` (requests and their children), `counters.rs` (what is under
-//! way), `orders.rs` (signals), `load.rs` (a client that measures).
+//! way), `orders.rs` (signals), `lines.rs` (what is printed), `load.rs` (a client that measures).
 
 #![expect(
     unreachable_pub,
@@ -45,20 +47,21 @@
 )]
 
 mod counters;
+mod lines;
 mod load;
 mod orders;
 mod routes;
 mod server;
 
 use clap::Parser;
+use lines::{log, say};
 use load::Load;
 use orders::Orders;
+use routes::ROUTES;
 use server::Ending;
 use spinney::net::TcpListener;
 use spinney::{Runtime, group};
 use std::error::Error;
-use std::fmt;
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -104,12 +107,8 @@ fn main() -> ExitCode {
         }
         Err(error) => {
             let text = error.to_string();
-            return refuse(
-                text.lines()
-                    .next()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: "),
-            );
+            let line = text.lines().next().unwrap_or_default();
+            return refuse(line.trim_start_matches("error: "));
         }
     };
     if let (Some(address), Some(duration)) = (args.load_client, args.load) {
@@ -122,7 +121,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
-    let mut options = Runtime::builder();
+    let mut options = Runtime::builder().on_unobserved(lines::log_unobserved);
     if let Some(workers) = args.workers {
         options = options.workers(workers);
     }
@@ -137,35 +136,35 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         .block_on(TcpListener::bind(addr))
         .map_err(|error| format!("cannot listen on {addr}: {error}"))?;
     let address = listener.local_addr()?;
-    say(format_args!("listening on http://{address}"));
-
     let (orders, load) = match args.load {
         Some(duration) => {
             let (orders, load) = Load::start(address, duration, args.connections);
             (orders, Some(load))
         }
-        None => {
-            say(format_args!(
-                "routes: / /fanout?n=100 /slow?ms=500 /fail /panic /stats"
-            ));
-            say(format_args!(
-                "stop: Ctrl-C, or SIGTERM; once to drain, twice to force"
-            ));
-            (orders::from_signals()?, None)
-        }
+        None => (orders::from_signals()?, None),
     };
+    say(format_args!("listening on http://{address}"));
+    if load.is_none() {
+        say(format_args!("routes: {ROUTES}"));
+        say(format_args!(
+            "stop: Ctrl-C or SIGTERM; once to drain, twice to force"
+        ));
+    }
     serve(&runtime, listener, orders, args.grace);
 
     let Some(load) = load else {
         return Ok(ExitCode::SUCCESS);
     };
-    let report = load.join()?;
-    say(format_args!("{report}"));
-    Ok(if report.errors == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    match load.join() {
+        Ok(report) => {
+            say(format_args!("{report}"));
+            Ok(ExitCode::from(u8::from(report.errors > 0)))
+        }
+        Err(error) => {
+            log(format_args!("nothing was measured: {error}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Serves until it is ordered to stop. When this returns, every task of the server has ended.
@@ -183,16 +182,6 @@ fn serve(runtime: &Runtime, listener: TcpListener, orders: Orders, grace: Durati
         Ending::Forced => "forced by a second signal",
     };
     say(format_args!("stopped: {why}; {stop}"));
-}
-
-/// One line on stdout. A reader that has gone away is no reason to stop serving.
-fn say(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stdout(), "{line}");
-}
-
-/// One line on stderr.
-fn log(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "web_server: {line}");
 }
 
 /// The program cannot do what it was asked to.

@@ -1,7 +1,7 @@
 //! Requests: a group for each, and what its children do.
 
 use crate::counters::{BROKEN, CHILDREN, CONNECTIONS, NOT_ACCEPTED, REQUESTS, Running};
-use crate::server::log_panic;
+use crate::lines::log_panic;
 use futures_lite::FutureExt;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -16,6 +16,9 @@ use std::time::Duration;
 
 type Request = hyper::Request<()>;
 type Response = hyper::Response<Full<Bytes>>;
+
+/// What there is to try.
+pub const ROUTES: &str = "/ /fanout?n=100 /slow?ms=500 /fail /panic /stats";
 
 /// The plaintext answer.
 pub const HELLO: &str = "Hello from spinney\n";
@@ -56,10 +59,9 @@ fn list(errors: &Errors<Error>) -> Bytes {
     let mut body = String::new();
     for entry in errors.entries() {
         let name = entry.name.unwrap_or("request");
-        let later = if entry.after_cancel {
-            " (while the request was ending)"
-        } else {
-            ""
+        let later = match entry.after_cancel {
+            true => " (while the request was ending)",
+            false => "",
         };
         let _ = writeln!(body, "{name}: {}{later}", entry.error);
     }

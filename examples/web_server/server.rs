@@ -9,17 +9,16 @@
 //!
 //! So a request that was sent before step 2 is answered, unless the grace is too short for it.
 
-use crate::counters::{BROKEN, CONNECTIONS, Counts, NOT_ACCEPTED, REQUESTS};
+use crate::counters::{BROKEN, CONNECTIONS, Counts, NOT_ACCEPTED, REQUESTS, Running};
+use crate::lines::{log, log_panic, say};
 use crate::orders::Orders;
 use crate::routes::answer;
-use crate::{log, say};
 use futures_lite::FutureExt;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use spinney::compat::hyper::Timer;
 use spinney::net::{TcpListener, TcpStream};
-use spinney::{Builder, Errors, Group, current, sleep};
-use std::any::Any;
+use spinney::{Builder, Errors, Group, sleep};
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -104,7 +103,7 @@ async fn accept(g: Group<'_, '_, Ending>, listener: TcpListener, orders: &Orders
         match accepted {
             Ok((stream, _)) => {
                 pause = PAUSE;
-                g.spawn(connection(stream));
+                welcome(g, stream);
             }
             // That client has gone; the next one may be there already.
             Err(error) if is_of_the_client(&error) => {}
@@ -121,7 +120,7 @@ async fn accept(g: Group<'_, '_, Ending>, listener: TcpListener, orders: &Orders
     }
     for _ in 0..QUEUE {
         match listener.try_accept() {
-            Ok((stream, _)) => drop(g.spawn(connection(stream))),
+            Ok((stream, _)) => welcome(g, stream),
             Err(error) if is_of_the_client(&error) => {}
             Err(_) => break, // the queue is empty, or nothing can be had from it
         }
@@ -136,9 +135,13 @@ fn is_of_the_client(error: &io::Error) -> bool {
     )
 }
 
+/// A task for a connection. Nobody awaits it: the group "server" does not end before it.
+fn welcome(g: Group<'_, '_, Ending>, stream: TcpStream) {
+    g.spawn(connection(stream, CONNECTIONS.begin()));
+}
+
 /// One connection, from its first byte to its end. Whatever happens in it stays in it.
-async fn connection(stream: TcpStream) {
-    let running = CONNECTIONS.begin();
+async fn connection(stream: TcpStream, running: Running) {
     // It fails if the client has gone, and then so does the first read.
     let _ = stream.set_nodelay(true);
     let group = Builder::new()
@@ -180,16 +183,4 @@ async fn talk(g: Group<'_, '_, hyper::Error>, stream: &TcpStream) -> Result<(), 
             http.await
         }
     }
-}
-
-/// Logs a panic that was caught, with the groups around the place where it was.
-pub fn log_panic(payload: Box<dyn Any + Send>) {
-    let path = current::group_path().map_or_else(String::new, |path| format!(" in {path}"));
-    log(format_args!("panic{path}: {}", message(&*payload)));
-}
-
-fn message(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

@@ -76,6 +76,21 @@ impl TcpListener {
     /// It asks the system and not the driver, so that nobody who has connected before the call is missed: a server
     /// that stops accepts with it whoever is still in the queue, before it closes the listener.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::TcpListener;
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = std::net::TcpStream::connect(listener.local_addr()?)?;
+    ///     let (_, address) = listener.try_accept()?;
+    ///     assert_eq!(address, client.local_addr()?);
+    ///     assert!(listener.try_accept().is_err());
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`accept`](TcpListener::accept).

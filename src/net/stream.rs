@@ -67,7 +67,23 @@ impl TcpStream {
     /// Copies what has arrived into `buffer` and leaves it in the socket; without any it fails with
     /// [`WouldBlock`](io::ErrorKind::WouldBlock). `Ok(0)` is the end of the stream.
     ///
-    /// It asks the system and not the driver: what had arrived before the call is seen.
+    /// It asks the system and not the driver: what had arrived before the call is seen. A server that stops learns from
+    /// it whether a client has sent one more request.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    /// use std::io::ErrorKind;
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     let nothing = stream.try_peek(&mut [0]).unwrap_err();
+    ///     assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
