@@ -44,6 +44,9 @@ struct Arguments {
     /// Workloads whose names contain one of these.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// spinney only: for profilers.
+    #[arg(long)]
+    alone: bool,
     /// JSON instead of tables.
     #[arg(long)]
     json: bool,
@@ -105,17 +108,23 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         .iter()
         .filter(|workload| wanted(workload.name))
     {
+        let sides = if arguments.alone {
+            &workload.runs[..1]
+        } else {
+            workload.runs
+        };
         let measured = table::Measured {
             workload: workload.name,
             about: workload.about,
-            rows: measure::rounds(workload, &peers, report.rounds),
+            rows: measure::rounds(workload, sides, &peers, report.rounds),
         };
         if !arguments.json {
             measured.print(&mut out)?;
         }
         report.workloads.push(measured);
     }
-    for probe in memory::ALL.iter().filter(|probe| wanted(probe.name)) {
+    let probes = memory::ALL.iter().filter(|_| !arguments.alone);
+    for probe in probes.filter(|probe| wanted(probe.name)) {
         report.memory.push(probe.ask());
     }
     if arguments.json {

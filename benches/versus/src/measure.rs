@@ -4,7 +4,7 @@
 //! ratio of two medians would compare quiet moments of one side with busy ones of the other.
 
 use crate::peers::Peers;
-use crate::workloads::{Must, Scale, Workload};
+use crate::workloads::{Must, Run, Scale, Workload};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use serde::Serialize;
 use std::thread;
@@ -76,9 +76,8 @@ pub(crate) struct Verdict {
     pub(crate) met: bool,
 }
 
-/// Runs every peer once in each round, each round starting with another one; the first round only warms up.
-pub(crate) fn rounds(workload: &Workload, peers: &Peers, rounds: usize) -> Vec<Row> {
-    let runs = workload.runs;
+/// Runs each of `runs` once in each round, each round starting with another one; the first round only warms up.
+pub(crate) fn rounds(workload: &Workload, runs: &[Run], peers: &Peers, rounds: usize) -> Vec<Row> {
     let mut samples: Vec<Vec<Sample>> = runs.iter().map(|_| Vec::new()).collect();
     for round in 0..=rounds {
         for turn in 0..runs.len() {
