@@ -1,6 +1,9 @@
 //! Running models: each in a child process, because loom aborts on a deadlock, and once for each mutant.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// A model that does not end within this is stuck: the slowest takes seconds.
@@ -8,9 +11,33 @@ const WATCHDOG: Duration = Duration::from_secs(120);
 
 /// Explores a model with at most three preemptions: every bug that was seeded so far needed at most two.
 pub fn explore(model: impl Fn() + Send + Sync + 'static) {
+    explore_with(3, model);
+}
+
+/// Explores a model with at most so many preemptions.
+pub fn explore_with(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(3);
-    builder.check(model);
+    builder.preemption_bound = Some(preemptions);
+    builder.max_branches = 10_000;
+    let executions = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&executions);
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        builder.check(move || {
+            count.fetch_add(1, Relaxed);
+            model();
+        });
+    }));
+    if std::env::var_os("COUNT").is_some() {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        println!("{name}: {} executions", executions.load(Relaxed));
+    }
+    if let Err(payload) = checked {
+        if std::env::var_os("MUTANT").is_some() {
+            // One failure is all that is asked of a mutant.
+            std::process::exit(101);
+        }
+        resume_unwind(payload);
+    }
 }
 
 /// How a run of a model ended.

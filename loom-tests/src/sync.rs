@@ -32,8 +32,44 @@ mod mutant {
     }
 }
 
+/// Whether an object is still there.
+mod alive {
+    /// A mark that stays readable when the object was freed: the allocator of this crate gives memory back late.
+    #[derive(Debug)]
+    pub struct Alive(std::cell::Cell<u32>);
+
+    // SAFETY: a model runs its threads one at a time.
+    unsafe impl Sync for Alive {}
+
+    const MARK: u32 = 0x600D_600D;
+
+    impl Alive {
+        pub fn new() -> Self {
+            Self(std::cell::Cell::new(MARK))
+        }
+
+        pub fn check(&self) {
+            // SAFETY: a cell may be read; volatile, because what was freed is read on purpose.
+            let mark = unsafe { self.0.as_ptr().read_volatile() };
+            assert!(
+                mark == MARK || std::thread::panicking(),
+                "used after it was freed"
+            );
+        }
+
+        /// The end. Whether the model checker is to be asked about it: not while a failure unwinds.
+        pub fn end(&self) -> bool {
+            self.check();
+            // SAFETY: as in `check`; volatile, or the store to memory that is freed next would be dropped.
+            unsafe { self.0.as_ptr().write_volatile(0) };
+            !std::thread::panicking()
+        }
+    }
+}
+
 /// Atomics that a mutant can weaken.
 pub mod atomic {
+    use super::alive::Alive;
     use super::mutant;
     use std::panic::Location;
     pub use std::sync::atomic::Ordering;
@@ -51,18 +87,21 @@ pub mod atomic {
             impl$(<$generic>)? $name$(<$generic>)? {
                 #[track_caller]
                 pub fn new(value: $value) -> Self {
-                    Self(loom::sync::atomic::$name::new(value))
+                    Self(loom::sync::atomic::$name::new(value), Alive::new())
                 }
                 #[track_caller]
                 pub fn load(&self, order: Ordering) -> $value {
+                    self.1.check();
                     self.0.load(mutant::order(order, Location::caller()))
                 }
                 #[track_caller]
                 pub fn store(&self, value: $value, order: Ordering) {
+                    self.1.check();
                     self.0.store(value, mutant::order(order, Location::caller()));
                 }
                 #[track_caller]
                 pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                    self.1.check();
                     self.0.swap(value, mutant::order(order, Location::caller()))
                 }
                 #[track_caller]
@@ -73,6 +112,7 @@ pub mod atomic {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$value, $value> {
+                    self.1.check();
                     let caller = Location::caller();
                     let (success, failure) = (mutant::order(success, caller), mutant::order(failure, caller));
                     self.0.compare_exchange(current, new, success, failure)
@@ -88,37 +128,57 @@ pub mod atomic {
                     self.compare_exchange(current, new, success, failure)
                 }
             }
+
+            impl$(<$generic>)? Drop for $name$(<$generic>)? {
+                fn drop(&mut self) {
+                    // Every access must come before the end, as the model checker sees it, and none after it.
+                    if self.1.end() {
+                        self.0.with_mut(|_| {});
+                    }
+                }
+            }
         };
     }
 
     macro_rules! integer {
         ($($name:ident $value:ty),*) => {$(
             #[derive(Debug)]
-            pub struct $name(loom::sync::atomic::$name);
+            pub struct $name(loom::sync::atomic::$name, Alive);
             common!($name, $value);
             impl $name {
                 #[track_caller]
                 pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    self.1.check();
                     self.0.fetch_add(value, mutant::order(order, Location::caller()))
                 }
                 #[track_caller]
                 pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    self.1.check();
                     self.0.fetch_sub(value, mutant::order(order, Location::caller()))
                 }
                 #[track_caller]
                 pub fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                    self.1.check();
                     self.0.fetch_or(value, mutant::order(order, Location::caller()))
                 }
                 #[track_caller]
                 pub fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                    self.1.check();
                     self.0.fetch_and(value, mutant::order(order, Location::caller()))
                 }
                 #[track_caller]
                 pub fn fetch_xor(&self, value: $value, order: Ordering) -> $value {
+                    self.1.check();
                     self.0.fetch_xor(value, mutant::order(order, Location::caller()))
                 }
             }
         )*};
+    }
+
+    impl Default for AtomicU64 {
+        fn default() -> Self {
+            Self::new(0)
+        }
     }
 
     integer!(AtomicUsize usize, AtomicU32 u32, AtomicU64 u64);
@@ -131,33 +191,92 @@ pub mod atomic {
 
     impl Guess for AtomicUsize {
         fn guess(&self) -> usize {
+            self.1.check();
             self.0.fetch_add(0, Ordering::Relaxed)
         }
     }
 
+    /// Made of a number: loom's own does not know its end.
     #[derive(Debug)]
-    pub struct AtomicBool(loom::sync::atomic::AtomicBool);
-    common!(AtomicBool, bool);
+    pub struct AtomicBool(AtomicU32);
+
+    impl AtomicBool {
+        #[track_caller]
+        pub fn new(value: bool) -> Self {
+            Self(AtomicU32::new(value.into()))
+        }
+
+        #[track_caller]
+        pub fn load(&self, order: Ordering) -> bool {
+            self.0.load(order) == 1
+        }
+
+        #[track_caller]
+        pub fn store(&self, value: bool, order: Ordering) {
+            self.0.store(value.into(), order);
+        }
+
+        #[track_caller]
+        pub fn swap(&self, value: bool, order: Ordering) -> bool {
+            self.0.swap(value.into(), order) == 1
+        }
+
+        #[track_caller]
+        pub fn compare_exchange(
+            &self,
+            current: bool,
+            new: bool,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<bool, bool> {
+            let done = self
+                .0
+                .compare_exchange(current.into(), new.into(), success, failure);
+            done.map(|value| value == 1).map_err(|value| value == 1)
+        }
+    }
 
     #[derive(Debug)]
-    pub struct AtomicPtr<T>(loom::sync::atomic::AtomicPtr<T>);
+    pub struct AtomicPtr<T>(loom::sync::atomic::AtomicPtr<T>, Alive);
     common!(AtomicPtr, *mut T, T);
 }
 
-/// A mutex in the shape of parking_lot's: `lock` gives the guard.
+/// A mutex in the shape of parking_lot's: `lock` gives the guard. A mutex that is freed while somebody may still be
+/// about to lock it fails the model.
 #[derive(Debug)]
-pub struct Mutex<T>(loom::sync::Mutex<T>);
+pub struct Mutex<T> {
+    touched: loom::cell::UnsafeCell<()>,
+    alive: alive::Alive,
+    inner: loom::sync::Mutex<T>,
+}
+
+// SAFETY: the mark of accesses orders nothing and holds nothing.
+unsafe impl<T: Send> Sync for Mutex<T> {}
 
 /// Its guard.
 pub struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
 
 impl<T> Mutex<T> {
     pub fn new(value: T) -> Self {
-        Self(loom::sync::Mutex::new(value))
+        Self {
+            touched: loom::cell::UnsafeCell::new(()),
+            alive: alive::Alive::new(),
+            inner: loom::sync::Mutex::new(value),
+        }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard(Some(self.0.lock().unwrap()))
+        self.alive.check();
+        self.touched.with(|_| {});
+        MutexGuard(Some(self.inner.lock().unwrap()))
+    }
+}
+
+impl<T> Drop for Mutex<T> {
+    fn drop(&mut self) {
+        if self.alive.end() {
+            self.touched.with_mut(|_| {});
+        }
     }
 }
 
@@ -204,12 +323,60 @@ impl Condvar {
 /// Trusted: loom's own cannot hold a trait object.
 pub use std::sync::Arc;
 
+/// Something that is made once. The model checker sees the acquire of a reader and the release of the maker.
+#[derive(Debug)]
+pub struct OnceLock<T> {
+    made: loom::sync::atomic::AtomicBool,
+    making: loom::sync::Mutex<()>,
+    value: loom::cell::UnsafeCell<Option<T>>,
+}
+
+// SAFETY: the value is written once, under the lock, before `made` says so.
+unsafe impl<T: Send + Sync> Sync for OnceLock<T> {}
+
+impl<T> OnceLock<T> {
+    #[expect(clippy::new_without_default, reason = "the real one is used by `new`")]
+    pub fn new() -> Self {
+        Self {
+            made: loom::sync::atomic::AtomicBool::new(false),
+            making: loom::sync::Mutex::new(()),
+            value: loom::cell::UnsafeCell::new(None),
+        }
+    }
+
+    pub fn get(&self) -> Option<&T> {
+        if !self.made.load(atomic::Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: made, and never written again.
+        self.value.with(|value| unsafe { (*value).as_ref() })
+    }
+
+    pub fn get_or_init(&self, make: impl FnOnce() -> T) -> &T {
+        let lock = self.making.lock().unwrap();
+        if !self.made.load(atomic::Ordering::Acquire) {
+            let value = make();
+            // SAFETY: not made, and the lock is held.
+            self.value.with_mut(|place| unsafe { *place = Some(value) });
+            self.made.store(true, atomic::Ordering::Release);
+        }
+        drop(lock);
+        self.get().expect("made")
+    }
+}
+
 /// Threads of the model.
 pub mod thread {
     pub use loom::thread::{JoinHandle, spawn, yield_now};
+    pub use std::thread::panicking;
 }
 
-/// Memory whose accesses the model checker watches: payloads of models.
+pub use loom::hint::spin_loop;
+
+/// Sizes differ from those of the product.
+pub const EXACT_SIZES: bool = false;
+
+/// Memory whose accesses the model checker watches: payloads of models, and what locks protect.
 pub mod cell {
     pub use loom::cell::UnsafeCell;
     use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -227,4 +394,143 @@ pub mod cell {
             self.0.store(value, Relaxed);
         }
     }
+
+    /// `std::cell::Cell`, watched.
+    #[derive(Debug)]
+    pub struct Cell<T> {
+        alive: super::alive::Alive,
+        value: UnsafeCell<T>,
+    }
+
+    impl<T> Cell<T> {
+        pub fn new(value: T) -> Self {
+            Self {
+                alive: super::alive::Alive::new(),
+                value: UnsafeCell::new(value),
+            }
+        }
+
+        #[track_caller]
+        pub fn get(&self) -> T
+        where
+            T: Copy,
+        {
+            self.alive.check();
+            // SAFETY: the model checker refuses a write at the same time.
+            self.value.with(|value| unsafe { *value })
+        }
+
+        #[track_caller]
+        pub fn set(&self, value: T) {
+            drop(self.replace(value));
+        }
+
+        #[track_caller]
+        pub fn replace(&self, value: T) -> T {
+            self.alive.check();
+            // SAFETY: the model checker refuses another access at the same time.
+            self.value
+                .with_mut(|place| unsafe { std::mem::replace(&mut *place, value) })
+        }
+    }
+
+    impl<T> Drop for Cell<T> {
+        fn drop(&mut self) {
+            if self.alive.end() {
+                self.value.with_mut(|_| {});
+            }
+        }
+    }
 }
+
+/// Process-wide things of modelled files.
+pub mod process {
+    use super::{Mutex, MutexGuard};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Few, because each is an object of every execution; enough that two hosts of a model have a lock each.
+    const STRIPES: usize = 4;
+
+    struct Stripes {
+        /// In the order of first use, because addresses differ between executions and a model must repeat itself.
+        known: std::sync::Mutex<Vec<usize>>,
+        locks: [Mutex<()>; STRIPES],
+    }
+
+    loom::lazy_static! {
+        static ref LOCKS: Stripes = Stripes {
+            known: std::sync::Mutex::new(Vec::new()),
+            locks: std::array::from_fn(|_| Mutex::new(())),
+        };
+    }
+
+    pub fn lock_of(address: usize) -> MutexGuard<'static, ()> {
+        let stripes: &'static Stripes = &LOCKS;
+        let at = {
+            let mut known = stripes.known.lock().unwrap();
+            known
+                .iter()
+                .position(|&other| other == address)
+                .unwrap_or_else(|| {
+                    known.push(address);
+                    known.len() - 1
+                })
+        };
+        stripes.locks[at % STRIPES].lock()
+    }
+
+    pub fn next_number() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// A thread-local of a thread of the model.
+#[derive(Debug)]
+pub struct LocalKey<T: 'static>(#[doc(hidden)] pub loom::thread::LocalKey<T>);
+
+impl<T: 'static> LocalKey<T> {
+    pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
+        self.0.with(f)
+    }
+
+    pub fn try_with<R>(
+        &'static self,
+        f: impl FnOnce(&T) -> R,
+    ) -> Result<R, loom::thread::AccessError> {
+        self.0.try_with(f)
+    }
+}
+
+impl<T: 'static> LocalKey<std::cell::Cell<T>> {
+    pub fn get(&'static self) -> T
+    where
+        T: Copy,
+    {
+        self.with(std::cell::Cell::get)
+    }
+
+    pub fn set(&'static self, value: T) {
+        self.with(|cell| cell.set(value));
+    }
+
+    pub fn replace(&'static self, value: T) -> T {
+        self.with(|cell| cell.replace(value))
+    }
+}
+
+/// `std::thread_local!` with constant beginnings, for threads of the model.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __thread_local {
+    ($($vis:vis static $name:ident: $type:ty = const { $init:expr };)*) => {$(
+        $vis static $name: $crate::sync::LocalKey<$type> = $crate::sync::LocalKey($crate::__private::LocalKey {
+            init: (|| $init) as fn() -> $type,
+            _p: ::std::marker::PhantomData,
+        });
+    )*};
+}
+
+pub use crate::__thread_local as thread_local;
+
+pub mod deque;

@@ -50,7 +50,11 @@ fn model_two_sleepers_one_job() {
             })
             .collect();
         let woken = push(&pool);
-        let seen = sleepers.into_iter().any(|sleeper| sleeper.join().unwrap());
+        let seen: Vec<_> = sleepers
+            .into_iter()
+            .map(|sleeper| sleeper.join().unwrap())
+            .collect();
+        let seen = seen.contains(&true);
         assert!(seen || woken.is_some(), "the job is lost");
     });
 }

@@ -15,7 +15,7 @@
 //! An event that comes between the try and the clear has advanced the tick, so the clear fails. Registering and waking
 //! pass through the lock of the list: if the wake comes first, the second look at the word sees the bit.
 
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicUsize, Guess, Ordering};
 use crate::waiters::Waiters;
 
 const READY: usize = 1;
@@ -63,14 +63,21 @@ impl Readiness {
         );
     }
 
-    /// There was an event. Only the thread in the poller role calls it.
+    /// There was an event.
     pub(crate) fn event(&self) {
-        // Relaxed: events come from one thread at a time; others only clear the bit.
-        let before = self.word.load(Ordering::Relaxed);
-        // Release: pairs with the Acquire in `look`. A clear that comes between fails to match either value, or is
-        // overwritten: the bit is set in both cases.
-        self.word
-            .store((before | READY).wrapping_add(TICK), Ordering::Release);
+        let mut before = self.word.guess();
+        loop {
+            // Release: pairs with the Acquire in `look`: what the poller did before comes before the try.
+            match self.word.compare_exchange_weak(
+                before,
+                (before | READY).wrapping_add(TICK),
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => before = now,
+            }
+        }
         self.waiters.wake_all();
     }
 }

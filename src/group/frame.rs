@@ -9,7 +9,7 @@ use crate::group::node::Node;
 use crate::group::open::Host;
 use crate::group::report::TaskId;
 use crate::group::running::Running;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::process;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
@@ -49,13 +49,10 @@ pub(crate) struct Frame {
     waits: Cell<u8>,
 }
 
-/// The lowest id that no thread has taken for its block.
-static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-
 /// Ids that a thread takes at once: one contended addition for each 1,024 spawns.
 const ID_BLOCK: u64 = 1024;
 
-thread_local! {
+crate::sync::thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
     static RECORD: Cell<*const Running> = const { Cell::new(ptr::null()) };
     static IDS: Cell<u64> = const { Cell::new(0) };
@@ -81,8 +78,7 @@ pub(crate) fn spend_budget() -> bool {
 pub(crate) fn next_id() -> TaskId {
     let next = IDS.get();
     let id = if next % ID_BLOCK == 0 {
-        // Relaxed: only uniqueness matters, which any RMW gives.
-        NEXT_ID.fetch_add(1, Ordering::Relaxed) * ID_BLOCK
+        process::next_number() * ID_BLOCK
     } else {
         next
     };

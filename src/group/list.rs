@@ -7,7 +7,7 @@
 
 #![expect(unsafe_code, reason = "an intrusive list is made of raw pointers")]
 
-use std::cell::Cell;
+use crate::sync::cell::Cell;
 use std::ptr::{self, NonNull};
 
 /// The place of an element in a list. Two words.
@@ -19,7 +19,7 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             next: Cell::new(ptr::null()),
             slot: Cell::new(ptr::null()),
@@ -57,7 +57,7 @@ pub(crate) struct List {
 unsafe impl Send for List {}
 
 impl List {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             head: Cell::new(ptr::null()),
         }

@@ -246,8 +246,9 @@ impl Node {
 
     /// The parent, or `None` for a root. It changes only by adoption, while the count is zero.
     pub(crate) fn parent(&self) -> Option<&Node> {
-        // Acquire: pairs with the Release in `tree::adopt`.
-        let parent = self.parent.load(Ordering::Acquire);
+        // Relaxed: whatever is read here is an ancestor from the day on which the node was made, and was published with
+        // it; an adoption only goes further up.
+        let parent = self.parent.load(Ordering::Relaxed);
         // SAFETY: a node holds a reference on its parent, and on former ones, until it is freed.
         unsafe { parent.as_ref() }
     }

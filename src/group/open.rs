@@ -6,8 +6,8 @@
 //!
 //! # Protocol
 //!
-//! Each list is protected by one of [`STRIPES`] locks, chosen by the address of the host, so a mover can lock the list of
-//! a host that may be gone by now: it looks at `Hosted::host` again under the lock, and an ending host clears that
+//! Each list is protected by one of a fixed set of locks (`sync::process`), chosen by the address of the host, so a mover
+//! can lock the list of a host that may be gone by now: it looks at `Hosted::host` again under the lock, and an ending host clears that
 //! field, under the same lock, of every group that is still in its list.
 
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
@@ -15,23 +15,13 @@
 use crate::group::node::{Node, NodeRef, OUTER, SHIELDED};
 use crate::group::tree;
 use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::sync::{Mutex, MutexGuard};
-use std::cell::Cell;
+use crate::sync::cell::Cell;
+use crate::sync::{MutexGuard, process};
 use std::ptr;
 use std::task::Waker;
 
-/// Locks for the lists of all hosts: 64 keeps two random hosts apart in 98% of cases, at 64 cache lines in all.
-const STRIPES: usize = 64;
-
-#[repr(align(64))]
-struct Stripe(Mutex<()>);
-
-static LOCKS: [Stripe; STRIPES] = [const { Stripe(Mutex::new(())) }; STRIPES];
-
 fn lock(host: *const Host) -> MutexGuard<'static, ()> {
-    // Fibonacci hashing: the upper bits of the product depend on all bits of the address.
-    let hash = host.addr().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (usize::BITS - 6);
-    LOCKS[hash % STRIPES].0.lock()
+    process::lock_of(host.addr())
 }
 
 /// The list of the groups that are open in a host. One word.
@@ -48,7 +38,7 @@ pub(crate) struct Hosted {
 }
 
 impl Hosted {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             host: AtomicPtr::new(ptr::null_mut()),
             next: Cell::new(ptr::null()),
@@ -58,7 +48,7 @@ impl Hosted {
 }
 
 impl Host {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             first: AtomicPtr::new(ptr::null_mut()),
         }

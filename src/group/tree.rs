@@ -58,20 +58,24 @@ pub(crate) fn attach(node: &NodeRef) {
     let Some(parent) = node.parent() else {
         return;
     };
-    link(node, parent);
+    let inherited = link(node, parent);
+    inherit(node, inherited);
 }
 
-fn link(node: &NodeRef, parent: &Node) {
-    let inherited = {
-        let slow = parent.slow.lock();
-        // SAFETY: the lock is held and the node is in no list; it detaches before it is freed (`end` detaches, and a
-        // node that is never ended is never freed).
-        unsafe { slow.inner.push(links_of(node)) };
-        parent.flags()
-    };
-    if inherited & CANCELLED != 0 && node.flags() & SHIELDED == 0 {
+/// Puts a node into its parent's list, and returns the parent's flags.
+fn link(node: &NodeRef, parent: &Node) -> u32 {
+    let slow = parent.slow.lock();
+    // SAFETY: the lock is held and the node is in no list; it detaches before it is freed (`end` detaches, and a
+    // node that is never ended is never freed).
+    unsafe { slow.inner.push(links_of(node)) };
+    parent.flags()
+}
+
+/// What a new parent had been asked to do goes for the node as well.
+fn inherit(node: &Node, flags: u32) {
+    if flags & CANCELLED != 0 && node.flags() & SHIELDED == 0 {
         cancel(node, OUTER);
-    } else if inherited & STOPPING != 0 {
+    } else if flags & STOPPING != 0 {
         stop(node);
     }
 }
@@ -138,32 +142,39 @@ pub(crate) fn enter_first(node: &Node) -> bool {
 
 /// Moves a node whose parent has closed to the nearest ancestor that is open.
 fn adopt(node: &Node) {
-    let mut slow = node.slow.lock();
-    let Some(old) = node.parent() else {
-        return;
-    };
-    if !old.word.0.is_closed() {
-        return; // somebody else was faster
-    }
-    let mut new = old;
-    while new.word.0.is_closed() {
-        new = new.parent().expect("a root never closes");
-    }
-    {
-        let _list = old.slow.lock();
-        // SAFETY: the lock of the old parent is held.
-        unsafe { node.links.unlink() };
-    }
-    let adopter = new.to_ref();
     let handle = node.to_ref();
-    // Release: publishes the new parent's node to the Acquire in `Node::parent`.
-    let former = node.parent.swap(adopter.into_raw(), Ordering::AcqRel);
-    let former = NonNull::new(former).expect("a node with a parent");
-    // Others may still read the former parent through a pointer that they loaded before.
-    // SAFETY: the node owned one reference on its parent, and its parent is now another.
-    slow.former.push(unsafe { NodeRef::from_raw(former) });
-    drop(slow);
-    link(&handle, new);
+    let inherited = {
+        let mut slow = node.slow.lock();
+        // A node that ends closes its word, passes through this lock, and then detaches. So it is either seen closed
+        // here, or finds itself in the list of its new parent there: the move is complete before the lock is given back.
+        if node.word.0.is_closed() {
+            return;
+        }
+        let Some(old) = node.parent() else {
+            return;
+        };
+        if !old.word.0.is_closed() {
+            return; // somebody else was faster
+        }
+        let mut new = old;
+        while new.word.0.is_closed() {
+            new = new.parent().expect("a root never closes");
+        }
+        {
+            let _list = old.slow.lock();
+            // SAFETY: the lock of the old parent is held.
+            unsafe { node.links.unlink() };
+        }
+        let adopter = new.to_ref();
+        // Relaxed: see `Node::parent`.
+        let former = node.parent.swap(adopter.into_raw(), Ordering::Relaxed);
+        let former = NonNull::new(former).expect("a node with a parent");
+        // Others may still read the former parent through a pointer that they loaded before.
+        // SAFETY: the node owned one reference on its parent, and its parent is now another.
+        slow.former.push(unsafe { NodeRef::from_raw(former) });
+        link(&handle, new)
+    };
+    inherit(node, inherited);
 }
 
 /// Cancels a group and everything below it that is not shielded: marks, wakes, and queues reapers. No destructor of a

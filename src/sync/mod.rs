@@ -31,6 +31,9 @@ pub(crate) mod atomic {
 
 /// Plain memory that several threads may reach, guarded by a protocol.
 pub(crate) mod cell {
+    /// For what a lock protects; the twin's is watched.
+    pub(crate) use std::cell::Cell;
+
     /// `std::cell::UnsafeCell` in the shape that the model checker can watch: the pointer exists only inside a closure.
     #[derive(Debug, Default)]
     #[repr(transparent)]
@@ -55,6 +58,37 @@ pub(crate) mod cell {
     }
 }
 
+/// What there is once for each process: modelled files hold no statics.
+pub(crate) mod process {
+    use super::atomic::{AtomicU64, Ordering};
+    use super::{Mutex, MutexGuard};
+
+    /// 64 keeps two random addresses apart in 98% of cases, at 64 cache lines in all.
+    const STRIPES: usize = 64;
+
+    #[repr(align(64))]
+    struct Stripe(Mutex<()>);
+
+    static LOCKS: [Stripe; STRIPES] = [const { Stripe(Mutex::new(())) }; STRIPES];
+
+    /// Takes the lock of an address. Different addresses may share a lock: a thread holds one at a time.
+    pub(crate) fn lock_of(address: usize) -> MutexGuard<'static, ()> {
+        // Fibonacci hashing: the upper bits of the product depend on all bits of the address.
+        let hash = address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (usize::BITS - 6);
+        LOCKS[hash % STRIPES].0.lock()
+    }
+
+    /// A number, from one on, that no other call gives.
+    pub(crate) fn next_number() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: only uniqueness matters, which any RMW gives.
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Whether types have the sizes of the product; in the twin they have not.
+pub(crate) const EXACT_SIZES: bool = true;
+
 /// Work-stealing deques: owner ends, thief ends, and the queue for outsiders.
 pub(crate) mod deque {
     pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};
@@ -68,3 +102,4 @@ pub(crate) mod thread {
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::{Arc, OnceLock};
+pub(crate) use std::thread_local;

@@ -61,7 +61,7 @@ unsafe fn unpack(word: usize) -> Option<Waker> {
 }
 
 impl Awaiter {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicUsize::new(NOBODY))
     }
 
@@ -70,8 +70,8 @@ impl Awaiter {
         // AcqRel: Release gives the box to the completer; Acquire pairs with `close`: the output is there.
         let before = self.0.swap(pack(waker), Ordering::AcqRel);
         if before == CLOSED {
-            // Acquire: takes back what was stored above; nobody else swaps after the close.
-            let mine = self.0.swap(CLOSED, Ordering::Acquire);
+            // Relaxed: takes back what was stored above; nobody else swaps after the close.
+            let mine = self.0.swap(CLOSED, Ordering::Relaxed);
             // SAFETY: packed above, and taken out of the word by this swap.
             drop(unsafe { unpack(mine) });
             return false;

@@ -1,0 +1,197 @@
+//! Models of `src/task/awaiter.rs`: the handle registers, registers again and forgets; the completer closes.
+//!
+//! There is one handle by the protocol; it waits with two different wakers, one of each kind.
+
+use loom_tests::run::{explore, mutants};
+use loom_tests::sync;
+use std::task::{Wake, Waker};
+use sync::cell::{Racy, UnsafeCell};
+use sync::{Arc, thread};
+
+#[path = "../../src/task"]
+mod task {
+    pub mod awaiter;
+
+    /// Stands for the wakers of tasks: another table, the same word.
+    pub mod waker {
+        use crate::Note;
+        use crate::sync::Arc;
+        use std::task::{RawWaker, RawWakerVTable, Waker};
+
+        pub static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
+
+        unsafe fn clone(data: *const ()) -> RawWaker {
+            // SAFETY: the data of a waker with this table is that of a counted note.
+            unsafe { Arc::increment_strong_count(data.cast::<Note>()) };
+            RawWaker::new(data, &TABLE)
+        }
+
+        unsafe fn wake(data: *const ()) {
+            // SAFETY: as above; the waker's count is taken over.
+            unsafe { Arc::from_raw(data.cast::<Note>()) }.ring();
+        }
+
+        unsafe fn wake_by_ref(data: *const ()) {
+            // SAFETY: as above.
+            unsafe { &*data.cast::<Note>() }.ring();
+        }
+
+        unsafe fn release(data: *const ()) {
+            // SAFETY: as above; the waker's count is given up.
+            drop(unsafe { Arc::from_raw(data.cast::<Note>()) });
+        }
+
+        pub fn of(note: &Arc<Note>) -> Waker {
+            let data = Arc::into_raw(Arc::clone(note)).cast();
+            // SAFETY: the table keeps the contract.
+            unsafe { Waker::new(data, &TABLE) }
+        }
+    }
+}
+
+use task::awaiter::Awaiter;
+
+/// What a waker touches: the handle writes it before it registers, whoever wakes reads it.
+pub struct Note {
+    written: UnsafeCell<u32>,
+    rung: Racy,
+}
+
+// SAFETY: the model checker watches every access.
+unsafe impl Sync for Note {}
+// SAFETY: as above.
+unsafe impl Send for Note {}
+
+impl Note {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            written: UnsafeCell::new(0),
+            rung: Racy::default(),
+        })
+    }
+
+    fn write(&self) {
+        self.written.with_mut(|written| unsafe { *written = 1 });
+    }
+
+    fn ring(&self) {
+        self.written
+            .with(|written| assert_eq!(unsafe { *written }, 1));
+        self.rung.set(1);
+    }
+}
+
+impl Wake for Note {
+    fn wake(self: Arc<Self>) {
+        self.ring();
+    }
+}
+
+/// A task as far as its awaiter is concerned.
+struct Task {
+    awaiter: Awaiter,
+    output: UnsafeCell<u32>,
+}
+
+// SAFETY: the model checker watches every access to the output.
+unsafe impl Sync for Task {}
+// SAFETY: as above.
+unsafe impl Send for Task {}
+
+fn complete(task: &Task) {
+    task.output.with_mut(|output| unsafe { *output = 1 });
+    if let Some(waker) = task.awaiter.close() {
+        waker.wake();
+    }
+}
+
+impl Task {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            awaiter: Awaiter::new(),
+            output: UnsafeCell::new(0),
+        })
+    }
+}
+
+/// Registers; whether the task is still to complete. If it has, its output is there.
+fn register(task: &Task, note: &Note, waker: &Waker) -> bool {
+    note.write();
+    let waits = task.awaiter.register(waker);
+    if !waits {
+        task.output.with(|output| assert_eq!(unsafe { *output }, 1));
+    }
+    waits
+}
+
+/// Who registered before the close is woken, who came later is told; no waker is lost or kept.
+fn one_waker(make: fn(&Arc<Note>) -> Waker) {
+    explore(move || {
+        let task = Task::new();
+        let note = Note::new();
+        let theirs = Arc::clone(&task);
+        let completer = thread::spawn(move || complete(&theirs));
+        let waker = make(&note);
+        let waits = register(&task, &note, &waker);
+        drop(waker);
+        completer.join().unwrap();
+        assert_eq!(note.rung.get(), u32::from(waits));
+        assert_eq!(Arc::strong_count(&note), 1);
+    });
+}
+
+#[test]
+fn model_a_task_waits() {
+    one_waker(task::waker::of);
+}
+
+#[test]
+fn model_a_stranger_waits() {
+    one_waker(|note| Waker::from(Arc::clone(note)));
+}
+
+/// Of wakers that were registered one after the other the last one is called, and all are given back.
+#[test]
+fn model_register_again() {
+    explore(|| {
+        let task = Task::new();
+        let [first, second] = [Note::new(), Note::new()];
+        let theirs = Arc::clone(&task);
+        let completer = thread::spawn(move || complete(&theirs));
+        let waits = register(&task, &first, &task::waker::of(&first));
+        let waits = waits && register(&task, &second, &Waker::from(Arc::clone(&second)));
+        completer.join().unwrap();
+        assert!(!waits || second.rung.get() == 1, "a wake is lost");
+        for note in [first, second] {
+            assert_eq!(Arc::strong_count(&note), 1, "given back once");
+        }
+    });
+}
+
+/// A handle that goes away takes its waker back, unless it was called; the close does not come undone.
+#[test]
+fn model_forget() {
+    explore(|| {
+        let task = Task::new();
+        let notes = [Note::new(), Note::new()];
+        let theirs = Arc::clone(&task);
+        let completer = thread::spawn(move || complete(&theirs));
+        let waits = register(&task, &notes[0], &task::waker::of(&notes[0]));
+        task.awaiter.forget();
+        // Forgotten or closed: another one takes its place, or is told.
+        let waits_again = waits && register(&task, &notes[1], &Waker::from(Arc::clone(&notes[1])));
+        task.awaiter.forget();
+        completer.join().unwrap();
+        for note in &notes {
+            assert_eq!(Arc::strong_count(note), 1, "given back once");
+        }
+        assert!(notes[1].rung.get() == 0 || waits_again);
+        let waker = Waker::noop();
+        assert!(!task.awaiter.register(waker), "closed for good");
+    });
+}
+
+#[test]
+fn mutants_die() {
+    mutants(&["src/task/awaiter.rs"], &[]);
+}

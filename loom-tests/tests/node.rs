@@ -1,0 +1,343 @@
+//! Models of `src/group/{node,tree,gate,arena,list}.rs`: memory by references, join by counts; adoption; cascades;
+//! the gate; an owner that goes away early. The owner is `src/surface/owner.rs` as it is.
+
+use loom_tests::run::{explore_with, mutants};
+use loom_tests::sync;
+use sync::cell::Racy;
+use sync::{Arc, thread};
+
+#[path = "../../src/job.rs"]
+mod job;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/parker.rs"]
+mod parker;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/unwind.rs"]
+mod unwind;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/waiters.rs"]
+mod waiters;
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/group"]
+mod group {
+    pub mod arena;
+    pub mod errors;
+    pub mod frame;
+    pub mod gate;
+    pub mod list;
+    pub mod node;
+    pub mod open;
+    pub mod reaper;
+    pub mod report;
+    pub mod running;
+    pub mod spawn;
+    pub mod tree;
+    pub mod typed;
+    pub mod word;
+}
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/surface"]
+mod surface {
+    pub mod owner;
+
+    /// Nobody is cut here.
+    pub mod child {
+        pub fn poller_is_cut() -> bool {
+            false
+        }
+    }
+}
+
+mod support;
+
+use group::gate::Gate;
+use group::node::{CANCELLED, Node, NodeTable, leave};
+use group::tree;
+use group::typed::Typed;
+use support::{Sleeper, Tree, finish, join, keep};
+
+/// Groups without members and defers.
+static TABLE: NodeTable = NodeTable {
+    free: Typed::<u32>::free,
+    report_errors: Typed::<u32>::report,
+    start_defers: |_| unreachable!("no defers"),
+    mark_member: |_| unreachable!("no members"),
+    describe_member: |_| unreachable!("no members"),
+};
+
+fn open(parent: &Node) -> surface::owner::Owner {
+    support::open(parent, &TABLE)
+}
+
+/// The owner joins and frees the group while its two children leave: nobody touches it after the last count.
+#[test]
+fn model_join() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let sleeper = Sleeper::new();
+        let drops = Arc::new(Racy::default());
+        let owner = open(&tree.root);
+        let kept = keep(&owner.node, &drops);
+        let node = owner.node.as_ptr();
+        let children: Vec<_> = (0..2)
+            .map(|_| {
+                assert!(owner.node.enter());
+                thread::spawn(move || finish(node, kept))
+            })
+            .collect();
+        join(owner, &sleeper);
+        assert_eq!(drops.get(), 1);
+        for child in children {
+            child.join().unwrap();
+        }
+        assert!(tree.root.is_empty());
+    });
+}
+
+/// The last reference frees the node, after everything that the holders of others did.
+#[test]
+fn model_references() {
+    explore_with(3, || {
+        let tree = Tree::new();
+        let mut owner = open(&tree.root);
+        let holders: Vec<_> = (0..2)
+            .map(|_| {
+                let node = owner.node.clone();
+                thread::spawn(move || {
+                    assert!(!node.is_cancelled());
+                    drop(node);
+                })
+            })
+            .collect();
+        assert!(owner.close().is_some());
+        drop(owner);
+        for holder in holders {
+            holder.join().unwrap();
+        }
+    });
+}
+
+/// The last child of a group leaves while another one enters: the parent counts the group exactly while it has one.
+#[test]
+fn model_first_and_last() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let sleeper = Sleeper::new();
+        let drops = Arc::new(Racy::default());
+        let outer = open(&tree.root);
+        let inner = open(&outer.node);
+        let kept = keep(&outer.node, &drops);
+        let node = inner.node.as_ptr();
+        assert!(inner.node.enter());
+        let last = thread::spawn(move || finish(node, kept));
+        // The owner keeps the inner group open meanwhile; a second child enters.
+        assert!(inner.node.enter());
+        let second = thread::spawn(move || finish(node, kept));
+        join(outer, &sleeper);
+        assert_eq!(drops.get(), 1);
+        last.join().unwrap();
+        second.join().unwrap();
+        assert!(tree.root.is_empty());
+        let mut inner = inner;
+        assert!(inner.close().is_some());
+    });
+}
+
+/// A group whose parent ends gets two first children at once: it is counted in the parent, or adopted by the root, and
+/// a cascade from there reaches it.
+#[test]
+fn model_adoption() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let mut inner = open(&outer.node);
+        let entering: Vec<_> = (0..2)
+            .map(|_| {
+                let node = inner.node.clone();
+                thread::spawn(move || assert!(node.enter()))
+            })
+            .collect();
+        let ended = outer.close().is_some();
+        let outer = (!ended).then_some(outer);
+        for first in entering {
+            first.join().unwrap();
+        }
+        assert!(!tree.root.is_empty(), "an orphan");
+        tree.root.cancel_all();
+        assert!(inner.is_cancelled());
+        for _ in 0..2 {
+            // SAFETY: entered above.
+            unsafe { leave(inner.node.as_ptr()) };
+        }
+        assert!(tree.root.is_empty());
+        assert!(inner.close().is_some());
+        drop(inner);
+        if let Some(mut outer) = outer {
+            assert!(outer.close().is_some());
+        }
+    });
+}
+
+/// A group in the middle ends while the group in it gets its first child, and the group around both has ended before:
+/// the one in the middle must not be adopted once it has ended.
+#[test]
+fn model_adoption_against_the_end_in_the_middle() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let mut middle = open(&outer.node);
+        let mut inner = open(&middle.node);
+        assert!(outer.close().is_some());
+        drop(outer);
+        let node = inner.node.clone();
+        let first = thread::spawn(move || assert!(node.enter()));
+        let ended = middle.close().is_some();
+        let middle = (!ended).then_some(middle);
+        first.join().unwrap();
+        assert!(!tree.root.is_empty(), "an orphan");
+        tree.root.cancel_all();
+        assert!(inner.is_cancelled());
+        // SAFETY: entered above.
+        unsafe { leave(inner.node.as_ptr()) };
+        assert!(tree.root.is_empty());
+        assert!(inner.close().is_some());
+        drop(inner);
+        if let Some(mut middle) = middle {
+            assert!(middle.close().is_some());
+        }
+        // Whatever was left in the list of the root is looked at once more.
+        tree.root.stop();
+    });
+}
+
+/// Groups that are opened while a cascade goes through their parents end cancelled.
+#[test]
+fn model_cascade_against_attach() {
+    explore_with(3, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let parent = outer.node.clone();
+        let opener = thread::spawn(move || open(&parent));
+        let root = tree.root.clone();
+        let canceller = thread::spawn(move || root.cancel_all());
+        let mut here = open(&outer.node);
+        canceller.join().unwrap();
+        let mut there = opener.join().unwrap();
+        for owner in [&mut here, &mut there] {
+            assert!(owner.node.flags() & CANCELLED != 0, "missed by the cascade");
+            assert!(owner.close().is_some());
+        }
+        assert!(outer.close().is_some());
+    });
+}
+
+/// Two handles outlive the group: each gets in before the end, or finds the gate shut.
+#[test]
+fn model_gate() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let sleeper = Sleeper::new();
+        let drops = Arc::new(Racy::default());
+        let owner = open(&tree.root);
+        let kept = keep(&owner.node, &drops);
+        let gate = Arc::new(Gate::new(&owner.node));
+        owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let handles: Vec<_> = (0..2)
+            .map(|_| {
+                let gate = Arc::clone(&gate);
+                thread::spawn(move || {
+                    if let Some(node) = gate.enter() {
+                        finish(node, kept);
+                    }
+                })
+            })
+            .collect();
+        join(owner, &sleeper);
+        assert_eq!(drops.get(), 1);
+        for handle in handles {
+            handle.join().unwrap();
+        }
+        assert!(gate.enter().is_none());
+        assert!(tree.root.is_empty());
+    });
+}
+
+/// The owner goes away while the last children leave: exactly one of them ends the group, after all of them.
+#[test]
+fn model_orphan() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let drops = Arc::new(Racy::default());
+        let owner = open(&tree.root);
+        let kept = keep(&owner.node, &drops);
+        let node = owner.node.as_ptr();
+        let children: Vec<_> = (0..2)
+            .map(|_| {
+                assert!(owner.node.enter());
+                thread::spawn(move || finish(node, kept))
+            })
+            .collect();
+        owner.abandon(|| {});
+        for child in children {
+            child.join().unwrap();
+        }
+        assert_eq!(drops.get(), 1, "ended once");
+        assert!(tree.root.is_empty());
+        tree.root.stop();
+    });
+}
+
+/// An orphan and a handle that still gets in: whoever leaves last ends the group.
+#[test]
+fn model_orphan_against_gate() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let drops = Arc::new(Racy::default());
+        let owner = open(&tree.root);
+        let kept = keep(&owner.node, &drops);
+        let gate = Arc::new(Gate::new(&owner.node));
+        owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let node = owner.node.as_ptr();
+        assert!(owner.node.enter());
+        let child = thread::spawn(move || finish(node, kept));
+        let theirs = Arc::clone(&gate);
+        let handle = thread::spawn(move || {
+            if let Some(node) = theirs.enter() {
+                finish(node, kept);
+            }
+        });
+        owner.abandon(|| {});
+        child.join().unwrap();
+        handle.join().unwrap();
+        assert_eq!(drops.get(), 1, "ended once");
+        assert!(gate.enter().is_none());
+        assert!(tree.root.is_empty());
+    });
+}
+
+/// A cascade walks the tree while groups in it end and are freed.
+#[test]
+fn model_cascade_against_the_end() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let mut inner = open(&outer.node);
+        let root = tree.root.clone();
+        let canceller = thread::spawn(move || root.cancel_all());
+        let walked = tree.root.clone();
+        let walker = thread::spawn(move || tree::stop(&walked));
+        assert!(inner.close().is_some());
+        drop(inner);
+        assert!(outer.close().is_some());
+        drop(outer);
+        canceller.join().unwrap();
+        walker.join().unwrap();
+    });
+}
+
+#[test]
+fn mutants_die() {
+    mutants(&["src/group/node.rs"], &[]);
+}

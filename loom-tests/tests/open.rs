@@ -1,0 +1,248 @@
+//! Models of `src/group/open.rs`: a host is cut, waits for its groups to settle, and ends, while the future of one of
+//! them is moved to another host, joins and is dropped.
+
+use loom_tests::run::{explore_with, mutants};
+use loom_tests::sync;
+use std::task::{Context, Waker};
+use sync::cell::Racy;
+use sync::{Arc, thread};
+
+#[path = "../../src/job.rs"]
+mod job;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/parker.rs"]
+mod parker;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/unwind.rs"]
+mod unwind;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/waiters.rs"]
+mod waiters;
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/group"]
+mod group {
+    pub mod arena;
+    pub mod errors;
+    pub mod frame;
+    pub mod gate;
+    pub mod list;
+    pub mod node;
+    pub mod open;
+    pub mod reaper;
+    pub mod report;
+    pub mod running;
+    pub mod spawn;
+    pub mod tree;
+    pub mod typed;
+    pub mod word;
+}
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/surface"]
+mod surface {
+    pub mod owner;
+
+    /// Nobody is cut here.
+    pub mod child {
+        pub fn poller_is_cut() -> bool {
+            false
+        }
+    }
+}
+
+mod support;
+
+use group::node::{Node, NodeTable};
+use group::open::{self, Host};
+use group::typed::Typed;
+use std::ptr;
+use support::{Sleeper, Tree, finish, join, keep};
+use surface::owner::Owner;
+
+/// Groups without members and defers.
+static TABLE: NodeTable = NodeTable {
+    free: Typed::<u32>::free,
+    report_errors: Typed::<u32>::report,
+    start_defers: |_| unreachable!("no defers"),
+    mark_member: |_| unreachable!("no members"),
+    describe_member: |_| unreachable!("no members"),
+};
+
+fn open_group(parent: &Node) -> Owner {
+    support::open(parent, &TABLE)
+}
+
+/// Cuts a host until its groups have settled, as a runner and a blocked caller do.
+fn cut(host: &Host, sleeper: &Arc<Sleeper>) {
+    let waker = Waker::from(Arc::clone(sleeper));
+    loop {
+        open::cut(host, &waker, true);
+        if open::settled(host) {
+            return;
+        }
+        sleeper.park();
+    }
+}
+
+/// Two groups are open in a host that is cut, and each has a child: the last child of either wakes the host, which then
+/// sees all that the children did.
+#[test]
+fn model_cut_waits_for_joins() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let sleeper = Sleeper::new();
+        let drops = Arc::new(Racy::default());
+        let mut owners = [open_group(&tree.root), open_group(&tree.root)];
+        let host = Host::new();
+        let children: Vec<_> = owners
+            .iter()
+            .map(|owner| {
+                open::enter(&owner.node, &raw const host);
+                let kept = keep(&owner.node, &drops);
+                let node = owner.node.as_ptr();
+                assert!(owner.node.enter());
+                thread::spawn(move || finish(node, kept))
+            })
+            .collect();
+        cut(&host, &sleeper);
+        // Settled: the task is dropped, and the owners with it.
+        for owner in &mut owners {
+            assert!(owner.is_cancelled());
+            assert!(owner.close().is_some());
+        }
+        assert_eq!(drops.get(), 2);
+        drop(owners);
+        drop(host);
+        for child in children {
+            child.join().unwrap();
+        }
+    });
+}
+
+/// A group's future moves to another host while its first host ends: neither list keeps a group or a host that is gone.
+#[test]
+fn model_move_against_the_end_of_a_host() {
+    explore_with(3, || {
+        let tree = Tree::new();
+        let mut owner = open_group(&tree.root);
+        let mut other = open_group(&tree.root);
+        let host = Box::new(Host::new());
+        open::enter(&other.node, &raw const *host);
+        open::enter(&owner.node, &raw const *host);
+        let ending = thread::spawn(move || drop(host));
+        let second = Host::new();
+        open::enter(&owner.node, &raw const second);
+        assert!(!second.is_empty());
+        open::enter(&owner.node, ptr::null());
+        assert!(second.is_empty());
+        assert!(owner.close().is_some());
+        drop(owner);
+        ending.join().unwrap();
+        assert!(other.close().is_some());
+    });
+}
+
+/// A group's future moves to another host and ends there while its first host is being cut.
+#[test]
+fn model_move_against_a_cut() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let cutter = Sleeper::new();
+        let sleeper = Sleeper::new();
+        let drops = Arc::new(Racy::default());
+        let host = Host::new();
+        let mut stays = open_group(&tree.root);
+        let moves = open_group(&tree.root);
+        open::enter(&stays.node, &raw const host);
+        open::enter(&moves.node, &raw const host);
+        let kept = keep(&moves.node, &drops);
+        let node = moves.node.as_ptr();
+        assert!(moves.node.enter());
+        let child = thread::spawn(move || finish(node, kept));
+        let theirs = Arc::clone(&sleeper);
+        let mover = thread::spawn(move || {
+            let second = Host::new();
+            open::enter(&moves.node, &raw const second);
+            join(moves, &theirs);
+            assert!(second.is_empty());
+        });
+        cut(&host, &cutter);
+        child.join().unwrap();
+        mover.join().unwrap();
+        assert_eq!(drops.get(), 1);
+        assert!(stays.close().is_some());
+    });
+}
+
+/// Two groups share the lists of two hosts: each mover takes its own group along, whatever the other does.
+#[test]
+fn model_two_movers() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let hosts = Arc::new([Host::new(), Host::new()]);
+        let mut owners = [open_group(&tree.root), open_group(&tree.root)];
+        for owner in &owners {
+            open::enter(&owner.node, &raw const hosts[0]);
+        }
+        let movers: Vec<_> = owners
+            .iter()
+            .map(|owner| {
+                let hosts = Arc::clone(&hosts);
+                let node = owner.node.clone();
+                thread::spawn(move || open::enter(&node, &raw const hosts[1]))
+            })
+            .collect();
+        for mover in movers {
+            mover.join().unwrap();
+        }
+        assert!(hosts[0].is_empty());
+        assert!(!hosts[1].is_empty());
+        for owner in &mut owners {
+            assert!(owner.close().is_some());
+        }
+        assert!(hosts[1].is_empty());
+    });
+}
+
+/// A body with a nested group open: the cut of the outer host reaches it, and waits for its child too.
+#[test]
+fn model_cut_of_a_nest() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let sleeper = Sleeper::new();
+        let joiner = Sleeper::new();
+        let drops = Arc::new(Racy::default());
+        let host = Host::new();
+        let mut outer = open_group(&tree.root);
+        let inner = open_group(&outer.node);
+        open::enter(&outer.node, &raw const host);
+        open::enter(&inner.node, &raw const outer.node.body);
+        let kept = keep(&inner.node, &drops);
+        let node = inner.node.as_ptr();
+        let children: Vec<_> = (0..2)
+            .map(|_| {
+                assert!(inner.node.enter());
+                thread::spawn(move || finish(node, kept))
+            })
+            .collect();
+        cut(&host, &sleeper);
+        assert!(outer.is_cancelled() && inner.is_cancelled());
+        let waker = Waker::from(Arc::clone(&joiner));
+        let mut inner = inner;
+        assert!(inner.poll_join(&mut Context::from_waker(&waker)).is_ready());
+        assert!(inner.close().is_some());
+        drop(inner);
+        assert_eq!(drops.get(), 1);
+        assert!(outer.close().is_some());
+        drop(outer);
+        for child in children {
+            child.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn mutants_die() {
+    mutants(&["src/group/open.rs"], &[]);
+}

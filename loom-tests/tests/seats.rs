@@ -1,0 +1,292 @@
+//! Models of `src/pool/seats.rs` over a deque as weak as the real one: claim x leave x steal, and a push from outside
+//! against the last look of workers that fall asleep.
+
+use loom_tests::run::{explore, explore_with, mutants};
+use loom_tests::sync;
+use std::ptr::NonNull;
+use sync::cell::UnsafeCell;
+use sync::deque::{Injector, Steal};
+use sync::{Arc, thread};
+
+#[path = "../../src/job.rs"]
+mod job;
+#[expect(dead_code, reason = "seats bring parkers along")]
+#[path = "../../src/parker.rs"]
+mod parker;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/sleep.rs"]
+mod sleep;
+
+/// What a seat brings along and its protocol does not touch.
+mod group {
+    pub mod running {
+        pub struct Running;
+
+        impl Running {
+            pub fn new() -> Self {
+                Self
+            }
+        }
+    }
+}
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/pool"]
+mod pool {
+    pub mod seats;
+
+    /// As above.
+    pub mod metrics {
+        #[derive(Default)]
+        pub struct Counters {}
+    }
+}
+
+use job::{Job, JobHeader, JobTable};
+use pool::seats::Seats;
+use sleep::Sleep;
+
+/// A job that must run once: a second run, or one that is not ordered after the push, fails the model.
+#[repr(C)]
+struct Once {
+    header: JobHeader,
+    runs: UnsafeCell<u32>,
+}
+
+// SAFETY: the model checker watches every access.
+unsafe impl Sync for Once {}
+// SAFETY: as above.
+unsafe impl Send for Once {}
+
+static TABLE: JobTable = JobTable { run };
+
+unsafe fn run(job: NonNull<JobHeader>) {
+    // SAFETY: every job of these models is a `Once` that outlives it.
+    let once = unsafe { job.cast::<Once>().as_ref() };
+    once.runs.with_mut(|runs| unsafe { *runs += 1 });
+}
+
+impl Once {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            header: JobHeader { table: &TABLE },
+            runs: UnsafeCell::new(0),
+        })
+    }
+
+    fn job(self: &Arc<Self>) -> Job {
+        // SAFETY: the models keep it until all threads are joined, and make one job of each.
+        unsafe { Job::new(NonNull::from(&**self).cast()) }
+    }
+
+    fn runs(&self) -> u32 {
+        self.runs.with(|runs| unsafe { *runs })
+    }
+}
+
+/// Steals for the seat `thief` from any other until there is nothing; runs what it got.
+fn steal_all(seats: &Seats, thief: usize) {
+    // SAFETY: the caller claimed the seat.
+    let deques = unsafe { seats.get(thief).deques() };
+    for victim in seats.active_from(0) {
+        if victim == thief {
+            continue;
+        }
+        loop {
+            match seats.get(victim).steal(deques) {
+                Steal::Success(job) => job.run(),
+                Steal::Retry => thread::yield_now(),
+                Steal::Empty => break,
+            }
+        }
+    }
+    drain(seats, thief);
+}
+
+fn drain(seats: &Seats, seat: usize) {
+    // SAFETY: the caller claimed the seat.
+    let deques = unsafe { seats.get(seat).deques() };
+    while let Some(job) = deques.fork.pop().or_else(|| deques.wake.pop()) {
+        job.run();
+    }
+}
+
+/// Two callers want the one seat that is free: one gets it at a time, and finds the deques as the other left them.
+#[test]
+fn model_claim_and_leave() {
+    explore(|| {
+        let seats = Arc::new(Seats::new(1));
+        let guests: Vec<_> = (0..2)
+            .map(|_| {
+                let seats = Arc::clone(&seats);
+                let job = Once::new();
+                let theirs = Arc::clone(&job);
+                let thread = thread::spawn(move || {
+                    let Some(seat) = seats.claim_from(0) else {
+                        return false;
+                    };
+                    // SAFETY: claimed above.
+                    unsafe { seats.get(seat).deques() }.fork.push(theirs.job());
+                    drain(&seats, seat);
+                    // SAFETY: claimed above, and empty.
+                    unsafe { seats.leave(seat) };
+                    true
+                });
+                (thread, job)
+            })
+            .collect();
+        let mut seated = 0;
+        for (thread, job) in guests {
+            let ran = thread.join().unwrap();
+            assert_eq!(job.runs(), u32::from(ran));
+            seated += u32::from(ran);
+        }
+        assert!(seated >= 1);
+    });
+}
+
+/// A guest pushes, drains and leaves while a worker steals from it: each job is run once.
+#[test]
+fn model_steal_and_leave() {
+    explore(|| {
+        let seats = Arc::new(Seats::new(2));
+        let jobs = [Once::new(), Once::new()];
+        assert!(seats.claim(0));
+        let theirs = Arc::clone(&seats);
+        let pushed = [jobs[0].job(), jobs[1].job()];
+        let guest = thread::spawn(move || {
+            assert!(theirs.claim(1));
+            let [fork, wake] = pushed;
+            {
+                // SAFETY: claimed above.
+                let deques = unsafe { theirs.get(1).deques() };
+                deques.fork.push(fork);
+                deques.wake.push(wake);
+            }
+            drain(&theirs, 1);
+            // SAFETY: claimed above, and empty.
+            unsafe { theirs.leave(1) };
+        });
+        steal_all(&seats, 0);
+        guest.join().unwrap();
+        for job in &jobs {
+            assert_eq!(job.runs(), 1);
+        }
+    });
+}
+
+/// Two thieves want one job: one gets it, and sees what the pusher did before.
+#[test]
+fn model_two_thieves() {
+    explore_with(2, || {
+        let seats = Arc::new(Seats::new(3));
+        let job = Once::new();
+        for seat in 0..3 {
+            assert!(seats.claim(seat));
+        }
+        let thieves: Vec<_> = (1..3)
+            .map(|seat| {
+                let seats = Arc::clone(&seats);
+                thread::spawn(move || {
+                    // SAFETY: claimed above, for this thread.
+                    let deques = unsafe { seats.get(seat).deques() };
+                    match seats.get(0).steal(deques) {
+                        Steal::Success(job) => job.run(),
+                        Steal::Retry | Steal::Empty => {}
+                    }
+                })
+            })
+            .collect();
+        // SAFETY: claimed above.
+        unsafe { seats.get(0).deques() }.fork.push(job.job());
+        for thief in thieves {
+            thief.join().unwrap();
+        }
+        drain(&seats, 0);
+        assert_eq!(job.runs(), 1);
+    });
+}
+
+/// Two workers fall asleep while somebody outside pushes: one sees the job, or one is woken and then finds it.
+#[test]
+fn model_injector_against_the_last_park() {
+    explore(|| {
+        struct Pool {
+            sleep: Sleep,
+            injector: Injector<Job>,
+        }
+        let pool = Arc::new(Pool {
+            sleep: Sleep::new(),
+            injector: Injector::new(),
+        });
+        let job = Once::new();
+        let pushed = job.job();
+        let workers: Vec<_> = (0..2)
+            .map(|seat| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || {
+                    pool.sleep.fall_asleep(seat, false);
+                    let work = !pool.injector.is_empty();
+                    if work {
+                        let _ = pool.sleep.stay_awake(seat);
+                    }
+                    work
+                })
+            })
+            .collect();
+        pool.injector.push(pushed);
+        let woken = pool.sleep.notify();
+        let seen: Vec<_> = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect();
+        let seen = seen.contains(&true);
+        assert!(seen || woken.is_some(), "the job is lost");
+        match pool.injector.steal() {
+            Steal::Success(job) => job.run(),
+            Steal::Empty | Steal::Retry => panic!("the job is gone"),
+        }
+        assert_eq!(job.runs(), 1);
+    });
+}
+
+/// The same for a push to a deque that a sleeper looks into.
+#[test]
+fn model_deque_against_the_last_park() {
+    explore(|| {
+        let seats = Arc::new(Seats::new(1));
+        let sleep = Arc::new(Sleep::new());
+        assert!(seats.claim(0));
+        let job = Once::new();
+        let workers: Vec<_> = (1..3)
+            .map(|seat| {
+                let (seats, sleep) = (Arc::clone(&seats), Arc::clone(&sleep));
+                thread::spawn(move || {
+                    sleep.fall_asleep(seat, false);
+                    let mut active = seats.active_from(0);
+                    let work = active.any(|victim| seats.get(victim).has_work());
+                    if work {
+                        let _ = sleep.stay_awake(seat);
+                    }
+                    work
+                })
+            })
+            .collect();
+        // SAFETY: claimed above.
+        unsafe { seats.get(0).deques() }.fork.push(job.job());
+        let woken = sleep.notify();
+        let seen: Vec<_> = workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .collect();
+        let seen = seen.contains(&true);
+        assert!(seen || woken.is_some(), "the job is lost");
+        drain(&seats, 0);
+        assert_eq!(job.runs(), 1);
+    });
+}
+
+#[test]
+fn mutants_die() {
+    mutants(&["src/pool/seats.rs"], &[]);
+}

@@ -1,0 +1,166 @@
+//! What the models of groups have in common: a pool that queues jobs for the model's threads, a tree to open groups in,
+//! and a blocked owner. Protocols are those of the sources.
+
+#![allow(dead_code, reason = "each model needs a part of it")]
+
+use crate::group::node::{self, Node, NodeRef, NodeTable, Opening};
+use crate::group::report::Unobserved;
+use crate::group::spawn::Spawn;
+use crate::group::typed::Typed;
+use crate::job::Job;
+use crate::parker::Parker;
+use crate::surface::owner::Owner;
+use crate::sync::cell::{Cell, Racy};
+use crate::sync::{Arc, Mutex};
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::task::{Context, Wake, Waker};
+
+/// Queues jobs; the model's threads run them.
+#[derive(Default)]
+pub struct Pool {
+    jobs: Mutex<Vec<Job>>,
+    pub unobserved: Racy,
+}
+
+impl Pool {
+    pub fn next(&self) -> Option<Job> {
+        self.jobs.lock().pop()
+    }
+
+    /// Runs jobs until there is none.
+    pub fn run_all(&self) {
+        while let Some(job) = self.next() {
+            job.run();
+        }
+    }
+}
+
+// SAFETY: jobs may be run by any thread, and the rest is watched by the model checker.
+unsafe impl Sync for Pool {}
+// SAFETY: as above.
+unsafe impl Send for Pool {}
+
+impl Spawn for Pool {
+    fn fork(&self, job: Job) {
+        self.jobs.lock().push(job);
+    }
+
+    fn wake(&self, job: Job) {
+        self.jobs.lock().push(job);
+    }
+
+    fn unobserved(&self, _: Unobserved) {
+        self.unobserved.set(self.unobserved.get() + 1);
+    }
+
+    fn is_shut_down(&self) -> bool {
+        false
+    }
+
+    fn coarse_millis(&self) -> u32 {
+        0
+    }
+
+    fn name(&self) -> &str {
+        "model"
+    }
+}
+
+/// A runtime as far as groups are concerned.
+pub struct Tree {
+    pub pool: Arc<Pool>,
+    pub root: NodeRef,
+}
+
+impl Tree {
+    pub fn new() -> Self {
+        let pool = Arc::new(Pool::default());
+        let spawn: Arc<dyn Spawn> = Arc::clone(&pool) as Arc<dyn Spawn>;
+        Self {
+            root: NodeRef::root(spawn),
+            pool,
+        }
+    }
+}
+
+/// Opens a group as the surface does.
+pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
+    let opening = Opening {
+        parent: None,
+        name: None,
+        location: Location::caller(),
+        shielded: false,
+    };
+    Owner::new(Typed::<u32>::open(table, parent.to_ref(), opening))
+}
+
+/// A value that a group keeps: it says when it was dropped, and fails a model in which it is read afterwards.
+pub struct Kept {
+    value: Cell<u32>,
+    drops: Arc<Racy>,
+}
+
+impl Kept {
+    pub fn new(drops: &Arc<Racy>) -> Self {
+        Self {
+            value: Cell::new(7),
+            drops: Arc::clone(drops),
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.drops.set(self.drops.get() + 1);
+    }
+}
+
+/// Gives a value to a group's arena.
+pub fn keep(node: &Node, drops: &Arc<Racy>) -> NonNull<Kept> {
+    node.slow.lock().arena.keep(Box::new(Kept::new(drops)))
+}
+
+/// What a child does: it reads what its group keeps, and leaves.
+pub fn finish(node: NonNull<Node>, kept: NonNull<Kept>) {
+    read(kept);
+    // SAFETY: the caller has entered, and touches nothing afterwards.
+    unsafe { node::leave(node) };
+}
+
+pub fn read(kept: NonNull<Kept>) {
+    // SAFETY: the arena owns it while children are counted, which the value itself checks.
+    assert_eq!(unsafe { kept.as_ref() }.value.get(), 7);
+}
+
+/// What wakes a blocked owner. Models hold it to their end: the checker does not see the counts of an `Arc`.
+pub struct Sleeper(Parker);
+
+impl Sleeper {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(Parker::new()))
+    }
+
+    pub fn park(&self) {
+        self.0.park();
+    }
+}
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.unpark();
+    }
+}
+
+/// Joins a group and ends it, as its future does.
+pub fn join(mut owner: Owner, sleeper: &Arc<Sleeper>) {
+    let waker = Waker::from(Arc::clone(sleeper));
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if owner.poll_join(&mut cx).is_pending() {
+            sleeper.park();
+        } else if owner.close().is_some() {
+            return;
+        }
+    }
+}
