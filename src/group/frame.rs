@@ -9,7 +9,7 @@ use crate::group::node::Node;
 use crate::group::open::Host;
 use crate::group::report::TaskId;
 use crate::group::running::Running;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
@@ -47,7 +47,12 @@ pub(crate) struct Frame {
     shields: Cell<u32>,
     held: Cell<bool>,
     waits: Cell<u8>,
+    /// The number of this poll, once somebody asks for it.
+    number: Cell<u32>,
 }
+
+/// The next number of a poll that is asked for one; zero is none.
+static NEXT_POLL: AtomicU32 = AtomicU32::new(1);
 
 /// The lowest id that no thread has taken for its block.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -135,7 +140,17 @@ impl Frame {
             shields: Cell::new(0),
             held: Cell::new(false),
             waits: Cell::new(0),
+            number: Cell::new(0),
         }
+    }
+
+    /// A number that tells this poll from others.
+    pub(crate) fn number(&self) -> u32 {
+        if self.number.get() == 0 {
+            // Relaxed: only uniqueness matters.
+            self.number.set(NEXT_POLL.fetch_add(1, Ordering::Relaxed));
+        }
+        self.number.get()
     }
 
     fn inheriting(mut self) -> Self {

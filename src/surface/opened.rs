@@ -251,30 +251,31 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         };
         // SAFETY: the node was opened with this error type, and the owner's reference keeps it.
         let errors = unsafe { Typed::<E>::of(owner.node.as_ptr()) }.take();
-        let value = self.value.take();
-        if let Some(payload) = panic {
+        if panic.is_none() && errors.is_none() && !owner.is_outer() {
+            self.owner = None;
+            let value = self.value.take();
+            return value.map_or(Poll::Pending, |value| Poll::Ready(Ok(value)));
+        }
+        // Nobody gets the value. Its destructor is user code: what it throws ranks after what is there.
+        let thrown = unwind::drop_quietly(self.value.take()).err();
+        let mut panics = [panic, thrown].into_iter().flatten();
+        if let Some(payload) = panics.next() {
+            let spawn = owner.node.spawn();
+            for second in panics {
+                spawn.unobserved(owner.origin().unobserved(second, true));
+            }
             for (error, origin) in errors.into_parts() {
-                owner
-                    .node
-                    .spawn()
-                    .unobserved(origin.unobserved(Box::new(error), false));
+                spawn.unobserved(origin.unobserved(Box::new(error), false));
             }
             self.owner = None;
-            if let Err(second) = unwind::drop_quietly(value) {
-                unwind::discard(second);
-            }
             resume_unwind(payload);
         }
         if !errors.is_none() {
             self.owner = None;
             return Poll::Ready(Err(errors));
         }
-        if owner.is_outer() {
-            // The word is closed: another poll joins at once and comes here again.
-            return owner.outlived();
-        }
-        self.owner = None;
-        value.map_or(Poll::Pending, |value| Poll::Ready(Ok(value)))
+        // The word is closed: another poll joins at once and comes here again.
+        owner.outlived(cx)
     }
 }
 
@@ -300,10 +301,7 @@ impl<F, B, R, E: Send + 'static> Drop for Machine<F, B, R, E> {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
             let (body, value) = (&mut self.body, &mut self.value);
-            owner.abandon(|| {
-                *body = None;
-                *value = None;
-            });
+            owner.abandon(|| *body = None, || *value = None);
         }
     }
 }
