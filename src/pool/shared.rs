@@ -20,6 +20,7 @@ use crate::sync::deque::{Injector, Steal};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex};
 use crate::unwind;
+use crate::waiters::Waiters;
 use std::time::Instant;
 
 /// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a FIFO one in batches.
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     pub(crate) spares: Mutex<Spares>,
     pub(crate) shut_down: AtomicBool,
     pub(crate) exiting: AtomicBool,
+    /// Who waits for the root to be empty.
+    pub(crate) emptied: Waiters,
     pub(crate) started: Instant,
     pub(crate) injected: Counter,
     pub(crate) wakes: Counter,
@@ -58,15 +61,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The root of the tree; a runtime that has ended has none.
     pub(crate) fn root(&self) -> NodeRef {
-        let root = self.root.lock();
-        root.as_ref()
-            .expect("a runtime that has ended has no groups")
-            .clone()
+        self.open_root().unwrap_or_else(|| {
+            panic!(
+                "the runtime `{}` was shut down: no group can be opened in it",
+                self.name
+            )
+        })
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.root.lock().is_none()
+    pub(crate) fn open_root(&self) -> Option<NodeRef> {
+        self.root.lock().clone()
     }
 
     /// Wakes a worker for a push, if one must be woken.
