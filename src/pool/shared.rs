@@ -214,13 +214,20 @@ impl Spawn for Shared {
 
     #[inline]
     fn wake(&self, job: Job) {
-        self.with_seat(|seat| match seat {
-            Some(seat) => {
-                // SAFETY: the seat of this thread's place is claimed by it.
-                unsafe { self.seats.get(seat).deques() }.wake.push(job);
-                self.notify();
+        context::place(|place| match place {
+            Some(place) if std::ptr::eq(&raw const *place.shared, self) => {
+                match place.seat.get() {
+                    Some(seat) if place.worker => {
+                        // SAFETY: the seat of this thread's place is claimed by it.
+                        unsafe { self.seats.get(seat).deques() }.wake.push(job);
+                        self.notify();
+                    }
+                    // A blocked caller runs what is on its seat, perhaps under a lock of its own, and whoever is woken
+                    // may be a stranger that wants that lock.
+                    _ => self.inject(job),
+                }
             }
-            None => self.inject_from_outside(job),
+            _ => self.inject_from_outside(job),
         });
     }
 
