@@ -10,7 +10,7 @@
 )]
 
 use crate::group::frame::{self, Frame};
-use crate::group::node::NodeRef;
+use crate::group::node::{Node, NodeRef};
 use crate::group::open::{self, Host};
 use crate::pool::context;
 use crate::pool::shared::Shared;
@@ -56,34 +56,55 @@ impl<F: Future> Wait for F {}
 
 /// What a blocked frame belongs to.
 struct Blocked {
+    /// The parent of groups that the future opens.
     node: NodeRef,
+    /// The innermost group of the code that called; none outside. A cut of it unwinds.
+    caller: Option<NodeRef>,
+    /// `node` is the root of a runtime that the caller is no part of: only its shutdown cancels it, and that is a panic
+    /// with a message.
+    visiting: bool,
     host: Host,
-    stop: Key,
+    stops: [Key; 2],
+    /// The caller was being cut already when it began to wait.
+    doomed: bool,
+    /// The next poll belongs to a cut.
     cut: bool,
-    /// Inside a task: a cut unwinds. Outside: only a shutdown cuts, and it panics with a message.
-    inside: bool,
+    /// Inside a shield, or in a destructor while the thread panics: no cut reaches the caller, nor the groups that the
+    /// future opens, which could not answer otherwise.
     shielded: bool,
+}
+
+/// Why a wait ended without a value.
+enum Ended {
+    /// What the caller belongs to is being cut.
+    Cut,
+    /// The runtime was shut down.
+    ShutDown,
 }
 
 impl Blocked {
     fn new(runtime: &Shared) -> Self {
-        let (node, cut, inside, shielded) = frame::current(|frame| match frame {
+        let (caller, cut, shielded) = frame::current(|frame| match frame {
             Some(frame) => {
                 // SAFETY: the innermost group is alive while its frame is on the stack.
                 let node = unsafe { frame.node().as_ref() };
-                let own = std::ptr::addr_eq(node.spawn_ptr().as_ptr(), runtime);
-                let node = if own { node.to_ref() } else { runtime.root() };
-                (node, frame.is_cut(), true, frame.is_shielded())
+                (Some(node.to_ref()), frame.is_cut(), frame.is_shielded())
             }
-            None => (runtime.root(), false, false, false),
+            None => (None, false, false),
         });
+        let own = caller
+            .as_ref()
+            .filter(|node| std::ptr::addr_eq(node.spawn_ptr().as_ptr(), runtime))
+            .cloned();
         Self {
-            node,
+            visiting: own.is_none(),
+            node: own.unwrap_or_else(|| runtime.root()),
+            caller,
             host: Host::new(),
-            stop: Key::default(),
+            stops: [Key::default(), Key::default()],
+            doomed: cut,
             cut,
-            inside,
-            shielded,
+            shielded: shielded || crate::sync::thread::panicking(),
         }
     }
 
@@ -91,30 +112,60 @@ impl Blocked {
         &mut self,
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
-    ) -> Step<Result<R, bool>> {
+    ) -> Step<Result<R, Ended>> {
         let frame = Frame::sync(self.node.as_ptr(), &raw const self.host, self.cut);
-        if let Poll::Ready(value) = frame.enter(|| poll(cx)) {
+        let polled = frame.enter(|| {
+            if self.shielded {
+                frame.shielded(|| poll(cx))
+            } else {
+                poll(cx)
+            }
+        });
+        if let Poll::Ready(value) = polled {
             return Step::Ready(Ok(value));
         }
         let held = frame.is_held();
-        // Registered before the flag is read, woken after it is set.
-        self.node.stop_waiters.register(&mut self.stop, cx.waker());
-        self.cut = !self.shielded && (self.cut || self.node.is_cancelled());
-        if self.cut && !crate::sync::thread::panicking() {
+        if let Some(ended) = self.ended(cx) {
+            self.cut = true;
             open::cut(&self.host, cx.waker(), !held);
             if !held && open::settled(&self.host) {
-                return Step::Ready(Err(self.inside));
+                return Step::Ready(Err(ended));
             }
         }
         Step::Pending {
             take_part: frame.waits_for_children_only(),
         }
     }
+
+    /// Whether the wait is to end without a value. It registers for the moment when it is.
+    fn ended(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
+        // Registered before the flags are read, woken after they are set.
+        let [own, callers] = &mut self.stops;
+        self.node.stop_waiters.register(own, cx.waker());
+        if self.visiting {
+            if let Some(caller) = &self.caller {
+                caller.stop_waiters.register(callers, cx.waker());
+            }
+        }
+        let caller = self.caller.as_deref();
+        if !self.shielded && (self.doomed || caller.is_some_and(Node::is_cancelled)) {
+            return Some(Ended::Cut);
+        }
+        if self.visiting && self.node.is_cancelled() && !crate::sync::thread::panicking() {
+            return Some(Ended::ShutDown);
+        }
+        None
+    }
 }
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        self.node.stop_waiters.remove(&mut self.stop);
+        let [own, callers] = &mut self.stops;
+        self.node.stop_waiters.remove(own);
+        // The key is empty unless the caller's group is another one.
+        if let Some(caller) = &self.caller {
+            caller.stop_waiters.remove(callers);
+        }
     }
 }
 
@@ -127,8 +178,8 @@ pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
     });
     match ended {
         Ok(value) => value,
-        Err(true) => unwind::unwind_cut(),
-        Err(false) => panic!(
+        Err(Ended::Cut) => unwind::unwind_cut(),
+        Err(Ended::ShutDown) => panic!(
             "the runtime `{}` was shut down while `block_on` waited",
             runtime.name
         ),

@@ -53,3 +53,11 @@ pub(crate) fn unwind_cut() -> ! {
 pub(crate) fn is_cut(payload: &(dyn Any + Send)) -> bool {
     payload.is::<Cut>()
 }
+
+/// Where something is being cut, the payload of a cut is no news.
+pub(crate) fn ignore_cut(payload: Payload) -> Result<(), Payload> {
+    if is_cut(&*payload) {
+        return Ok(());
+    }
+    Err(payload)
+}

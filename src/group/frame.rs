@@ -47,6 +47,8 @@ pub(crate) struct Frame {
     shields: Cell<u32>,
     held: Cell<bool>,
     waits: Cell<u8>,
+    /// The number of this poll, once somebody asks for it.
+    number: Cell<u32>,
 }
 
 /// Ids that a thread takes at once: one contended addition for each 1,024 spawns.
@@ -131,7 +133,17 @@ impl Frame {
             shields: Cell::new(0),
             held: Cell::new(false),
             waits: Cell::new(0),
+            number: Cell::new(0),
         }
+    }
+
+    /// A number that tells this poll from others.
+    pub(crate) fn number(&self) -> u32 {
+        if self.number.get() == 0 {
+            // Truncated: polls that are compared are close together.
+            self.number.set(process::next_number() as u32);
+        }
+        self.number.get()
     }
 
     fn inheriting(mut self) -> Self {

@@ -444,10 +444,18 @@ impl Node {
         if let Some(gate) = gate {
             gate.shut();
         }
-        drop(timers);
+        // The error of a deadline that was never reached is dropped here: user code, like what is kept.
+        let timers = unwind::drop_quietly(timers).err();
         let panic = arena.clear();
         crate::group::tree::detach(self);
-        panic
+        match (timers, panic) {
+            (Some(first), Some(second)) => {
+                self.spawn()
+                    .unobserved(self.origin().unobserved(second, true));
+                Some(first)
+            }
+            (first, second) => first.or(second),
+        }
     }
 }
 

@@ -190,14 +190,18 @@ pub(crate) fn cut(host: &Host, waker: &Waker, shields_fell: bool) {
             node.clear_flags(SHIELDED);
         }
         // Whoever takes the last count of the group wakes the host, which may have stopped to poll the group.
+        // Wakers are user code where a group is polled by a foreign combinator: cloned and dropped outside the lock.
+        let new = waker.clone();
         let old = {
             let mut slow = node.slow.lock();
-            let old = slow.host_waker.replace(waker.clone());
+            let old = slow.host_waker.replace(new);
             // A count of zero needs no wake: the host looks at it after this.
             let _ = node.word.0.watch();
             old
         };
-        drop(old);
+        if let Err(payload) = crate::unwind::drop_quietly(old) {
+            crate::unwind::discard(payload);
+        }
         tree::cancel(&node, OUTER);
         node.body.groups(&mut work);
     }

@@ -46,6 +46,10 @@ impl fmt::Debug for Unobserved {
     }
 }
 
+/// The error with which a group of ours ends itself early because its work is done: a race that was won. It is nobody's
+/// failure, so the hook never sees it.
+pub(crate) struct Over;
+
 /// A task that still runs when a bounded shutdown ends.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

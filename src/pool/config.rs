@@ -1,14 +1,14 @@
 //! Options of a runtime, their bounds, and the hooks.
 
 use crate::driver::clock::{Clock, ManualClock};
-use crate::group::report::Unobserved;
+use crate::group::report::{Over, Unobserved};
 use crate::pool::runtime::{self, Runtime};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::unwind;
 use std::error::Error;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 
 /// More workers than this are refused: at about 16,000 threads a Linux process of default limits aborts.
 pub(crate) const MAX_WORKERS: usize = 1024;
@@ -27,6 +27,9 @@ pub(crate) struct Hooks {
 impl Hooks {
     /// Hands over a failure. A hook that panics is switched off, and stderr says so.
     pub(crate) fn report(&self, failure: Unobserved) {
+        if failure.payload.is::<Over>() {
+            return;
+        }
         // Relaxed: a switch; a call that misses it calls the hook once more.
         let silenced = self.silenced.load(Ordering::Relaxed);
         let outcome = match &self.unobserved {
@@ -55,18 +58,20 @@ impl Hooks {
     fn call(hook: Option<&OnThread>) {
         if let Some(hook) = hook {
             if let Err(payload) = unwind::catch(|| hook()) {
+                say(&format!(
+                    "spinney: a thread hook panicked ({})",
+                    unwind::message(&*payload)
+                ));
                 unwind::discard(payload);
             }
         }
     }
 }
 
-#[expect(
-    clippy::print_stderr,
-    reason = "the default hook is the last resort: no error may vanish"
-)]
+/// One line to stderr. Where stderr is a pipe that nobody reads any more there is nobody to tell, and to panic here would
+/// take down a worker.
 fn say(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The default hook: one line to stderr.

@@ -7,6 +7,7 @@ use crate::driver::poller::Driver;
 use crate::pool::config::RuntimeBuilder;
 use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, OnceLock};
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -20,7 +21,12 @@ pub(crate) struct Place {
     /// Whether this is a worker's loop, which others rely on.
     pub(crate) worker: bool,
     below: Cell<*const Place>,
+    /// Entries with a smaller number were made before the place was taken: they do not count in it.
+    since: Cell<u64>,
 }
+
+/// The number of the next entry, in the whole process: entries and places of a thread are in its order.
+static NEXT_ENTRY: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static PLACE: Cell<*const Place> = const { Cell::new(ptr::null()) };
@@ -36,6 +42,7 @@ impl Place {
             seat: Cell::new(seat),
             worker,
             below: Cell::new(ptr::null()),
+            since: Cell::new(0),
         }
     }
 
@@ -55,6 +62,8 @@ impl Place {
         }
         let below = PLACE.replace(self);
         self.below.set(below);
+        // Relaxed: compared with numbers that this thread drew; an RMW chain on one word is in order for each thread.
+        self.since.set(NEXT_ENTRY.load(Ordering::Relaxed));
         let _restore = Restore(below);
         f()
     }
@@ -69,23 +78,24 @@ pub(crate) fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
     f(unsafe { place.as_ref() })
 }
 
-/// The runtime of this thread: the one entered last, else that of its worker, else the global one.
+/// The runtime of this thread: the one entered last, else that of its worker or `block_on`, else the global one. What was
+/// entered before a worker or `block_on` began does not count inside: a child must not depend on which thread runs it.
 pub(crate) fn runtime() -> Arc<Shared> {
     runtime_here().unwrap_or_else(|| Arc::clone(global().shared()))
 }
 
-/// The runtime that was entered on this thread, or whose worker it is.
+/// The runtime that was entered on this thread, or whose worker or `block_on` it is in.
 fn runtime_here() -> Option<Arc<Shared>> {
-    let entered = ENTERED
-        .try_with(|entered| {
-            entered
-                .borrow()
-                .last()
-                .map(|(_, shared)| Arc::clone(shared))
-        })
-        .ok()
-        .flatten();
-    entered.or_else(|| place(|place| place.map(|place| Arc::clone(&place.shared))))
+    let (since, occupied) = place(|place| match place {
+        Some(place) => (place.since.get(), Some(Arc::clone(&place.shared))),
+        None => (0, None),
+    });
+    let entered = ENTERED.try_with(|entered| {
+        let entered = entered.borrow();
+        let (_, shared) = entered.last().filter(|(number, _)| *number >= since)?;
+        Some(Arc::clone(shared))
+    });
+    entered.ok().flatten().or(occupied)
 }
 
 /// The driver of this thread's runtime.
@@ -117,14 +127,21 @@ pub(crate) fn install_global(runtime: Runtime) -> Result<(), Runtime> {
     GLOBAL.set(runtime)
 }
 
-/// Enters a runtime on this thread under a number that names the entry.
-pub(crate) fn enter(number: u64, shared: Arc<Shared>) {
+/// Enters a runtime on this thread; the answer names the entry.
+pub(crate) fn enter(shared: Arc<Shared>) -> u64 {
+    // Relaxed: only uniqueness and the order within this thread matter.
+    let number = NEXT_ENTRY.fetch_add(1, Ordering::Relaxed);
     ENTERED.with_borrow_mut(|entered| entered.push((number, shared)));
+    number
 }
 
 /// Undoes an entry; entries may end in any order.
 pub(crate) fn exit(number: u64) {
-    let _ = ENTERED.try_with(|entered| {
-        entered.borrow_mut().retain(|(other, _)| *other != number);
+    let entry = ENTERED.try_with(|entered| {
+        let mut entered = entered.borrow_mut();
+        let at = entered.iter().rposition(|entry| entry.0 == number)?;
+        Some(entered.remove(at))
     });
+    // After the borrow: it may be the last reference to the runtime.
+    drop(entry);
 }

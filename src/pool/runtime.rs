@@ -12,7 +12,7 @@
 use crate::driver::poller::Driver;
 use crate::group::frame;
 use crate::group::node::NodeRef;
-use crate::group::report::{Straggler, Unobserved};
+use crate::group::report::{Straggler, TaskId, Unobserved};
 use crate::group::spawn::Spawn;
 use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
@@ -20,17 +20,20 @@ use crate::pool::context;
 use crate::pool::metrics::{Counter, Metrics};
 use crate::pool::seats::Seats;
 use crate::pool::shared::{Shared, Spares};
-use crate::pool::waiting::{self, Step};
+use crate::pool::waiting;
 use crate::pool::worker;
 use crate::sleep::Sleep;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::deque::Injector;
-use crate::sync::{Arc, Mutex, thread};
+use crate::sync::{Arc, Condvar, Mutex, thread};
+use crate::waiters::{Key, Waiters};
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
+use std::ptr;
 use std::task::{Context, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a shutdown waits for a sign of progress before it calls what is left stragglers. A cut needs microseconds;
 /// 100 ms covers a machine that is busy with something else.
@@ -79,6 +82,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         spares: Mutex::new(Spares::default()),
         shut_down: AtomicBool::new(false),
         exiting: AtomicBool::new(false),
+        emptied: Waiters::new(),
         injected: Counter::default(),
         wakes: Counter::default(),
         spares_started: Counter::default(),
@@ -144,12 +148,8 @@ impl Runtime {
     /// Makes this the runtime of free functions on this thread until the guard is dropped.
     #[must_use = "the runtime is entered until the guard is dropped"]
     pub fn enter(&self) -> Enter<'_> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        // Relaxed: only uniqueness matters.
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        context::enter(number, Arc::clone(&self.shared));
         Enter {
-            number,
+            number: context::enter(Arc::clone(&self.shared)),
             runtime: PhantomData,
         }
     }
@@ -172,24 +172,28 @@ impl Runtime {
     /// # Blocking
     ///
     /// Waits for the grace at most, and then as long as teardown makes progress.
+    #[track_caller]
     pub fn shutdown(&self, grace: Duration) -> Result<(), Stragglers> {
         let shared = &self.shared;
-        if shared.has_ended() {
+        let inside = caller_in(shared);
+        let Some(root) = shared.open_root() else {
+            if inside.is_none() {
+                self.join_threads();
+            }
             return Ok(());
-        }
-        let root = shared.root();
+        };
         // Release: pairs with the Acquire in `Spawn::is_shut_down`.
         shared.shut_down.store(true, Ordering::Release);
         root.stop();
-        if let Some(caller) = caller_in(shared) {
+        if let Some(caller) = inside {
             root.cancel_all();
             end_when_empty(shared, &root);
             return Err(Stragglers(vec![caller]));
         }
-        if !wait_empty(shared, &root, grace) {
-            root.cancel_all();
-            wait_for_teardown(shared, &root);
-        }
+        wait_empty(shared, &root, grace);
+        // Also if nothing is left: callers that are blocked without a child must not open a group after the end.
+        root.cancel_all();
+        wait_for_teardown(shared, &root);
         let stragglers = if root.is_empty() {
             Vec::new()
         } else {
@@ -200,12 +204,17 @@ impl Runtime {
             return Err(Stragglers(stragglers));
         }
         drop(root);
-        let threads = std::mem::take(&mut *shared.threads.lock());
+        self.join_threads();
+        Ok(())
+    }
+
+    /// Waits for the workers to leave. The root is empty, so there is nothing that they could wait for.
+    fn join_threads(&self) {
+        let threads = std::mem::take(&mut *self.shared.threads.lock());
         for thread in threads {
             // A worker does not panic: jobs do not unwind, and hooks are caught.
             let _ = thread.join();
         }
-        Ok(())
     }
 }
 
@@ -227,43 +236,111 @@ fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
     }
 }
 
-/// The task of this runtime in which the caller runs.
+/// What the caller runs in, if that is inside this runtime: then it cannot wait for the end.
+#[track_caller]
 fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
+    let location = Location::caller();
     frame::current(|frame| {
-        let frame = frame?;
-        let task = frame.task_view()?;
-        let own =
-            context::place(|place| place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared)));
-        own.then(|| Straggler {
-            task: task.id,
-            name: task.name().map(ToString::to_string),
-            location: task.location,
-            group: crate::surface::current::group_path()
-                .map(|path| path.to_string())
-                .unwrap_or_default(),
+        let task = frame.and_then(frame::Frame::task_view);
+        context::place(|place| {
+            let innermost = place?;
+            let mut at = innermost;
+            // A task of this runtime may have blocked for another one, in which the caller runs now.
+            while !Arc::ptr_eq(&at.shared, shared) {
+                at = at.below()?;
+            }
+            let running = || {
+                at.seat
+                    .get()
+                    .and_then(|seat| shared.seats.get(seat).running.read())
+            };
+            match task {
+                Some(task) if ptr::eq(at, innermost) => Some(Straggler {
+                    task: task.id,
+                    name: task.name().map(ToString::to_string),
+                    location: task.location,
+                    group: crate::surface::current::group_path()
+                        .map(|path| path.to_string())
+                        .unwrap_or_default(),
+                }),
+                // A hook, a waker or a destructor between two tasks.
+                _ if at.worker => Some(running().unwrap_or_else(|| Straggler {
+                    task: TaskId(0),
+                    name: Some("a hook, waker or destructor on a worker".to_owned()),
+                    location,
+                    group: String::new(),
+                })),
+                _ => running(),
+            }
         })
     })
 }
 
+/// What wakes a thread that waits for the root to be empty. It has a time limit, unlike a parker, because a runtime all
+/// of whose workers are stuck has nobody to fire a timer.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    condvar: Condvar,
+}
+
+impl Bell {
+    /// Waits for the bell, or until the time is over; whether it rang.
+    fn wait(&self, until: Option<Instant>) -> bool {
+        let mut rung = self.rung.lock();
+        while !*rung {
+            match until {
+                Some(until) if self.condvar.wait_until(&mut rung, until).timed_out() => {
+                    return *rung;
+                }
+                Some(_) => {}
+                None => self.condvar.wait(&mut rung),
+            }
+        }
+        *rung = false;
+        true
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *self.rung.lock() = true;
+        self.condvar.notify_one();
+    }
+}
+
+/// Wakes everyone who waits for the root to be empty.
+struct Emptied(Arc<Shared>);
+
+impl Wake for Emptied {
+    fn wake(self: Arc<Self>) {
+        self.0.emptied.wake_all();
+    }
+}
+
+/// Whether the root is empty. If it is not, those who registered in `emptied` before are woken when it is.
+fn is_empty(shared: &Arc<Shared>, root: &NodeRef) -> bool {
+    let all = Waker::from(Arc::new(Emptied(Arc::clone(shared))));
+    root.poll_empty(&mut Context::from_waker(&all)).is_ready()
+}
+
 /// Waits until the root is empty, for `limit` at most; whether it is.
 fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration) -> bool {
-    if root.is_empty() {
-        return true;
-    }
     let until = shared.driver.now().checked_add(limit);
-    let mut timer = None;
-    waiting::wait(shared, &mut |cx| {
-        if root.poll_empty(cx).is_ready() {
-            return Step::Ready(true);
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut key = Key::default();
+    let empty = loop {
+        shared.emptied.register(&mut key, &waker);
+        if is_empty(shared, root) {
+            break true;
         }
-        if let Some(until) = until {
-            if shared.driver.now() >= until {
-                return Step::Ready(false);
-            }
-            timer.get_or_insert_with(|| shared.driver.insert_waker(until, cx.waker().clone()));
+        if !waiting::blocked(|| bell.wait(until)) {
+            break root.is_empty();
         }
-        Step::Pending { take_part: false }
-    })
+    };
+    shared.emptied.remove(&mut key);
+    empty
 }
 
 fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
@@ -281,7 +358,8 @@ fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
 /// Ends the workers once the root is empty: now, or by the last leaver.
 fn end_when_empty(shared: &Arc<Shared>, root: &NodeRef) {
     let end = Waker::from(Arc::new(End(Arc::clone(shared))));
-    if root.poll_empty(&mut Context::from_waker(&end)).is_ready() {
+    shared.emptied.add(&end);
+    if is_empty(shared, root) {
         end.wake();
     }
 }
@@ -298,13 +376,15 @@ impl Wake for End {
         shared.blocking.close();
         let root = shared.root.lock().take();
         drop(root);
+        // Whoever waits looks again; and no waker may keep the runtime from now on.
+        shared.emptied.wake_all();
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if self.shared.is_shut_down() {
-            return; // and whoever did it was told of the stragglers
+        if self.shared.is_shut_down() && self.shared.open_root().is_some() {
+            return; // whoever did it was told of the stragglers
         }
         if let Err(stragglers) = self.shutdown(Duration::ZERO) {
             for straggler in stragglers.0 {

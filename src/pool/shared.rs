@@ -21,6 +21,7 @@ use crate::sync::deque::{Injector, Steal};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex};
 use crate::unwind;
+use crate::waiters::Waiters;
 
 /// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a FIFO one in batches.
 /// Source: the prototype's measurements; 64 repaired flat spawns and did not touch recursive ones, whose fork deque
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) spares: Mutex<Spares>,
     pub(crate) shut_down: AtomicBool,
     pub(crate) exiting: AtomicBool,
+    /// Who waits for the root to be empty.
+    pub(crate) emptied: Waiters,
     pub(crate) injected: Counter,
     pub(crate) wakes: Counter,
     pub(crate) spares_started: Counter,
@@ -58,15 +61,18 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The root of the tree; a runtime that has ended has none.
     pub(crate) fn root(&self) -> NodeRef {
-        let root = self.root.lock();
-        root.as_ref()
-            .expect("a runtime that has ended has no groups")
-            .clone()
+        self.open_root().unwrap_or_else(|| {
+            panic!(
+                "the runtime `{}` was shut down: no group can be opened in it",
+                self.name
+            )
+        })
     }
 
-    pub(crate) fn has_ended(&self) -> bool {
-        self.root.lock().is_none()
+    pub(crate) fn open_root(&self) -> Option<NodeRef> {
+        self.root.lock().clone()
     }
 
     /// Wakes a worker for a push, if one must be woken.
@@ -208,13 +214,20 @@ impl Spawn for Shared {
 
     #[inline]
     fn wake(&self, job: Job) {
-        self.with_seat(|seat| match seat {
-            Some(seat) => {
-                // SAFETY: the seat of this thread's place is claimed by it.
-                unsafe { self.seats.get(seat).deques() }.wake.push(job);
-                self.notify();
+        context::place(|place| match place {
+            Some(place) if std::ptr::eq(&raw const *place.shared, self) => {
+                match place.seat.get() {
+                    Some(seat) if place.worker => {
+                        // SAFETY: the seat of this thread's place is claimed by it.
+                        unsafe { self.seats.get(seat).deques() }.wake.push(job);
+                        self.notify();
+                    }
+                    // A blocked caller runs what is on its seat, perhaps under a lock of its own, and whoever is woken
+                    // may be a stranger that wants that lock.
+                    _ => self.inject(job),
+                }
             }
-            None => self.inject_from_outside(job),
+            _ => self.inject_from_outside(job),
         });
     }
 

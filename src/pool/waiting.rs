@@ -12,6 +12,7 @@
 )]
 
 use crate::group::frame;
+use crate::job::Job;
 use crate::parker::Parker;
 use crate::pool::context::{self, Place};
 use crate::pool::shared::Shared;
@@ -60,11 +61,12 @@ pub(crate) fn wait<R>(
     let here =
         context::place(|place| place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared)));
     let value = if here {
-        drive(&sleeper.0, &waker, step)
+        drive(&sleeper.0, &waker, false, step)
     } else {
         let place = Place::new(Arc::clone(shared), None, false);
         let _leave = Leave(&place);
-        place.occupy(|| drive(&sleeper.0, &waker, step))
+        let alone = frame::current(|frame| frame.is_none());
+        place.occupy(|| drive(&sleeper.0, &waker, alone, step))
     };
     let _ = SLEEPER.try_with(|slot| slot.set(Some(sleeper)));
     value
@@ -84,9 +86,12 @@ impl Drop for Leave<'_> {
     }
 }
 
+/// `alone`: nothing of this runtime is below on this stack. A nested wait runs no jobs: those on the seat are strangers to
+/// it, and one of them might want a lock that the frame below holds.
 fn drive<R>(
     parker: &Parker,
     waker: &Waker,
+    alone: bool,
     step: &mut dyn FnMut(&mut Context<'_>) -> Step<R>,
 ) -> R {
     let mut parked = false;
@@ -95,11 +100,10 @@ fn drive<R>(
             Step::Ready(value) => return value,
             Step::Pending { take_part } => take_part,
         };
-        let woken = context::place(|place| {
-            place.is_some_and(|place| {
-                !place.worker && take_part && !parked && run_own(place, parker)
-            })
-        });
+        let woken = alone
+            && take_part
+            && !parked
+            && context::place(|place| place.is_some_and(|place| run_own(place, parker)));
         if !woken {
             parked = true;
             park(parker);
@@ -124,60 +128,102 @@ fn run_own(place: &Place, parker: &Parker) -> bool {
             break false;
         };
         seat.counters.jobs.bump();
-        job.run();
+        frame::outside(|| job.run());
     };
     frame::attach_record(None);
     woken
 }
 
-/// Sleeps until there is a token. Queues are handed away first, and a spare takes a worker's place.
+/// Sleeps until there is a token.
 fn park(parker: &Parker) {
     if parker.take_token() {
         return;
     }
+    let replaced = blocked_if(|| parker.park());
+    if !replaced {
+        last_resort(parker);
+    }
+}
+
+/// Blocks this thread in `sleep`. Queues are handed away first, and a spare takes a worker's place.
+pub(crate) fn blocked<R>(sleep: impl FnOnce() -> R) -> R {
+    let mut sleep = Some(sleep);
+    let mut slept = None;
+    let mut run = || slept = sleep.take().map(|sleep| sleep());
+    if !blocked_if(&mut run) {
+        run();
+    }
+    slept.expect("slept once")
+}
+
+/// Calls `sleep` with this thread counted as blocked; false, without calling it, if it is a worker and no spare could be
+/// had for it.
+fn blocked_if(sleep: impl FnOnce()) -> bool {
     context::place(|place| {
         let Some(place) = place else {
-            return parker.park();
+            sleep();
+            return true;
         };
         if let Some(seat) = place.seat.get() {
             // SAFETY: this thread claimed the seat.
             unsafe { place.shared.flush(seat) };
         }
-        match worker_below(place) {
-            Some(shared) => park_worker(shared, parker),
-            None => parker.park(),
+        let Some((shared, _)) = worker_below(place) else {
+            sleep();
+            return true;
+        };
+        let replaced = replace_me(shared);
+        if replaced {
+            sleep();
         }
-    });
+        shared.spares.lock().blocked -= 1;
+        replaced
+    })
 }
 
-/// The runtime whose worker this thread is, at whatever depth.
-fn worker_below(place: &Place) -> Option<&Arc<Shared>> {
-    let mut at = Some(place);
-    while let Some(place) = at {
-        if place.worker {
-            return Some(&place.shared);
-        }
-        at = place.below();
-    }
-    None
-}
-
-fn park_worker(shared: &Arc<Shared>, parker: &Parker) {
-    let replaced = replace_me(shared);
-    if replaced {
-        parker.park();
-    } else {
+/// Nobody takes this worker's place: it runs whatever there is until there is a token. What it runs pushes to this
+/// worker's own seat, so it looks there, too.
+#[cold]
+fn last_resort(parker: &Parker) {
+    context::place(|place| {
+        let Some((shared, seat)) = place.and_then(worker_below) else {
+            return parker.park();
+        };
         shared.last_resorts.bump_shared();
-        // Nobody takes this worker's place: run whatever there is.
         while !parker.take_token() {
-            match shared.take_injected(None) {
-                Some(job) => job.run(),
+            match any_job(shared, seat) {
+                Some(job) => frame::outside(|| job.run()),
                 None if shared.driver.turn().woken => {}
                 None => thread::yield_now(),
             }
         }
+    });
+}
+
+/// A job from the own seat, from outside, or from anybody.
+fn any_job(shared: &Arc<Shared>, index: usize) -> Option<Job> {
+    // SAFETY: this thread claimed the seat, as its worker.
+    let deques = unsafe { shared.seats.get(index).deques() };
+    let own = deques.wake.pop().or_else(|| deques.fork.pop());
+    own.or_else(|| shared.take_injected(Some(index)))
+        .or_else(|| {
+            let others = shared.seats.active_from(0).filter(|other| *other != index);
+            others
+                .filter_map(|other| shared.seats.get(other).steal(deques).success())
+                .next()
+        })
+}
+
+/// The runtime whose worker this thread is, at whatever depth, and its seat there.
+fn worker_below(place: &Place) -> Option<(&Arc<Shared>, usize)> {
+    let mut at = Some(place);
+    while let Some(place) = at {
+        if let (true, Some(seat)) = (place.worker, place.seat.get()) {
+            return Some((&place.shared, seat));
+        }
+        at = place.below();
     }
-    shared.spares.lock().blocked -= 1;
+    None
 }
 
 /// Counts this worker as blocked, and starts a spare if there are too few; false if none could be had.

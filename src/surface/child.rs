@@ -66,10 +66,12 @@ impl<T: Send, E: Send + 'static> Kind<Result<T, E>> for Watched<E> {
 
     unsafe fn panicked(
         payload: Payload,
-        _: NonNull<Node>,
+        node: NonNull<Node>,
         _: Origin,
     ) -> Option<Result<T, Failure<E>>> {
-        (!unwind::is_cut(&*payload)).then_some(Err(Failure::Panic(payload)))
+        // SAFETY: the caller's promise: alive.
+        let cancelled = unsafe { node.as_ref() }.is_cancelled();
+        (!cancelled || !unwind::is_cut(&*payload)).then_some(Err(Failure::Panic(payload)))
     }
 
     unsafe fn unclaimed(value: Result<T, Failure<E>>, node: NonNull<Node>, origin: Origin) {
@@ -151,8 +153,43 @@ pub(crate) fn poller_is_cut() -> bool {
     })
 }
 
+/// Polls of a dead wait in one and the same poll of a task, after which the poller is taken for a foreign `block_on`:
+/// `FuturesUnordered` polls a future that wakes itself three times, an executor goes on for ever.
+const FOREIGN: u8 = 64;
+
+/// What was answered to those who poll something that will never be ready: see [`pend_until_dropped`].
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// The poll of the task in which it was asked last.
+    poll: Option<u32>,
+    /// How often it was asked in that poll.
+    times: u8,
+    /// How often its waker was woken in all: a task that waits for other joins must not spin.
+    wakes: u8,
+}
+
+/// Pends for a poller that is being dropped anyway. Who goes on to poll in the same poll of the task is a foreign
+/// `block_on` inside a cut task: nobody drops that, so it is unwound.
+pub(crate) fn pend_until_dropped<T>(asked: &mut Asked, cx: &mut Context<'_>) -> Poll<T> {
+    let now = frame::current(|frame| frame.map(frame::Frame::number));
+    if asked.poll == now {
+        asked.times += 1;
+    } else {
+        (asked.poll, asked.times) = (now, 0);
+    }
+    if asked.times >= FOREIGN && !crate::sync::thread::panicking() {
+        unwind::unwind_cut();
+    }
+    // A foreign `block_on` polls again only when it is woken.
+    if asked.wakes < 2 * FOREIGN {
+        asked.wakes += 1;
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
+}
+
 /// What a poller does with a child that ended without a value. `Pending` if it is being dropped anyway.
-fn dead<T>(id: TaskId, asked: &mut bool, cx: &mut Context<'_>) -> Poll<T> {
+fn dead<T>(id: TaskId, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<T> {
     let shielded = frame::current(|frame| frame.is_some_and(frame::Frame::is_shielded));
     let foreign = frame::current(|frame| frame.is_none());
     if shielded {
@@ -160,9 +197,9 @@ fn dead<T>(id: TaskId, asked: &mut bool, cx: &mut Context<'_>) -> Poll<T> {
         unwind::unwind_cut();
     }
     if poller_is_cut() {
-        return Poll::Pending;
+        return pend_until_dropped(asked, cx);
     }
-    if foreign && !std::mem::replace(asked, true) {
+    if foreign && asked.poll.replace(0).is_none() {
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
@@ -179,7 +216,7 @@ fn dead<T>(id: TaskId, asked: &mut bool, cx: &mut Context<'_>) -> Poll<T> {
 /// Dropping a pending await loses nothing.
 pub struct Task<'s, T> {
     handle: Handle<T>,
-    asked: bool,
+    asked: Asked,
     group: PhantomData<fn(&'s ()) -> &'s ()>,
 }
 
@@ -187,7 +224,7 @@ impl<'s, T> Task<'s, T> {
     pub(crate) fn new(handle: Handle<T>) -> Self {
         Self {
             handle,
-            asked: false,
+            asked: Asked::default(),
             group: PhantomData,
         }
     }
@@ -265,7 +302,7 @@ impl<T> fmt::Debug for CancelTask<'_, T> {
 #[must_use = "a supervised child that nobody reads passes its failure to the group"]
 pub struct Supervised<'s, T, E: Send + 'static> {
     handle: Handle<Result<T, Failure<E>>>,
-    asked: bool,
+    asked: Asked,
     node: NonNull<Node>,
     group: PhantomData<Invariant<'s>>,
     error: PhantomData<fn(E) -> E>,
@@ -280,7 +317,7 @@ impl<'s, T, E: Send + 'static> Supervised<'s, T, E> {
     pub(crate) fn new(handle: Handle<Result<T, Failure<E>>>, group: Group<'s, '_, E>) -> Self {
         Self {
             handle,
-            asked: false,
+            asked: Asked::default(),
             node: group.node(),
             group: PhantomData,
             error: PhantomData,

@@ -10,6 +10,7 @@ use crate::group::gate::Gate;
 use crate::group::node::{DEFERS, Node, NodeTable, Origin};
 use crate::group::tree;
 use crate::group::typed::Typed;
+use crate::pool::context;
 use crate::surface::child::{Plain, Supervised, Task, Watched};
 use crate::surface::current::Stopping;
 use crate::surface::handle::Handle;
@@ -26,7 +27,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 struct Table<E>(PhantomData<E>);
 
@@ -254,33 +255,34 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         self.end_after(grace, error, Location::caller());
     }
 
-    pub(crate) fn deadline_at(
-        self,
-        after: Duration,
-        error: E,
-        location: &'static Location<'static>,
-    ) {
-        if let Some(at) = self.end_after(after, error, location) {
-            let mut slow = self.untyped().slow.lock();
-            slow.deadline = Some(slow.deadline.map_or(at, |earlier| earlier.min(at)));
+    fn deadline_at(self, after: Duration, error: E, location: &'static Location<'static>) {
+        if let Some(at) = self.note_deadline(after) {
+            self.end_at(at, error, location);
         }
     }
 
-    fn end_after(
-        self,
-        after: Duration,
-        error: E,
-        location: &'static Location<'static>,
-    ) -> Option<std::time::Instant> {
-        let driver = crate::pool::context::driver();
-        let at = driver.now().checked_add(after)?;
+    /// Makes the instant visible to `current::deadline`; `None`: never.
+    pub(crate) fn note_deadline(self, after: Duration) -> Option<Instant> {
+        let at = context::driver().now().checked_add(after)?;
+        let mut slow = self.untyped().slow.lock();
+        slow.deadline = Some(slow.deadline.map_or(at, |earlier| earlier.min(at)));
+        Some(at)
+    }
+
+    fn end_after(self, after: Duration, error: E, location: &'static Location<'static>) {
+        if let Some(at) = context::driver().now().checked_add(after) {
+            self.end_at(at, error, location);
+        }
+    }
+
+    /// Ends the group at that instant.
+    pub(crate) fn end_at(self, at: Instant, error: E, location: &'static Location<'static>) {
         let handle = self.handle();
-        let timer = driver.insert_call(
+        let timer = context::driver().insert_call(
             at,
             Box::new(move || handle.cancel_late(error, call(location))),
         );
         self.untyped().slow.lock().kept_open.push(Box::new(timer));
-        Some(at)
     }
 
     /// Registers async cleanup: it runs after the last child, newest first, in every ending, and cannot be cut.

@@ -9,7 +9,9 @@ use crate::surface::child::Plain;
 use crate::surface::group::birth;
 use crate::surface::outcome::Outcome;
 use crate::sync::Arc;
+use crate::task::cell::fail_with_panic;
 use crate::task::run;
+use crate::unwind;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -54,7 +56,17 @@ impl<E: Send + 'static> Handle<E> {
         // SAFETY: the count that `enter` took keeps the node alive.
         let open = unsafe { node.as_ref() };
         // SAFETY: the node is alive and its error is `E`; the future is `'static` and `Send`.
-        drop(unsafe { run::spawn::<F, Plain<E>>(open, future, birth(None, location)) });
+        let child = unsafe { run::spawn::<F, Plain<E>>(open, future, birth(None, location)) };
+        let origin = Origin {
+            task: Some(child.id()),
+            name: None,
+            location,
+        };
+        // The child may have ended already, and then its value is dropped here, by its destructor.
+        if let Err(payload) = unwind::drop_quietly(child) {
+            // SAFETY: alive, as above.
+            unsafe { fail_with_panic(payload, node, origin) };
+        }
         // SAFETY: the count of `enter` is given back; the child has its own.
         unsafe { node::leave(node) };
         Ok(())

@@ -27,7 +27,7 @@ use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where a group is opened, and under what options.
 pub(crate) struct Setup<E> {
@@ -64,6 +64,8 @@ pub(crate) struct Machine<F, B, R, E: Send + 'static> {
     value: Option<R>,
     owner: Option<Owner>,
     setup: Option<Setup<E>>,
+    /// A deadline that is armed after the first poll of the body, which even a deadline of zero grants.
+    deadline: Option<(Instant, E, &'static Location<'static>)>,
     error: PhantomData<fn(E) -> E>,
     _pinned: PhantomPinned,
 }
@@ -99,6 +101,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             value: None,
             owner: None,
             setup: Some(setup),
+            deadline: None,
             error: PhantomData,
             _pinned: PhantomPinned,
         }
@@ -153,8 +156,9 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         owner.arrive();
         opened(&owner);
         let group = Group::from_node(owner.node.as_ptr());
-        if let Some((grace, error)) = setup.deadline {
-            group.deadline_at(grace, error, setup.location);
+        if let Some((after, error)) = setup.deadline {
+            let at = group.note_deadline(after);
+            self.deadline = at.map(|at| (at, error, setup.location));
         }
         let closure = self.closure.take()?;
         let called = owner.poll_body(false, || Poll::Ready(call(closure, group)));
@@ -204,7 +208,11 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             let Some(body) = &mut this.body else { continue };
             // SAFETY: it is not moved out of `self`, which is pinned.
             let body = unsafe { Pin::new_unchecked(body) };
-            match owner.poll_body(cutting, || body.poll(cx)) {
+            let polled = owner.poll_body(cutting, || body.poll(cx));
+            if let Some((at, error, location)) = this.deadline.take() {
+                Group::from_node(owner.node.as_ptr()).end_at(at, error, location);
+            }
+            match polled {
                 Ok(Poll::Pending) => {
                     if cutting && owner.cut_after_poll(cx.waker()) {
                         drop_body(owner, &mut this.body);
@@ -251,30 +259,31 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         };
         // SAFETY: the node was opened with this error type, and the owner's reference keeps it.
         let errors = unsafe { Typed::<E>::of(owner.node.as_ptr()) }.take();
-        let value = self.value.take();
-        if let Some(payload) = panic {
+        if panic.is_none() && errors.is_none() && !owner.is_outer() {
+            self.owner = None;
+            let value = self.value.take();
+            return value.map_or(Poll::Pending, |value| Poll::Ready(Ok(value)));
+        }
+        // Nobody gets the value. Its destructor is user code: what it throws ranks after what is there.
+        let thrown = unwind::drop_quietly(self.value.take()).err();
+        let mut panics = [panic, thrown].into_iter().flatten();
+        if let Some(payload) = panics.next() {
+            let spawn = owner.node.spawn();
+            for second in panics {
+                spawn.unobserved(owner.origin().unobserved(second, true));
+            }
             for (error, origin) in errors.into_parts() {
-                owner
-                    .node
-                    .spawn()
-                    .unobserved(origin.unobserved(Box::new(error), false));
+                spawn.unobserved(origin.unobserved(Box::new(error), false));
             }
             self.owner = None;
-            if let Err(second) = unwind::drop_quietly(value) {
-                unwind::discard(second);
-            }
             resume_unwind(payload);
         }
         if !errors.is_none() {
             self.owner = None;
             return Poll::Ready(Err(errors));
         }
-        if owner.is_outer() {
-            // The word is closed: another poll joins at once and comes here again.
-            return owner.outlived();
-        }
-        self.owner = None;
-        value.map_or(Poll::Pending, |value| Poll::Ready(Ok(value)))
+        // The word is closed: another poll joins at once and comes here again.
+        owner.outlived(cx)
     }
 }
 
@@ -300,10 +309,7 @@ impl<F, B, R, E: Send + 'static> Drop for Machine<F, B, R, E> {
     fn drop(&mut self) {
         if let Some(owner) = self.owner.take() {
             let (body, value) = (&mut self.body, &mut self.value);
-            owner.abandon(|| {
-                *body = None;
-                *value = None;
-            });
+            owner.abandon(|| *body = None, || *value = None);
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::group::frame::{self, Frame};
 use crate::group::node::{self, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
 use crate::group::{open, tree};
+use crate::surface::child::{Asked, pend_until_dropped, poller_is_cut};
 use crate::unwind::{self, Payload};
 use std::ptr;
 use std::task::{Context, Poll, Waker};
@@ -16,10 +17,18 @@ pub(crate) struct Owner {
     watching: bool,
     /// The last poll of the body ended inside a shield.
     pub(crate) held: bool,
+    asked: Asked,
 }
 
 fn identity(waker: &Waker) -> (usize, usize) {
     (waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
+}
+
+/// Drops a waker that was replaced. It is user code: a panic in it is contained.
+fn discard_waker(waker: Option<Waker>) {
+    if let Err(payload) = unwind::drop_quietly(waker) {
+        unwind::discard(payload);
+    }
 }
 
 impl Owner {
@@ -29,6 +38,7 @@ impl Owner {
             registered: None,
             watching: false,
             held: false,
+            asked: Asked::default(),
         }
     }
 
@@ -110,7 +120,7 @@ impl Owner {
             let mut slow = self.node.slow.lock();
             (slow.waker.replace(new), self.node.is_cancelled())
         };
-        drop(old);
+        discard_waker(old);
         self.registered = (!cancelled).then_some(now);
         cutting || !cancelled
     }
@@ -132,7 +142,7 @@ impl Owner {
                 let count = self.node.word.0.watch();
                 (old, count, !slow.defers.is_empty())
             };
-            drop(old);
+            discard_waker(old);
             self.watching = true;
             self.registered = None;
             if count > 0 {
@@ -150,7 +160,7 @@ impl Owner {
         if !self.node.word.0.close() {
             return None;
         }
-        let late = self.node.end();
+        let late = self.node.end().filter(|late| !unwind::is_cut(&**late));
         open::exit(&self.node);
         let first = self.node.slow.lock().panic.take();
         match (first, late) {
@@ -172,7 +182,9 @@ impl Owner {
     }
 
     pub(crate) fn fail_with_panic(&self, payload: Payload) {
-        if unwind::is_cut(&*payload) {
+        // The private payload of a cut means nothing in a group that is not being cut: somebody caught it elsewhere and
+        // resumed it here.
+        if unwind::is_cut(&*payload) && self.is_cancelled() {
             return;
         }
         self.node.record_panic(payload, self.node.origin());
@@ -186,9 +198,9 @@ impl Owner {
     /// What to do with a group that was cancelled from outside and has joined: stay pending if its poller is being
     /// dropped, else say so loudly.
     #[cold]
-    pub(crate) fn outlived<T>(&self) -> Poll<T> {
-        if frame::current(|frame| frame.is_some()) && crate::surface::child::poller_is_cut() {
-            return Poll::Pending;
+    pub(crate) fn outlived<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        if frame::current(|frame| frame.is_some()) && poller_is_cut() {
+            return pend_until_dropped(&mut self.asked, cx);
         }
         panic!(
             "group `{}` was ended from outside by its parent or by the shutdown of runtime `{}`, and whoever awaits it \
@@ -198,12 +210,17 @@ impl Owner {
         );
     }
 
-    /// The future was dropped early: cancels, drops the body, and leaves the rest to the last child.
-    pub(crate) fn abandon(self, drop_body: impl FnOnce()) {
+    /// The future was dropped early: cancels, drops body and value, and leaves the rest to the last child.
+    pub(crate) fn abandon(self, drop_body: impl FnOnce(), drop_value: impl FnOnce()) {
         tree::cancel(&self.node, OUTER);
         let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, true);
-        if let Err(payload) = unwind::catch(|| frame.enter(drop_body)) {
-            self.node.record_panic(payload, self.node.origin());
+        for dropped in [
+            unwind::catch(|| frame.enter(drop_body)),
+            unwind::catch(|| frame.enter(drop_value)),
+        ] {
+            if let Err(payload) = dropped {
+                self.fail_with_panic(payload);
+            }
         }
         self.node.body.clear();
         open::exit(&self.node);
@@ -216,7 +233,7 @@ impl Owner {
             let ends = self.node.word.0.watch() == 0 && self.node.word.0.close();
             (slow.waker.take(), ends)
         };
-        drop(old);
+        discard_waker(old);
         node::orphan(self.node, ends);
     }
 }

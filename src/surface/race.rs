@@ -3,6 +3,8 @@
 use crate::group::errors::Errors;
 use crate::group::frame;
 use crate::group::node::Origin;
+use crate::group::report::Over;
+use crate::pool::shared::Shared;
 use crate::surface::group::Group;
 use crate::sync::{Arc, Mutex};
 
@@ -31,8 +33,65 @@ where
     run(contestants).await
 }
 
-/// The winner's value travels as the group's error: failing fast is what a race is.
-struct Won<T>(T);
+/// What contestants leave behind. Errors that the race does not return go to the hook, however it ends.
+struct Finish<T, E: Send + 'static> {
+    runtime: Arc<Shared>,
+    state: Mutex<State<T, E>>,
+}
+
+struct State<T, E> {
+    winner: Option<T>,
+    lost: Errors<E>,
+}
+
+impl<T, E: Send + 'static> Finish<T, E> {
+    fn won(&self, value: T) {
+        let beaten = {
+            let mut state = self.state.lock();
+            match state.winner {
+                None => state.winner.replace(value),
+                Some(_) => Some(value),
+            }
+        };
+        // Dropped outside the lock: it is user code.
+        drop(beaten);
+    }
+
+    fn lost(&self, error: E) {
+        let origin = frame::current(|frame| {
+            let task = frame?.task_view()?;
+            Some(Origin {
+                task: Some(task.id),
+                name: task.name().cloned(),
+                location: task.location,
+            })
+        });
+        let origin = origin.expect("a contestant runs in a task");
+        let omitted = self.state.lock().lost.record(error, origin, false);
+        if let Err((error, origin)) = omitted {
+            self.report(error, origin);
+        }
+    }
+
+    fn report(&self, error: E, origin: Origin) {
+        self.runtime
+            .report(origin.unobserved(Box::new(error), false));
+    }
+
+    fn take(&self) -> (Option<T>, Errors<E>) {
+        let mut state = self.state.lock();
+        let lost = std::mem::replace(&mut state.lost, Errors::none());
+        (state.winner.take(), lost)
+    }
+}
+
+impl<T, E: Send + 'static> Drop for Finish<T, E> {
+    fn drop(&mut self) {
+        for (error, origin) in self.take().1.into_parts() {
+            self.report(error, origin);
+        }
+    }
+}
 
 async fn run<F, T, E>(contestants: Vec<F>) -> Result<T, Errors<E>>
 where
@@ -40,51 +99,41 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
-    let lost = Arc::new(Mutex::new(Errors::none()));
-    let result = {
-        let lost = &lost;
-        crate::try_group(async move |g: Group<'_, '_, Won<T>>| {
-            for contestant in contestants {
-                let lost = Arc::clone(lost);
-                g.spawn(async move {
-                    match contestant.await {
-                        Ok(value) => Err(Won(value)),
-                        Err(error) => {
-                            lose(&lost, error);
-                            Ok(())
-                        }
-                    }
-                });
-            }
-            Ok(())
-        })
-        .await
-    };
-    let lost = std::mem::replace(&mut *lost.lock(), Errors::none());
-    match result {
-        Ok(()) => Err(lost),
-        Err(won) => {
-            let spawn = crate::pool::context::runtime();
-            for (error, origin) in lost.into_parts() {
-                spawn.report(origin.unobserved(Box::new(error), false));
-            }
-            Ok(won.into_first().0)
-        }
-    }
-}
-
-fn lose<E: Send + 'static>(lost: &Mutex<Errors<E>>, error: E) {
-    let origin = frame::current(|frame| {
-        let task = frame?.task_view()?;
-        Some(Origin {
-            task: Some(task.id),
-            name: task.name().cloned(),
-            location: task.location,
-        })
+    let finish = Arc::new(Finish {
+        runtime: crate::pool::context::runtime(),
+        state: Mutex::new(State {
+            winner: None,
+            lost: Errors::none(),
+        }),
     });
-    let Some(origin) = origin else { return };
-    let omitted = lost.lock().record(error, origin, false);
-    if let Err((error, origin)) = omitted {
-        crate::pool::context::runtime().report(origin.unobserved(Box::new(error), false));
+    let shared = Arc::clone(&finish);
+    let group = crate::try_group(async move |g: Group<'_, '_, Over>| {
+        for contestant in contestants {
+            let finish = Arc::clone(&shared);
+            g.spawn(async move {
+                match contestant.await {
+                    Ok(value) => {
+                        finish.won(value);
+                        Err(Over)
+                    }
+                    Err(error) => {
+                        finish.lost(error);
+                        Ok(())
+                    }
+                }
+            });
+        }
+        Ok(())
+    });
+    // All contestants have ended, so nobody else changes what they left.
+    let _ = group.await;
+    match finish.take() {
+        (Some(value), lost) => {
+            for (error, origin) in lost.into_parts() {
+                finish.report(error, origin);
+            }
+            Ok(value)
+        }
+        (None, lost) => Err(lost),
     }
 }

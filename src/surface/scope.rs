@@ -15,6 +15,7 @@ use crate::surface::child::poller_is_cut;
 use crate::surface::group::{Group, table};
 use crate::surface::outcome::Never;
 use crate::surface::owner::Owner;
+use crate::sync::thread;
 use crate::unwind;
 use std::panic::{Location, resume_unwind};
 use std::task::Poll;
@@ -120,13 +121,22 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
                 .spawn()
                 .unobserved(origin.unobserved(Box::new(error), false));
         }
+        // Nobody gets the value, and its destructor must not throw into the panic that comes out.
+        if let Err(second) = unwind::drop_quietly(result) {
+            let origin = owner.origin();
+            owner
+                .node
+                .spawn()
+                .unobserved(origin.unobserved(second, true));
+        }
         resume_unwind(payload);
     }
     if !errors.is_none() {
         return Err(errors);
     }
     match result {
-        Some(value) if !owner.is_outer() => Ok(value),
+        // In a destructor of a thread that panics already, to unwind would abort the process.
+        Some(value) if !owner.is_outer() || thread::panicking() => Ok(value),
         _ if poller_is_cut() => unwind::unwind_cut(),
         _ => panic!(
             "the runtime `{}` was shut down during a scope",

@@ -60,11 +60,12 @@ pub(crate) trait Kind<Output> {
 ///
 /// `node` is alive.
 pub(crate) unsafe fn fail_with_panic(payload: Payload, node: NonNull<Node>, origin: Origin) {
-    if unwind::is_cut(&*payload) {
-        return;
-    }
     // SAFETY: alive, says the caller.
     let node = unsafe { node.as_ref() };
+    // The private payload of a cut that was caught and resumed where nothing is being cut is an ordinary panic.
+    if unwind::is_cut(&*payload) && node.is_cancelled() {
+        return;
+    }
     node.record_panic(payload, origin);
     tree::cancel(node, 0);
 }
@@ -181,6 +182,11 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
                 // SAFETY: as above.
                 unsafe { K::panicked(payload, node, header.origin()) }
             }
+            (Err(payload), Ok(()))
+                if unwind::is_cut(&*payload) && header.state.load().is_cancelled() =>
+            {
+                None
+            }
             (Err(payload), dropped) => {
                 // SAFETY: as above.
                 let value = unsafe { K::panicked(payload, node, header.origin()) };
@@ -205,7 +211,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
     unsafe fn drop_future(this: NonNull<Header>) {
         // SAFETY: the cutter's exclusive right; the future is there, and this call is the last that sees it.
         let dropped = unwind::catch(|| unsafe { Self::future(this).drop_in_place() });
-        if let Err(payload) = dropped {
+        if let Err(payload) = dropped.or_else(unwind::ignore_cut) {
             // SAFETY: the task counts in its group while it is cut.
             let header = unsafe { this.as_ref() };
             // SAFETY: as above.

@@ -16,11 +16,12 @@ use crate::group::node::{self, Node};
 use crate::group::open;
 use crate::group::running::Publication;
 use crate::job::JobHeader;
-use crate::task::cell::{Birth, Kind, TaskCell};
+use crate::task::cell::{Birth, Kind, TaskCell, fail_with_panic};
 use crate::task::handle::Handle;
 use crate::task::header::{Header, Polled};
 use crate::task::state::Pause;
 use crate::task::waker;
+use crate::unwind;
 use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::task::Context;
@@ -82,7 +83,13 @@ where
     let task = TaskCell::<F, K>::allocate(node, None, birth);
     // SAFETY: a task born cancelled has one reference, for its handle.
     let handle = unsafe { Handle::new(task) };
-    drop(future);
+    // The caller gives its count back afterwards, so a destructor that panics must not get past here.
+    if let Err(payload) = unwind::drop_quietly(future) {
+        // SAFETY: alive by its handle.
+        let origin = unsafe { task.as_ref() }.origin();
+        // SAFETY: the group is alive, says `spawn`.
+        unsafe { fail_with_panic(payload, node.whole, origin) };
+    }
     handle
 }
 

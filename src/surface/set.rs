@@ -1,0 +1,251 @@
+//! A set of children whose results are read in the order in which they end.
+
+#![expect(unsafe_code, reason = "unread failures go to the group's typed node")]
+
+use crate::group::frame;
+use crate::group::node::Origin;
+use crate::group::report::TaskId;
+use crate::surface::child::{Failure, Task, pass_on};
+use crate::surface::group::Group;
+use crate::surface::outcome::Outcome;
+use crate::surface::watch::{Report, Watch};
+use crate::sync::{Arc, Mutex};
+use crate::unwind::{self, Payload};
+use futures_core::Stream;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::future::poll_fn;
+use std::panic::{Location, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// What a set and its children share.
+struct Line<T, E> {
+    /// Members that have ended, by number; `None` for one that was cut.
+    ended: VecDeque<(u64, Option<Result<T, Failure<E>>>)>,
+    waker: Option<Waker>,
+    /// The set is gone: failures are the group's.
+    closed: bool,
+}
+
+type Shared<T, E> = Arc<Mutex<Line<T, E>>>;
+
+/// A member's end, on its way to the set.
+struct Member<T, E> {
+    number: u64,
+    line: Shared<T, E>,
+}
+
+impl<T, E> Member<T, E> {
+    /// Hands an end over; gives it back if the set is gone.
+    fn push(&self, end: Option<Result<T, Failure<E>>>) -> Option<Result<T, Failure<E>>> {
+        let waker = {
+            let mut line = self.line.lock();
+            if line.closed {
+                return end;
+            }
+            line.ended.push_back((self.number, end));
+            line.waker.take()
+        };
+        if let Some(waker) = waker {
+            crate::waiters::wake(waker);
+        }
+        None
+    }
+}
+
+/// A member that was not told how it ended was cut: it has ended without an item.
+struct Cuttable<T, E>(Option<Member<T, E>>);
+
+impl<T, E> Drop for Cuttable<T, E> {
+    fn drop(&mut self) {
+        if let Some(member) = self.0.take() {
+            let _ = member.push(None);
+        }
+    }
+}
+
+impl<T, E, O: Outcome<E, Value = T>> Report<O> for Cuttable<T, E> {
+    type Output = Result<(), E>;
+
+    fn ended(mut self, end: Result<O, Payload>) -> Result<(), E> {
+        let Some(member) = self.0.take() else {
+            return Ok(());
+        };
+        let end = match end {
+            Ok(output) => output.into_result().map_err(Failure::Error),
+            Err(payload) if unwind::is_cut(&*payload) => {
+                let _ = member.push(None);
+                resume_unwind(payload)
+            }
+            Err(payload) => Err(Failure::Panic(payload)),
+        };
+        match member.push(Some(end)) {
+            None | Some(Ok(_)) => Ok(()),
+            Some(Err(Failure::Error(error))) => Err(error),
+            Some(Err(Failure::Panic(payload))) => resume_unwind(payload),
+        }
+    }
+}
+
+/// A member that was not read yet.
+struct Unread<'s> {
+    task: Task<'s, ()>,
+    location: &'static Location<'static>,
+}
+
+/// Children whose results are read in the order in which they end: [`Group::set`]. Also a `Stream`.
+///
+/// A failure is an item and ends nothing. A member that is cut ends without an item. Dropping the set cancels what is
+/// unfinished, which the group joins, and failures that were not read are the group's.
+#[must_use = "dropping a set cancels its children"]
+pub struct TaskSet<'s, 'p, T, E: Send + 'static> {
+    group: Group<'s, 'p, E>,
+    line: Shared<T, E>,
+    unread: HashMap<u64, Unread<'s>>,
+    next: u64,
+}
+
+impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
+    /// An empty set of children whose results are read in the order in which they end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sum = spinney::block_on(spinney::group(async |g| {
+    ///     let mut squares = g.set();
+    ///     for n in 0..4 {
+    ///         squares.spawn(async move { Ok(n * n) });
+    ///     }
+    ///     let mut sum = 0;
+    ///     while let Some(Ok(square)) = squares.next().await {
+    ///         sum += square;
+    ///     }
+    ///     sum
+    /// }));
+    /// assert_eq!(sum, 14);
+    /// ```
+    pub fn set<T: Send + 's>(self) -> TaskSet<'s, 'p, T, E> {
+        TaskSet {
+            group: self,
+            line: Arc::new(Mutex::new(Line {
+                ended: VecDeque::new(),
+                waker: None,
+                closed: false,
+            })),
+            unread: HashMap::new(),
+            next: 0,
+        }
+    }
+}
+
+impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
+    /// Starts a child, also while results are read.
+    #[track_caller]
+    pub fn spawn<F>(&mut self, future: F) -> TaskId
+    where
+        F: Future<Output: Outcome<E, Value = T>> + Send + 's,
+    {
+        let location = Location::caller();
+        let number = self.next;
+        self.next += 1;
+        let member = Member {
+            number,
+            line: Arc::clone(&self.line),
+        };
+        let child = Watch::new(future, Cuttable(Some(member)));
+        let task: Task<'s, ()> = self.group.spawn_at(child, None, location);
+        let id = task.id();
+        self.unread.insert(number, Unread { task, location });
+        id
+    }
+
+    /// Waits for the next child that ends; `None` when nothing is unfinished and nothing unread.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no result.
+    pub async fn next(&mut self) -> Option<Result<T, Failure<E>>> {
+        poll_fn(|cx| self.poll_item(cx)).await
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Failure<E>>>> {
+        frame::note_child();
+        let new = cx.waker().clone();
+        let mut line = self.line.lock();
+        while let Some((number, end)) = line.ended.pop_front() {
+            self.unread.remove(&number);
+            if end.is_some() {
+                return Poll::Ready(end);
+            }
+        }
+        if self.unread.is_empty() {
+            return Poll::Ready(None);
+        }
+        let old = line.waker.replace(new);
+        drop(line);
+        drop(old);
+        Poll::Pending
+    }
+
+    /// How many children are unfinished or unread.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.unread.len()
+    }
+
+    /// Whether nothing is unfinished and nothing unread.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.unread.is_empty()
+    }
+}
+
+impl<'s, T: Send + 's, E: Send + 'static> Stream for TaskSet<'s, '_, T, E> {
+    type Item = Result<T, Failure<E>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_item(cx)
+    }
+}
+
+impl<T, E: Send + 'static> Drop for TaskSet<'_, '_, T, E> {
+    fn drop(&mut self) {
+        let (ended, waker) = {
+            let mut line = self.line.lock();
+            line.closed = true;
+            (std::mem::take(&mut line.ended), line.waker.take())
+        };
+        drop(waker);
+        for (number, end) in ended {
+            let (Some(end), Some(unread)) = (end, self.unread.remove(&number)) else {
+                continue;
+            };
+            let failure = match end {
+                Err(failure) => failure,
+                Ok(value) => match unwind::drop_quietly(value) {
+                    Ok(()) => continue,
+                    Err(payload) => Failure::Panic(payload),
+                },
+            };
+            let origin = Origin {
+                task: Some(unread.task.id()),
+                name: None,
+                location: unread.location,
+            };
+            // SAFETY: `'s` keeps the group open while this value exists; its error is `E`.
+            unsafe { pass_on(failure, self.group.node(), origin) };
+        }
+        for (_, unread) in self.unread.drain() {
+            let _ = unread.task.cancel();
+        }
+    }
+}
+
+impl<T, E: Send + 'static> fmt::Debug for TaskSet<'_, '_, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskSet")
+            .field("len", &self.unread.len())
+            .finish_non_exhaustive()
+    }
+}

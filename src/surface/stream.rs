@@ -1,0 +1,207 @@
+//! A generator: a child that yields values, read as a `Stream` that owns it.
+
+use crate::group::frame;
+use crate::surface::child::Task;
+use crate::surface::group::Group;
+use crate::surface::outcome::Outcome;
+use crate::surface::watch::{Report, Watch};
+use crate::sync::{Arc, Mutex};
+use crate::unwind::Payload;
+use futures_core::Stream;
+use std::fmt;
+use std::future::poll_fn;
+use std::panic::{Location, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+/// What a generator and its reader share: one value at a time.
+struct Slot<T> {
+    value: Option<T>,
+    reader: Option<Waker>,
+    generator: Option<Waker>,
+    /// The reader is gone: the generator is being cut.
+    closed: bool,
+}
+
+type Shared<T> = Arc<Mutex<Slot<T>>>;
+
+/// Where a generator puts its values: [`Group::stream`].
+pub struct Out<T>(Shared<T>);
+
+impl<T> Out<T> {
+    /// Yields a value; returns when the reader has taken it. So a generator is never more than one value ahead.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropped before the value was taken, it may be read or not.
+    pub async fn send(&mut self, value: T) {
+        let mut value = Some(value);
+        poll_fn(|cx| {
+            let new = cx.waker().clone();
+            let mut slot = self.0.lock();
+            if slot.closed {
+                // The cut is on its way.
+                return Poll::Pending;
+            }
+            if slot.value.is_none() && value.is_none() {
+                return Poll::Ready(());
+            }
+            let mut reader = None;
+            if slot.value.is_none() {
+                slot.value = value.take();
+                reader = slot.reader.take();
+            }
+            let old = slot.generator.replace(new);
+            drop(slot);
+            drop(old);
+            reader.into_iter().for_each(crate::waiters::wake);
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+impl<T> fmt::Debug for Out<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Out").finish_non_exhaustive()
+    }
+}
+
+/// Wakes the reader when the generator has ended.
+struct End<T>(Shared<T>);
+
+impl<T> Drop for End<T> {
+    fn drop(&mut self) {
+        let reader = self.0.lock().reader.take();
+        reader.into_iter().for_each(crate::waiters::wake);
+    }
+}
+
+impl<T, O> Report<O> for End<T> {
+    type Output = O;
+
+    fn ended(self, end: Result<O, Payload>) -> O {
+        end.unwrap_or_else(|payload| resume_unwind(payload))
+    }
+}
+
+impl<'s, E: Send + 'static> Group<'s, '_, E> {
+    /// A child that yields values, as a `Stream`.
+    ///
+    /// The child starts at once, and is never more than one value ahead. Its failure is the group's. Dropping the stream
+    /// half-read cuts the child, which the group joins: nothing is left to be cleaned up at some later time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::StreamExt;
+    ///
+    /// let squares = spinney::block_on(spinney::group(async |g| {
+    ///     let squares = g.stream(async |mut out: spinney::Out<u32>| {
+    ///         for n in 0.. {
+    ///             out.send(n * n).await;
+    ///         }
+    ///     });
+    ///     squares.take(4).collect::<Vec<_>>().await
+    /// }));
+    /// assert_eq!(squares, [0, 1, 4, 9]);
+    /// ```
+    #[track_caller]
+    pub fn stream<T, F, B>(self, generator: F) -> Generator<'s, T>
+    where
+        T: Send + 's,
+        F: FnOnce(Out<T>) -> B,
+        B: Future<Output: Outcome<E, Value: 's>> + Send + 's,
+    {
+        let slot = Arc::new(Mutex::new(Slot {
+            value: None,
+            reader: None,
+            generator: None,
+            closed: false,
+        }));
+        let child = generator(Out(Arc::clone(&slot)));
+        let child = async move { Outcome::<E>::into_result(child.await).map(drop) };
+        let child = Watch::new(child, End(Arc::clone(&slot)));
+        Generator {
+            task: Some(self.spawn_at(child, None, Location::caller())),
+            slot,
+        }
+    }
+}
+
+/// The values of a generator: [`Group::stream`].
+#[must_use = "dropping it cuts the generator"]
+pub struct Generator<'s, T> {
+    /// `None` once it has ended.
+    task: Option<Task<'s, ()>>,
+    slot: Shared<T>,
+}
+
+impl<T> Generator<'_, T> {
+    /// Waits for the next value; `None` when the generator has returned.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no value.
+    pub async fn next(&mut self) -> Option<T> {
+        poll_fn(|cx| self.poll_value(cx)).await
+    }
+
+    fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        frame::note_child();
+        let new = cx.waker().clone();
+        let (value, generator, old) = {
+            let mut slot = self.slot.lock();
+            let old = slot.reader.replace(new);
+            (slot.value.take(), slot.generator.take(), old)
+        };
+        drop(old);
+        if let Some(value) = value {
+            generator.into_iter().for_each(crate::waiters::wake);
+            return Poll::Ready(Some(value));
+        }
+        let Some(task) = &mut self.task else {
+            return Poll::Ready(None);
+        };
+        if Pin::new(task).poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.task = None;
+        // The last value may have come in between.
+        Poll::Ready(self.slot.lock().value.take())
+    }
+}
+
+impl<T> Stream for Generator<'_, T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.poll_value(cx)
+    }
+}
+
+impl<T> Drop for Generator<'_, T> {
+    fn drop(&mut self) {
+        let (value, wakers) = {
+            let mut slot = self.slot.lock();
+            slot.closed = true;
+            (
+                slot.value.take(),
+                [slot.reader.take(), slot.generator.take()],
+            )
+        };
+        if let Some(task) = self.task.take() {
+            let _ = task.cancel();
+        }
+        drop(wakers);
+        drop(value);
+    }
+}
+
+impl<T> fmt::Debug for Generator<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Generator")
+            .field("ended", &self.task.is_none())
+            .finish_non_exhaustive()
+    }
+}
