@@ -22,4 +22,7 @@ macro_rules! run {
     )*};
 }
 
-run!(borrow cleanup cut_unpolled deadline happy_eyeballs map_reduce migrated_group nested pipeline runtime);
+run!(
+    borrow cleanup cut_unpolled deadline fan_out happy_eyeballs map_reduce migrated_group nested pipeline runtime start
+    supervisor task_set
+);

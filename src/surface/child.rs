@@ -87,7 +87,11 @@ impl<T: Send, E: Send + 'static> Kind<Result<T, E>> for Watched<E> {
 /// # Safety
 ///
 /// `node` is alive and of error type `E`.
-unsafe fn pass_on<E: Send + 'static>(failure: Failure<E>, node: NonNull<Node>, origin: Origin) {
+pub(crate) unsafe fn pass_on<E: Send + 'static>(
+    failure: Failure<E>,
+    node: NonNull<Node>,
+    origin: Origin,
+) {
     match failure {
         // SAFETY: the caller's promise.
         Failure::Error(error) => unsafe { Typed::<E>::of(node) }.fail(error, origin),

@@ -6,7 +6,7 @@
 )]
 
 use crate::group::frame;
-use crate::group::node::{Node, NodeRef};
+use crate::group::node::{Node, NodeRef, Origin};
 use crate::group::report::TaskId;
 use crate::group::tree;
 use crate::waiters::Key;
@@ -18,6 +18,18 @@ use std::time::Instant;
 fn with<R>(f: impl FnOnce(Option<&Node>) -> R) -> R {
     // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
     frame::current(|frame| f(frame.map(|frame| unsafe { frame.node().as_ref() })))
+}
+
+/// The task that is polled here, as the origin of a failure.
+pub(crate) fn origin() -> Option<Origin> {
+    frame::current(|frame| {
+        let task = frame?.task_view()?;
+        Some(Origin {
+            task: Some(task.id),
+            name: task.name().cloned(),
+            location: task.location,
+        })
+    })
 }
 
 /// Waits until the innermost group is asked to stop, or is being cut. Outside every group it waits for the shutdown of

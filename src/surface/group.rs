@@ -8,10 +8,11 @@
 use crate::group::errors::Errors;
 use crate::group::gate::Gate;
 use crate::group::node::{DEFERS, Node, NodeTable, Origin};
+use crate::group::report::Unobserved;
 use crate::group::tree;
 use crate::group::typed::Typed;
 use crate::pool::context;
-use crate::surface::child::{Plain, Supervised, Task, Watched};
+use crate::surface::child::{Failure, Plain, Supervised, Task, Watched, pass_on};
 use crate::surface::current::Stopping;
 use crate::surface::handle::Handle;
 use crate::surface::opened::{Machine, Parent, Setup, Whole};
@@ -139,7 +140,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         self.spawn_at(future, Some(Cow::Borrowed(name)), Location::caller())
     }
 
-    fn spawn_at<F, T>(
+    pub(crate) fn spawn_at<F, T>(
         self,
         future: F,
         name: Option<Cow<'static, str>>,
@@ -153,6 +154,17 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         // SAFETY: `'s` keeps the node alive, whose error is `E`; future and value are `Send` and outlive the children
         // of the group (`'s`).
         Task::new(unsafe { run::spawn::<F, Plain<E>>(self.untyped(), future, birth) })
+    }
+
+    /// Makes a failure that nobody looked at one of the group's.
+    pub(crate) fn receive(self, failure: Failure<E>, origin: Origin) {
+        // SAFETY: `'s` keeps the node alive, whose error is `E`.
+        unsafe { pass_on(failure, self.node, origin) };
+    }
+
+    /// Hands a failure that nobody can be given to the runtime's hook.
+    pub(crate) fn report(self, failure: Unobserved) {
+        self.untyped().spawn().unobserved(failure);
     }
 
     /// Starts a child whose failure belongs to its handle: siblings live on.

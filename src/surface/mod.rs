@@ -3,7 +3,11 @@
 //! `outcome` says what a child may return; `child` is a child's handle; `group` is the handle of an open group; `owner`
 //! and `opened` are the future that runs a body and joins; `with` lends state; `builder` names options; `handle` lets
 //! callbacks in; `shield`, `race`, `scope` and `current` are the free functions.
+//!
+//! `watch` is a child that reports its end; on it stand `set` (results in order of completion), `bounded` (a limit on
+//! what runs), `start` (the ready handshake), `restart`, and `stream` (generators).
 
+pub(crate) mod bounded;
 pub(crate) mod builder;
 pub(crate) mod child;
 pub(crate) mod current;
@@ -13,7 +17,12 @@ pub(crate) mod opened;
 pub(crate) mod outcome;
 pub(crate) mod owner;
 pub(crate) mod race;
+pub(crate) mod restart;
 pub(crate) mod scope;
+pub(crate) mod set;
 pub(crate) mod shield;
+pub(crate) mod start;
+pub(crate) mod stream;
+pub(crate) mod watch;
 pub(crate) mod with;
 pub(crate) mod yield_now;

@@ -1,10 +1,10 @@
 //! The first success wins; the losers are cancelled and joined.
 
 use crate::group::errors::Errors;
-use crate::group::frame;
 use crate::group::node::Origin;
 use crate::group::report::Over;
 use crate::pool::shared::Shared;
+use crate::surface::current;
 use crate::surface::group::Group;
 use crate::sync::{Arc, Mutex};
 
@@ -58,15 +58,7 @@ impl<T, E: Send + 'static> Finish<T, E> {
     }
 
     fn lost(&self, error: E) {
-        let origin = frame::current(|frame| {
-            let task = frame?.task_view()?;
-            Some(Origin {
-                task: Some(task.id),
-                name: task.name().cloned(),
-                location: task.location,
-            })
-        });
-        let origin = origin.expect("a contestant runs in a task");
+        let origin = current::origin().expect("a contestant runs in a task");
         let omitted = self.state.lock().lost.record(error, origin, false);
         if let Err((error, origin)) = omitted {
             self.report(error, origin);

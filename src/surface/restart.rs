@@ -1,6 +1,7 @@
 //! A child that is started again when it fails.
 
-use crate::group::frame;
+use crate::group::node::Origin;
+use crate::surface::current;
 use crate::surface::group::Group;
 use crate::surface::watch::{Report, Watch};
 use crate::unwind::{self, Payload};
@@ -28,6 +29,15 @@ impl<O> Report<O> for Caught {
     fn ended(self, end: Result<O, Payload>) -> Result<O, Payload> {
         end
     }
+}
+
+/// The task that runs the attempts, if it is one.
+fn origin(location: &'static Location<'static>) -> Origin {
+    current::origin().unwrap_or(Origin {
+        task: None,
+        name: None,
+        location,
+    })
 }
 
 impl Restart {
@@ -107,7 +117,7 @@ impl Restart {
                     Err(payload) => (failure, is_panic) = (payload, true),
                 }
                 left -= 1;
-                group.unobserved(frame::origin(location).unobserved(failure, is_panic));
+                group.report(origin(location).unobserved(failure, is_panic));
                 if !pause.is_zero() {
                     crate::sleep(pause).await;
                     pause = (2 * pause).min(LONGEST_PAUSE.max(self.pause));

@@ -1,11 +1,9 @@
 //! A set of children whose results are read in the order in which they end.
 
-#![expect(unsafe_code, reason = "unread failures go to the group's typed node")]
-
 use crate::group::frame;
 use crate::group::node::Origin;
 use crate::group::report::TaskId;
-use crate::surface::child::{Failure, Task, pass_on};
+use crate::surface::child::{Failure, Task};
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;
 use crate::surface::watch::{Report, Watch};
@@ -19,10 +17,13 @@ use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+/// How a member ended; `None`: it was cut.
+type End<T, E> = Option<Result<T, Failure<E>>>;
+
 /// What a set and its children share.
 struct Line<T, E> {
-    /// Members that have ended, by number; `None` for one that was cut.
-    ended: VecDeque<(u64, Option<Result<T, Failure<E>>>)>,
+    /// Members that have ended, by number.
+    ended: VecDeque<(u64, End<T, E>)>,
     waker: Option<Waker>,
     /// The set is gone: failures are the group's.
     closed: bool,
@@ -38,7 +39,7 @@ struct Member<T, E> {
 
 impl<T, E> Member<T, E> {
     /// Hands an end over; gives it back if the set is gone.
-    fn push(&self, end: Option<Result<T, Failure<E>>>) -> Option<Result<T, Failure<E>>> {
+    fn push(&self, end: End<T, E>) -> End<T, E> {
         let waker = {
             let mut line = self.line.lock();
             if line.closed {
@@ -233,11 +234,10 @@ impl<T, E: Send + 'static> Drop for TaskSet<'_, '_, T, E> {
                 name: None,
                 location: unread.location,
             };
-            // SAFETY: `'s` keeps the group open while this value exists; its error is `E`.
-            unsafe { pass_on(failure, self.group.node(), origin) };
+            self.group.receive(failure, origin);
         }
         for (_, unread) in self.unread.drain() {
-            let _ = unread.task.cancel();
+            unread.task.cancel();
         }
     }
 }

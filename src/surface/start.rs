@@ -1,13 +1,8 @@
 //! The ready handshake: a child is started, says that it is ready, and runs on.
 
-#![expect(
-    unsafe_code,
-    reason = "an unread failure goes to the group's typed node"
-)]
-
 use crate::group::frame;
 use crate::group::node::Origin;
-use crate::surface::child::{Failure, Task, pass_on};
+use crate::surface::child::{Failure, Task};
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;
 use crate::surface::watch::{Report, Watch};
@@ -264,10 +259,9 @@ impl<V, E: Send + 'static> Drop for Start<'_, '_, V, E> {
             name: None,
             location: self.location,
         };
-        let _ = task.cancel();
+        task.cancel();
         if let Some(failure) = self.early.lock().take() {
-            // SAFETY: `'s` keeps the group open while this value exists; its error is `E`.
-            unsafe { pass_on(failure, self.group.node(), origin) };
+            self.group.receive(failure, origin);
         }
         drop(stage);
     }

@@ -10,6 +10,7 @@ use crate::unwind::Payload;
 use futures_core::Stream;
 use std::fmt;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -68,20 +69,23 @@ impl<T> fmt::Debug for Out<T> {
 }
 
 /// Wakes the reader when the generator has ended.
-struct End<T>(Shared<T>);
+struct End<T, E>(Shared<T>, PhantomData<fn() -> E>);
 
-impl<T> Drop for End<T> {
+impl<T, E> Drop for End<T, E> {
     fn drop(&mut self) {
         let reader = self.0.lock().reader.take();
         reader.into_iter().for_each(crate::waiters::wake);
     }
 }
 
-impl<T, O> Report<O> for End<T> {
-    type Output = O;
+impl<T, E, O: Outcome<E>> Report<O> for End<T, E> {
+    type Output = Result<(), E>;
 
-    fn ended(self, end: Result<O, Payload>) -> O {
-        end.unwrap_or_else(|payload| resume_unwind(payload))
+    fn ended(self, end: Result<O, Payload>) -> Result<(), E> {
+        match end {
+            Ok(output) => output.into_result().map(drop),
+            Err(payload) => resume_unwind(payload),
+        }
     }
 }
 
@@ -111,7 +115,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     where
         T: Send + 's,
         F: FnOnce(Out<T>) -> B,
-        B: Future<Output: Outcome<E, Value: 's>> + Send + 's,
+        B: Future<Output: Outcome<E>> + Send + 's,
     {
         let slot = Arc::new(Mutex::new(Slot {
             value: None,
@@ -120,8 +124,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
             closed: false,
         }));
         let child = generator(Out(Arc::clone(&slot)));
-        let child = async move { Outcome::<E>::into_result(child.await).map(drop) };
-        let child = Watch::new(child, End(Arc::clone(&slot)));
+        let child = Watch::new(child, End(Arc::clone(&slot), PhantomData));
         Generator {
             task: Some(self.spawn_at(child, None, Location::caller())),
             slot,
@@ -153,7 +156,10 @@ impl<T> Generator<'_, T> {
         let (value, generator, old) = {
             let mut slot = self.slot.lock();
             let old = slot.reader.replace(new);
-            (slot.value.take(), slot.generator.take(), old)
+            match slot.value.take() {
+                Some(value) => (Some(value), slot.generator.take(), old),
+                None => (None, None, old),
+            }
         };
         drop(old);
         if let Some(value) = value {
@@ -191,7 +197,7 @@ impl<T> Drop for Generator<'_, T> {
             )
         };
         if let Some(task) = self.task.take() {
-            let _ = task.cancel();
+            task.cancel();
         }
         drop(wakers);
         drop(value);

@@ -29,11 +29,6 @@ impl<F, R> Watch<F, R> {
             report: Some(report),
         }
     }
-
-    /// The future, if it was never polled. The report is dropped.
-    pub(crate) fn into_inner(self) -> Option<F> {
-        self.future
-    }
 }
 
 impl<F: Future, R: Report<F::Output>> Future for Watch<F, R> {
