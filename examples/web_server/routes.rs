@@ -1,8 +1,7 @@
 //! Requests: a group for each, and what its children do.
 
 use crate::counters::{BROKEN, CHILDREN, CONNECTIONS, NOT_ACCEPTED, REQUESTS, Running};
-use crate::lines::log_panic;
-use futures_lite::FutureExt;
+use crate::server::contained;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -10,7 +9,6 @@ use hyper::{Method, StatusCode};
 use spinney::{Builder, Errors, Group, current, shield, sleep};
 use std::convert::Infallible;
 use std::fmt::{self, Write};
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -30,13 +28,10 @@ pub async fn answer(request: hyper::Request<Incoming>) -> Result<Response, Infal
         let request = g.keep(request.map(drop)); // the children borrow it
         route(g, request).await
     });
-    let (status, body) = match AssertUnwindSafe(group).catch_unwind().await {
-        Ok(Ok(body)) => (StatusCode::OK, body),
-        Ok(Err(errors)) => (errors.first().status(), list(&errors)),
-        Err(panic) => {
-            log_panic(panic);
-            (StatusCode::INTERNAL_SERVER_ERROR, "a panic\n".into())
-        }
+    let (status, body) = match contained(group).await {
+        Some(Ok(body)) => (StatusCode::OK, body),
+        Some(Err(errors)) => (errors.first().status(), list(&errors)),
+        None => (StatusCode::INTERNAL_SERVER_ERROR, "a panic\n".into()),
     };
     running.finish();
     Ok(respond(status, body))

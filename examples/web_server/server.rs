@@ -147,10 +147,8 @@ async fn connection(stream: TcpStream, running: Running) {
     let group = Builder::new()
         .name("conn")
         .run(async |g| talk(g, &stream).await);
-    match AssertUnwindSafe(group).catch_unwind().await {
-        Ok(Ok(())) => {}
-        Ok(Err(_)) => drop(BROKEN.fetch_add(1, SeqCst)),
-        Err(panic) => log_panic(panic),
+    if let Some(Err(_)) = contained(group).await {
+        BROKEN.fetch_add(1, SeqCst);
     }
     running.finish();
 }
@@ -183,4 +181,10 @@ async fn talk(g: Group<'_, '_, hyper::Error>, stream: &TcpStream) -> Result<(), 
             http.await
         }
     }
+}
+
+/// Awaits `future`. A panic in it is logged and ends nothing else; if it is a group, so are the panics of its children.
+pub async fn contained<T>(future: impl Future<Output = T>) -> Option<T> {
+    let caught = AssertUnwindSafe(future).catch_unwind().await;
+    caught.map_err(log_panic).ok()
 }
