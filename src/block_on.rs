@@ -113,7 +113,11 @@ impl Blocked {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> Step<Result<R, Ended>> {
-        let frame = Frame::sync(self.node.as_ptr(), &raw const self.host, self.cut);
+        let knew = self.cut;
+        if knew {
+            open::cut(&self.host, cx.waker(), false);
+        }
+        let frame = Frame::sync(self.node.as_ptr(), &raw const self.host, knew);
         let polled = frame.enter(|| {
             if self.shielded {
                 frame.shielded(|| poll(cx))
@@ -128,8 +132,17 @@ impl Blocked {
         if let Some(ended) = self.ended(cx) {
             self.cut = true;
             open::cut(&self.host, cx.waker(), !held);
-            if !held && open::settled(&self.host) {
+            let settled = !held
+                && match knew {
+                    true => open::settled(&self.host),
+                    false => open::settled_before_poll(&self.host),
+                };
+            if settled {
                 return Step::Ready(Err(ended));
+            }
+            if !knew {
+                // One more poll, in which groups that are reached drop their bodies.
+                cx.waker().wake_by_ref();
             }
         }
         Step::Pending {

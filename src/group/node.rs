@@ -20,6 +20,7 @@
 //! | `SHIELDED` | the owner polled it last inside a shield or a defer: a cascade from above stops here |
 //! | `FAILED` | an error or a panic was recorded; never cleared |
 //! | `DEFERS` | a defer was registered; never cleared |
+//! | `BUSY` | the owner was reached by the last poll of a host that is being cut, and its body still waits for joins |
 //!
 //! # Protocol
 //!
@@ -62,6 +63,7 @@ pub(crate) const STOPPING: u32 = 1 << 2;
 pub(crate) const SHIELDED: u32 = 1 << 3;
 pub(crate) const FAILED: u32 = 1 << 4;
 pub(crate) const DEFERS: u32 = 1 << 5;
+pub(crate) const BUSY: u32 = 1 << 6;
 
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {

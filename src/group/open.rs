@@ -12,7 +12,7 @@
 
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
 
-use crate::group::node::{Node, NodeRef, OUTER, SHIELDED};
+use crate::group::node::{BUSY, DEFERS, Node, NodeRef, OUTER, SHIELDED};
 use crate::group::tree;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::cell::Cell;
@@ -175,7 +175,7 @@ pub(crate) fn exit(node: &Node) {
 }
 
 /// Cancels every group that is open in a host that is being cut, also those in their bodies. Groups that were polled
-/// last inside a shield are passed over, unless nothing holds the shield any more (`shields_fell`).
+/// last inside a shield are passed over, unless nothing holds the shield any more (`shields_fell`, after a poll).
 pub(crate) fn cut(host: &Host, waker: &Waker, shields_fell: bool) {
     if host.is_empty() {
         return;
@@ -207,18 +207,55 @@ pub(crate) fn cut(host: &Host, waker: &Waker, shields_fell: bool) {
     }
 }
 
-/// Whether all groups in a host have joined: no child, no pending defer, also in the bodies of those groups. Defers
-/// that wait for nobody else are started.
+/// The groups in a host and in the bodies of those, each after the one around it, whose index it carries.
+fn tree_in(host: &Host) -> Vec<(NodeRef, Option<usize>)> {
+    let mut found = Vec::new();
+    let mut inner = Vec::new();
+    host.groups(&mut inner);
+    found.extend(inner.drain(..).map(|node| (node, None)));
+    let mut at = 0;
+    while let Some((node, _)) = found.get(at) {
+        node.body.groups(&mut inner);
+        found.extend(inner.drain(..).map(|node| (node, Some(at))));
+        at += 1;
+    }
+    found
+}
+
+/// Whether all groups in a host have joined: no child, no pending defer, also in the bodies of those groups. Nothing is
+/// started: before a poll, bodies that it reaches are to be dropped before their defers run.
+pub(crate) fn settled_before_poll(host: &Host) -> bool {
+    let joined =
+        |node: &Node| node.word.0.count() == 0 && (node.flags() & DEFERS == 0 || no_defers(node));
+    host.is_empty() || tree_in(host).iter().all(|(node, _)| joined(node))
+}
+
+fn no_defers(node: &Node) -> bool {
+    node.slow.lock().defers.is_empty()
+}
+
+/// The same after a poll that knew of the cut. Pending defers are started, from the inside out, of groups that the poll
+/// did not reach: nobody else will. The owner of a group that it did reach starts them when its body is gone.
 pub(crate) fn settled(host: &Host) -> bool {
     if host.is_empty() {
         return true;
     }
+    let found = tree_in(host);
+    let mut unsettled_inside = vec![false; found.len()];
     let mut all = true;
-    let mut work = Vec::new();
-    host.groups(&mut work);
-    while let Some(node) = work.pop() {
-        all &= node.word.0.count() == 0 && !start_defers(&node);
-        node.body.groups(&mut work);
+    for (at, (node, outer)) in found.iter().enumerate().rev() {
+        let waits = node.word.0.count() != 0
+            || unsettled_inside[at]
+            || match node.flags() & BUSY {
+                0 => start_defers(node),
+                _ => !no_defers(node),
+            };
+        if waits {
+            all = false;
+            if let Some(outer) = outer {
+                unsettled_inside[*outer] = true;
+            }
+        }
     }
     all
 }

@@ -1,7 +1,7 @@
 //! The owner's side of a group without its types: where it is polled, how it joins, how it ends.
 
 use crate::group::frame::{self, Frame};
-use crate::group::node::{self, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
+use crate::group::node::{self, BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
 use crate::group::{open, tree};
 use crate::surface::child::{Asked, pend_until_dropped, poller_is_cut};
 use crate::unwind::{self, Payload};
@@ -85,7 +85,7 @@ impl Owner {
     #[cold]
     pub(crate) fn cut_before_poll(&self, waker: &Waker) -> bool {
         open::cut(&self.node.body, waker, false);
-        !self.held && open::settled(&self.node.body)
+        !self.held && open::settled_before_poll(&self.node.body)
     }
 
     /// After a pending poll of a body that is being cut; whether it can be dropped now.
@@ -110,6 +110,9 @@ impl Owner {
     /// did not know: it must look again.
     #[inline]
     pub(crate) fn register(&mut self, waker: &Waker, cutting: bool) -> bool {
+        if cutting {
+            self.node.set_flags(BUSY);
+        }
         let now = identity(waker);
         if !cutting && self.registered == Some(now) {
             // The node has this waker, unless a cancel has taken it; then the flag is set.

@@ -107,7 +107,7 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
     let waker = unsafe { waker::borrowed(this) };
     if cutting {
         open::cut(&header.open, &waker, false);
-        if !before.is_held() && open::settled(&header.open) {
+        if !before.is_held() && open::settled_before_poll(&header.open) {
             // SAFETY: this runner has the right.
             return unsafe { cut(this, before.is_linked()) };
         }
@@ -123,15 +123,25 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
         // SAFETY: this runner has the right, and the future is gone.
         return unsafe { complete(this, polled == Polled::Value, before.is_linked()) };
     }
+    let knew = cutting;
     if !before.is_linked() {
         cutting |= link(this, node, shielded);
     }
     loop {
         if cutting {
             open::cut(&header.open, &waker, !held);
-            if !held && open::settled(&header.open) {
+            let settled = !held
+                && match knew {
+                    true => open::settled(&header.open),
+                    false => open::settled_before_poll(&header.open),
+                };
+            if settled {
                 // SAFETY: this runner has the right.
                 return unsafe { cut(this, true) };
+            }
+            if !knew {
+                // The cancel came during the poll: one more, in which groups that are reached drop their bodies.
+                waker.wake_by_ref();
             }
         }
         match header.state.pause(held, cutting) {
