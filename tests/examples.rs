@@ -23,6 +23,7 @@ macro_rules! run {
 }
 
 run!(
-    borrow cleanup cut_unpolled deadline fan_out happy_eyeballs map_reduce migrated_group nested pipeline runtime start
+    borrow cleanup cut_unpolled deadline fan_out happy_eyeballs late_defer map_reduce migrated_group nested pipeline runtime
+    server service start
     supervisor task_set
 );

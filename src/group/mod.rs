@@ -15,6 +15,7 @@ pub(crate) mod open;
 pub(crate) mod reaper;
 pub(crate) mod report;
 pub(crate) mod running;
+pub(crate) mod services;
 pub(crate) mod spawn;
 pub(crate) mod tree;
 pub(crate) mod typed;

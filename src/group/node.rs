@@ -19,7 +19,8 @@
 //! | `STOPPING` | the group was asked to stop; never cleared |
 //! | `SHIELDED` | the owner polled it last inside a shield or a defer: a cascade from above stops here |
 //! | `FAILED` | an error or a panic was recorded; never cleared |
-//! | `DEFERS` | a defer was registered; never cleared |
+//! | `DEFERS` | a defer or a service was registered; never cleared |
+//! | `SERVING` | its children are services of its parent, which receives their failures; never cleared |
 //! | `BUSY` | the owner was reached by the last poll of a host that is being cut, and its body still waits for joins |
 //!
 //! # Protocol
@@ -37,6 +38,7 @@ use crate::group::gate::Gate;
 use crate::group::list::{Links, List};
 use crate::group::open::Host;
 use crate::group::report::Straggler;
+use crate::group::services::Services;
 use crate::group::spawn::Spawn;
 use crate::group::word::{Enter, JoinWord, Leave};
 use crate::job::{Job, JobHeader};
@@ -64,6 +66,7 @@ pub(crate) const SHIELDED: u32 = 1 << 3;
 pub(crate) const FAILED: u32 = 1 << 4;
 pub(crate) const DEFERS: u32 = 1 << 5;
 pub(crate) const BUSY: u32 = 1 << 6;
+pub(crate) const SERVING: u32 = 1 << 7;
 
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {
@@ -71,7 +74,7 @@ pub(crate) struct NodeTable {
     pub(crate) free: unsafe fn(NonNull<Node>),
     /// Hands every recorded error to the runtime's hook.
     pub(crate) report_errors: unsafe fn(NonNull<Node>),
-    /// Starts the task that runs the pending defers; it takes over one count.
+    /// Starts the task that ends services and runs pending defers; it takes over one count.
     pub(crate) start_defers: unsafe fn(&Node),
     /// Marks the member cancelled; the job is the right to cut it, if it was idle.
     pub(crate) mark_member: unsafe fn(NonNull<Links>) -> Option<Job>,
@@ -89,11 +92,13 @@ pub(crate) struct Slow {
     pub(crate) waker: Option<Waker>,
     /// The task that is being cut and waits for this group to settle.
     pub(crate) host_waker: Option<Waker>,
-    /// The task that runs the defers, while it waits to be the only child.
+    /// The task that ends services and runs the defers, while it waits to be the only child.
     pub(crate) defer_waker: Option<Waker>,
     /// The owner is gone: the last leaver ends the group.
     pub(crate) orphan: bool,
-    /// The task that runs the defers exists.
+    /// The body is gone, so that the services end with the last child.
+    pub(crate) body_gone: bool,
+    /// The task that ends services and runs the defers exists.
     pub(crate) deferring: bool,
     /// Members that no reaper has seen.
     pub(crate) members: List,
@@ -101,6 +106,7 @@ pub(crate) struct Slow {
     pub(crate) marked: List,
     /// Nodes whose parent this is.
     pub(crate) inner: List,
+    pub(crate) services: Option<Services>,
     pub(crate) defers: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(crate) arena: Arena,
     /// What was lent to the group; its future claims it back.
@@ -114,6 +120,18 @@ pub(crate) struct Slow {
     pub(crate) deadline: Option<Instant>,
     /// Former parents: others may still be reading them through a pointer that they read before the adoption.
     pub(crate) former: Vec<NodeRef>,
+}
+
+impl Slow {
+    /// One if a service is counted, through the node of the services; else zero.
+    pub(crate) fn served(&self) -> usize {
+        usize::from(self.services.as_ref().is_some_and(Services::are_left))
+    }
+
+    /// Whether something is to be done after the last child.
+    pub(crate) fn has_tail(&self) -> bool {
+        !self.defers.is_empty() || self.served() > 0
+    }
 }
 
 /// What makes up a group without its types.
@@ -192,6 +210,8 @@ impl Node {
                 waker: None,
                 host_waker: None,
                 defer_waker: None,
+                body_gone: false,
+                services: None,
                 orphan: false,
                 deferring: false,
                 members: List::new(),
@@ -354,8 +374,10 @@ unsafe fn leave_watched(at: NonNull<Node>) -> bool {
     // SAFETY: the count that is still held keeps the node alive.
     let node = unsafe { at.as_ref() };
     let mut slow = node.slow.lock();
-    if slow.orphan && node.word.0.count() == 1 && !slow.defers.is_empty() && !slow.deferring {
-        // The defers become one last child: it takes over this count.
+    let served = slow.served();
+    let last_of_work = slow.body_gone && node.word.0.count() == 1 + served;
+    if last_of_work && !slow.deferring && slow.has_tail() {
+        // Services and defers become one last child: it takes over this count.
         slow.deferring = true;
         drop(slow);
         // SAFETY: one count is handed over.
@@ -363,13 +385,11 @@ unsafe fn leave_watched(at: NonNull<Node>) -> bool {
         return false;
     }
     let left = node.word.0.leave_watched();
-    if left == 1 && slow.deferring {
-        let waker = slow.defer_waker.take();
-        drop(slow);
-        wake(waker);
-        return false;
-    }
+    let told = slow.deferring && left <= 1 + served || node.flags() & SERVING != 0;
+    let closer = if told { slow.defer_waker.take() } else { None };
     if left > 0 {
+        drop(slow);
+        wake(closer);
         return false;
     }
     let waker = slow.waker.take();
@@ -380,6 +400,7 @@ unsafe fn leave_watched(at: NonNull<Node>) -> bool {
         // SAFETY: the owner left its reference and its duty to whoever closes the word, and that was this call.
         unsafe { end_orphan(at) };
     }
+    wake(closer);
     wake(waker);
     wake(host_waker);
     true
@@ -435,14 +456,18 @@ impl Node {
     /// The common end: shuts the gate, stops timers, drops what is kept, leaves the parent's list. The word is closed.
     /// Returns the payload of a destructor that panicked.
     pub(crate) fn end(&self) -> Option<Payload> {
-        let (gate, timers, mut arena) = {
+        let (services, gate, timers, mut arena) = {
             let mut slow = self.slow.lock();
             (
+                slow.services.take(),
                 slow.gate.take(),
                 std::mem::take(&mut slow.kept_open),
                 std::mem::replace(&mut slow.arena, Arena::new()),
             )
         };
+        if let Some(services) = services {
+            services.end();
+        }
         if let Some(gate) = gate {
             gate.shut();
         }

@@ -244,12 +244,12 @@ pub(crate) fn settled(host: &Host) -> bool {
     let mut unsettled_inside = vec![false; found.len()];
     let mut all = true;
     for (at, (node, outer)) in found.iter().enumerate().rev() {
-        let waits = node.word.0.count() != 0
-            || unsettled_inside[at]
+        let waits = unsettled_inside[at]
             || match node.flags() & BUSY {
                 0 => start_defers(node),
                 _ => !no_defers(node),
-            };
+            }
+            || node.word.0.count() != 0;
         if waits {
             all = false;
             if let Some(outer) = outer {
@@ -260,15 +260,15 @@ pub(crate) fn settled(host: &Host) -> bool {
     all
 }
 
-/// Starts the task that runs the pending defers of a group, if there are any and it does not exist. Whether it exists
-/// afterwards.
+/// Starts the task that ends the services of a group and runs its pending defers, if there are any and it does not exist.
+/// Whether it exists afterwards.
 pub(crate) fn start_defers(node: &Node) -> bool {
     {
         let slow = node.slow.lock();
         if slow.deferring {
             return true;
         }
-        if slow.defers.is_empty() {
+        if !slow.has_tail() {
             return false;
         }
     }

@@ -64,10 +64,12 @@ impl<E: Send + 'static> Typed<E> {
         }
     }
 
-    /// Records an error and cancels the group: fail-fast.
+    /// Records an error and cancels the group: fail-fast. An error of a service is that of the group that it serves.
     pub(crate) fn fail(&self, error: E, origin: Origin) {
-        self.record(error, origin);
-        tree::cancel(&self.node, 0);
+        // SAFETY: the node of the services has the error type of its group, which is alive while it is counted.
+        let receiver: &Self = unsafe { Self::of(self.node.receiver().whole) };
+        receiver.record(error, origin);
+        tree::cancel(&receiver.node, 0);
     }
 
     /// Takes what was recorded.

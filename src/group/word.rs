@@ -7,7 +7,9 @@
 //!
 //! | bits | name | set if |
 //! |---|---|---|
-//! | 3.. | count | that many children have entered and not yet left |
+//! | 5.. | count | that many children have entered and not yet left |
+//! | 4 | `EACH` | every leaver takes the node's lock; set before the first entry, never cleared |
+//! | 3 | `SERVED` | one of the count may be the node of the services; set under the node's lock before it enters, never cleared |
 //! | 2 | `DEFERRING` | the task that runs the defers waits until it is the only child left; set and cleared under the node's lock |
 //! | 1 | `WATCHED` | somebody must be told when the count falls low: the last leaver takes the node's lock; set under that lock, never cleared |
 //! | 0 | `CLOSED` | the group has ended; the count is zero and stays zero |
@@ -41,9 +43,11 @@ use crate::sync::atomic::{AtomicUsize, Guess, Ordering};
 const CLOSED: usize = 1;
 const WATCHED: usize = 1 << 1;
 const DEFERRING: usize = 1 << 2;
-const ONE: usize = 1 << 3;
+const SERVED: usize = 1 << 3;
+const EACH: usize = 1 << 4;
+const ONE: usize = 1 << 5;
 
-/// A count that would wrap into the flags is a bug that must not go on: 2^60 children on a 64-bit machine.
+/// A count that would wrap into the flags is a bug that must not go on: 2^58 children on a 64-bit machine.
 const MAX: usize = usize::MAX / 2;
 
 /// The one word of a group's join.
@@ -189,6 +193,19 @@ impl JoinWord {
         self.0.fetch_and(!DEFERRING, Ordering::Relaxed);
     }
 
+    /// Says that services may be counted, as one: who waits for the rest is told one earlier. Called under the node's
+    /// lock, before the services enter.
+    pub(crate) fn serve(&self) {
+        // Relaxed: the services' entry is an RMW of the same word by the same thread, so who sees it counted sees the bit.
+        self.0.fetch_or(SERVED, Ordering::Relaxed);
+    }
+
+    /// Asks that every leaver take the lock. Called before anybody enters.
+    pub(crate) fn watch_each(&self) {
+        // Relaxed: nobody else knows the node yet.
+        self.0.fetch_or(EACH | WATCHED, Ordering::Relaxed);
+    }
+
     /// Ends the group, if no child is counted.
     pub(crate) fn close(&self) -> bool {
         let mut word = self.0.guess();
@@ -213,6 +230,6 @@ impl JoinWord {
 
 /// Whether a leaver of this word could be one that somebody waits for.
 fn is_low(word: usize) -> bool {
-    let threshold = if word & DEFERRING != 0 { 2 } else { 1 };
-    word / ONE <= threshold
+    let threshold = 1 + usize::from(word & DEFERRING != 0) + usize::from(word & SERVED != 0);
+    word & EACH != 0 || word / ONE <= threshold
 }

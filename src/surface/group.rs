@@ -84,7 +84,7 @@ impl<E> Group<'_, '_, E> {
         self.node
     }
 
-    fn untyped(&self) -> &Node {
+    pub(crate) fn untyped(&self) -> &Node {
         // SAFETY: whoever can use `'s` is the body or a child, or belongs to one: the group has not ended.
         unsafe { self.node.as_ref() }
     }

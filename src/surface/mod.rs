@@ -19,6 +19,7 @@ pub(crate) mod owner;
 pub(crate) mod race;
 pub(crate) mod restart;
 pub(crate) mod scope;
+pub(crate) mod service;
 pub(crate) mod set;
 pub(crate) mod shield;
 pub(crate) mod start;

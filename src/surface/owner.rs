@@ -128,22 +128,23 @@ impl Owner {
         cutting || !cancelled
     }
 
-    /// Waits until no child and no defer is left.
+    /// Waits until no child, no service and no defer is left.
     pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            let defers = self.node.flags() & DEFERS != 0;
-            if defers {
+            let tailed = self.node.flags() & DEFERS != 0;
+            if tailed {
                 open::start_defers(&self.node);
             }
-            if !self.watching && !defers && self.node.word.0.count() == 0 {
+            if !self.watching && !tailed && self.node.word.0.count() == 0 {
                 return Poll::Ready(());
             }
             let new = cx.waker().clone();
-            let (old, count, pending_defers) = {
+            let (old, count, tail) = {
                 let mut slow = self.node.slow.lock();
+                slow.body_gone = true;
                 let old = slow.waker.replace(new);
                 let count = self.node.word.0.watch();
-                (old, count, !slow.defers.is_empty())
+                (old, count, slow.has_tail())
             };
             discard_waker(old);
             self.watching = true;
@@ -151,7 +152,7 @@ impl Owner {
             if count > 0 {
                 return Poll::Pending;
             }
-            if !pending_defers {
+            if !tail {
                 return Poll::Ready(());
             }
         }
@@ -232,6 +233,7 @@ impl Owner {
         }
         let (old, ends) = {
             let mut slow = self.node.slow.lock();
+            slow.body_gone = true;
             slow.orphan = true;
             let ends = self.node.word.0.watch() == 0 && self.node.word.0.close();
             (slow.waker.take(), ends)

@@ -61,7 +61,7 @@ pub(crate) trait Kind<Output> {
 /// `node` is alive.
 pub(crate) unsafe fn fail_with_panic(payload: Payload, node: NonNull<Node>, origin: Origin) {
     // SAFETY: alive, says the caller.
-    let node = unsafe { node.as_ref() };
+    let node = unsafe { node.as_ref() }.receiver();
     // The private payload of a cut that was caught and resumed where nothing is being cut is an ordinary panic.
     if unwind::is_cut(&*payload) && node.is_cancelled() {
         return;

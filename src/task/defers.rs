@@ -1,12 +1,14 @@
-//! The task that runs the defers of a group: one last child, shielded, newest first, in every ending.
+//! The task that ends a group's services and runs its defers: one last child, shielded, in every ending.
 //!
-//! It waits until it is the only child left, runs the newest defer to its end, waits for what that one started, and so
-//! on until there is none. It counts in the group like any child, so the group ends after it.
+//! It waits until no other work is left, cuts the services, newest first, each joined before the next, and waits for what
+//! they started while ending; then it runs the newest defer to its end, and begins anew, until there is nothing. It counts
+//! in the group like any child, so the group ends after it.
 
 #![expect(unsafe_code, reason = "it refers to the group that counts it")]
 
 use crate::group::frame;
 use crate::group::node::{Node, Origin};
+use crate::group::services::{Services, Serving};
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
 use crate::task::run;
@@ -16,9 +18,11 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
-/// Runs the defers of a group.
+/// Ends the services of a group and runs its defers.
 struct RunDefers {
     node: NonNull<Node>,
+    /// The service that was cut last.
+    ending: Option<Box<dyn Serving>>,
     current: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -31,23 +35,62 @@ impl RunDefers {
         unsafe { self.node.as_ref() }
     }
 
-    /// The next defer, once nobody else is left. Ready with `None`: there is no other.
+    /// The next defer, once neither work nor a service is left. Ready with false: there is no other.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let node = self.node();
-        let mut slow = node.slow.lock();
-        if node.word.0.watch_defers() > 1 {
-            // The waker is that of this task: to clone and to drop it is no user code.
-            slow.defer_waker = Some(cx.waker().clone());
+        // Wakers in here are those of this task: to clone and to drop them is no user code.
+        loop {
+            if self.poll_ending(cx).is_pending() {
+                return Poll::Pending;
+            }
+            let node = self.node();
+            let mut slow = node.slow.lock();
+            let served = slow.served();
+            let service = if node.word.0.watch_defers() > 1 + served {
+                None
+            } else {
+                slow.services.as_mut().and_then(Services::pop)
+            };
+            if let Some(service) = service {
+                drop(slow);
+                service.cut();
+                self.ending = Some(service);
+                continue;
+            }
+            if node.word.0.count() > 1 {
+                // Work, or the last service, which is over but still counted.
+                slow.defer_waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            node.word.0.unwatch_defers();
+            let next = slow.defers.pop();
+            if next.is_none() {
+                slow.deferring = false;
+            }
+            drop(slow);
+            self.current = next;
+            return Poll::Ready(self.current.is_some());
+        }
+    }
+
+    /// Waits for the service that was cut last.
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(ending) = &self.ending else {
+            return Poll::Ready(());
+        };
+        {
+            let slow = self.node().slow.lock();
+            let services = slow.services.as_ref().map(|services| services.node.clone());
+            drop(slow);
+            // Each leaver of that node passes through its lock after its task is over, and calls this waker.
+            if let Some(services) = services {
+                services.slow.lock().defer_waker = Some(cx.waker().clone());
+            }
+        }
+        if !ending.is_over() {
             return Poll::Pending;
         }
-        node.word.0.unwatch_defers();
-        let next = slow.defers.pop();
-        if next.is_none() {
-            slow.deferring = false;
-        }
-        drop(slow);
-        self.current = next;
-        Poll::Ready(self.current.is_some())
+        self.ending = None;
+        Poll::Ready(())
     }
 
     /// Drives the current defer. A panic goes to the group; the other defers still run.
@@ -128,6 +171,7 @@ pub(crate) unsafe fn start(node: &Node) {
     };
     let future = RunDefers {
         node: node.whole,
+        ending: None,
         current: None,
     };
     // SAFETY: one count is handed over, which keeps the node for as long as the task uses it; no error type is used.

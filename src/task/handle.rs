@@ -6,6 +6,7 @@
 )]
 
 use crate::group::report::TaskId;
+use crate::group::services::Serving;
 use crate::task::header::Header;
 use crate::task::state::Release;
 use std::borrow::Cow;
@@ -114,6 +115,48 @@ impl<V> Handle<V> {
                 Some(value)
             }
         }
+    }
+}
+
+impl<V> Handle<V> {
+    /// Another reference, for whoever has to cut the task.
+    pub(crate) fn serving(&self) -> Option<Box<dyn Serving>> {
+        let task = self.task?;
+        self.header()?.state.add_reference();
+        Some(Box::new(Service(task)))
+    }
+}
+
+/// A service, as the task that ends its group sees it.
+struct Service(NonNull<Header>);
+
+// SAFETY: the header is reached through its atomics, and a counted reference keeps it.
+unsafe impl Send for Service {}
+
+impl Service {
+    fn header(&self) -> &Header {
+        // SAFETY: the reference keeps it alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Serving for Service {
+    fn is_over(&self) -> bool {
+        self.header().state.load().is_complete()
+    }
+
+    fn cut(&self) {
+        if self.header().state.cancel() {
+            // SAFETY: `cancel` gave the right to run it to this caller.
+            unsafe { Header::queue_woken(self.0) };
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // SAFETY: the reference is given up.
+        unsafe { Header::release(self.0) };
     }
 }
 

@@ -1,0 +1,101 @@
+//! Services of a group: children that are not work left.
+
+#![expect(
+    unsafe_code,
+    reason = "a service is a child of the node of its group's services"
+)]
+
+use crate::group::node::{DEFERS, Node, NodeRef, Opening};
+use crate::group::services::Services;
+use crate::group::typed::Typed;
+use crate::surface::child::{Plain, Task};
+use crate::surface::group::{Group, birth, table};
+use crate::surface::outcome::Outcome;
+use crate::task::run;
+use std::borrow::Cow;
+use std::panic::Location;
+
+impl<'s, E: Send + 'static> Group<'s, '_, E> {
+    /// Starts a child that is not work left: it runs until body and children have ended, and is cut then.
+    ///
+    /// Services end newest first, each joined before the next, in every ending, also when the group fails or is
+    /// cancelled; then what they started while ending is joined. A service that returns early is none the worse for it;
+    /// one that fails ends the group, as any child does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+    /// use std::time::Duration;
+    ///
+    /// let beats = spinney::block_on(spinney::group(async |g| {
+    ///     let beats = g.keep(AtomicU32::new(0));
+    ///     g.service(async {
+    ///         loop {
+    ///             beats.fetch_add(1, Relaxed);
+    ///             spinney::sleep(Duration::from_millis(1)).await;
+    ///         }
+    ///     });
+    ///     spinney::sleep(Duration::from_millis(5)).await; // the work
+    ///     beats.load(Relaxed)
+    /// }));
+    /// assert!(beats > 0);
+    /// ```
+    #[track_caller]
+    pub fn service<F, T>(self, future: F) -> Task<'s, T>
+    where
+        F: Future<Output: Outcome<E, Value = T>> + Send + 's,
+        T: Send + 's,
+    {
+        let location = Location::caller();
+        let group = self.untyped();
+        if group.is_cancelled() {
+            return self.spawn_at(future, None, location); // born cancelled
+        }
+        let node = services::<E>(group, location);
+        // SAFETY: `'s` keeps the group, which keeps the node of its services; its error is `E`; future and value are
+        // `Send` and outlive the services of the group (`'s`).
+        let handle = unsafe { run::spawn::<F, Plain<E>>(&node, future, birth(None, location)) };
+        if let Some(serving) = handle.serving() {
+            let mut slow = group.slow.lock();
+            let over = slow.services.as_mut().map(|line| line.push(serving));
+            drop(slow);
+            drop(over);
+        }
+        Task::new(handle)
+    }
+}
+
+/// The node of a group's services, made with the first of them.
+fn services<E: Send + 'static>(group: &Node, location: &'static Location<'static>) -> NodeRef {
+    let known = |group: &Node| {
+        let slow = group.slow.lock();
+        slow.services.as_ref().map(|services| services.node.clone())
+    };
+    if let Some(node) = known(group) {
+        return node;
+    }
+    let opening = Opening {
+        parent: None,
+        name: Some(Cow::Borrowed("services")),
+        location,
+        shielded: true,
+    };
+    let new = Services::new(Typed::<E>::open(table::<E>(), group.to_ref(), opening));
+    let node = new.node.clone();
+    let mut slow = group.slow.lock();
+    match &slow.services {
+        None => {
+            slow.services = Some(new);
+            group.word.0.serve();
+            group.set_flags(DEFERS);
+            node
+        }
+        Some(faster) => {
+            let node = faster.node.clone();
+            drop(slow);
+            new.end();
+            node
+        }
+    }
+}
