@@ -3,6 +3,7 @@
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
+use std::task::{Wake, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
@@ -19,6 +20,7 @@ mod unwind;
 mod waiters;
 
 #[expect(dead_code, reason = "models need a part of it")]
+#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
 #[path = "../../src/group"]
 mod group {
     pub mod arena;
@@ -53,7 +55,7 @@ mod surface {
 mod support;
 
 use group::gate::Gate;
-use group::node::{CANCELLED, Node, NodeTable, leave};
+use group::node::{CANCELLED, Node, NodeTable, SHIELDED, leave};
 use group::tree;
 use group::typed::Typed;
 use support::{Sleeper, Tree, finish, join, keep};
@@ -261,6 +263,54 @@ fn model_gate() {
         }
         assert!(gate.enter().is_none());
         assert!(tree.root.is_empty());
+    });
+}
+
+/// A waker that uses the handle itself: no lock of the gate may be held when it is called.
+struct Again(Arc<Gate>);
+
+impl Wake for Again {
+    fn wake(self: Arc<Self>) {
+        if let Some(node) = self.0.enter() {
+            // SAFETY: entered.
+            unsafe { leave(node) };
+        }
+    }
+}
+
+/// A handle enters while the group's parent ends: the group is counted in the parent, is adopted, or refuses. Whoever
+/// adopted it is cancelled, so the group's waker is called on the way.
+#[test]
+fn model_gate_of_a_group_whose_parent_ends() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        outer.node.set_flags(SHIELDED);
+        let mut inner = open(&outer.node);
+        tree.root.cancel_all();
+        assert!(!inner.is_cancelled());
+        let gate = Arc::new(Gate::new(&inner.node));
+        {
+            let mut slow = inner.node.slow.lock();
+            slow.gate = Some(Arc::clone(&gate));
+            slow.waker = Some(Waker::from(Arc::new(Again(Arc::clone(&gate)))));
+        }
+        let theirs = Arc::clone(&gate);
+        let handle = thread::spawn(move || {
+            if let Some(node) = theirs.enter() {
+                // SAFETY: entered.
+                unsafe { leave(node) };
+            }
+        });
+        let ended = outer.close().is_some();
+        let outer = (!ended).then_some(outer);
+        handle.join().unwrap();
+        assert!(tree.root.is_empty());
+        assert!(inner.close().is_some());
+        drop(inner);
+        if let Some(mut outer) = outer {
+            assert!(outer.close().is_some());
+        }
     });
 }
 
