@@ -20,6 +20,7 @@ mod unwind;
 mod waiters;
 
 #[expect(dead_code, reason = "models need a part of it")]
+#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
 #[path = "../../src/group"]
 mod group {
     pub mod arena;
