@@ -3,6 +3,7 @@
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
+use std::ptr;
 use std::task::{Wake, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
@@ -54,6 +55,7 @@ mod surface {
 
 mod support;
 
+use group::frame::Frame;
 use group::gate::Gate;
 use group::node::{CANCELLED, Node, NodeTable, SHIELDED, leave};
 use group::tree;
@@ -232,6 +234,61 @@ fn model_cascade_against_attach() {
             assert!(owner.close().is_some());
         }
         assert!(outer.close().is_some());
+    });
+}
+
+/// A cascade passes over a group that its owner polled inside a shield, while the owner polls it outside again: one of
+/// both sees the other. Two groups, each with its own owner.
+#[test]
+fn model_cascade_against_the_end_of_a_shield() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let mut owners = [open(&outer.node), open(&outer.node)];
+        let frame = Frame::sync(outer.node.as_ptr(), ptr::null(), false);
+        frame.enter(|| {
+            frame.shielded(|| owners.iter().for_each(surface::owner::Owner::arrive));
+        });
+        let node = outer.node.clone();
+        let canceller = thread::spawn(move || tree::cancel(&node, 0));
+        frame.enter(|| owners[0].arrive());
+        canceller.join().unwrap();
+        assert!(owners[0].is_cancelled(), "missed by the cascade");
+        assert!(!owners[1].is_cancelled(), "shielded");
+        frame.enter(|| owners[1].arrive());
+        assert!(owners[1].is_cancelled());
+        for owner in &mut owners {
+            assert!(owner.close().is_some());
+        }
+        assert!(outer.close().is_some());
+    });
+}
+
+/// The same for a group that is adopted meanwhile, by an ancestor that is cancelled.
+#[test]
+fn model_adoption_against_the_end_of_a_shield() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let mut inner = open(&outer.node);
+        let frame = Frame::sync(tree.root.as_ptr(), ptr::null(), false);
+        frame.enter(|| {
+            frame.shielded(|| {
+                outer.arrive();
+                inner.arrive();
+            });
+        });
+        tree.root.cancel_all();
+        assert!(outer.close().is_some());
+        drop(outer);
+        let node = inner.node.clone();
+        let first = thread::spawn(move || assert!(node.enter()));
+        frame.enter(|| inner.arrive());
+        first.join().unwrap();
+        assert!(inner.is_cancelled(), "missed by the adoption");
+        // SAFETY: entered above.
+        unsafe { leave(inner.node.as_ptr()) };
+        assert!(inner.close().is_some());
     });
 }
 
