@@ -237,6 +237,38 @@ fn model_cascade_against_attach() {
     });
 }
 
+/// An owner whose body is pending registers, and registers again without the lock: a cancel wakes it or is seen. Two
+/// cancellers, of the group and of its parent.
+#[test]
+fn model_register_against_cancel() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let sleeper = Sleeper::new();
+        let mut owner = open(&tree.root);
+        let root = tree.root.clone();
+        let node = owner.node.clone();
+        let cancellers = [
+            thread::spawn(move || root.cancel_all()),
+            thread::spawn(move || tree::cancel(&node, 0)),
+        ];
+        let waker = Waker::from(Arc::clone(&sleeper));
+        // Each turn is a poll that finds the body pending.
+        for _ in 0..2 {
+            if owner.is_cancelled() || !owner.register(&waker, false) {
+                break;
+            }
+        }
+        while !owner.is_cancelled() {
+            sleeper.park();
+            assert!(owner.is_cancelled(), "woken for nothing");
+        }
+        for canceller in cancellers {
+            canceller.join().unwrap();
+        }
+        assert!(owner.close().is_some());
+    });
+}
+
 /// A cascade passes over a group that its owner polled inside a shield, while the owner polls it outside again: one of
 /// both sees the other. Two groups, each with its own owner.
 #[test]

@@ -463,6 +463,54 @@ fn model_defers_of_an_orphan() {
     });
 }
 
+/// An owner joins: its defers run once, newest first, after the children and before it is ready.
+#[test]
+fn model_defers_of_a_joined_group() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        world.flag.set(1);
+        let deferred = Arc::new(Racy::default());
+        stage.owner.node.set_flags(DEFERS);
+        for expected in [1, 0] {
+            let (deferred, child, kept) = (Arc::clone(&deferred), Arc::clone(&world), stage.kept);
+            let defer = Defer(move || {
+                read(kept);
+                assert_eq!(child.futures.get(), 1, "a defer runs after the children");
+                assert_eq!(deferred.get(), expected, "newest first");
+                deferred.set(expected + 1);
+            });
+            stage.owner.node.slow.lock().defers.push(Box::pin(defer));
+        }
+        drop(stage.spawn(&world));
+        let pool = Arc::clone(&stage.tree.pool);
+        let runner = thread::spawn(move || pool.run_all());
+        let Stage {
+            tree,
+            mut owner,
+            sleeper,
+            drops,
+            kept: _,
+        } = stage;
+        let waker = Waker::from(Arc::clone(&sleeper));
+        while owner
+            .poll_join(&mut Context::from_waker(&waker))
+            .is_pending()
+        {
+            // The owner runs what it queued, and what was woken for it.
+            tree.pool.run_all();
+            sleeper.park();
+        }
+        assert_eq!(deferred.get(), 2, "ready before the defers");
+        assert!(owner.close().is_some());
+        assert_eq!(drops.get(), 1);
+        drop(owner);
+        runner.join().unwrap();
+        assert!(tree.root.is_empty());
+        drop(world.waker.lock().take());
+    });
+}
+
 /// A defer that is done at its first poll.
 struct Defer<F>(F);
 
