@@ -1,5 +1,6 @@
 //! Running models: each in a child process, because loom aborts on a deadlock, and once for each mutant.
 
+use crate::sync::alive;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -24,7 +25,9 @@ pub fn explore_with(preemptions: usize, model: impl Fn() + Send + Sync + 'static
     let checked = catch_unwind(AssertUnwindSafe(|| {
         builder.check(move || {
             count.fetch_add(1, Relaxed);
+            let before = alive::live();
             model();
+            assert_eq!(alive::live(), before, "a model leaks nothing");
         });
     }));
     if std::env::var_os("COUNT").is_some() {

@@ -33,7 +33,7 @@ mod mutant {
 }
 
 /// Whether an object is still there.
-mod alive {
+pub(crate) mod alive {
     /// A mark that stays readable when the object was freed: the allocator of this crate gives memory back late.
     #[derive(Debug)]
     pub struct Alive(std::cell::Cell<u32>);
@@ -43,8 +43,19 @@ mod alive {
 
     const MARK: u32 = 0x600D_600D;
 
+    thread_local! {
+        /// Objects of the execution on this thread: a model runs on one.
+        static LIVE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    /// Objects that were made and not dropped.
+    pub fn live() -> usize {
+        LIVE.get()
+    }
+
     impl Alive {
         pub fn new() -> Self {
+            LIVE.set(LIVE.get() + 1);
             Self(std::cell::Cell::new(MARK))
         }
 
@@ -60,6 +71,7 @@ mod alive {
         /// The end. Whether the model checker is to be asked about it: not while a failure unwinds.
         pub fn end(&self) -> bool {
             self.check();
+            LIVE.set(LIVE.get().wrapping_sub(1));
             // SAFETY: as in `check`; volatile, or the store to memory that is freed next would be dropped.
             unsafe { self.0.as_ptr().write_volatile(0) };
             !std::thread::panicking()
@@ -445,7 +457,7 @@ pub mod cell {
 
 /// Process-wide things of modelled files.
 pub mod process {
-    use super::{Mutex, MutexGuard};
+    use super::MutexGuard;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// Few, because each is an object of every execution; enough that two hosts of a model have a lock each.
@@ -454,13 +466,13 @@ pub mod process {
     struct Stripes {
         /// In the order of first use, because addresses differ between executions and a model must repeat itself.
         known: std::sync::Mutex<Vec<usize>>,
-        locks: [Mutex<()>; STRIPES],
+        locks: [loom::sync::Mutex<()>; STRIPES],
     }
 
     loom::lazy_static! {
         static ref LOCKS: Stripes = Stripes {
             known: std::sync::Mutex::new(Vec::new()),
-            locks: std::array::from_fn(|_| Mutex::new(())),
+            locks: std::array::from_fn(|_| loom::sync::Mutex::new(())),
         };
     }
 
@@ -476,7 +488,7 @@ pub mod process {
                     known.len() - 1
                 })
         };
-        stripes.locks[at % STRIPES].lock()
+        MutexGuard(Some(stripes.locks[at % STRIPES].lock().unwrap()))
     }
 
     pub fn next_number() -> u64 {

@@ -3,6 +3,8 @@
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
+use std::ptr;
+use std::task::{Wake, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
@@ -19,6 +21,7 @@ mod unwind;
 mod waiters;
 
 #[expect(dead_code, reason = "models need a part of it")]
+#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
 #[path = "../../src/group"]
 mod group {
     pub mod arena;
@@ -52,8 +55,9 @@ mod surface {
 
 mod support;
 
+use group::frame::Frame;
 use group::gate::Gate;
-use group::node::{CANCELLED, Node, NodeTable, leave};
+use group::node::{CANCELLED, Node, NodeTable, SHIELDED, leave};
 use group::tree;
 use group::typed::Typed;
 use support::{Sleeper, Tree, finish, join, keep};
@@ -233,6 +237,93 @@ fn model_cascade_against_attach() {
     });
 }
 
+/// An owner whose body is pending registers, and registers again without the lock: a cancel wakes it or is seen. Two
+/// cancellers, of the group and of its parent.
+#[test]
+fn model_register_against_cancel() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let sleeper = Sleeper::new();
+        let mut owner = open(&tree.root);
+        let root = tree.root.clone();
+        let node = owner.node.clone();
+        let cancellers = [
+            thread::spawn(move || root.cancel_all()),
+            thread::spawn(move || tree::cancel(&node, 0)),
+        ];
+        let waker = Waker::from(Arc::clone(&sleeper));
+        // Each turn is a poll that finds the body pending.
+        for _ in 0..2 {
+            if owner.is_cancelled() || !owner.register(&waker, false) {
+                break;
+            }
+        }
+        while !owner.is_cancelled() {
+            sleeper.park();
+            assert!(owner.is_cancelled(), "woken for nothing");
+        }
+        for canceller in cancellers {
+            canceller.join().unwrap();
+        }
+        assert!(owner.close().is_some());
+    });
+}
+
+/// A cascade passes over a group that its owner polled inside a shield, while the owner polls it outside again: one of
+/// both sees the other. Two groups, each with its own owner.
+#[test]
+fn model_cascade_against_the_end_of_a_shield() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let mut owners = [open(&outer.node), open(&outer.node)];
+        let frame = Frame::sync(outer.node.as_ptr(), ptr::null(), false);
+        frame.enter(|| {
+            frame.shielded(|| owners.iter().for_each(surface::owner::Owner::arrive));
+        });
+        let node = outer.node.clone();
+        let canceller = thread::spawn(move || tree::cancel(&node, 0));
+        frame.enter(|| owners[0].arrive());
+        canceller.join().unwrap();
+        assert!(owners[0].is_cancelled(), "missed by the cascade");
+        assert!(!owners[1].is_cancelled(), "shielded");
+        frame.enter(|| owners[1].arrive());
+        assert!(owners[1].is_cancelled());
+        for owner in &mut owners {
+            assert!(owner.close().is_some());
+        }
+        assert!(outer.close().is_some());
+    });
+}
+
+/// The same for a group that is adopted meanwhile, by an ancestor that is cancelled.
+#[test]
+fn model_adoption_against_the_end_of_a_shield() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let mut inner = open(&outer.node);
+        let frame = Frame::sync(tree.root.as_ptr(), ptr::null(), false);
+        frame.enter(|| {
+            frame.shielded(|| {
+                outer.arrive();
+                inner.arrive();
+            });
+        });
+        tree.root.cancel_all();
+        assert!(outer.close().is_some());
+        drop(outer);
+        let node = inner.node.clone();
+        let first = thread::spawn(move || assert!(node.enter()));
+        frame.enter(|| inner.arrive());
+        first.join().unwrap();
+        assert!(inner.is_cancelled(), "missed by the adoption");
+        // SAFETY: entered above.
+        unsafe { leave(inner.node.as_ptr()) };
+        assert!(inner.close().is_some());
+    });
+}
+
 /// Two handles outlive the group: each gets in before the end, or finds the gate shut.
 #[test]
 fn model_gate() {
@@ -261,6 +352,54 @@ fn model_gate() {
         }
         assert!(gate.enter().is_none());
         assert!(tree.root.is_empty());
+    });
+}
+
+/// A waker that uses the handle itself: no lock of the gate may be held when it is called.
+struct Again(Arc<Gate>);
+
+impl Wake for Again {
+    fn wake(self: Arc<Self>) {
+        if let Some(node) = self.0.enter() {
+            // SAFETY: entered.
+            unsafe { leave(node) };
+        }
+    }
+}
+
+/// A handle enters while the group's parent ends: the group is counted in the parent, is adopted, or refuses. Whoever
+/// adopted it is cancelled, so the group's waker is called on the way.
+#[test]
+fn model_gate_of_a_group_whose_parent_ends() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        outer.node.set_flags(SHIELDED);
+        let mut inner = open(&outer.node);
+        tree.root.cancel_all();
+        assert!(!inner.is_cancelled());
+        let gate = Arc::new(Gate::new(&inner.node));
+        {
+            let mut slow = inner.node.slow.lock();
+            slow.gate = Some(Arc::clone(&gate));
+            slow.waker = Some(Waker::from(Arc::new(Again(Arc::clone(&gate)))));
+        }
+        let theirs = Arc::clone(&gate);
+        let handle = thread::spawn(move || {
+            if let Some(node) = theirs.enter() {
+                // SAFETY: entered.
+                unsafe { leave(node) };
+            }
+        });
+        let ended = outer.close().is_some();
+        let outer = (!ended).then_some(outer);
+        handle.join().unwrap();
+        assert!(tree.root.is_empty());
+        assert!(inner.close().is_some());
+        drop(inner);
+        if let Some(mut outer) = outer {
+            assert!(outer.close().is_some());
+        }
     });
 }
 

@@ -1,7 +1,7 @@
 //! Models of `src/pool/seats.rs` over a deque as weak as the real one: claim x leave x steal, and a push from outside
 //! against the last look of workers that fall asleep.
 
-use loom_tests::run::{explore, explore_with, mutants};
+use loom_tests::run::{explore, mutants};
 use loom_tests::sync;
 use std::ptr::NonNull;
 use sync::cell::UnsafeCell;
@@ -178,7 +178,7 @@ fn model_steal_and_leave() {
 /// Two thieves want one job: one gets it, and sees what the pusher did before.
 #[test]
 fn model_two_thieves() {
-    explore_with(2, || {
+    explore(|| {
         let seats = Arc::new(Seats::new(3));
         let job = Once::new();
         for seat in 0..3 {

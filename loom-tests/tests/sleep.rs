@@ -7,7 +7,6 @@ use loom_tests::sync;
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
-#[expect(dead_code, reason = "a shutdown has no part in these models")]
 #[path = "../../src/sleep.rs"]
 mod sleep;
 
@@ -116,6 +115,27 @@ fn model_two_jobs_two_sleepers() {
             let woken = here == Some(seat) || there == Some(seat);
             // A foreign unpark: the sleeper leaves the list itself exactly if no waker took it out.
             assert_eq!(pool.sleep.stay_awake(seat), !woken);
+        }
+    });
+}
+
+/// Two workers fall asleep while the runtime ends: each sees the flag, or is in the list of those who are roused.
+#[test]
+fn model_the_end() {
+    explore(|| {
+        let pool = pool();
+        let sleepers: Vec<_> = (0..2)
+            .map(|seat| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || doze(&pool, seat, false))
+            })
+            .collect();
+        // The flag: no ordering of its own is needed.
+        pool.queue.set(1);
+        let roused = pool.sleep.sleepers();
+        for (seat, sleeper) in sleepers.into_iter().enumerate() {
+            let seen = sleeper.join().unwrap();
+            assert!(seen || roused.contains(&seat), "a worker sleeps for ever");
         }
     });
 }

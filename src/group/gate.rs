@@ -2,9 +2,9 @@
 //!
 //! # Protocol
 //!
-//! A handle locks the gate and enters the node while the pointer is there. The end of the group closes the join word
-//! first, then takes the pointer away under the gate's lock, and only then lets go of the node. So a handle either
-//! counted itself before the word closed, or finds the word closed, or finds no pointer.
+//! A handle locks the gate, makes a reference to the node while the pointer is there, unlocks, and enters. The end of the
+//! group closes the join word first, then takes the pointer away under the gate's lock, and only then lets go of the
+//! node. So a handle either counted itself before the word closed, or finds the word closed, or finds no pointer.
 
 #![expect(
     unsafe_code,
@@ -35,13 +35,15 @@ impl Gate {
 
     /// Counts one child in, if the group is still open; the count keeps the node from then on.
     pub(crate) fn enter(&self) -> Option<NonNull<Node>> {
-        let pointer = self.0.lock();
-        let node = pointer.0?;
-        // SAFETY: the pointer is taken away under this lock before the node's owner lets go of it.
-        let open = unsafe { node.as_ref() };
-        let parent_open = open
+        let node = {
+            let pointer = self.0.lock();
+            // SAFETY: the pointer is taken away under this lock before the node's owner lets go of it.
+            unsafe { pointer.0?.as_ref() }.to_ref()
+        };
+        // Outside the lock: an entry may have the group adopted by an ancestor that is cancelled, which calls wakers.
+        let parent_open = node
             .parent()
             .is_none_or(|parent| !parent.word.0.is_closed());
-        (parent_open && open.enter()).then_some(node)
+        (parent_open && node.enter()).then_some(node.as_ptr())
     }
 }

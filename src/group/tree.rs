@@ -80,6 +80,21 @@ fn inherit(node: &Node, flags: u32) {
     }
 }
 
+/// The owner polls a group outside the shield in which it polled it before. Whether the parent is cancelled: then so is
+/// the group, from now on.
+#[cold]
+pub(crate) fn unshield(node: &Node) -> bool {
+    node.clear_flags(SHIELDED);
+    // As in Marking and Linking (`node`): the flag is cleared, then the locks are passed through. A cascade or an
+    // adoption comes later under one of them, and sees no shield; or it came before, and its mark is seen here.
+    let _position = node.slow.lock();
+    let Some(parent) = node.parent() else {
+        return false;
+    };
+    let _list = parent.slow.lock();
+    parent.is_cancelled()
+}
+
 /// Takes a node that has ended out of its parent's list.
 pub(crate) fn detach(node: &Node) {
     if let Some(parent) = node.parent() {

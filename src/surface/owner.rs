@@ -59,10 +59,7 @@ impl Owner {
                 return;
             }
             let left_a_shield = node.flags() & SHIELDED != 0;
-            if left_a_shield {
-                node.clear_flags(SHIELDED);
-            }
-            if frame.is_cut() || (left_a_shield && node.parent().is_some_and(Node::is_cancelled)) {
+            if (left_a_shield && tree::unshield(node)) || frame.is_cut() {
                 tree::cancel(node, OUTER);
             }
         });

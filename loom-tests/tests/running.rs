@@ -1,0 +1,74 @@
+//! Models of `src/group/running.rs`: what a reader finds belongs together, whatever the writer does meanwhile. Readers
+//! write nothing, so one of them is enough.
+
+use loom_tests::run::{explore_with, mutants};
+use loom_tests::sync;
+use std::panic::Location;
+use sync::{Arc, thread};
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/group"]
+mod group {
+    pub mod report;
+    pub mod running;
+}
+
+use group::report::TaskId;
+use group::running::{Publication, Running};
+
+/// Two publications that differ in every field.
+fn publications() -> [Publication; 2] {
+    let [a, b] = [
+        [Location::caller(), Location::caller()],
+        [Location::caller(), Location::caller()],
+    ];
+    [
+        Publication {
+            task: TaskId(1),
+            location: a[0],
+            name: Some("first"),
+            group: a[1],
+        },
+        Publication {
+            task: TaskId(2),
+            location: b[0],
+            name: None,
+            group: b[1],
+        },
+    ]
+}
+
+/// What is read is one of the two, whole.
+fn check(running: &Running) {
+    let Some(found) = running.read() else { return };
+    let known = publications();
+    let known = known
+        .iter()
+        .find(|known| known.task == found.task)
+        .expect("a task that was published");
+    assert_eq!(found.location.column(), known.location.column());
+    assert_eq!(found.name.as_deref(), known.name);
+    let group = format!("{}:{}", known.group.file(), known.group.line());
+    assert_eq!(found.group, group);
+}
+
+/// A publication follows another, and a poll ends, while somebody reads.
+#[test]
+fn model_one_follows_another() {
+    explore_with(2, || {
+        let running = Arc::new(Running::new());
+        let [first, second] = publications();
+        running.begin(&first);
+        let theirs = Arc::clone(&running);
+        let reader = thread::spawn(move || check(&theirs));
+        running.begin(&second);
+        reader.join().unwrap();
+        running.end();
+        assert!(running.read().is_none());
+    });
+}
+
+#[test]
+fn mutants_die() {
+    mutants(&["src/group/running.rs"], &[]);
+}

@@ -1,0 +1,527 @@
+//! Models of `src/task/{run,header,cell,waker,handle,awaiter,defers}.rs` and `src/group/reaper.rs` as they are: tasks of a
+//! group that are run, woken, cut, completed and taken by several threads at once.
+//!
+//! These files hold no orderings: those of the words below them are weakened in the words' own models, without the locks
+//! that tasks add.
+//!
+//! There is no loop of workers here: whoever queues a job runs what is queued, on its own thread.
+
+use loom_tests::run::explore_with;
+use loom_tests::sync;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+use sync::cell::{Cell, Racy};
+use sync::{Arc, Mutex, thread};
+
+#[path = "../../src/job.rs"]
+mod job;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/parker.rs"]
+mod parker;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/unwind.rs"]
+mod unwind;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/waiters.rs"]
+mod waiters;
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
+#[path = "../../src/group"]
+mod group {
+    pub mod arena;
+    pub mod errors;
+    pub mod frame;
+    pub mod gate;
+    pub mod list;
+    pub mod node;
+    pub mod open;
+    pub mod reaper;
+    pub mod report;
+    pub mod running;
+    pub mod spawn;
+    pub mod tree;
+    pub mod typed;
+    pub mod word;
+}
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/task"]
+mod task {
+    pub mod awaiter;
+    pub mod cell;
+    pub mod defers;
+    pub mod handle;
+    pub mod header;
+    pub mod run;
+    pub mod state;
+    pub mod waker;
+}
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/surface"]
+mod surface {
+    pub mod owner;
+
+    /// Nobody is cut here.
+    pub mod child {
+        pub fn poller_is_cut() -> bool {
+            false
+        }
+    }
+}
+
+mod support;
+
+use group::node::{DEFERS, Node, NodeTable, Origin};
+use group::tree;
+use group::typed::Typed;
+use support::{Kept, Sleeper, Tree, join, keep, read};
+use surface::owner::Owner;
+use task::cell::{Birth, Kind};
+use task::handle::Handle;
+use task::{defers, header, run};
+use unwind::Payload;
+
+static TABLE: NodeTable = NodeTable {
+    free: Typed::<u32>::free,
+    report_errors: Typed::<u32>::report,
+    start_defers: defers::start,
+    mark_member: header::mark_member,
+    describe_member: header::describe_member,
+};
+
+fn open(parent: &Node) -> Owner {
+    support::open(parent, &TABLE)
+}
+
+/// Children whose output nobody has to look at.
+struct Plain;
+
+impl<T> Kind<T> for Plain {
+    type Value = T;
+
+    unsafe fn finish(output: T, _: NonNull<Node>, _: Origin) -> Option<T> {
+        Some(output)
+    }
+
+    unsafe fn panicked(_: Payload, _: NonNull<Node>, _: Origin) -> Option<T> {
+        unreachable!("no child panics")
+    }
+
+    unsafe fn unclaimed(value: T, _: NonNull<Node>, _: Origin) {
+        drop(value);
+    }
+}
+
+/// What a child waits for, and what is left of it.
+#[derive(Default)]
+struct World {
+    flag: Racy,
+    waker: Mutex<Option<Waker>>,
+    /// Futures and outputs that were dropped.
+    futures: Arc<Racy>,
+    outputs: Arc<Racy>,
+}
+
+impl World {
+    /// Lets the child go on; whether it had left a waker.
+    fn wake(&self) -> bool {
+        self.flag.set(1);
+        let waker = self.waker.lock().take();
+        let some = waker.is_some();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        some
+    }
+}
+
+/// A future that waits for the flag; two polls at once, or one after the end, fail the model.
+struct Child {
+    world: Arc<World>,
+    polls: Cell<u32>,
+    kept: NonNull<Kept>,
+}
+
+impl Future for Child {
+    type Output = Kept;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Kept> {
+        self.polls.set(self.polls.get() + 1);
+        read(self.kept);
+        let old = self.world.waker.lock().replace(cx.waker().clone());
+        drop(old);
+        if self.world.flag.get() == 1 {
+            Poll::Ready(Kept::new(&self.world.outputs))
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.polls.set(0);
+        read(self.kept);
+        self.world.futures.set(self.world.futures.get() + 1);
+    }
+}
+
+/// A group with a kept value, and its children.
+struct Stage {
+    tree: Tree,
+    owner: Owner,
+    kept: NonNull<Kept>,
+    drops: Arc<Racy>,
+    sleeper: Arc<Sleeper>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let tree = Tree::new();
+        let drops = Arc::new(Racy::default());
+        let owner = open(&tree.root);
+        Self {
+            kept: keep(&owner.node, &drops),
+            owner,
+            tree,
+            drops,
+            sleeper: Sleeper::new(),
+        }
+    }
+
+    fn spawn(&self, world: &Arc<World>) -> Handle<Kept> {
+        spawn(&self.owner.node, world, self.kept)
+    }
+
+    /// Runs what is queued, joins, and checks that the group ended once. What the threads share is dropped after them.
+    fn end(self, threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+        self.tree.pool.run_all();
+        join(self.owner, &self.sleeper);
+        assert_eq!(self.drops.get(), 1);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert!(self.tree.root.is_empty());
+    }
+}
+
+fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
+    let child = Child {
+        world: Arc::clone(world),
+        polls: Cell::new(0),
+        kept,
+    };
+    let birth = Birth {
+        location: Location::caller(),
+        extension: None,
+    };
+    // SAFETY: the node is alive and counts the child; `Plain` uses no error type.
+    unsafe { run::spawn::<_, Plain>(node, child, birth) }
+}
+
+/// The owner joins while the child is run by one thread and woken by another: no wake is lost, and the output is there.
+#[test]
+fn model_wake_and_run() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        let mut handle = stage.spawn(&world);
+        let (pool, theirs) = (Arc::clone(&stage.tree.pool), Arc::clone(&world));
+        let waker = thread::spawn(move || {
+            theirs.wake();
+            pool.run_all();
+        });
+        stage.end([waker]);
+        assert_eq!(world.futures.get(), 1);
+        drop(handle.take().expect("an output"));
+        assert_eq!(world.outputs.get(), 1);
+        drop(handle);
+        drop(world.waker.lock().take());
+    });
+}
+
+/// A cancel of the group against a run and a wake: the child is dropped or completes, once.
+#[test]
+fn model_cancel_of_the_group() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        let handle = stage.spawn(&world);
+        let (pool, theirs) = (Arc::clone(&stage.tree.pool), Arc::clone(&world));
+        let waker = thread::spawn(move || {
+            theirs.wake();
+            pool.run_all();
+        });
+        let pool = Arc::clone(&stage.tree.pool);
+        let node = stage.owner.node.clone();
+        let canceller = thread::spawn(move || {
+            tree::cancel(&node, 0);
+            drop(node);
+            pool.run_all();
+        });
+        stage.end([waker, canceller]);
+        assert_eq!(world.futures.get(), 1);
+        drop(handle);
+        assert!(world.outputs.get() <= 1);
+        drop(world.waker.lock().take());
+    });
+}
+
+/// A handle cancels its child, and goes away, while the child runs and completes.
+#[test]
+fn model_cancel_by_the_handle() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        let handle = stage.spawn(&world);
+        let pool = Arc::clone(&stage.tree.pool);
+        let canceller = thread::spawn(move || {
+            handle.cancel();
+            drop(handle);
+            pool.run_all();
+        });
+        let (pool, theirs) = (Arc::clone(&stage.tree.pool), Arc::clone(&world));
+        let waker = thread::spawn(move || {
+            theirs.wake();
+            pool.run_all();
+        });
+        stage.end([canceller, waker]);
+        assert_eq!(world.futures.get(), 1);
+        assert!(world.outputs.get() <= 1);
+        drop(world.waker.lock().take());
+    });
+}
+
+/// Somebody waits for the output while the child completes elsewhere; it is taken once, and the group joins.
+#[test]
+fn model_await() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        world.flag.set(1);
+        let mut handle = stage.spawn(&world);
+        let pool = Arc::clone(&stage.tree.pool);
+        let runner = thread::spawn(move || pool.run_all());
+        let waiting = Sleeper::new();
+        let awaiting = Arc::clone(&waiting);
+        let taken = Arc::new(Racy::default());
+        let theirs = Arc::clone(&taken);
+        let joiner = thread::spawn(move || {
+            let waker = Waker::from(Arc::clone(&awaiting));
+            let mut cx = Context::from_waker(&waker);
+            loop {
+                match handle.poll(&mut cx) {
+                    Poll::Ready(output) => return theirs.set(output.is_some().into()),
+                    Poll::Pending => awaiting.park(),
+                }
+            }
+        });
+        stage.end([runner, joiner]);
+        assert_eq!(taken.get(), 1, "the output is lost");
+        assert_eq!(world.futures.get(), 1);
+        assert_eq!(world.outputs.get(), 1);
+        drop(waiting);
+        drop(world.waker.lock().take());
+    });
+}
+
+/// Two wakers outlive the task: they are woken, cloned and dropped while it completes and is freed.
+#[test]
+fn model_late_wakers() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        drop(stage.spawn(&world));
+        stage.tree.pool.run_all();
+        let waker = world.waker.lock().take().expect("it waits");
+        let wakers = [waker.clone(), waker];
+        world.flag.set(1);
+        let threads = wakers.map(|waker| {
+            let pool = Arc::clone(&stage.tree.pool);
+            thread::spawn(move || {
+                let again = waker.clone();
+                waker.wake();
+                pool.run_all();
+                again.wake();
+            })
+        });
+        stage.end(threads);
+        assert_eq!(world.futures.get(), 1);
+        assert_eq!(world.outputs.get(), 1);
+        // The last poll registered again.
+        drop(world.waker.lock().take());
+    });
+}
+
+/// Two members that wait: a reaper marks and cuts them while one is woken and completes, and leaves the list.
+#[test]
+fn model_members_against_the_reaper() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let worlds = [Arc::new(World::default()), Arc::new(World::default())];
+        for world in &worlds {
+            drop(stage.spawn(world));
+        }
+        stage.tree.pool.run_all();
+        let pool = Arc::clone(&stage.tree.pool);
+        let node = stage.owner.node.clone();
+        let canceller = thread::spawn(move || {
+            tree::cancel(&node, 0);
+            drop(node);
+            pool.run_all();
+        });
+        let (pool, theirs) = (Arc::clone(&stage.tree.pool), Arc::clone(&worlds[0]));
+        let waker = thread::spawn(move || {
+            theirs.wake();
+            pool.run_all();
+        });
+        stage.end([canceller, waker]);
+        for world in &worlds {
+            assert_eq!(world.futures.get(), 1);
+            drop(world.waker.lock().take());
+        }
+    });
+}
+
+/// A child that is spawned while its group is cancelled is dropped, by whichever of both sees the other.
+#[test]
+fn model_spawn_against_cancel() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let worlds = [Arc::new(World::default()), Arc::new(World::default())];
+        let pool = Arc::clone(&stage.tree.pool);
+        let node = stage.owner.node.clone();
+        let canceller = thread::spawn(move || {
+            tree::cancel(&node, 0);
+            drop(node);
+            pool.run_all();
+        });
+        let pool = Arc::clone(&stage.tree.pool);
+        let (node, theirs, kept) = (stage.owner.node.clone(), Arc::clone(&worlds[0]), stage.kept);
+        assert!(node.enter());
+        let spawner = thread::spawn(move || {
+            drop(spawn(&node, &theirs, kept));
+            let counted = node.as_ptr();
+            drop(node);
+            pool.run_all();
+            // SAFETY: entered above: a sibling that spawns keeps its group open meanwhile.
+            unsafe { group::node::leave(counted) };
+        });
+        drop(stage.spawn(&worlds[1]));
+        stage.end([canceller, spawner]);
+        for world in &worlds {
+            assert_eq!(world.futures.get(), 1);
+            assert_eq!(world.outputs.get(), 0);
+            drop(world.waker.lock().take());
+        }
+    });
+}
+
+/// An owner goes away while its last children leave: its defers run once, after them, before the group ends.
+#[test]
+fn model_defers_of_an_orphan() {
+    explore_with(2, || {
+        let Stage {
+            tree,
+            owner,
+            kept,
+            drops,
+            sleeper: _,
+        } = Stage::new();
+        let worlds = [Arc::new(World::default()), Arc::new(World::default())];
+        let deferred = Arc::new(Racy::default());
+        let (theirs, children) = (Arc::clone(&deferred), worlds.clone());
+        owner.node.set_flags(DEFERS);
+        owner.node.slow.lock().defers.push(Box::pin(Defer(move || {
+            read(kept);
+            for child in &children {
+                assert_eq!(child.futures.get(), 1, "a defer runs after the children");
+            }
+            theirs.set(theirs.get() + 1);
+        })));
+        for world in &worlds {
+            world.flag.set(1);
+            drop(spawn(&owner.node, world, kept));
+        }
+        let runner = Arc::clone(&tree.pool);
+        let runner = thread::spawn(move || runner.run_all());
+        owner.abandon(|| {});
+        tree.pool.run_all();
+        runner.join().unwrap();
+        tree.pool.run_all();
+        assert_eq!(deferred.get(), 1);
+        assert_eq!(drops.get(), 1);
+        assert!(tree.root.is_empty());
+        for world in &worlds {
+            drop(world.waker.lock().take());
+        }
+    });
+}
+
+/// An owner joins: its defers run once, newest first, after the children and before it is ready.
+#[test]
+fn model_defers_of_a_joined_group() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        world.flag.set(1);
+        let deferred = Arc::new(Racy::default());
+        stage.owner.node.set_flags(DEFERS);
+        for expected in [1, 0] {
+            let (deferred, child, kept) = (Arc::clone(&deferred), Arc::clone(&world), stage.kept);
+            let defer = Defer(move || {
+                read(kept);
+                assert_eq!(child.futures.get(), 1, "a defer runs after the children");
+                assert_eq!(deferred.get(), expected, "newest first");
+                deferred.set(expected + 1);
+            });
+            stage.owner.node.slow.lock().defers.push(Box::pin(defer));
+        }
+        drop(stage.spawn(&world));
+        let pool = Arc::clone(&stage.tree.pool);
+        let runner = thread::spawn(move || pool.run_all());
+        let Stage {
+            tree,
+            mut owner,
+            sleeper,
+            drops,
+            kept: _,
+        } = stage;
+        let waker = Waker::from(Arc::clone(&sleeper));
+        while owner
+            .poll_join(&mut Context::from_waker(&waker))
+            .is_pending()
+        {
+            // The owner runs what it queued, and what was woken for it.
+            tree.pool.run_all();
+            sleeper.park();
+        }
+        assert_eq!(deferred.get(), 2, "ready before the defers");
+        assert!(owner.close().is_some());
+        assert_eq!(drops.get(), 1);
+        drop(owner);
+        runner.join().unwrap();
+        assert!(tree.root.is_empty());
+        drop(world.waker.lock().take());
+    });
+}
+
+/// A defer that is done at its first poll.
+struct Defer<F>(F);
+
+// SAFETY: the model checker watches what it touches.
+unsafe impl<F> Send for Defer<F> {}
+
+impl<F: Fn() + Unpin> Future for Defer<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        (self.0)();
+        Poll::Ready(())
+    }
+}
