@@ -55,8 +55,20 @@ impl Job {
     pub(crate) fn run(self) {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
         let table = unsafe { self.0.as_ref() }.table;
+        let guard = NeverUnwinds;
         // SAFETY: the pointer is the one given to `Job::new`; `self` is consumed, so this is the one call.
-        unsafe { (table.run)(self.0) }
+        unsafe { (table.run)(self.0) };
+        std::mem::forget(guard);
+    }
+}
+
+/// A job that unwinds is a bug of ours, and must not get past here: further down this stack there may be a scope, whose
+/// children borrow from it.
+struct NeverUnwinds;
+
+impl Drop for NeverUnwinds {
+    fn drop(&mut self) {
+        std::process::abort();
     }
 }
 

@@ -34,6 +34,7 @@ mod group {
     pub mod reaper;
     pub mod report;
     pub mod running;
+    pub mod services;
     pub mod spawn;
     pub mod tree;
     pub mod typed;
@@ -45,12 +46,7 @@ mod group {
 mod surface {
     pub mod owner;
 
-    /// Nobody is cut here.
-    pub mod child {
-        pub fn poller_is_cut() -> bool {
-            false
-        }
-    }
+    pub use crate::support::child;
 }
 
 mod support;
@@ -418,7 +414,7 @@ fn model_orphan() {
                 thread::spawn(move || finish(node, kept))
             })
             .collect();
-        owner.abandon(|| {});
+        owner.abandon(|| {}, || {});
         for child in children {
             child.join().unwrap();
         }
@@ -447,7 +443,7 @@ fn model_orphan_against_gate() {
                 finish(node, kept);
             }
         });
-        owner.abandon(|| {});
+        owner.abandon(|| {}, || {});
         child.join().unwrap();
         handle.join().unwrap();
         assert_eq!(drops.get(), 1, "ended once");

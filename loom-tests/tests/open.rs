@@ -33,6 +33,7 @@ mod group {
     pub mod reaper;
     pub mod report;
     pub mod running;
+    pub mod services;
     pub mod spawn;
     pub mod tree;
     pub mod typed;
@@ -44,12 +45,7 @@ mod group {
 mod surface {
     pub mod owner;
 
-    /// Nobody is cut here.
-    pub mod child {
-        pub fn poller_is_cut() -> bool {
-            false
-        }
-    }
+    pub use crate::support::child;
 }
 
 mod support;

@@ -116,7 +116,7 @@ fn pool() -> Arc<Pool> {
         dispatched: Racy::default(),
     };
     Arc::new(Pool {
-        role: Role::new(bell, 0),
+        role: Role::new(bell),
         parkers: [parker::Parker::new(), parker::Parker::new()],
         fired: Arc::new(Racy::default()),
         base,

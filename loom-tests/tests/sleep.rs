@@ -140,6 +140,21 @@ fn model_the_end() {
     });
 }
 
+/// A sleeper that watches the driver is woken after the others, also when two pushes come at once.
+#[test]
+fn model_the_watcher_is_woken_last() {
+    explore(|| {
+        let pool = pool();
+        pool.sleep.fall_asleep(0, false);
+        pool.sleep.fall_asleep(1, false);
+        pool.sleep.wake_last(1);
+        let theirs = Arc::clone(&pool);
+        let other = thread::spawn(move || push(&theirs));
+        let woken = [push(&pool), other.join().unwrap()];
+        assert!(woken.contains(&Some(0)), "the other one first");
+    });
+}
+
 #[test]
 fn mutants_die() {
     mutants(&["src/sleep.rs"], &[]);

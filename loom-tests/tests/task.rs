@@ -42,6 +42,7 @@ mod group {
     pub mod reaper;
     pub mod report;
     pub mod running;
+    pub mod services;
     pub mod spawn;
     pub mod tree;
     pub mod typed;
@@ -66,12 +67,7 @@ mod task {
 mod surface {
     pub mod owner;
 
-    /// Nobody is cut here.
-    pub mod child {
-        pub fn poller_is_cut() -> bool {
-            false
-        }
-    }
+    pub use crate::support::child;
 }
 
 mod support;
@@ -450,7 +446,7 @@ fn model_defers_of_an_orphan() {
         }
         let runner = Arc::clone(&tree.pool);
         let runner = thread::spawn(move || runner.run_all());
-        owner.abandon(|| {});
+        owner.abandon(|| {}, || {});
         tree.pool.run_all();
         runner.join().unwrap();
         tree.pool.run_all();

@@ -253,6 +253,89 @@ fn model_defers_wait_to_be_alone() {
     });
 }
 
+/// The last leaver of a watched word goes on to whatever is above, with the writes of those who left without the lock.
+#[test]
+fn model_the_watched_last_leaver_sees_all() {
+    explore(|| {
+        let group = group(2);
+        {
+            let _lock = group.woken.lock();
+            let _ = group.word.watch();
+        }
+        let theirs = Arc::clone(&group);
+        let child = thread::spawn(move || leave(&theirs) && free(&theirs));
+        let here = leave(&group) && free(&group);
+        assert!(
+            child.join().unwrap() != here,
+            "exactly one child is the last one"
+        );
+    });
+}
+
+fn free(group: &Group) -> bool {
+    group.arena.with_mut(|arena| unsafe { *arena = 1 });
+    true
+}
+
+/// A service is counted as one, and two children leave: the last of them passes through the lock although it is not the
+/// last one counted.
+#[test]
+fn model_services_are_not_work() {
+    explore(|| {
+        let group = group(2);
+        {
+            let mut woken = group.woken.lock();
+            *woken = Some(0);
+            let _ = group.word.watch();
+            group.word.serve();
+        }
+        assert_eq!(group.word.enter_nonzero(), Enter::Entered);
+        let worker = |group: &Group| match group.word.leave() {
+            Leave::Left => false,
+            Leave::Last => unreachable!("the service is counted"),
+            Leave::Watched => {
+                let _lock = group.woken.lock();
+                group.word.leave_watched() == 1
+            }
+        };
+        let theirs = Arc::clone(&group);
+        let child = thread::spawn(move || worker(&theirs));
+        let here = worker(&group);
+        assert!(
+            child.join().unwrap() || here,
+            "somebody knows that only the service is left"
+        );
+        assert!(leave(&group));
+    });
+}
+
+/// Every leaver of the node of services passes through its lock.
+#[test]
+fn model_each_leaver_is_seen() {
+    explore(|| {
+        let group = Group {
+            word: JoinWord::new(),
+            woken: Mutex::new(Some(0)),
+            arena: UnsafeCell::new(0),
+        };
+        group.word.watch_each();
+        assert!(group.word.enter_first());
+        assert_eq!(group.word.enter_nonzero(), Enter::Entered);
+        let group = Arc::new(group);
+        let service = |group: &Group| {
+            assert_eq!(group.word.leave(), Leave::Watched);
+            let mut woken = group.woken.lock();
+            *woken = woken.map(|count| count + 1);
+            let _ = group.word.leave_watched();
+        };
+        let theirs = Arc::clone(&group);
+        let child = thread::spawn(move || service(&theirs));
+        service(&group);
+        child.join().unwrap();
+        assert_eq!(*group.woken.lock(), Some(2));
+    });
+}
+
 #[test]
 fn mutants_die() {
     mutants(&["src/group/word.rs"], &[]);

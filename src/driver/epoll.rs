@@ -32,11 +32,13 @@ pub(crate) struct System {
 /// The events of one wait.
 pub(crate) struct Events(Vec<Event>);
 
-impl Events {
-    pub(crate) fn new() -> Self {
+impl Default for Events {
+    fn default() -> Self {
         Self(Vec::with_capacity(BATCH))
     }
+}
 
+impl Events {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

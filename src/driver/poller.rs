@@ -3,7 +3,6 @@
 use crate::driver::clock::Clock;
 use crate::driver::role::{Role, Turn};
 use crate::driver::selector::Poll;
-use crate::driver::system::Events;
 use crate::driver::wheel::{Action, Key};
 use crate::parker::Parker;
 use crate::sync::Arc;
@@ -25,7 +24,7 @@ impl Driver {
         let poll = Poll::new(clock)?;
         let started = poll.clock.now();
         Ok(Self {
-            role: Role::new(poll, Events::new()),
+            role: Role::new(poll),
             started,
             coarse: AtomicU32::new(0),
         })

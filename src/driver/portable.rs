@@ -20,11 +20,13 @@ pub(crate) struct System {
 /// Room for the events of one wait.
 pub(crate) struct Events(polling::Events);
 
-impl Events {
-    pub(crate) fn new() -> Self {
+impl Default for Events {
+    fn default() -> Self {
         Self(polling::Events::new())
     }
+}
 
+impl Events {
     pub(crate) fn clear(&mut self) {
         self.0.clear();
     }

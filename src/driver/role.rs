@@ -12,10 +12,10 @@
 //!
 //! Sleeping: 1. take the role; without it, say `WANTED` and park. 2. With it: say `POLLING` in the own parker, or take
 //! the token that came meanwhile; 3. under the wheel's lock, publish until when the role sleeps; 4. wait; 5. take the
-//! parker back, dispatch, fire what is due, give the role up.
+//! parker back, and what is due; 6. give the role up; 7. wake whoever waited.
 //!
-//! Looking without sleeping: 1. take the role, or leave it to the holder; 2. wait for no time; 3. dispatch, fire, give
-//! the role up; if it was wanted, the caller wakes a sleeper, which takes it.
+//! Looking without sleeping: 1. take the role, or leave it to the holder; 2. wait for no time, and take what is due;
+//! 3. give the role up; if it was wanted, the caller wakes a sleeper, which takes it; 4. wake whoever waited.
 //!
 //! Waking a sleeper: give its parker a token; if it was `POLLING`, notify the selector. Inserting a timer: under the
 //! wheel's lock, compare with what the role published; if the new one is earlier, notify the selector.
@@ -35,7 +35,7 @@ use std::time::Instant;
 /// What the holder of the role sleeps in.
 pub(crate) trait Selector {
     /// Events of one wait.
-    type Events;
+    type Events: Default;
 
     /// Now, on the driver's clock.
     fn now(&self) -> Instant;
@@ -92,18 +92,18 @@ pub(crate) struct Turn {
 pub(crate) struct Role<S: Selector> {
     pub(crate) selector: S,
     word: AtomicU32,
-    /// Locked by the holder alone.
-    events: Mutex<S::Events>,
+    /// Room for events, of those who do not use it.
+    buffers: Mutex<Vec<S::Events>>,
     shelf: Mutex<Shelf>,
 }
 
 impl<S: Selector> Role<S> {
-    pub(crate) fn new(selector: S, events: S::Events) -> Self {
+    pub(crate) fn new(selector: S) -> Self {
         let wheel = Wheel::new(selector.now());
         Self {
             selector,
             word: AtomicU32::new(FREE),
-            events: Mutex::new(events),
+            buffers: Mutex::new(Vec::new()),
             shelf: Mutex::new(Shelf {
                 wheel,
                 until: Until::Awake,
@@ -113,7 +113,7 @@ impl<S: Selector> Role<S> {
 
     /// Takes the role if nobody has it.
     fn take(&self) -> bool {
-        // Relaxed: the word decides who; the locks of events and wheel order what the holders do.
+        // Relaxed: the word decides who; the wheel's lock, and the selector, order what the holders do.
         self.word
             .compare_exchange(FREE, HELD, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
@@ -148,22 +148,21 @@ impl<S: Selector> Role<S> {
             return parker.park();
         }
         polls();
-        let mut events = self.events.lock();
+        let mut events = self.buffer();
+        let mut due = Vec::new();
         while parker.begin_polling() {
             let limit = self.fall_asleep();
             self.selector.wait(&mut events, limit);
-            let due = self.wake_up();
+            self.wake_up(&mut due);
             let token = parker.end_polling();
-            if token || due || self.selector.count(&events) > 0 {
-                awake();
-                self.selector.dispatch(&mut events);
-                self.fire();
+            if token || !due.is_empty() || self.selector.count(&events) > 0 {
                 break;
             }
         }
-        drop(events);
         // One who wanted the role has not missed anything: this thread is awake and looks around, or sleeps here again.
         self.give_up();
+        awake();
+        self.deliver(events, due);
     }
 
     /// Publishes until when the role sleeps.
@@ -177,13 +176,21 @@ impl<S: Selector> Role<S> {
         limit
     }
 
-    /// Takes that back; whether a timer may be due.
-    fn wake_up(&self) -> bool {
+    /// Takes that back, and what is due.
+    fn wake_up(&self, due: &mut Vec<Action>) {
+        self.shelf.lock().until = Until::Awake;
+        self.take_due(due);
+    }
+
+    fn take_due(&self, due: &mut Vec<Action>) {
         let mut shelf = self.shelf.lock();
-        shelf.until = Until::Awake;
-        let earliest = shelf.wheel.earliest();
-        drop(shelf);
-        earliest.is_some_and(|at| at <= self.selector.now())
+        if shelf.wheel.is_empty() {
+            return;
+        }
+        let now = self.selector.now();
+        while let Some(action) = shelf.wheel.pop_due(now) {
+            due.push(action);
+        }
     }
 
     /// Looks at time and I/O without waiting, if nobody else does.
@@ -191,29 +198,28 @@ impl<S: Selector> Role<S> {
         if !self.take() {
             return Turn::default();
         }
-        let mut events = self.events.lock();
+        let mut events = self.buffer();
+        let mut due = Vec::new();
         self.selector.wait(&mut events, Limit::Now);
-        let woken = self.selector.dispatch(&mut events) + self.fire();
-        drop(events);
+        self.take_due(&mut due);
+        let wanted = self.give_up();
         Turn {
-            woken: woken > 0,
-            wanted: self.give_up(),
+            woken: self.deliver(events, due) > 0,
+            wanted,
         }
     }
 
-    /// Fires what is due; how many.
-    fn fire(&self) -> usize {
-        if self.shelf.lock().wheel.is_empty() {
-            return 0;
-        }
-        let now = self.selector.now();
-        let mut fired = 0;
-        loop {
-            let due = self.shelf.lock().wheel.pop_due(now);
-            let Some(action) = due else { return fired };
-            action.run();
-            fired += 1;
-        }
+    /// Wakes whoever waits for these events and timers, without the role: wakers are user code, which may wait for what
+    /// another holder of the role will see. How many there were.
+    fn deliver(&self, mut events: S::Events, due: Vec<Action>) -> usize {
+        let count = self.selector.dispatch(&mut events) + due.len();
+        due.into_iter().for_each(Action::run);
+        self.buffers.lock().push(events);
+        count
+    }
+
+    fn buffer(&self) -> S::Events {
+        self.buffers.lock().pop().unwrap_or_default()
     }
 
     /// Wakes the owner of a parker, wherever it sleeps.

@@ -132,7 +132,7 @@ fn a_manual_clock_fires_exactly() {
 #[cfg(target_os = "linux")]
 fn the_portable_half_waits_and_is_notified() {
     let system = portable::System::new().unwrap();
-    let mut events = portable::Events::new();
+    let mut events = portable::Events::default();
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     system.add(&ours, 7).unwrap();

@@ -44,6 +44,8 @@ pub(crate) struct Frame {
     host: *const Host,
     task: Option<NonNull<TaskView>>,
     cut: bool,
+    /// A shield is around this frame, in the same task.
+    sheltered: bool,
     shields: Cell<u32>,
     held: Cell<bool>,
     waits: Cell<u8>,
@@ -88,9 +90,11 @@ pub(crate) fn next_id() -> TaskId {
     TaskId(id)
 }
 
-/// Says in which record this thread publishes what it runs; `None` when it leaves its seat.
-pub(crate) fn attach_record(record: Option<NonNull<Running>>) {
-    RECORD.set(record.map_or(ptr::null(), |record| record.as_ptr().cast_const()));
+/// Says in which record this thread publishes what it runs; `None` when it leaves its seat. Returns the one before, which
+/// whoever nests puts back.
+pub(crate) fn attach_record(record: Option<NonNull<Running>>) -> Option<NonNull<Running>> {
+    let new = record.map_or(ptr::null(), |record| record.as_ptr().cast_const());
+    NonNull::new(RECORD.replace(new).cast_mut())
 }
 
 /// The record of this thread's seat.
@@ -130,6 +134,7 @@ impl Frame {
             host,
             task: None,
             cut,
+            sheltered: false,
             shields: Cell::new(0),
             held: Cell::new(false),
             waits: Cell::new(0),
@@ -147,7 +152,12 @@ impl Frame {
     }
 
     fn inheriting(mut self) -> Self {
-        self.task = current(|frame| frame.and_then(|frame| frame.task));
+        current(|frame| {
+            if let Some(frame) = frame {
+                self.task = frame.task;
+                self.sheltered = frame.is_sheltered();
+            }
+        });
         self
     }
 
@@ -196,6 +206,11 @@ impl Frame {
     /// Whether a shield, or a defer, is around this point.
     pub(crate) fn is_shielded(&self) -> bool {
         self.shields.get() != 0
+    }
+
+    /// Whether a shield is around this point, be it further down the stack: nobody drops what pends here.
+    pub(crate) fn is_sheltered(&self) -> bool {
+        self.sheltered || self.is_shielded()
     }
 
     /// Runs `f` inside a shield.

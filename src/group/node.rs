@@ -34,6 +34,7 @@
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
 use crate::group::arena::Arena;
+use crate::group::frame;
 use crate::group::gate::Gate;
 use crate::group::list::{Links, List};
 use crate::group::open::Host;
@@ -418,7 +419,9 @@ pub(crate) unsafe fn end_orphan(at: NonNull<Node>) {
     let panic = node.end();
     let mut lent = std::mem::replace(&mut node.slow.lock().lent, Arena::new());
     let panic = panic.or(lent.clear());
-    for payload in [panic, node.slow.lock().panic.take()].into_iter().flatten() {
+    // Taken first: no lock is held while the hook runs.
+    let recorded = node.slow.lock().panic.take();
+    for payload in [panic, recorded].into_iter().flatten() {
         node.spawn()
             .unobserved(node.origin().unobserved(payload, true));
     }
@@ -439,7 +442,7 @@ pub(crate) fn orphan(node: NodeRef, ends: bool) {
 /// Calls a waker with nothing of ours on the stack that it could see: no lock, no frame. Its panic is contained.
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
-        crate::waiters::wake(waker);
+        frame::outside(|| crate::waiters::wake(waker));
     }
 }
 
@@ -584,7 +587,7 @@ impl NodeRef {
     /// Makes the root of a runtime.
     pub(crate) fn root(spawn: Arc<dyn Spawn>) -> Self {
         let pointer = NonNull::from(&*spawn);
-        let mut root = Box::new(Root {
+        let root = Box::new(Root {
             node: Node::new(
                 &ROOT_TABLE,
                 pointer,
@@ -597,9 +600,10 @@ impl NodeRef {
             ),
             _spawn: spawn,
         });
-        let whole: NonNull<Node> = NonNull::from(&mut *root).cast();
-        root.node.whole = whole;
-        Self(NonNull::from(Box::leak(root)).cast())
+        let whole: NonNull<Node> = NonNull::from(Box::leak(root)).cast();
+        // SAFETY: nobody else has the new node. Written through the pointer that is kept, which a use of the box would end.
+        unsafe { (*whole.as_ptr()).whole = whole };
+        Self(whole)
     }
 
     /// Asks everything below to stop.

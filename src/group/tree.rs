@@ -16,6 +16,7 @@
 
 #![expect(unsafe_code, reason = "lists of inner nodes are intrusive")]
 
+use crate::group::frame;
 use crate::group::list::Links;
 use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING, Slow, leave, wake};
 use crate::group::reaper;
@@ -217,7 +218,7 @@ pub(crate) fn cancel(root: &Node, why: u32) {
             reaper::queue(node.clone());
         }
         wake(waker);
-        node.stop_waiters.wake_all();
+        frame::outside(|| node.stop_waiters.wake_all());
     }
 }
 
@@ -232,7 +233,7 @@ pub(crate) fn stop(root: &Node) {
             let slow = node.slow.lock();
             each_inner(&slow, |inner| work.push(inner.to_ref()));
         }
-        node.stop_waiters.wake_all();
+        frame::outside(|| node.stop_waiters.wake_all());
     }
 }
 

@@ -19,7 +19,7 @@ impl<E: Send + 'static> Typed<E> {
     /// Makes a node under a parent, attached.
     pub(crate) fn open(table: &'static NodeTable, parent: NodeRef, opening: Opening) -> NodeRef {
         let spawn = parent.spawn_ptr();
-        let mut typed = Box::new(Self {
+        let typed = Box::new(Self {
             node: Node::new(
                 table,
                 spawn,
@@ -30,9 +30,9 @@ impl<E: Send + 'static> Typed<E> {
             ),
             errors: Mutex::new(Errors::none()),
         });
-        typed.node.whole = NonNull::from(&mut *typed).cast();
-        let raw = typed.node.whole;
-        Box::leak(typed);
+        let raw: NonNull<Node> = NonNull::from(Box::leak(typed)).cast();
+        // SAFETY: nobody else has the new node. Written through the pointer that is kept, which a use of the box would end.
+        unsafe { (*raw.as_ptr()).whole = raw };
         // SAFETY: a new node has one reference, and this is it.
         let node = unsafe { NodeRef::from_raw(raw) };
         tree::attach(&node);

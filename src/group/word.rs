@@ -170,8 +170,8 @@ impl JoinWord {
 
     /// Gives one count back under the node's lock, and returns how many are left.
     pub(crate) fn leave_watched(&self) -> usize {
-        // Release: as in `leave`, for who reads zero without the lock. Acquire is the lock's.
-        self.0.fetch_sub(ONE, Ordering::Release) / ONE - 1
+        // AcqRel: as in `leave`: those who left before this one did so without the lock.
+        self.0.fetch_sub(ONE, Ordering::AcqRel) / ONE - 1
     }
 
     /// Asks that the last leaver take the lock, and returns the count. Called under the node's lock.

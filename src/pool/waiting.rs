@@ -119,7 +119,7 @@ fn run_own(place: &Place, parker: &Parker) -> bool {
     let seat = place.shared.seats.get(index);
     // SAFETY: this thread claimed the seat through its place.
     let deques = unsafe { seat.deques() };
-    frame::attach_record(Some(NonNull::from(&seat.running)));
+    let before = frame::attach_record(Some(NonNull::from(&seat.running)));
     let woken = loop {
         if parker.take_token() {
             break true;
@@ -130,7 +130,7 @@ fn run_own(place: &Place, parker: &Parker) -> bool {
         seat.counters.jobs.bump();
         frame::outside(|| job.run());
     };
-    frame::attach_record(None);
+    frame::attach_record(before);
     woken
 }
 

@@ -194,7 +194,7 @@ pub(crate) fn pend_until_dropped<T>(asked: &mut Asked, cx: &mut Context<'_>) -> 
 
 /// What a poller does with a child that ended without a value. `Pending` if it is being dropped anyway.
 fn dead<T>(id: TaskId, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<T> {
-    let shielded = frame::current(|frame| frame.is_some_and(frame::Frame::is_shielded));
+    let shielded = frame::current(|frame| frame.is_some_and(frame::Frame::is_sheltered));
     let foreign = frame::current(|frame| frame.is_none());
     if shielded {
         // Nobody drops the poller: the cut goes to the edge of the shield.

@@ -152,9 +152,10 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
                 shielded,
             },
         );
-        let mut owner = Owner::new(node);
+        // Kept before any user code can panic: an owner that is dropped without `abandon` leaves its node in the tree.
+        let owner = self.owner.insert(Owner::new(node));
         owner.arrive();
-        opened(&owner);
+        opened(owner);
         let group = Group::from_node(owner.node.as_ptr());
         if let Some((after, error)) = setup.deadline {
             let at = group.note_deadline(after);
@@ -167,7 +168,6 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             Ok(Poll::Pending) => {}
             Err(payload) => owner.fail_with_panic(payload),
         }
-        self.owner = Some(owner);
         Some(())
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Owner {
     watching: bool,
     /// The last poll of the body ended inside a shield.
     pub(crate) held: bool,
+    /// The body was unwound by a cut.
+    unwound: bool,
     asked: Asked,
 }
 
@@ -38,6 +40,7 @@ impl Owner {
             registered: None,
             watching: false,
             held: false,
+            unwound: false,
             asked: Asked::default(),
         }
     }
@@ -116,24 +119,28 @@ impl Owner {
             return !self.node.is_cancelled();
         }
         let new = waker.clone();
+        // Of the clone, which the node keeps: a waker may have other data than its clone, at a place that is used again.
+        let kept = identity(&new);
         let (old, cancelled) = {
             let mut slow = self.node.slow.lock();
             (slow.waker.replace(new), self.node.is_cancelled())
         };
         discard_waker(old);
-        self.registered = (!cancelled).then_some(now);
+        self.registered = (!cancelled).then_some(kept);
         cutting || !cancelled
     }
 
     /// Waits until no child, no service and no defer is left.
     pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
+            // The count first: a child registers its defers and services before it leaves, so who reads zero sees the flag.
+            let empty = self.node.word.0.count() == 0;
             let tailed = self.node.flags() & DEFERS != 0;
+            if !self.watching && !tailed && empty {
+                return Poll::Ready(());
+            }
             if tailed {
                 open::start_defers(&self.node);
-            }
-            if !self.watching && !tailed && self.node.word.0.count() == 0 {
-                return Poll::Ready(());
             }
             let new = cx.waker().clone();
             let (old, count, tail) = {
@@ -182,10 +189,13 @@ impl Owner {
         self.node.flags() & CANCELLED != 0
     }
 
-    pub(crate) fn fail_with_panic(&self, payload: Payload) {
+    pub(crate) fn fail_with_panic(&mut self, payload: Payload) {
         // The private payload of a cut means nothing in a group that is not being cut: somebody caught it elsewhere and
-        // resumed it here.
-        if unwind::is_cut(&*payload) && self.is_cancelled() {
+        // resumed it here. In a shield it is on its way to the shield's edge: the children go with the body.
+        let sheltered = frame::current(|frame| frame.is_some_and(Frame::is_sheltered));
+        if unwind::is_cut(&*payload) && (sheltered || self.is_cancelled()) {
+            self.unwound = true;
+            tree::cancel(&self.node, OUTER);
             return;
         }
         self.node.record_panic(payload, self.node.origin());
@@ -200,6 +210,9 @@ impl Owner {
     /// dropped, else say so loudly.
     #[cold]
     pub(crate) fn outlived<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+        if self.unwound && frame::current(|frame| frame.is_some_and(Frame::is_sheltered)) {
+            unwind::unwind_cut();
+        }
         if frame::current(|frame| frame.is_some()) && poller_is_cut() {
             return pend_until_dropped(&mut self.asked, cx);
         }
@@ -212,7 +225,7 @@ impl Owner {
     }
 
     /// The future was dropped early: cancels, drops body and value, and leaves the rest to the last child.
-    pub(crate) fn abandon(self, drop_body: impl FnOnce(), drop_value: impl FnOnce()) {
+    pub(crate) fn abandon(mut self, drop_body: impl FnOnce(), drop_value: impl FnOnce()) {
         tree::cancel(&self.node, OUTER);
         let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, true);
         for dropped in [

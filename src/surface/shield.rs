@@ -15,13 +15,15 @@ use std::task::{Context, Poll};
 /// Groups that are opened inside are not cancelled from outside either. A shield has no limit of its own: put a
 /// [`timeout`](crate::timeout) inside it. A shield that is not polled any more holds nothing.
 pub fn shield<F: Future>(future: F) -> Shield<F> {
-    Shield { future }
+    Shield { future, cut: false }
 }
 
 /// The future of [`shield`].
 #[must_use = "futures do nothing unless polled"]
 pub struct Shield<F> {
     future: F,
+    /// It was unwound by a cut: it is not polled again.
+    cut: bool,
 }
 
 impl<F: Future> Future for Shield<F> {
@@ -29,15 +31,25 @@ impl<F: Future> Future for Shield<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: structural pinning: the future is never moved out.
-        let future = unsafe { self.map_unchecked_mut(|this| &mut this.future) };
+        let this = unsafe { self.get_unchecked_mut() };
+        if this.cut {
+            return Poll::Pending;
+        }
+        // SAFETY: as above.
+        let future = unsafe { Pin::new_unchecked(&mut this.future) };
         frame::current(|frame| match frame {
-            Some(frame) => poll_in(frame, future, cx),
+            Some(frame) => poll_in(frame, future, cx, &mut this.cut),
             None => future.poll(cx),
         })
     }
 }
 
-fn poll_in<F: Future>(frame: &Frame, future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+fn poll_in<F: Future>(
+    frame: &Frame,
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+    cut: &mut bool,
+) -> Poll<F::Output> {
     match unwind::catch(|| frame.shielded(|| future.poll(cx))) {
         Ok(Poll::Pending) => {
             frame.hold();
@@ -45,7 +57,10 @@ fn poll_in<F: Future>(frame: &Frame, future: Pin<&mut F>, cx: &mut Context<'_>) 
         }
         Ok(ready) => ready,
         // What was awaited in the shield was cut: the cut lands here, at its edge.
-        Err(payload) if unwind::is_cut(&*payload) && frame.is_cut() => Poll::Pending,
+        Err(payload) if unwind::is_cut(&*payload) && frame.is_cut() => {
+            *cut = true;
+            Poll::Pending
+        }
         Err(payload) => resume_unwind(payload),
     }
 }

@@ -71,6 +71,7 @@ pub(crate) unsafe fn fail_with_panic(payload: Payload, node: NonNull<Node>, orig
 }
 
 /// The future, then the output. It is reached through raw pointers only: both begin at its start.
+#[repr(C)]
 union Stage<F, V> {
     _future: ManuallyDrop<F>,
     _value: ManuallyDrop<V>,
