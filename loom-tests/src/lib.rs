@@ -2,7 +2,8 @@
 //!
 //! Models include the *real* sources by `#[path]` and put this module in the place of `crate::sync`. Atomics and `fence`
 //! are newtypes whose methods know their caller, so that the environment variable `MUTANT=file:line:column` can weaken
-//! one site to `Relaxed` (a fence: to nothing). A test demands that some model fails for each site.
+//! one site to `Relaxed` (a fence: to nothing); with `MUTANT_TO`, an `AcqRel` to one of its halves. A test demands that
+//! some model fails for each.
 //!
 //! Every atomic, mutex and cell of the twin says when it is dropped: the model checker then demands that all accesses
 //! come before, and any use afterwards fails. So a model needs no payload of its own to see that memory is freed too

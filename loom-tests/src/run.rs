@@ -52,13 +52,13 @@ pub enum End {
 }
 
 /// Runs the tests of this binary that belong to models, in a child process.
-pub fn models(binary: &std::path::Path, mutant: Option<&str>) -> End {
+pub fn models(binary: &std::path::Path, mutant: Option<(&str, &str)>) -> End {
     let mut command = Command::new(binary);
     command
         .args(["model_", "--test-threads=2"])
         .env_remove("MUTANT");
-    if let Some(site) = mutant {
-        command.env("MUTANT", site);
+    if let Some((site, to)) = mutant {
+        command.env("MUTANT", site).env("MUTANT_TO", to);
     }
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().expect("the test binary starts");
@@ -80,10 +80,10 @@ pub fn models(binary: &std::path::Path, mutant: Option<&str>) -> End {
     }
 }
 
-/// The sites of a source file that a mutant can weaken, as `file:line:column`.
+/// The sites of a source file that a mutant can weaken, as `file:line:column`, and whether each has two halves.
 ///
 /// A site is a call of an atomic method, or of `fence`, whose arguments name an ordering that is not `Relaxed`.
-pub fn sites(file: &str, text: &str) -> Vec<String> {
+pub fn sites(file: &str, text: &str) -> Vec<(String, bool)> {
     const METHODS: [&str; 11] = [
         ".load(",
         ".store(",
@@ -117,7 +117,8 @@ pub fn sites(file: &str, text: &str) -> Vec<String> {
                 {
                     // `Location::caller` of a method call is the method's name.
                     let column = at + 1 + usize::from(method.starts_with('.'));
-                    found.push(format!("{file}:{}:{column}", number + 1));
+                    let halves = arguments.contains("Ordering::AcqRel");
+                    found.push((format!("{file}:{}:{column}", number + 1), halves));
                 }
             }
         }
@@ -160,18 +161,25 @@ pub fn mutants(files: &[&str], survivors: &[(&str, &str)]) {
     let mut survived = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(format!("{root}{file}")).expect("the source is there");
-        for site in sites(file, &text) {
-            count += 1;
-            if models(&binary, Some(&site)) != End::Failed {
-                let line: usize = site
-                    .rsplit(':')
-                    .nth(1)
-                    .and_then(|line| line.parse().ok())
-                    .expect("a line");
-                survived.push(format!(
-                    "{file}: {}",
-                    text.lines().nth(line - 1).expect("a line").trim()
-                ));
+        for (site, halves) in sites(file, &text) {
+            let all: &[&str] = if halves {
+                &["Relaxed", "Acquire", "Release"]
+            } else {
+                &["Relaxed"]
+            };
+            for to in all {
+                count += 1;
+                if models(&binary, Some((&site, to))) != End::Failed {
+                    let line: usize = site
+                        .rsplit(':')
+                        .nth(1)
+                        .and_then(|line| line.parse().ok())
+                        .expect("a line");
+                    survived.push(format!(
+                        "{file}: {} -> {to}",
+                        text.lines().nth(line - 1).expect("a line").trim()
+                    ));
+                }
             }
         }
     }

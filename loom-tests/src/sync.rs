@@ -23,12 +23,23 @@ mod mutant {
         })
     }
 
-    pub fn order(order: Ordering, caller: &Location<'_>) -> Ordering {
-        if is_here(caller) {
-            Ordering::Relaxed
-        } else {
-            order
+    /// What is left of the ordering: `MUTANT_TO` names one half of an `AcqRel`, else nothing is left.
+    fn left(order: Ordering) -> Ordering {
+        static TO: OnceLock<Ordering> = OnceLock::new();
+        let to = *TO.get_or_init(|| match std::env::var("MUTANT_TO").as_deref() {
+            Ok("Acquire") => Ordering::Acquire,
+            Ok("Release") => Ordering::Release,
+            _ => Ordering::Relaxed,
+        });
+        match (order, to) {
+            (Ordering::AcqRel, half) => half,
+            (order, Ordering::Acquire | Ordering::Release) => order,
+            _ => Ordering::Relaxed,
         }
+    }
+
+    pub fn order(order: Ordering, caller: &Location<'_>) -> Ordering {
+        if is_here(caller) { left(order) } else { order }
     }
 }
 

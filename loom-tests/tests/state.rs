@@ -173,8 +173,15 @@ fn model_complete_against_handle() {
             if !before.has_handle() {
                 theirs.output.with_mut(|output| unsafe { *output = 2 });
             }
-            theirs.state.drop_reference()
+            let freed = theirs.state.drop_reference();
+            if freed {
+                theirs.message.with_mut(|message| unsafe { *message = 9 });
+            }
+            freed
         });
+        // What a handle does with its reference comes before the free.
+        task.message
+            .with(|message| assert_eq!(unsafe { *message }, 0));
         let released = task.state.drop_handle();
         let mut freed = released == Release::Free;
         if released == Release::DropOutput {

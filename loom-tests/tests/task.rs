@@ -9,12 +9,10 @@
 use loom_tests::run::explore_with;
 use loom_tests::sync;
 use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
-use sync::cell::{Cell, Racy};
-use sync::{Arc, Mutex, thread};
+use sync::cell::Racy;
+use sync::{Arc, thread};
 
 #[path = "../../src/job.rs"]
 mod job;
@@ -70,155 +68,14 @@ mod surface {
     pub use crate::support::child;
 }
 
+#[path = "support/children.rs"]
+mod children;
 mod support;
 
-use group::node::{DEFERS, Node, NodeTable, Origin};
+use children::{Stage, World, spawn};
+use group::node::DEFERS;
 use group::tree;
-use group::typed::Typed;
-use support::{Kept, Sleeper, Tree, join, keep, read};
-use surface::owner::Owner;
-use task::cell::{Birth, Kind};
-use task::handle::Handle;
-use task::{defers, header, run};
-use unwind::Payload;
-
-static TABLE: NodeTable = NodeTable {
-    free: Typed::<u32>::free,
-    report_errors: Typed::<u32>::report,
-    start_defers: defers::start,
-    mark_member: header::mark_member,
-    describe_member: header::describe_member,
-};
-
-fn open(parent: &Node) -> Owner {
-    support::open(parent, &TABLE)
-}
-
-/// Children whose output nobody has to look at.
-struct Plain;
-
-impl<T> Kind<T> for Plain {
-    type Value = T;
-
-    unsafe fn finish(output: T, _: NonNull<Node>, _: Origin) -> Option<T> {
-        Some(output)
-    }
-
-    unsafe fn panicked(_: Payload, _: NonNull<Node>, _: Origin) -> Option<T> {
-        unreachable!("no child panics")
-    }
-
-    unsafe fn unclaimed(value: T, _: NonNull<Node>, _: Origin) {
-        drop(value);
-    }
-}
-
-/// What a child waits for, and what is left of it.
-#[derive(Default)]
-struct World {
-    flag: Racy,
-    waker: Mutex<Option<Waker>>,
-    /// Futures and outputs that were dropped.
-    futures: Arc<Racy>,
-    outputs: Arc<Racy>,
-}
-
-impl World {
-    /// Lets the child go on; whether it had left a waker.
-    fn wake(&self) -> bool {
-        self.flag.set(1);
-        let waker = self.waker.lock().take();
-        let some = waker.is_some();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        some
-    }
-}
-
-/// A future that waits for the flag; two polls at once, or one after the end, fail the model.
-struct Child {
-    world: Arc<World>,
-    polls: Cell<u32>,
-    kept: NonNull<Kept>,
-}
-
-impl Future for Child {
-    type Output = Kept;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Kept> {
-        self.polls.set(self.polls.get() + 1);
-        read(self.kept);
-        let old = self.world.waker.lock().replace(cx.waker().clone());
-        drop(old);
-        if self.world.flag.get() == 1 {
-            Poll::Ready(Kept::new(&self.world.outputs))
-        } else {
-            Poll::Pending
-        }
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        self.polls.set(0);
-        read(self.kept);
-        self.world.futures.set(self.world.futures.get() + 1);
-    }
-}
-
-/// A group with a kept value, and its children.
-struct Stage {
-    tree: Tree,
-    owner: Owner,
-    kept: NonNull<Kept>,
-    drops: Arc<Racy>,
-    sleeper: Arc<Sleeper>,
-}
-
-impl Stage {
-    fn new() -> Self {
-        let tree = Tree::new();
-        let drops = Arc::new(Racy::default());
-        let owner = open(&tree.root);
-        Self {
-            kept: keep(&owner.node, &drops),
-            owner,
-            tree,
-            drops,
-            sleeper: Sleeper::new(),
-        }
-    }
-
-    fn spawn(&self, world: &Arc<World>) -> Handle<Kept> {
-        spawn(&self.owner.node, world, self.kept)
-    }
-
-    /// Runs what is queued, joins, and checks that the group ended once. What the threads share is dropped after them.
-    fn end(self, threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
-        self.tree.pool.run_all();
-        join(self.owner, &self.sleeper);
-        assert_eq!(self.drops.get(), 1);
-        for thread in threads {
-            thread.join().unwrap();
-        }
-        assert!(self.tree.root.is_empty());
-    }
-}
-
-fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
-    let child = Child {
-        world: Arc::clone(world),
-        polls: Cell::new(0),
-        kept,
-    };
-    let birth = Birth {
-        location: Location::caller(),
-        extension: None,
-    };
-    // SAFETY: the node is alive and counts the child; `Plain` uses no error type.
-    unsafe { run::spawn::<_, Plain>(node, child, birth) }
-}
+use support::{Sleeper, read};
 
 /// The owner joins while the child is run by one thread and woken by another: no wake is lost, and the output is there.
 #[test]

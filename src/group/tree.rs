@@ -10,7 +10,11 @@
 //!
 //! *First child*: a node enters its parent before its own count leaves zero, from the nearest counted ancestor down
 //! ([`enter_first`]). A parent that has closed refuses, and the node is adopted by the nearest ancestor that is open,
-//! at last the root, which never closes.
+//! at last the root, which never closes. The whole move is made under the node's own lock, through which an end passes
+//! between closing the word and detaching: a node that has ended is not moved, and one that was moved detaches from
+//! where it is.
+//!
+//! *End of a shield*: clear the flag; pass through the node's lock and its parent's; read the parent's flags.
 //!
 //! Locks are taken from child to parent, one node's list at a time; a cascade holds one lock at a time.
 

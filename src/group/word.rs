@@ -213,12 +213,12 @@ impl JoinWord {
             if word >= ONE {
                 return false;
             }
-            // AcqRel: Acquire pairs with the Release in `leave`: what follows (the arena) comes after all children;
-            // Release publishes the end to `is_closed`.
+            // Acquire: pairs with the Release in `leave`: what follows (the arena) comes after all children. Who sees the
+            // word closed uses nothing that the end wrote.
             match self.0.compare_exchange_weak(
                 word,
                 word | CLOSED,
-                Ordering::AcqRel,
+                Ordering::Acquire,
                 Ordering::Relaxed,
             ) {
                 Ok(_) => return true,

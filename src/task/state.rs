@@ -112,16 +112,16 @@ impl State {
     }
 
     pub(crate) fn load(&self) -> Snapshot {
-        // Acquire: pairs with the AcqRel in `complete`: who sees `COMPLETE` may read the output.
+        // Acquire: pairs with the Release in `complete`: who sees `COMPLETE` may read the output.
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
     /// Scheduled -> running. The caller owns the right to run.
     #[inline]
     pub(crate) fn start(&self) -> Snapshot {
-        // AcqRel: Acquire pairs with the Release of wakers (`wake`) and of the runner before (`pause`): the poll sees
-        // what they wrote. Release keeps that chain for later readers of the word.
-        Snapshot(self.0.fetch_xor(SCHEDULED | RUNNING, Ordering::AcqRel))
+        // Acquire: pairs with the Release of wakers (`wake`) and of the runner before (`pause`): the poll sees what they
+        // wrote. The word is changed by RMWs only, so a chain that began with a Release goes through all of them.
+        Snapshot(self.0.fetch_xor(SCHEDULED | RUNNING, Ordering::Acquire))
     }
 
     /// Running -> idle, after a pending poll. `held`: the poll ended inside a shield. `cutting`: the runner knows
@@ -135,11 +135,11 @@ impl State {
             }
             let held = if held { HELD } else { 0 };
             let next = (state & !(RUNNING | HELD)) | held | LINKED;
-            // AcqRel: Release gives the future's memory to the next runner (`start`); Acquire pairs with a waker that
-            // came meanwhile, whose right to run this caller takes over.
+            // Release: gives the future's memory to the next runner (`start`), who also sees what a waker wrote that came
+            // meanwhile: this caller only queues the task for it.
             match self
                 .0
-                .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
+                .compare_exchange_weak(state, next, Ordering::Release, Ordering::Relaxed)
             {
                 Ok(_) if state & SCHEDULED != 0 => return Pause::Requeue,
                 Ok(_) => return Pause::Idle,
@@ -152,9 +152,9 @@ impl State {
     #[inline]
     #[must_use]
     pub(crate) fn wake(&self) -> bool {
-        // AcqRel: Release gives what the waker wrote to the next `start` or `pause`, also when the task was woken
-        // already; Acquire lets the owner of the right read the task's group.
-        let before = self.0.fetch_or(SCHEDULED, Ordering::AcqRel);
+        // Release: gives what the waker wrote to the next `start`, also when the task was woken already. Who owns the right
+        // now reads the group only, which was published with its reference.
+        let before = self.0.fetch_or(SCHEDULED, Ordering::Release);
         before & (SCHEDULED | RUNNING | COMPLETE) == 0
     }
 
@@ -171,11 +171,11 @@ impl State {
     #[inline]
     pub(crate) fn complete(&self, value: bool) -> Snapshot {
         let value = if value { VALUE } else { 0 };
-        // AcqRel: Release publishes the output to the Acquire in `load` and `drop_handle`; Acquire pairs with the
-        // Release of a handle that is gone (`drop_handle`).
+        // Release: publishes the output to the Acquire in `load` and `drop_handle`. Of a handle that is gone nothing is
+        // left to see; whoever frees the task synchronises in `drop_reference`.
         Snapshot(
             self.0
-                .fetch_xor(RUNNING | COMPLETE | value, Ordering::AcqRel),
+                .fetch_xor(RUNNING | COMPLETE | value, Ordering::Release),
         )
     }
 

@@ -1,0 +1,294 @@
+//! Models of `src/surface/{opened,owner}.rs`: the future of a group inside a task, against its child and against a cut
+//! of the task. The task is dropped when its group has settled, and not before.
+
+use loom_tests::run::explore_with;
+use loom_tests::sync;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+use sync::cell::Racy;
+use sync::{Arc, thread};
+
+#[path = "../../src/job.rs"]
+mod job;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/parker.rs"]
+mod parker;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/unwind.rs"]
+mod unwind;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/waiters.rs"]
+mod waiters;
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
+#[path = "../../src/group"]
+mod group {
+    pub mod arena;
+    pub mod errors;
+    pub mod frame;
+    pub mod gate;
+    pub mod list;
+    pub mod node;
+    pub mod open;
+    pub mod reaper;
+    pub mod report;
+    pub mod running;
+    pub mod spawn;
+    pub mod tree;
+    pub mod typed;
+    pub mod word;
+}
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/task"]
+mod task {
+    pub mod awaiter;
+    pub mod cell;
+    pub mod defers;
+    pub mod handle;
+    pub mod header;
+    pub mod run;
+    pub mod state;
+    pub mod waker;
+}
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/surface"]
+mod surface {
+    pub mod opened;
+    pub mod owner;
+
+    /// A question, not a protocol: as in `src/surface/child.rs`, which brings the whole surface along.
+    pub mod child {
+        use crate::group::frame;
+        use crate::group::node::Node;
+
+        pub fn poller_is_cut() -> bool {
+            frame::current(|frame| {
+                let Some(frame) = frame else { return false };
+                // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+                let innermost = unsafe { frame.node().as_ref() };
+                let mut around = std::iter::successors(Some(innermost), |node| node.parent());
+                frame.is_cut() || around.any(Node::is_cancelled)
+            })
+        }
+    }
+
+    /// The name of a group in its body: only its node.
+    pub mod group {
+        use crate::group::node::{Node, NodeTable};
+        use std::marker::PhantomData;
+        use std::panic::Location;
+        use std::ptr::NonNull;
+        use std::time::Duration;
+
+        pub struct Group<'s, 'p, E>(pub NonNull<Node>, PhantomData<(&'s E, &'p E)>);
+
+        impl<E> Clone for Group<'_, '_, E> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<E> Copy for Group<'_, '_, E> {}
+
+        impl<E> Group<'_, '_, E> {
+            pub fn from_node(node: NonNull<Node>) -> Self {
+                Self(node, PhantomData)
+            }
+
+            pub fn deadline_at(self, _: Duration, _: E, _: &'static Location<'static>) {
+                unreachable!("no deadlines")
+            }
+        }
+
+        #[expect(
+            clippy::extra_unused_type_parameters,
+            reason = "there is one error type"
+        )]
+        pub const fn table<E>() -> &'static NodeTable {
+            &crate::children::TABLE
+        }
+    }
+}
+
+/// Groups here are opened in tasks.
+mod pool {
+    pub mod context {
+        use crate::group::node::NodeRef;
+
+        pub struct Nowhere;
+
+        impl Nowhere {
+            pub fn root(&self) -> NodeRef {
+                unreachable!("groups are opened in tasks")
+            }
+        }
+
+        pub fn runtime() -> Nowhere {
+            Nowhere
+        }
+    }
+}
+
+#[path = "support/children.rs"]
+mod children;
+mod support;
+
+use children::{Plain, Stage, World, spawn};
+use group::node::Node;
+use group::tree;
+use support::{keep, read};
+use surface::group::Group;
+use surface::opened::{Machine, Setup, Whole};
+use task::cell::Birth;
+use task::handle::Handle;
+use task::run;
+
+/// A task that awaits a group.
+struct Outer<F, B> {
+    machine: Machine<F, B, u32, u32>,
+    /// A value of the group around the task.
+    kept: NonNull<support::Kept>,
+    dropped: Arc<Racy>,
+}
+
+impl<F, B> Future for Outer<F, B>
+where
+    F: FnOnce(Group<'static, 'static, u32>) -> B,
+    B: Future<Output = u32>,
+{
+    type Output = Option<u32>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<u32>> {
+        read(self.kept);
+        // SAFETY: structural, and never moved.
+        let machine = unsafe { self.map_unchecked_mut(|this| &mut this.machine) };
+        let polled = machine.poll(cx, |closure, group| closure(group), |_| {}, Whole);
+        polled.map(Result::ok)
+    }
+}
+
+impl<F, B> Drop for Outer<F, B> {
+    fn drop(&mut self) {
+        read(self.kept);
+        self.dropped.set(self.dropped.get() + 1);
+    }
+}
+
+/// A body that waits for a child.
+struct Body(Handle<support::Kept>);
+
+impl Future for Body {
+    type Output = u32;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u32> {
+        self.0.poll(cx).map(|_| 5)
+    }
+}
+
+/// Spawns a task whose group has a child that waits for `world`.
+fn spawn_outer(
+    stage: &Stage,
+    world: &Arc<World>,
+    inner_drops: &Arc<Racy>,
+    dropped: &Arc<Racy>,
+) -> Handle<Option<u32>> {
+    let (world, drops) = (Arc::clone(world), Arc::clone(inner_drops));
+    let closure = move |group: Group<'static, 'static, u32>| {
+        // SAFETY: the group is open while its body runs.
+        let node: &Node = unsafe { group.0.as_ref() };
+        Body(spawn(node, &world, keep(node, &drops)))
+    };
+    let outer = Outer {
+        machine: Machine::new(closure, Setup::at(Location::caller())),
+        kept: stage.kept,
+        dropped: Arc::clone(dropped),
+    };
+    let birth = Birth {
+        location: Location::caller(),
+        extension: None,
+    };
+    // SAFETY: the group is open; `Plain` uses no error type.
+    unsafe { run::spawn::<_, Plain>(&stage.owner.node, outer, birth) }
+}
+
+/// The child of the group ends on another thread while the task joins: the group answers after it, once.
+#[test]
+fn model_group_in_a_task() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        let (inner_drops, dropped) = (Arc::new(Racy::default()), Arc::new(Racy::default()));
+        let mut handle = spawn_outer(&stage, &world, &inner_drops, &dropped);
+        let (pool, theirs) = (Arc::clone(&stage.tree.pool), Arc::clone(&world));
+        let waker = thread::spawn(move || {
+            theirs.wake();
+            pool.run_all();
+        });
+        stage.end([waker]);
+        assert_eq!(handle.take(), Some(Some(5)));
+        assert_eq!(world.futures.get(), 1);
+        assert_eq!(inner_drops.get(), 1);
+        assert_eq!(dropped.get(), 1);
+        drop(world.waker.lock().take());
+    });
+}
+
+/// A cut of the task against the end of the child: the child is dropped before the group, the group before the task, and
+/// nobody waits for ever.
+#[test]
+fn model_cut_of_a_task_with_a_group() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        let (inner_drops, dropped) = (Arc::new(Racy::default()), Arc::new(Racy::default()));
+        drop(spawn_outer(&stage, &world, &inner_drops, &dropped));
+        // The task has polled its group, and both wait.
+        stage.tree.pool.run_all();
+        let (pool, theirs) = (Arc::clone(&stage.tree.pool), Arc::clone(&world));
+        let waker = thread::spawn(move || {
+            theirs.wake();
+            pool.run_all();
+        });
+        let pool = Arc::clone(&stage.tree.pool);
+        let node = stage.owner.node.clone();
+        let canceller = thread::spawn(move || {
+            tree::cancel(&node, 0);
+            drop(node);
+            pool.run_all();
+        });
+        stage.end([waker, canceller]);
+        assert_eq!(world.futures.get(), 1);
+        assert_eq!(inner_drops.get(), 1);
+        assert_eq!(dropped.get(), 1);
+        drop(world.waker.lock().take());
+    });
+}
+
+/// A cancel of the handle against the first poll, which opens the group.
+#[test]
+fn model_cut_against_the_first_poll() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        let (inner_drops, dropped) = (Arc::new(Racy::default()), Arc::new(Racy::default()));
+        let handle = spawn_outer(&stage, &world, &inner_drops, &dropped);
+        let pool = Arc::clone(&stage.tree.pool);
+        let canceller = thread::spawn(move || {
+            handle.cancel();
+            drop(handle);
+            pool.run_all();
+        });
+        let pool = Arc::clone(&stage.tree.pool);
+        let runner = thread::spawn(move || pool.run_all());
+        stage.end([canceller, runner]);
+        assert_eq!(world.futures.get(), inner_drops.get());
+        assert_eq!(dropped.get(), 1);
+        drop(world.waker.lock().take());
+    });
+}

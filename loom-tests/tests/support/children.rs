@@ -1,0 +1,158 @@
+//! What models of tasks have in common: a child that waits for a flag, and a group with a kept value around it.
+
+#![allow(dead_code, reason = "each model needs a part of it")]
+
+use crate::group::node::{Node, NodeTable, Origin};
+use crate::group::typed::Typed;
+use crate::support::{self, Kept, Sleeper, Tree, join, keep, read};
+use crate::surface::owner::Owner;
+use crate::sync::cell::{Cell, Racy};
+use crate::sync::{Arc, Mutex, thread};
+use crate::task::cell::{Birth, Kind};
+use crate::task::handle::Handle;
+use crate::task::{defers, header, run};
+use crate::unwind::Payload;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+/// Groups with tasks as members.
+pub static TABLE: NodeTable = NodeTable {
+    free: Typed::<u32>::free,
+    report_errors: Typed::<u32>::report,
+    start_defers: defers::start,
+    mark_member: header::mark_member,
+    describe_member: header::describe_member,
+};
+
+pub fn open(parent: &Node) -> Owner {
+    support::open(parent, &TABLE)
+}
+
+/// Children whose output nobody has to look at.
+pub struct Plain;
+
+impl<T> Kind<T> for Plain {
+    type Value = T;
+
+    unsafe fn finish(output: T, _: NonNull<Node>, _: Origin) -> Option<T> {
+        Some(output)
+    }
+
+    unsafe fn panicked(_: Payload, _: NonNull<Node>, _: Origin) -> Option<T> {
+        unreachable!("no child panics")
+    }
+
+    unsafe fn unclaimed(value: T, _: NonNull<Node>, _: Origin) {
+        drop(value);
+    }
+}
+
+/// What a child waits for, and what is left of it.
+#[derive(Default)]
+pub struct World {
+    pub flag: Racy,
+    pub waker: Mutex<Option<Waker>>,
+    /// Futures and outputs that were dropped.
+    pub futures: Arc<Racy>,
+    pub outputs: Arc<Racy>,
+}
+
+impl World {
+    /// Lets the child go on; whether it had left a waker.
+    pub fn wake(&self) -> bool {
+        self.flag.set(1);
+        let waker = self.waker.lock().take();
+        let some = waker.is_some();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        some
+    }
+}
+
+/// A future that waits for the flag; two polls at once, or one after the end, fail the model.
+pub struct Child {
+    world: Arc<World>,
+    polls: Cell<u32>,
+    kept: NonNull<Kept>,
+}
+
+impl Future for Child {
+    type Output = Kept;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Kept> {
+        self.polls.set(self.polls.get() + 1);
+        read(self.kept);
+        let old = self.world.waker.lock().replace(cx.waker().clone());
+        drop(old);
+        if self.world.flag.get() == 1 {
+            Poll::Ready(Kept::new(&self.world.outputs))
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.polls.set(0);
+        read(self.kept);
+        self.world.futures.set(self.world.futures.get() + 1);
+    }
+}
+
+/// A group with a kept value, and its children.
+pub struct Stage {
+    pub tree: Tree,
+    pub owner: Owner,
+    pub kept: NonNull<Kept>,
+    pub drops: Arc<Racy>,
+    pub sleeper: Arc<Sleeper>,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        let tree = Tree::new();
+        let drops = Arc::new(Racy::default());
+        let owner = open(&tree.root);
+        Self {
+            kept: keep(&owner.node, &drops),
+            owner,
+            tree,
+            drops,
+            sleeper: Sleeper::new(),
+        }
+    }
+
+    pub fn spawn(&self, world: &Arc<World>) -> Handle<Kept> {
+        spawn(&self.owner.node, world, self.kept)
+    }
+
+    /// Runs what is queued, joins, and checks that the group ended once. What the threads share is dropped after them.
+    pub fn end(self, threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
+        self.tree.pool.run_all();
+        join(self.owner, &self.sleeper);
+        assert_eq!(self.drops.get(), 1);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert!(self.tree.root.is_empty());
+    }
+}
+
+pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
+    let child = Child {
+        world: Arc::clone(world),
+        polls: Cell::new(0),
+        kept,
+    };
+    let birth = Birth {
+        location: Location::caller(),
+        extension: None,
+    };
+    // SAFETY: the node is alive and counts the child; `Plain` uses no error type.
+    unsafe { run::spawn::<_, Plain>(node, child, birth) }
+}
