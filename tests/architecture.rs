@@ -231,7 +231,7 @@ const NOT_MODELLED: [(&str, &str); 3] = [
 ];
 
 /// Models of protocols that are made of locks, or of words with a model: they hold no orderings to weaken.
-const WITHOUT_ORDERINGS: [&str; 3] = ["waiters", "task", "opened"];
+const WITHOUT_ORDERINGS: [&str; 4] = ["waiters", "task", "opened", "role"];
 
 /// Whether code names an ordering that is not `Relaxed`.
 fn has_orderings(text: &str) -> bool {

@@ -43,9 +43,8 @@ mod group {
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/surface"]
 mod surface {
+    pub mod dead;
     pub mod owner;
-
-    pub use crate::support::child;
 }
 
 mod support;

@@ -37,6 +37,7 @@ mod group {
     pub mod reaper;
     pub mod report;
     pub mod running;
+    pub mod services;
     pub mod spawn;
     pub mod tree;
     pub mod typed;
@@ -59,24 +60,9 @@ mod task {
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/surface"]
 mod surface {
+    pub mod dead;
     pub mod opened;
     pub mod owner;
-
-    /// A question, not a protocol: as in `src/surface/child.rs`, which brings the whole surface along.
-    pub mod child {
-        use crate::group::frame;
-        use crate::group::node::Node;
-
-        pub fn poller_is_cut() -> bool {
-            frame::current(|frame| {
-                let Some(frame) = frame else { return false };
-                // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-                let innermost = unsafe { frame.node().as_ref() };
-                let mut around = std::iter::successors(Some(innermost), |node| node.parent());
-                frame.is_cut() || around.any(Node::is_cancelled)
-            })
-        }
-    }
 
     /// The name of a group in its body: only its node.
     pub mod group {
@@ -84,7 +70,7 @@ mod surface {
         use std::marker::PhantomData;
         use std::panic::Location;
         use std::ptr::NonNull;
-        use std::time::Duration;
+        use std::time::{Duration, Instant};
 
         pub struct Group<'s, 'p, E>(pub NonNull<Node>, PhantomData<(&'s E, &'p E)>);
 
@@ -101,7 +87,11 @@ mod surface {
                 Self(node, PhantomData)
             }
 
-            pub fn deadline_at(self, _: Duration, _: E, _: &'static Location<'static>) {
+            pub fn note_deadline(self, _: Duration) -> Option<Instant> {
+                unreachable!("no deadlines")
+            }
+
+            pub fn end_at(self, _: Instant, _: E, _: &'static Location<'static>) {
                 unreachable!("no deadlines")
             }
         }

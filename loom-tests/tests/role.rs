@@ -213,6 +213,10 @@ fn mutants_die() {
     let binary = std::env::current_exe().expect("this test has a path");
     assert_eq!(models(&binary, None), End::Passed);
     for mutant in ["deaf", "forgetful"] {
-        assert_eq!(models(&binary, Some(mutant)), End::Failed, "{mutant}");
+        assert_eq!(
+            models(&binary, Some((mutant, "Relaxed"))),
+            End::Failed,
+            "{mutant}"
+        );
     }
 }

@@ -63,9 +63,8 @@ mod task {
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/surface"]
 mod surface {
+    pub mod dead;
     pub mod owner;
-
-    pub use crate::support::child;
 }
 
 #[path = "support/children.rs"]

@@ -3,7 +3,7 @@
 use crate::group::frame::{self, Frame};
 use crate::group::node::{self, BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
 use crate::group::{open, tree};
-use crate::surface::child::{Asked, pend_until_dropped, poller_is_cut};
+use crate::surface::dead::{Asked, pend_until_dropped, poller_is_cut};
 use crate::unwind::{self, Payload};
 use std::ptr;
 use std::task::{Context, Poll, Waker};

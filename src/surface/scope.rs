@@ -11,7 +11,7 @@ use crate::group::frame;
 use crate::group::node::Opening;
 use crate::group::typed::Typed;
 use crate::pool::context;
-use crate::surface::child::poller_is_cut;
+use crate::surface::dead::poller_is_cut;
 use crate::surface::group::{Group, table};
 use crate::surface::outcome::Never;
 use crate::surface::owner::Owner;

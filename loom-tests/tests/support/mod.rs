@@ -16,22 +16,6 @@ use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::{Context, Wake, Waker};
 
-/// Nobody is cut here.
-pub mod child {
-    use std::task::{Context, Poll};
-
-    #[derive(Debug, Default)]
-    pub struct Asked(());
-
-    pub fn poller_is_cut() -> bool {
-        false
-    }
-
-    pub fn pend_until_dropped<T>(_: &mut Asked, _: &mut Context<'_>) -> Poll<T> {
-        Poll::Pending
-    }
-}
-
 /// Queues jobs; the model's threads run them.
 #[derive(Default)]
 pub struct Pool {

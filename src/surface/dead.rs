@@ -1,0 +1,87 @@
+//! What becomes of whoever polls something that will never be ready.
+//!
+//! A child that was cut has no value, and a group that was cut from outside does not resolve. Who polls them is being
+//! dropped, as a rule: then they pend. Where nobody drops the poller it is unwound: inside a shield with the private
+//! payload of a cut, elsewhere with a panic that names the child.
+
+#![expect(
+    unsafe_code,
+    reason = "the innermost group of a frame is alive while the frame is"
+)]
+
+use crate::group::frame;
+use crate::group::report::TaskId;
+use crate::unwind;
+use std::task::{Context, Poll};
+
+/// Whether the code that polls now, or any group around it, is being cut. Its owner will drop it.
+pub(crate) fn poller_is_cut() -> bool {
+    frame::current(|frame| {
+        let Some(frame) = frame else { return false };
+        if frame.is_cut() {
+            return true;
+        }
+        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+        let mut at = Some(unsafe { frame.node().as_ref() });
+        while let Some(node) = at {
+            if node.is_cancelled() {
+                return true;
+            }
+            at = node.parent();
+        }
+        false
+    })
+}
+
+/// Polls of a dead wait in one and the same poll of a task, after which the poller is taken for a foreign `block_on`:
+/// `FuturesUnordered` polls a future that wakes itself three times, an executor goes on for ever.
+const FOREIGN: u8 = 64;
+
+/// What was answered to those who poll something that will never be ready: see [`pend_until_dropped`].
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// The poll of the task in which it was asked last.
+    poll: Option<u32>,
+    /// How often it was asked in that poll.
+    times: u8,
+    /// How often its waker was woken in all: a task that waits for other joins must not spin.
+    wakes: u8,
+}
+
+/// Pends for a poller that is being dropped anyway. Who goes on to poll in the same poll of the task is a foreign
+/// `block_on` inside a cut task: nobody drops that, so it is unwound.
+pub(crate) fn pend_until_dropped<T>(asked: &mut Asked, cx: &mut Context<'_>) -> Poll<T> {
+    let now = frame::current(|frame| frame.map(frame::Frame::number));
+    if asked.poll == now {
+        asked.times += 1;
+    } else {
+        (asked.poll, asked.times) = (now, 0);
+    }
+    if asked.times >= FOREIGN && !crate::sync::thread::panicking() {
+        unwind::unwind_cut();
+    }
+    // A foreign `block_on` polls again only when it is woken.
+    if asked.wakes < 2 * FOREIGN {
+        asked.wakes += 1;
+        cx.waker().wake_by_ref();
+    }
+    Poll::Pending
+}
+
+/// What a poller does with a child that ended without a value. `Pending` if it is being dropped anyway.
+pub(crate) fn dead<T>(id: TaskId, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<T> {
+    let shielded = frame::current(|frame| frame.is_some_and(frame::Frame::is_sheltered));
+    let foreign = frame::current(|frame| frame.is_none());
+    if shielded {
+        // Nobody drops the poller: the cut goes to the edge of the shield.
+        unwind::unwind_cut();
+    }
+    if poller_is_cut() {
+        return pend_until_dropped(asked, cx);
+    }
+    if foreign && asked.poll.replace(0).is_none() {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    panic!("task {id} was cut: it will never have a value, and its awaiter is not being cut");
+}
