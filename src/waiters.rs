@@ -20,8 +20,41 @@ pub(crate) struct Key(Option<u64>);
 #[derive(Debug, Default)]
 struct List {
     next: u64,
+    /// The oldest: most lists have one waiter at most, who costs no allocation.
+    first: Option<(u64, Waker)>,
     /// In the order of the keys, so that a key is found by binary search.
-    wakers: Vec<(u64, Waker)>,
+    more: Vec<(u64, Waker)>,
+}
+
+impl List {
+    fn find(&mut self, key: u64) -> Option<&mut Waker> {
+        match &mut self.first {
+            Some((first, waker)) if *first == key => Some(waker),
+            _ => {
+                let at = self.more.binary_search_by_key(&key, |entry| entry.0).ok()?;
+                Some(&mut self.more[at].1)
+            }
+        }
+    }
+
+    fn push(&mut self, waker: Waker) -> u64 {
+        let key = self.next;
+        self.next += 1;
+        if self.first.is_none() && self.more.is_empty() {
+            self.first = Some((key, waker));
+        } else {
+            self.more.push((key, waker));
+        }
+        key
+    }
+
+    fn remove(&mut self, key: u64) -> Option<Waker> {
+        if self.first.as_ref().is_some_and(|first| first.0 == key) {
+            return self.first.take().map(|first| first.1);
+        }
+        let at = self.more.binary_search_by_key(&key, |entry| entry.0).ok()?;
+        Some(self.more.remove(at).1)
+    }
 }
 
 /// The list.
@@ -37,16 +70,10 @@ impl Waiters {
     pub(crate) fn register(&self, key: &mut Key, waker: &Waker) {
         let waker = waker.clone();
         let mut list = self.0.lock();
-        let known = key
-            .0
-            .and_then(|key| list.wakers.binary_search_by_key(&key, |entry| entry.0).ok());
-        let old = match known {
-            Some(at) => Some(std::mem::replace(&mut list.wakers[at].1, waker)),
+        let old = match key.0.and_then(|key| list.find(key)) {
+            Some(place) => Some(std::mem::replace(place, waker)),
             None => {
-                let next = list.next;
-                list.next += 1;
-                list.wakers.push((next, waker));
-                key.0 = Some(next);
+                key.0 = Some(list.push(waker));
                 None
             }
         };
@@ -58,31 +85,32 @@ impl Waiters {
     pub(crate) fn add(&self, waker: &Waker) {
         let new = waker.clone();
         let mut list = self.0.lock();
-        if list.wakers.iter().any(|entry| entry.1.will_wake(waker)) {
+        let known = list
+            .first
+            .iter()
+            .chain(&list.more)
+            .any(|entry| entry.1.will_wake(waker));
+        if known {
             drop(list);
             return;
         }
-        let next = list.next;
-        list.next += 1;
-        list.wakers.push((next, new));
+        list.push(new);
     }
 
     /// Takes a waiter out, if it is still in the list.
     pub(crate) fn remove(&self, key: &mut Key) {
         let Some(key) = key.0.take() else { return };
-        let mut list = self.0.lock();
-        let old = match list.wakers.binary_search_by_key(&key, |entry| entry.0) {
-            Ok(at) => Some(list.wakers.remove(at)),
-            Err(_) => None,
-        };
-        drop(list);
+        let old = self.0.lock().remove(key);
         drop(old);
     }
 
     /// Wakes everyone and empties the list.
     pub(crate) fn wake_all(&self) {
-        let wakers = std::mem::take(&mut self.0.lock().wakers);
-        for (_, waker) in wakers {
+        let (first, more) = {
+            let mut list = self.0.lock();
+            (list.first.take(), std::mem::take(&mut list.more))
+        };
+        for (_, waker) in first.into_iter().chain(more) {
             wake(waker);
         }
     }

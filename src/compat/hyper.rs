@@ -10,7 +10,7 @@
 #![expect(unsafe_code, reason = "hyper's read buffer is uninitialised memory")]
 
 use crate::driver::registered::Direction;
-use crate::net::{TcpStream, total};
+use crate::net::TcpStream;
 use crate::pool::context;
 use crate::surface::handle::Handle;
 use crate::surface::outcome::Never;
@@ -60,7 +60,7 @@ macro_rules! sockets {
                 cx: &mut Context<'_>,
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                self.poll_write_io(total(buffers), cx, |io| io.write_vectored(buffers))
+                self.poll_write_vectored_io(cx, buffers)
             }
         }
     )*};

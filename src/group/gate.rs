@@ -41,9 +41,7 @@ impl Gate {
             unsafe { pointer.0?.as_ref() }.to_ref()
         };
         // Outside the lock: an entry may have the group adopted by an ancestor that is cancelled, which calls wakers.
-        let parent_open = node
-            .parent()
-            .is_none_or(|parent| !parent.word.0.is_closed());
+        let parent_open = node.parent().is_none_or(|parent| !parent.word.is_closed());
         (parent_open && node.enter()).then_some(node.as_ptr())
     }
 }

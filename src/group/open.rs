@@ -196,7 +196,7 @@ pub(crate) fn cut(host: &Host, waker: &Waker, shields_fell: bool) {
             let mut slow = node.slow.lock();
             let old = slow.host_waker.replace(new);
             // A count of zero needs no wake: the host looks at it after this.
-            let _ = node.word.0.watch();
+            let _ = node.word.watch();
             old
         };
         if let Err(payload) = crate::unwind::drop_quietly(old) {
@@ -226,7 +226,7 @@ fn tree_in(host: &Host) -> Vec<(NodeRef, Option<usize>)> {
 /// started: before a poll, bodies that it reaches are to be dropped before their defers run.
 pub(crate) fn settled_before_poll(host: &Host) -> bool {
     let joined =
-        |node: &Node| node.word.0.count() == 0 && (node.flags() & DEFERS == 0 || no_defers(node));
+        |node: &Node| node.word.count() == 0 && (node.flags() & DEFERS == 0 || no_defers(node));
     host.is_empty() || tree_in(host).iter().all(|(node, _)| joined(node))
 }
 
@@ -249,7 +249,7 @@ pub(crate) fn settled(host: &Host) -> bool {
                 0 => start_defers(node),
                 _ => !no_defers(node),
             }
-            || node.word.0.count() != 0;
+            || node.word.count() != 0;
         if waits {
             all = false;
             if let Some(outer) = outer {

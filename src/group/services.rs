@@ -33,7 +33,7 @@ impl Services {
     /// No services yet. `node` was opened under the group, shielded.
     pub(crate) fn new(node: NodeRef) -> Self {
         node.set_flags(SERVING);
-        node.word.0.watch_each();
+        node.word.watch_each();
         Self {
             node,
             line: Vec::new(),
@@ -42,7 +42,7 @@ impl Services {
 
     /// Whether a service is counted.
     pub(crate) fn are_left(&self) -> bool {
-        self.node.word.0.count() > 0
+        self.node.word.count() > 0
     }
 
     /// Remembers one that was started. What is forgotten is returned, to be dropped outside the lock.
@@ -66,7 +66,7 @@ impl Services {
 
     /// The group ends: so does the node of its services, which have all ended.
     pub(crate) fn end(self) {
-        let closed = self.node.word.0.close();
+        let closed = self.node.word.close();
         debug_assert!(closed, "a group ends after its services");
         drop(self.node.end());
     }

@@ -120,7 +120,7 @@ pub(crate) fn enter_first(node: &Node) -> bool {
         let mut at = node;
         // Up: to the nearest ancestor that is counted. One count on it is ours afterwards.
         loop {
-            match at.word.0.enter_nonzero() {
+            match at.word.enter_nonzero() {
                 Enter::Entered if path.is_empty() => return true,
                 Enter::Entered => break,
                 Enter::Closed if path.is_empty() => return false,
@@ -139,7 +139,7 @@ pub(crate) fn enter_first(node: &Node) -> bool {
                 None => {
                     // A root has nobody to enter.
                     path.pop();
-                    if at.word.0.enter_first() {
+                    if at.word.enter_first() {
                         break;
                     }
                     continue 'again;
@@ -148,7 +148,7 @@ pub(crate) fn enter_first(node: &Node) -> bool {
         }
         // Down: the count that we hold on `at` becomes the entry of the node below it.
         while let Some(below) = path.pop() {
-            if !below.word.0.enter_first() {
+            if !below.word.enter_first() {
                 // Somebody else made that step, with an entry of its own.
                 // SAFETY: one count on `at` is held and not used; `at` is an ancestor of `node` and kept by it.
                 unsafe { leave(at.whole) };
@@ -167,17 +167,17 @@ fn adopt(node: &Node) {
         let mut slow = node.slow.lock();
         // A node that ends closes its word, passes through this lock, and then detaches. So it is either seen closed
         // here, or finds itself in the list of its new parent there: the move is complete before the lock is given back.
-        if node.word.0.is_closed() {
+        if node.word.is_closed() {
             return;
         }
         let Some(old) = node.parent() else {
             return;
         };
-        if !old.word.0.is_closed() {
+        if !old.word.is_closed() {
             return; // somebody else was faster
         }
         let mut new = old;
-        while new.word.0.is_closed() {
+        while new.word.is_closed() {
             new = new.parent().expect("a root never closes");
         }
         {

@@ -9,5 +9,4 @@ mod resolve;
 mod stream;
 
 pub use listener::{Accept, TcpListener};
-pub(crate) use stream::total;
 pub use stream::{ReadHalf, TcpStream, WriteHalf};

@@ -127,6 +127,15 @@ impl TcpStream {
             .poll_transfer(Direction::Write, room, cx, |mut io| op(&mut io))
     }
 
+    pub(crate) fn poll_write_vectored_io(
+        &self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let room = buffers.iter().map(|buffer| buffer.len()).sum();
+        self.poll_write_io(room, cx, |io| io.write_vectored(buffers))
+    }
+
     fn poll_read_io(
         &self,
         room: usize,
@@ -144,11 +153,6 @@ impl TcpStream {
             done => done,
         }
     }
-}
-
-/// The bytes of a vectored write.
-pub(crate) fn total(buffers: &[IoSlice<'_>]) -> usize {
-    buffers.iter().map(|buffer| buffer.len()).sum()
 }
 
 impl fmt::Debug for TcpStream {
@@ -208,7 +212,7 @@ macro_rules! write {
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
                 let $this = &*self;
-                $stream.poll_write_io(total(buffers), cx, |io| io.write_vectored(buffers))
+                $stream.poll_write_vectored_io(cx, buffers)
             }
 
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

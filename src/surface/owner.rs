@@ -134,7 +134,7 @@ impl Owner {
     pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             // The count first: a child registers its defers and services before it leaves, so who reads zero sees the flag.
-            let empty = self.node.word.0.count() == 0;
+            let empty = self.node.word.count() == 0;
             let tailed = self.node.flags() & DEFERS != 0;
             if !self.watching && !tailed && empty {
                 return Poll::Ready(());
@@ -147,7 +147,7 @@ impl Owner {
                 let mut slow = self.node.slow.lock();
                 slow.body_gone = true;
                 let old = slow.waker.replace(new);
-                let count = self.node.word.0.watch();
+                let count = self.node.word.watch();
                 (old, count, slow.has_tail())
             };
             discard_waker(old);
@@ -165,7 +165,7 @@ impl Owner {
     /// Ends the group after the join; false if a child came in through a handle. On success the payload of the panic
     /// that the owner has to resume.
     pub(crate) fn close(&mut self) -> Option<Option<Payload>> {
-        if !self.node.word.0.close() {
+        if !self.node.word.close() {
             return None;
         }
         let late = self.node.end().filter(|late| !unwind::is_cut(&**late));
@@ -245,7 +245,7 @@ impl Owner {
             let mut slow = self.node.slow.lock();
             slow.body_gone = true;
             slow.orphan = true;
-            let ends = self.node.word.0.watch() == 0 && self.node.word.0.close();
+            let ends = self.node.word.watch() == 0 && self.node.word.close();
             (slow.waker.take(), ends)
         };
         discard_waker(old);

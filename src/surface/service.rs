@@ -87,7 +87,7 @@ fn services<E: Send + 'static>(group: &Node, location: &'static Location<'static
     match &slow.services {
         None => {
             slow.services = Some(new);
-            group.word.0.serve();
+            group.word.serve();
             group.set_flags(DEFERS);
             node
         }

@@ -45,7 +45,7 @@ impl RunDefers {
             let node = self.node();
             let mut slow = node.slow.lock();
             let served = slow.served();
-            let service = if node.word.0.watch_defers() > 1 + served {
+            let service = if node.word.watch_defers() > 1 + served {
                 None
             } else {
                 slow.services.as_mut().and_then(Services::pop)
@@ -56,12 +56,12 @@ impl RunDefers {
                 self.ending = Some(service);
                 continue;
             }
-            if node.word.0.count() > 1 {
+            if node.word.count() > 1 {
                 // Work, or the last service, which is over but still counted.
                 slow.defer_waker = Some(cx.waker().clone());
                 return Poll::Pending;
             }
-            node.word.0.unwatch_defers();
+            node.word.unwatch_defers();
             let next = slow.defers.pop();
             if next.is_none() {
                 slow.deferring = false;
