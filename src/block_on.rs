@@ -11,7 +11,7 @@
 
 use crate::group::frame::{self, Frame};
 use crate::group::node::{Node, NodeRef};
-use crate::group::open::{self, Host};
+use crate::group::open::{self, Awaited, Host};
 use crate::pool::context;
 use crate::pool::shared::Shared;
 use crate::pool::waiting::{self, Step};
@@ -186,7 +186,8 @@ impl Drop for Blocked {
 pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
     let mut blocked = Blocked::new(runtime);
     let mut future = pin!(future);
-    let ended = waiting::wait(runtime, &mut |cx| {
+    let awaited = Awaited::In(&raw const blocked.host);
+    let ended = waiting::wait(runtime, awaited, &mut |cx| {
         blocked.step(cx, |cx| future.as_mut().poll(cx))
     });
     match ended {
@@ -202,9 +203,11 @@ pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
 /// Blocks until a group has joined: for `scope`, whose body has returned.
 pub(crate) fn join<R>(
     runtime: &Arc<Shared>,
+    group: &Node,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
 ) -> R {
-    waiting::wait(runtime, &mut |cx| match poll(cx) {
+    let awaited = Awaited::Group(group);
+    waiting::wait(runtime, awaited, &mut |cx| match poll(cx) {
         Poll::Ready(value) => Step::Ready(value),
         Poll::Pending => Step::Pending { take_part: true },
     })

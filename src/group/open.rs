@@ -12,7 +12,7 @@
 
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
 
-use crate::group::node::{BUSY, DEFERS, Node, NodeRef, OUTER, SHIELDED};
+use crate::group::node::{BUSY, DEFERS, FAILED, Node, NodeRef, OUTER, SHIELDED};
 use crate::group::tree;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::cell::Cell;
@@ -44,6 +44,38 @@ impl Hosted {
             next: Cell::new(ptr::null()),
             prev: Cell::new(ptr::null()),
         }
+    }
+}
+
+/// What a blocked caller waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Awaited {
+    /// The groups that its future opens: those that are open in this host.
+    In(*const Host),
+    /// One group.
+    Group(*const Node),
+}
+
+/// Levels that a look upwards takes at most. Source: the design; who is deeper counts as a stranger.
+const LEVELS: usize = 8;
+
+impl Awaited {
+    /// Whether a group is, or is below, what is awaited.
+    pub(crate) fn contains(self, group: &Node) -> bool {
+        let mut at = Some(group);
+        for _ in 0..LEVELS {
+            let Some(node) = at else { return false };
+            let found = match self {
+                // Relaxed: addresses are compared; a group that moves at this moment may count as either.
+                Self::In(host) => node.hosted.host.load(Ordering::Relaxed).cast_const() == host,
+                Self::Group(awaited) => ptr::eq(node, awaited),
+            };
+            if found {
+                return true;
+            }
+            at = node.parent();
+        }
+        false
     }
 }
 
@@ -222,11 +254,14 @@ fn tree_in(host: &Host) -> Vec<(NodeRef, Option<usize>)> {
     found
 }
 
-/// Whether all groups in a host have joined: no child, no pending defer, also in the bodies of those groups. Nothing is
-/// started: before a poll, bodies that it reaches are to be dropped before their defers run.
+/// Whether a host that is being cut needs no poll: all groups in it have joined (no child, no pending defer, also in the
+/// bodies of those groups), and none of them has failed. Nothing is started: before a poll, bodies that it reaches are to
+/// be dropped before their defers run; and a failure comes out of its group, if the poll reaches it.
 pub(crate) fn settled_before_poll(host: &Host) -> bool {
-    let joined =
-        |node: &Node| node.word.count() == 0 && (node.flags() & DEFERS == 0 || no_defers(node));
+    let joined = |node: &Node| {
+        let flags = node.flags();
+        node.word.count() == 0 && flags & FAILED == 0 && (flags & DEFERS == 0 || no_defers(node))
+    };
     host.is_empty() || tree_in(host).iter().all(|(node, _)| joined(node))
 }
 

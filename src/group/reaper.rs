@@ -33,7 +33,7 @@ pub(crate) fn queue(node: NodeRef) {
     // SAFETY: alive until it runs, by the reference; any thread may run it; each job owns one reference, and running
     // two of them at once is sound because `reap` works under the node's lock.
     let job = unsafe { Job::new(header.cast()) };
-    node.spawn().wake(job);
+    node.spawn().wake(job, node);
 }
 
 unsafe fn reap(header: NonNull<JobHeader>) {

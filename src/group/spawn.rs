@@ -1,5 +1,6 @@
 //! What a group needs of the pool behind it: a way to queue jobs, and an ear for errors that nobody receives.
 
+use crate::group::node::Node;
 use crate::group::report::Unobserved;
 use crate::job::Job;
 
@@ -8,8 +9,9 @@ pub(crate) trait Spawn: Send + Sync {
     /// Queues a job that was just created: newest first on the pushing worker, stealable, and someone is woken for it.
     fn fork(&self, job: Job);
 
-    /// Queues a job that was woken: in order, stealable, and someone is woken for it.
-    fn wake(&self, job: Job);
+    /// Queues a job that was woken, of this group: in order, stealable, and someone is woken for it. The group is not
+    /// used once the job is out.
+    fn wake(&self, job: Job, group: &Node);
 
     /// Hands over a failure that nobody can be given. User code (the hook) runs inside: no lock may be held.
     fn unobserved(&self, failure: Unobserved);

@@ -4,6 +4,7 @@
 
 use crate::driver::clock::Clock;
 use crate::driver::poller::Driver;
+use crate::group::open::Awaited;
 use crate::pool::config::RuntimeBuilder;
 use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
@@ -20,6 +21,8 @@ pub(crate) struct Place {
     pub(crate) seat: Cell<Option<usize>>,
     /// Whether this is a worker's loop, which others rely on.
     pub(crate) worker: bool,
+    /// What a blocked caller waits for.
+    pub(crate) awaited: Option<Awaited>,
     below: Cell<*const Place>,
     /// Entries with a smaller number were made before the place was taken: they do not count in it.
     since: Cell<u64>,
@@ -41,8 +44,17 @@ impl Place {
             shared,
             seat: Cell::new(seat),
             worker,
+            awaited: None,
             below: Cell::new(ptr::null()),
             since: Cell::new(0),
+        }
+    }
+
+    /// The place of a caller that blocks until something has ended.
+    pub(crate) fn blocked(shared: Arc<Shared>, awaited: Awaited) -> Self {
+        Self {
+            awaited: Some(awaited),
+            ..Self::new(shared, None, false)
         }
     }
 

@@ -6,7 +6,7 @@
 )]
 
 use crate::driver::poller::Driver;
-use crate::group::node::NodeRef;
+use crate::group::node::{Node, NodeRef};
 use crate::group::report::Unobserved;
 use crate::group::spawn::Spawn;
 use crate::job::Job;
@@ -213,17 +213,17 @@ impl Spawn for Shared {
     }
 
     #[inline]
-    fn wake(&self, job: Job) {
+    fn wake(&self, job: Job, group: &Node) {
         context::place(|place| match place {
             Some(place) if std::ptr::eq(&raw const *place.shared, self) => {
+                // A blocked caller runs what is on its seat, perhaps under a lock of its own that a stranger wants.
+                let mine = place.worker || place.awaited.is_some_and(|at| at.contains(group));
                 match place.seat.get() {
-                    Some(seat) if place.worker => {
+                    Some(seat) if mine => {
                         // SAFETY: the seat of this thread's place is claimed by it.
                         unsafe { self.seats.get(seat).deques() }.wake.push(job);
                         self.notify();
                     }
-                    // A blocked caller runs what is on its seat, perhaps under a lock of its own, and whoever is woken
-                    // may be a stranger that wants that lock.
                     _ => self.inject(job),
                 }
             }

@@ -12,6 +12,7 @@
 )]
 
 use crate::group::frame;
+use crate::group::open::Awaited;
 use crate::job::Job;
 use crate::parker::Parker;
 use crate::pool::context::{self, Place};
@@ -50,9 +51,10 @@ thread_local! {
     static SLEEPER: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) };
 }
 
-/// Blocks the calling thread until `step` is ready.
+/// Blocks the calling thread until `step` is ready, which waits for what is `awaited`.
 pub(crate) fn wait<R>(
     shared: &Arc<Shared>,
+    awaited: Awaited,
     step: &mut dyn FnMut(&mut Context<'_>) -> Step<R>,
 ) -> R {
     let cached = SLEEPER.try_with(Cell::take).ok().flatten();
@@ -63,7 +65,7 @@ pub(crate) fn wait<R>(
     let value = if here {
         drive(&sleeper.0, &waker, false, step)
     } else {
-        let place = Place::new(Arc::clone(shared), None, false);
+        let place = Place::blocked(Arc::clone(shared), awaited);
         let _leave = Leave(&place);
         let alone = frame::current(|frame| frame.is_none());
         place.occupy(|| drive(&sleeper.0, &waker, alone, step))
@@ -120,11 +122,13 @@ fn run_own(place: &Place, parker: &Parker) -> bool {
     // SAFETY: this thread claimed the seat through its place.
     let deques = unsafe { seat.deques() };
     let before = frame::attach_record(Some(NonNull::from(&seat.running)));
+    let mut tick = 0_u32;
     let woken = loop {
         if parker.take_token() {
             break true;
         }
-        let Some(job) = deques.wake.pop().or_else(|| deques.fork.pop()) else {
+        tick = tick.wrapping_add(1);
+        let Some(job) = worker::pop(deques, tick) else {
             break false;
         };
         seat.counters.jobs.bump();
@@ -190,8 +194,13 @@ fn last_resort(parker: &Parker) {
             return parker.park();
         };
         shared.last_resorts.bump_shared();
+        let mut tick = 0_u32;
         while !parker.take_token() {
-            match any_job(shared, seat) {
+            tick = tick.wrapping_add(1);
+            if tick % worker::OUTSIDE_EVERY == 0 {
+                let _ = shared.driver.turn();
+            }
+            match any_job(shared, seat, tick) {
                 Some(job) => frame::outside(|| job.run()),
                 None if shared.driver.turn().woken => {}
                 None => thread::yield_now(),
@@ -201,11 +210,11 @@ fn last_resort(parker: &Parker) {
 }
 
 /// A job from the own seat, from outside, or from anybody.
-fn any_job(shared: &Arc<Shared>, index: usize) -> Option<Job> {
+fn any_job(shared: &Arc<Shared>, index: usize, tick: u32) -> Option<Job> {
     // SAFETY: this thread claimed the seat, as its worker.
     let deques = unsafe { shared.seats.get(index).deques() };
-    let own = deques.wake.pop().or_else(|| deques.fork.pop());
-    own.or_else(|| shared.take_injected(Some(index)))
+    worker::pop(deques, tick)
+        .or_else(|| shared.take_injected(Some(index)))
         .or_else(|| {
             let others = shared.seats.active_from(0).filter(|other| *other != index);
             others

@@ -8,7 +8,7 @@
 use crate::group::frame;
 use crate::job::Job;
 use crate::pool::context::Place;
-use crate::pool::seats::Seat;
+use crate::pool::seats::{Deques, Seat};
 use crate::pool::shared::Shared;
 use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
@@ -18,7 +18,7 @@ use std::ptr::NonNull;
 
 /// Jobs between two looks at the outsiders' queue and the driver. Source: tokio and Go use 61, a prime, so that no
 /// pattern of jobs keeps step with it.
-const OUTSIDE_EVERY: u32 = 61;
+pub(crate) const OUTSIDE_EVERY: u32 = 61;
 
 /// Every so many jobs the fork deque is looked at before the wake deque, so that neither starves the other.
 const FORK_EVERY: u32 = 8;
@@ -38,6 +38,16 @@ pub(crate) struct Worker<'a> {
     tick: u32,
     rng: Rng,
     spare: bool,
+}
+
+/// The next job of a seat's own: woken ones first, but new ones every so often, so that neither starves the other.
+#[inline]
+pub(crate) fn pop(deques: &Deques, tick: u32) -> Option<Job> {
+    if tick % FORK_EVERY == 0 {
+        deques.fork.pop().or_else(|| deques.wake.pop())
+    } else {
+        deques.wake.pop().or_else(|| deques.fork.pop())
+    }
 }
 
 /// Runs a worker on a seat that this thread has claimed, until the runtime ends or, for a spare, until it is not needed.
@@ -101,12 +111,7 @@ impl Worker<'_> {
 
     fn own(&self) -> Option<Job> {
         // SAFETY: this thread claimed the seat.
-        let deques = unsafe { self.seat.deques() };
-        if self.tick % FORK_EVERY == 0 {
-            deques.fork.pop().or_else(|| deques.wake.pop())
-        } else {
-            deques.wake.pop().or_else(|| deques.fork.pop())
-        }
+        pop(unsafe { self.seat.deques() }, self.tick)
     }
 
     /// Searches, if not enough others do; then sleeps, and searches again when woken.

@@ -102,7 +102,8 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
             None
         }
     };
-    let panic = block_on::join(&runtime, |cx| {
+    let joined = owner.node.clone();
+    let panic = block_on::join(&runtime, &joined, |cx| {
         loop {
             if owner.poll_join(cx).is_pending() {
                 return Poll::Pending;

@@ -131,7 +131,7 @@ impl Header {
         let node = unsafe { header.node() };
         // SAFETY: passed on.
         let job = unsafe { Self::job(this) };
-        node.spawn().wake(job);
+        node.spawn().wake(job, node);
     }
 
     /// Gives a reference back and frees the task if it was the last one.

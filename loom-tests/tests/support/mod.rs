@@ -46,7 +46,7 @@ impl Spawn for Pool {
         self.jobs.lock().push(job);
     }
 
-    fn wake(&self, job: Job) {
+    fn wake(&self, job: Job, _: &Node) {
         self.jobs.lock().push(job);
     }
 
