@@ -4,7 +4,7 @@ use crate::group::frame;
 use crate::surface::child::Task;
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;
-use crate::surface::watch::{Report, Watch};
+use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::Payload;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +47,7 @@ fn change(places: &Mutex<Places>, change: impl FnOnce(&mut Places)) {
         change(&mut places);
         places.grant()
     };
-    woken.into_iter().for_each(crate::waiters::wake);
+    woken.into_iter().for_each(watch::wake);
 }
 
 /// A place that is taken; given back when it is dropped.
@@ -154,7 +154,7 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
             }
             places.taken += 1;
         }
-        let child = Watch::new(future, Place(Arc::clone(&self.places)));
+        let child = Watch::<_, _, E>::new(future, Place(Arc::clone(&self.places)));
         Ok(self.group.spawn_at(child, None, Location::caller()))
     }
 
@@ -256,7 +256,7 @@ where
             return Poll::Pending;
         };
         let future = self.future.take().expect("polled after it was ready");
-        let child = Watch::new(future, place);
+        let child = Watch::<_, _, E>::new(future, place);
         Poll::Ready(self.group.spawn_at(child, None, self.location))
     }
 }

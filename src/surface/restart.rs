@@ -1,12 +1,16 @@
 //! A child that is started again when it fails.
 
 use crate::group::node::Origin;
+use crate::surface::child::Failure;
 use crate::surface::current;
 use crate::surface::group::Group;
 use crate::surface::watch::{Report, Watch};
 use crate::unwind::{self, Payload};
 use std::any::Any;
+use std::future::poll_fn;
 use std::panic::{Location, resume_unwind};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 /// Pauses between attempts double up to this, unless the first one is longer already.
@@ -20,6 +24,40 @@ pub struct Restart {
     pause: Duration,
 }
 
+/// A failed attempt that is to be tried again. If that comes true, or the pause before it is cut, the hook gets it.
+struct Retried<'s, 'p, E: Send + 'static> {
+    failure: Option<Failure<E>>,
+    group: Group<'s, 'p, E>,
+    location: &'static Location<'static>,
+}
+
+impl<E: Send + 'static> Drop for Retried<'_, '_, E> {
+    fn drop(&mut self) {
+        let (payload, is_panic): (Box<dyn Any + Send>, _) = match self.failure.take() {
+            None => return,
+            Some(Failure::Error(error)) => (Box::new(error), false),
+            Some(Failure::Panic(payload)) => (payload, true),
+        };
+        let origin = current::origin().unwrap_or(Origin {
+            task: None,
+            name: None,
+            location: self.location,
+        });
+        self.group.report(origin.unobserved(payload, is_panic));
+    }
+}
+
+/// Waits, but no longer than until the group is stopping.
+async fn pause_in<E: Send + 'static>(group: Group<'_, '_, E>, pause: Duration) {
+    let mut sleep = pin!(crate::sleep(pause));
+    let mut stopping = pin!(group.stopping());
+    poll_fn(|cx| match stopping.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => sleep.as_mut().poll(cx),
+    })
+    .await;
+}
+
 /// Passes on how an attempt ended.
 struct Caught;
 
@@ -29,15 +67,6 @@ impl<O> Report<O> for Caught {
     fn ended(self, end: Result<O, Payload>) -> Result<O, Payload> {
         end
     }
-}
-
-/// The task that runs the attempts, if it is one.
-fn origin(location: &'static Location<'static>) -> Origin {
-    current::origin().unwrap_or(Origin {
-        task: None,
-        name: None,
-        location,
-    })
 }
 
 impl Restart {
@@ -59,7 +88,7 @@ impl Restart {
     /// Runs attempts until one succeeds, for [`Group::spawn`].
     ///
     /// The failures of attempts that are tried again go to the runtime's hook. Once `group` is stopping there are no
-    /// further attempts.
+    /// further attempts, and no pauses: the last failure comes out at once.
     ///
     /// # Examples
     ///
@@ -103,25 +132,32 @@ impl Restart {
             let mut pause = self.pause;
             let mut left = self.limit;
             loop {
-                let failure: Box<dyn Any + Send>;
-                let is_panic;
-                match Watch::new(attempt(), Caught).await {
+                // The call is a part of the attempt: it may panic, too.
+                let failure = match Watch::<_, _, E>::new(async { attempt().await }, Caught).await {
                     Ok(Ok(value)) => return Ok(value),
-                    Ok(Err(error)) if left == 0 || group.is_stopping() => return Err(error),
-                    Ok(Err(error)) => (failure, is_panic) = (Box::new(error), false),
-                    Err(payload)
-                        if left == 0 || group.is_stopping() || unwind::is_cut(&*payload) =>
-                    {
-                        resume_unwind(payload)
+                    Ok(Err(error)) => Failure::Error(error),
+                    Err(payload) if unwind::is_cut(&*payload) => resume_unwind(payload),
+                    Err(payload) => Failure::Panic(payload),
+                };
+                let mut retried = Retried {
+                    failure: Some(failure),
+                    group,
+                    location,
+                };
+                if left > 0 && !group.is_stopping() && !pause.is_zero() {
+                    pause_in(group, pause).await;
+                    pause = pause
+                        .saturating_mul(2)
+                        .min(LONGEST_PAUSE.max(self.pause));
+                }
+                if left == 0 || group.is_stopping() {
+                    match retried.failure.take() {
+                        Some(Failure::Panic(payload)) => resume_unwind(payload),
+                        Some(Failure::Error(error)) => return Err(error),
+                        None => unreachable!("taken here only"),
                     }
-                    Err(payload) => (failure, is_panic) = (payload, true),
                 }
                 left -= 1;
-                group.report(origin(location).unobserved(failure, is_panic));
-                if !pause.is_zero() {
-                    crate::sleep(pause).await;
-                    pause = (2 * pause).min(LONGEST_PAUSE.max(self.pause));
-                }
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::group::report::TaskId;
 use crate::surface::child::{Failure, Task};
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;
-use crate::surface::watch::{Report, Watch};
+use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::{self, Payload};
 use futures_core::Stream;
@@ -49,7 +49,7 @@ impl<T, E> Member<T, E> {
             line.waker.take()
         };
         if let Some(waker) = waker {
-            crate::waiters::wake(waker);
+            watch::wake(waker);
         }
         None
     }
@@ -154,7 +154,7 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
             number,
             line: Arc::clone(&self.line),
         };
-        let child = Watch::new(future, Cuttable(Some(member)));
+        let child = Watch::<_, _, E>::new(future, Cuttable(Some(member)));
         let task: Task<'s, ()> = self.group.spawn_at(child, None, location);
         let id = task.id();
         self.unread.insert(number, Unread { task, location });
@@ -217,7 +217,7 @@ impl<T, E: Send + 'static> Drop for TaskSet<'_, '_, T, E> {
             line.closed = true;
             (std::mem::take(&mut line.ended), line.waker.take())
         };
-        drop(waker);
+        watch::drop_wakers(waker);
         for (number, end) in ended {
             let (Some(end), Some(unread)) = (end, self.unread.remove(&number)) else {
                 continue;

@@ -5,7 +5,7 @@ use crate::group::node::Origin;
 use crate::surface::child::{Failure, Task};
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;
-use crate::surface::watch::{Report, Watch};
+use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::{self, Payload};
 use std::any::Any;
@@ -43,7 +43,7 @@ fn leave<V>(slot: &Mutex<Slot<V>>, to: Stage<V>, also: impl FnOnce()) -> Option<
         slot.waker.take()
     };
     if let Some(waker) = waker {
-        crate::waiters::wake(waker);
+        watch::wake(waker);
     }
     None
 }
@@ -193,7 +193,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
             slot: Arc::clone(&slot),
             early: Arc::clone(&early),
         };
-        let child = Watch::new(child(Ready(Arc::clone(&slot))), starting);
+        let child = Watch::<_, _, E>::new(child(Ready(Arc::clone(&slot))), starting);
         Start {
             task: Some(self.spawn_at(child, None, location)),
             slot,
@@ -219,6 +219,7 @@ impl<V, E: Send + 'static> Future for Start<'_, '_, V, E> {
     type Output = Result<V, StartError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        assert!(self.task.is_some(), "polled after it was ready");
         frame::note_child();
         let new = cx.waker().clone();
         let mut slot = self.slot.lock();
@@ -253,7 +254,7 @@ impl<V, E: Send + 'static> Drop for Start<'_, '_, V, E> {
             let stage = std::mem::replace(&mut slot.stage, Stage::Over);
             (stage, slot.waker.take())
         };
-        drop(waker);
+        watch::drop_wakers(waker);
         let origin = Origin {
             task: Some(task.id()),
             name: None,

@@ -4,7 +4,7 @@ use crate::group::frame;
 use crate::surface::child::Task;
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;
-use crate::surface::watch::{Report, Watch};
+use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::Payload;
 use futures_core::Stream;
@@ -32,16 +32,26 @@ pub struct Out<T>(Shared<T>);
 impl<T> Out<T> {
     /// Yields a value; returns when the reader has taken it. So a generator is never more than one value ahead.
     ///
+    /// Once the stream was dropped the generator is cut here. Where it cannot be, in a [`shield`](crate::shield) or in
+    /// another task, the value is dropped.
+    ///
     /// # Cancellation
     ///
     /// Dropped before the value was taken, it may be read or not.
     pub async fn send(&mut self, value: T) {
         let mut value = Some(value);
+        let mut told = false;
         poll_fn(|cx| {
             let new = cx.waker().clone();
             let mut slot = self.0.lock();
             if slot.closed {
-                // The cut is on its way.
+                drop(slot);
+                if told {
+                    return Poll::Ready(());
+                }
+                // Here the cut lands, if it can.
+                told = true;
+                cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             if slot.value.is_none() && value.is_none() {
@@ -55,7 +65,7 @@ impl<T> Out<T> {
             let old = slot.generator.replace(new);
             drop(slot);
             drop(old);
-            reader.into_iter().for_each(crate::waiters::wake);
+            reader.into_iter().for_each(watch::wake);
             Poll::Pending
         })
         .await;
@@ -74,7 +84,7 @@ struct End<T, E>(Shared<T>, PhantomData<fn() -> E>);
 impl<T, E> Drop for End<T, E> {
     fn drop(&mut self) {
         let reader = self.0.lock().reader.take();
-        reader.into_iter().for_each(crate::waiters::wake);
+        reader.into_iter().for_each(watch::wake);
     }
 }
 
@@ -93,7 +103,8 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// A child that yields values, as a `Stream`.
     ///
     /// The child starts at once, and is never more than one value ahead. Its failure is the group's. Dropping the stream
-    /// half-read cuts the child, which the group joins: nothing is left to be cleaned up at some later time.
+    /// half-read cuts the child, which the group joins: nothing is left to be cleaned up at some later time. A stream
+    /// that is forgotten (`mem::forget`) leaves its generator waiting, and so its group open, until that is cancelled.
     ///
     /// # Examples
     ///
@@ -124,7 +135,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
             closed: false,
         }));
         let child = generator(Out(Arc::clone(&slot)));
-        let child = Watch::new(child, End(Arc::clone(&slot), PhantomData));
+        let child = Watch::<_, _, E>::new(child, End(Arc::clone(&slot), PhantomData));
         Generator {
             task: Some(self.spawn_at(child, None, Location::caller())),
             slot,
@@ -163,7 +174,7 @@ impl<T> Generator<'_, T> {
         };
         drop(old);
         if let Some(value) = value {
-            generator.into_iter().for_each(crate::waiters::wake);
+            generator.into_iter().for_each(watch::wake);
             return Poll::Ready(Some(value));
         }
         let Some(task) = &mut self.task else {
@@ -188,18 +199,22 @@ impl<T> Stream for Generator<'_, T> {
 
 impl<T> Drop for Generator<'_, T> {
     fn drop(&mut self) {
-        let (value, wakers) = {
+        // Marked before it is told: whoever finds the slot closed is being cut already.
+        if let Some(task) = self.task.take() {
+            task.cancel();
+        }
+        let (value, reader, generator) = {
             let mut slot = self.slot.lock();
             slot.closed = true;
             (
                 slot.value.take(),
-                [slot.reader.take(), slot.generator.take()],
+                slot.reader.take(),
+                slot.generator.take(),
             )
         };
-        if let Some(task) = self.task.take() {
-            task.cancel();
-        }
-        drop(wakers);
+        watch::drop_wakers(reader);
+        // It may wait in a shield, or in another task, where no cut wakes it.
+        generator.into_iter().for_each(watch::wake);
         drop(value);
     }
 }

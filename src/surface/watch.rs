@@ -2,9 +2,15 @@
 
 #![expect(unsafe_code, reason = "structural pinning of the watched future")]
 
+use crate::group::frame;
+use crate::pool::context;
+use crate::surface::current;
+use crate::surface::outcome::Outcome;
 use crate::unwind::{self, Payload};
+use std::any::Any;
+use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// Who is told. Dropped without being told: the child was cut, or never polled.
 pub(crate) trait Report<O> {
@@ -16,22 +22,29 @@ pub(crate) trait Report<O> {
 }
 
 /// A future with its report, dropped in this order.
-pub(crate) struct Watch<F, R> {
+pub(crate) struct Watch<F, R, E> {
     /// Pinned.
     future: Option<F>,
     report: Option<R>,
+    error: PhantomData<fn() -> E>,
 }
 
-impl<F, R> Watch<F, R> {
+impl<F, R, E> Watch<F, R, E> {
     pub(crate) fn new(future: F, report: R) -> Self {
         Self {
             future: Some(future),
             report: Some(report),
+            error: PhantomData,
         }
     }
 }
 
-impl<F: Future, R: Report<F::Output>> Future for Watch<F, R> {
+impl<F, R, E> Future for Watch<F, R, E>
+where
+    F: Future<Output: Outcome<E>>,
+    R: Report<F::Output>,
+    E: Send + 'static,
+{
     type Output = R::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
@@ -47,19 +60,52 @@ impl<F: Future, R: Report<F::Output>> Future for Watch<F, R> {
         };
         let dropped = unwind::catch(|| this.future = None);
         let end = match (polled, dropped) {
+            (end, Ok(())) => end,
             (Ok(output), Err(payload)) => {
-                if let Err(second) = unwind::drop_quietly(output) {
-                    unwind::discard(second);
-                }
+                outranked(output);
                 Err(payload)
             }
             (Err(first), Err(second)) => {
-                unwind::discard(second);
+                unobserved(second, true);
                 Err(first)
             }
-            (end, Ok(())) => end,
         };
         let report = this.report.take().expect("told once");
         Poll::Ready(report.ended(end))
+    }
+}
+
+/// The future panicked in its destructor after it had returned this: an error goes to the hook.
+fn outranked<E: Send + 'static>(output: impl Outcome<E>) {
+    let second = unwind::catch(|| match output.into_result() {
+        Ok(value) => drop(value),
+        Err(error) => unobserved(Box::new(error), false),
+    });
+    if let Err(payload) = second {
+        unobserved(payload, true);
+    }
+}
+
+/// Hands a failure of the task that runs here, which nobody can be given, to the runtime's hook.
+fn unobserved(payload: Box<dyn Any + Send>, is_panic: bool) {
+    match current::origin() {
+        Some(origin) if !is_panic || !unwind::is_cut(&*payload) => {
+            context::runtime().report(origin.unobserved(payload, is_panic));
+        }
+        _ => unwind::discard(payload),
+    }
+}
+
+/// Wakes somebody out of the poll of a task. A foreign waker may poll in place: that is no part of the task.
+pub(crate) fn wake(waker: Waker) {
+    frame::outside(|| crate::waiters::wake(waker));
+}
+
+/// Drops wakers where something else is still to be done: they are user code that may panic.
+pub(crate) fn drop_wakers(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        if let Err(payload) = unwind::drop_quietly(waker) {
+            unwind::discard(payload);
+        }
     }
 }

@@ -176,7 +176,14 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
                 }
             }
             (Ok(Poll::Ready(output)), Err(payload)) => {
-                if let Err(second) = unwind::drop_quietly(output) {
+                let outranked = unwind::catch(|| {
+                    // SAFETY: as above.
+                    if let Some(value) = unsafe { K::finish(output, node, header.origin()) } {
+                        // SAFETY: as above.
+                        unsafe { K::unclaimed(value, node, header.origin()) };
+                    }
+                });
+                if let Err(second) = outranked {
                     // SAFETY: as above.
                     unsafe { fail_with_panic(second, node, header.origin()) };
                 }

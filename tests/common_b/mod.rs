@@ -1,0 +1,137 @@
+//! What the tests of promises share.
+#![expect(clippy::allow_attributes, reason = "each file uses a part")]
+#![allow(dead_code, reason = "each file uses a part")]
+
+use spinney::time::ManualClock;
+use spinney::{Runtime, RuntimeBuilder};
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+pub(crate) const NOW: Duration = Duration::ZERO;
+pub(crate) const NEVER: Duration = Duration::MAX;
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// Calls a closure when it is dropped.
+pub(crate) struct OnDrop<F: FnOnce()>(Cell<Option<F>>);
+
+pub(crate) fn on_drop<F: FnOnce()>(f: F) -> OnDrop<F> {
+    OnDrop(Cell::new(Some(f)))
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = self.0.take() {
+            f();
+        }
+    }
+}
+
+/// What a runtime's hook was given.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(Arc<Mutex<Vec<String>>>);
+
+impl Seen {
+    /// The texts so far, sorted: workers report in no order.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let mut texts = self.0.lock().unwrap().clone();
+        texts.sort();
+        texts
+    }
+}
+
+/// A runtime whose hook notes the texts of payloads; `?` is one without a text.
+pub(crate) fn noting(builder: RuntimeBuilder) -> (Runtime, Seen) {
+    let seen = Seen::default();
+    let hook = seen.clone();
+    let builder = builder.on_unobserved(move |failure| {
+        let payload = &failure.payload;
+        let text = match (
+            payload.downcast_ref::<&'static str>(),
+            payload.downcast_ref::<String>(),
+        ) {
+            (Some(text), _) => (*text).to_owned(),
+            (_, Some(text)) => text.clone(),
+            _ => "?".to_owned(),
+        };
+        hook.0.lock().unwrap().push(text);
+    });
+    (builder.build().unwrap(), seen)
+}
+
+pub(crate) fn workers(workers: usize) -> (Runtime, Seen) {
+    noting(Runtime::builder().workers(workers))
+}
+
+/// A runtime whose time stands still until the test moves it.
+pub(crate) fn clocked(workers: usize) -> (Runtime, ManualClock, Seen) {
+    let clock = ManualClock::new();
+    let (runtime, seen) = noting(Runtime::builder().workers(workers).clock(&clock));
+    (runtime, clock, seen)
+}
+
+/// Polls once, with the waker of the caller.
+pub(crate) async fn once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+/// Polls once, outside everything.
+pub(crate) fn poll_alone<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Is ready when the cell has a value: polled again and again.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        spinney::yield_now().await;
+    }
+}
+
+/// The text of the panic of `f`.
+pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> String {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
+        panic!("it did not panic");
+    };
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => (*payload.downcast::<&str>().unwrap()).to_owned(),
+    }
+}
+
+/// A waker that counts.
+#[derive(Default)]
+pub(crate) struct Count(pub(crate) AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// A future that panics when it is dropped, wherever it came to.
+pub(crate) struct Armed<F>(pub(crate) Pin<Box<F>>);
+
+impl<F: Future> Armed<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self(Box::pin(future))
+    }
+}
+
+impl<F: Future> Future for Armed<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl<F> Drop for Armed<F> {
+    fn drop(&mut self) {
+        panic_any("drop");
+    }
+}

@@ -1,0 +1,197 @@
+//! Shields and cleanup: what is inside one is not cut, and the cut is only put off.
+
+mod common_b;
+mod support;
+
+use common_b::{SECOND, clocked, on_drop, until, workers};
+use spinney::{Group, current, group, shield, sleep, try_group, yield_now};
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use support::without_hanging;
+
+/// Cases 99 and 102: awaits succeed, also in a second shield that is raised while the cut is pending; the cut lands
+/// after it.
+#[test]
+fn inside_a_shield_awaits_succeed_and_the_cut_lands_after_it() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let steps = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&steps);
+        let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
+            let (begun, has_begun) = async_channel::bounded::<()>(1);
+            g.spawn(async move {
+                shield(async {
+                    begun.send(()).await.unwrap();
+                    until(|| g.is_stopping()).await;
+                    for _ in 0..10 {
+                        yield_now().await;
+                        count.fetch_add(1, SeqCst);
+                    }
+                })
+                .await;
+                shield(async {
+                    yield_now().await;
+                    count.fetch_add(100, SeqCst);
+                })
+                .await;
+                yield_now().await;
+                count.fetch_add(1_000, SeqCst);
+            });
+            has_begun.recv().await.unwrap();
+            Err::<(), u8>(1)
+        }));
+        assert_eq!(result.unwrap_err().into_first(), 1);
+        assert_eq!(steps.load(SeqCst), 110);
+    });
+}
+
+/// Case 100.
+#[test]
+fn a_shield_protects_no_group_inside_it_from_its_own_cancel() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let alive = Arc::new(());
+        let child = Arc::clone(&alive);
+        let result = runtime.block_on(shield(try_group(async move |g: Group<'_, '_, u8>| {
+            g.spawn(async move {
+                let _child = child;
+                pending::<()>().await
+            });
+            g.cancel(2);
+            pending::<Result<(), u8>>().await
+        })));
+        assert_eq!(result.unwrap_err().into_first(), 2);
+        assert_eq!(Arc::strong_count(&alive), 1);
+    });
+}
+
+/// Case 104: a defer may await, spawn and open groups after a cancel; so may a shield in its place.
+#[test]
+fn cleanup_after_a_cancel_runs_to_its_end() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&order);
+        let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
+            for name in ["first", "second"] {
+                let noted = Arc::clone(&noted);
+                g.defer(async move {
+                    yield_now().await;
+                    let value = group(async |h| {
+                        let child = h.spawn(async move {
+                            yield_now().await;
+                            Ok(name)
+                        });
+                        child.await
+                    });
+                    let value = value.await;
+                    noted.lock().unwrap().push(value);
+                });
+            }
+            let child = Arc::clone(&noted);
+            let last = on_drop(move || child.lock().unwrap().push("child"));
+            g.spawn(async move {
+                let _last = last;
+                pending::<()>().await
+            });
+            g.cancel(3);
+            pending::<Result<(), u8>>().await
+        }));
+        assert_eq!(result.unwrap_err().into_first(), 3);
+        // After the children, newest first.
+        assert_eq!(*order.lock().unwrap(), ["child", "second", "first"]);
+    });
+}
+
+/// Cases 105, 106, 107 and 109: what is opened inside is not cancelled and does not stop for the outer cancel, but the
+/// code inside can see it; a spawn call alone shields nobody.
+#[test]
+fn inside_a_shield_children_live_and_the_cancel_can_be_seen() {
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(2);
+        let done = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&done);
+        let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
+            g.deadline(SECOND, 1);
+            let limit = current::deadline();
+            assert_eq!(limit, Some(clock.now() + SECOND));
+            let (begun, has_begun) = async_channel::bounded::<()>(1);
+            let time = clock.clone();
+            g.spawn(async move {
+                assert!(!current::is_cancelled());
+                shield(async {
+                    begun.send(()).await.unwrap();
+                    until(|| g.is_stopping()).await;
+                    // The true state, so that cleanup can hurry; and the limit that it had.
+                    assert!(current::is_cancelled() && current::is_stopping());
+                    assert_eq!(current::deadline(), limit);
+                    // Born cancelled: the group that it belongs to is.
+                    let polled = AtomicBool::new(false);
+                    let polled = Arc::new(polled);
+                    let seen = Arc::clone(&polled);
+                    g.spawn(async move { seen.store(true, SeqCst) });
+                    assert_eq!(Arc::strong_count(&polled), 1);
+                    assert!(!polled.load(SeqCst));
+                    let value = group(async |h| {
+                        assert!(!current::is_cancelled() && !h.is_stopping());
+                        let child = h.spawn(async {
+                            assert!(!current::is_cancelled());
+                            sleep(SECOND).await;
+                            Ok(5)
+                        });
+                        time.advance(SECOND);
+                        time.advance(SECOND);
+                        let mut told = std::pin::pin!(h.stopping());
+                        let value = child.await;
+                        assert!(common_b::once(told.as_mut()).await.is_pending());
+                        value
+                    });
+                    assert_eq!(value.await, 5);
+                    flag.store(true, SeqCst);
+                })
+                .await;
+            });
+            has_begun.recv().await.unwrap();
+            clock.advance(SECOND);
+            pending::<Result<(), u8>>().await
+        }));
+        assert_eq!(result.unwrap_err().into_first(), 1);
+        assert!(done.load(SeqCst));
+    });
+}
+
+/// Case 101: the nearest thing to a shield that is switched off is one whose future is dropped.
+#[test]
+fn a_shield_that_is_dropped_holds_nothing_any_more() {
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(2);
+        let alive = Arc::new(());
+        let child = Arc::clone(&alive);
+        let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
+            let (begun, has_begun) = async_channel::bounded::<()>(1);
+            let after = Arc::new(AtomicBool::new(false));
+            let reached = Arc::clone(&after);
+            g.spawn(async move {
+                let _child = child;
+                let stubborn = shield(async {
+                    begun.send(()).await.unwrap();
+                    pending::<()>().await
+                });
+                // The limit of a shield is a timeout around it.
+                assert!(spinney::timeout(SECOND, stubborn).await.is_err());
+                reached.store(true, SeqCst);
+                yield_now().await;
+                reached.store(false, SeqCst);
+            });
+            has_begun.recv().await.unwrap();
+            g.defer(async move { assert!(after.load(SeqCst)) });
+            g.cancel(4);
+            clock.advance(SECOND);
+            Ok(())
+        }));
+        let errors = result.unwrap_err();
+        assert_eq!((*errors.first(), errors.len()), (4, 1));
+        assert_eq!(Arc::strong_count(&alive), 1);
+    });
+}
