@@ -56,6 +56,7 @@ pub mod time;
 
 pub use crate::block_on::{Wait, block_on};
 pub use crate::group::errors::{Entry, Errors};
+pub use crate::group::reason::{CancelKind, CancelReason};
 pub use crate::group::report::{Straggler, TaskId, Unobserved};
 pub use crate::pool::config::{BuildError, RuntimeBuilder};
 pub use crate::pool::metrics::Metrics;
@@ -80,7 +81,8 @@ pub use crate::time::{sleep, timeout};
 /// A read-only view of where the caller is in the tree of groups.
 pub mod current {
     pub use crate::surface::current::{
-        GroupPath, deadline, group_path, is_cancelled, is_stopping, stopping, task_id,
+        GroupPath, cancel_reason, deadline, group_path, is_cancelled, is_stopping, stopping,
+        task_id,
     };
 }
 

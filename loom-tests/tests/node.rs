@@ -32,6 +32,7 @@ mod group {
     pub mod node;
     pub mod open;
     pub mod reaper;
+    pub mod reason;
     pub mod report;
     pub mod running;
     pub mod services;

@@ -147,13 +147,45 @@ impl<E: fmt::Debug> fmt::Debug for Errors<E> {
 }
 
 impl<E: fmt::Display> fmt::Display for Errors<E> {
+    /// One line with `{:#}`; else a line for each error, and errors that are groups' own indented below.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.first())?;
         let more = self.len() - 1 + self.omitted;
-        match more {
+        if f.alternate() || more == 0 {
+            write!(f, "{:#}", self.first())?;
+            return match more {
+                0 => Ok(()),
+                1 => f.write_str(" (and 1 more error)"),
+                _ => write!(f, " (and {more} more errors)"),
+            };
+        }
+        write!(f, "{} errors:", more + 1)?;
+        for entry in self.entries() {
+            f.write_str("\n- ")?;
+            match (entry.task, entry.name) {
+                (Some(task), name) => write!(f, "{} {task}", name.unwrap_or("task"))?,
+                (None, Some(name)) => f.write_str(name)?,
+                (None, None) => f.write_str("group")?,
+            }
+            write!(f, " ({}", entry.location)?;
+            f.write_str(if entry.after_cancel {
+                ", after the cancel): "
+            } else {
+                "): "
+            })?;
+            // The lines of an error that is a tree itself stand below its first one.
+            let text = entry.error.to_string();
+            let mut lines = text.lines();
+            f.write_str(lines.next().unwrap_or_default())?;
+            for line in lines {
+                write!(f, "\n  {line}")?;
+            }
+        }
+        match self.omitted {
             0 => Ok(()),
-            1 => f.write_str(" (and 1 more error)"),
-            _ => write!(f, " (and {more} more errors)"),
+            omitted => write!(
+                f,
+                "\n- and {omitted} more, which the runtime's hook was given"
+            ),
         }
     }
 }

@@ -203,6 +203,11 @@ impl Frame {
         self.cut && self.shields.get() == 0
     }
 
+    /// Whether the poll belongs to a cut, shielded or not.
+    pub(crate) fn belongs_to_cut(&self) -> bool {
+        self.cut
+    }
+
     /// Whether a shield, or a defer, is around this point.
     pub(crate) fn is_shielded(&self) -> bool {
         self.shields.get() != 0

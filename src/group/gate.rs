@@ -11,7 +11,7 @@
     reason = "a gate holds the only pointer to a node that is not counted"
 )]
 
-use crate::group::node::Node;
+use crate::group::node::{Node, NodeRef};
 use crate::sync::Mutex;
 use std::ptr::NonNull;
 
@@ -33,13 +33,16 @@ impl Gate {
         self.0.lock().0 = None;
     }
 
+    /// The group, until it has ended.
+    pub(crate) fn node(&self) -> Option<NodeRef> {
+        let pointer = self.0.lock();
+        // SAFETY: the pointer is taken away under this lock before the node's owner lets go of it.
+        Some(unsafe { pointer.0?.as_ref() }.to_ref())
+    }
+
     /// Counts one child in, if the group is still open; the count keeps the node from then on.
     pub(crate) fn enter(&self) -> Option<NonNull<Node>> {
-        let node = {
-            let pointer = self.0.lock();
-            // SAFETY: the pointer is taken away under this lock before the node's owner lets go of it.
-            unsafe { pointer.0?.as_ref() }.to_ref()
-        };
+        let node = self.node()?;
         // Outside the lock: an entry may have the group adopted by an ancestor that is cancelled, which calls wakers.
         let parent_open = node.parent().is_none_or(|parent| !parent.word.is_closed());
         (parent_open && node.enter()).then_some(node.as_ptr())

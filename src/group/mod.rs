@@ -13,6 +13,7 @@ pub(crate) mod list;
 pub(crate) mod node;
 pub(crate) mod open;
 pub(crate) mod reaper;
+pub(crate) mod reason;
 pub(crate) mod report;
 pub(crate) mod running;
 pub(crate) mod services;

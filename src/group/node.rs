@@ -38,6 +38,7 @@ use crate::group::frame;
 use crate::group::gate::Gate;
 use crate::group::list::{Links, List};
 use crate::group::open::Host;
+use crate::group::reason::{CancelKind, Reason};
 use crate::group::report::Straggler;
 use crate::group::services::Services;
 use crate::group::spawn::Spawn;
@@ -135,6 +136,8 @@ pub(crate) struct Slow {
     pub(crate) arena: Arena,
     /// What was lent to the group; its future claims it back.
     pub(crate) lent: Arena,
+    /// Why it was cancelled, if that began here.
+    pub(crate) reason: Option<Reason>,
     /// The first panic.
     pub(crate) panic: Option<Payload>,
     pub(crate) gate: Option<Arc<Gate>>,
@@ -244,6 +247,7 @@ impl Node {
                 defers: Vec::new(),
                 arena: Arena::new(),
                 lent: Arena::new(),
+                reason: None,
                 panic: None,
                 gate: None,
                 kept_open: Vec::new(),
@@ -496,6 +500,8 @@ impl Node {
         }
         if let Some(gate) = gate {
             gate.shut();
+            // Handles may wait for a stop that will not come any more.
+            frame::outside(|| self.stop_waiters.wake_all());
         }
         // The error of a deadline that was never reached is dropped here: user code, like what is kept.
         let timers = unwind::drop_quietly(timers).err();
@@ -636,6 +642,7 @@ impl NodeRef {
 
     /// Cancels everything below.
     pub(crate) fn cancel_all(&self) {
+        self.note_reason(CancelKind::Shutdown, self.origin());
         crate::group::tree::cancel(self, OUTER);
     }
 

@@ -4,6 +4,7 @@
 
 use crate::group::errors::Errors;
 use crate::group::node::{CANCELLED, FAILED, Node, NodeRef, NodeTable, Opening, Origin};
+use crate::group::reason::CancelKind;
 use crate::group::tree;
 use crate::sync::Mutex;
 use std::ptr::NonNull;
@@ -66,8 +67,15 @@ impl<E: Send + 'static> Typed<E> {
 
     /// Records an error and cancels the group: fail-fast. An error of a service is that of the group that it serves.
     pub(crate) fn fail(&self, error: E, origin: Origin) {
+        let kind = origin.failed();
+        self.end(kind, error, origin);
+    }
+
+    /// As [`Typed::fail`], for a reason of its own.
+    pub(crate) fn end(&self, kind: CancelKind, error: E, origin: Origin) {
         // SAFETY: the node of the services has the error type of its group, which is alive while it is counted.
         let receiver: &Self = unsafe { Self::of(self.node.receiver().whole) };
+        receiver.node.note_reason(kind, origin.clone());
         receiver.record(error, origin);
         tree::cancel(&receiver.node, 0);
     }

@@ -64,6 +64,28 @@ impl<E: Send + 'static> Builder<E> {
     }
 }
 
+impl<E: Send + 'static> Builder<E> {
+    /// Opens the group inside `group`: [`Group::try_group`] with these options.
+    #[track_caller]
+    pub fn run_in<'s, R, F, B, E0>(
+        self,
+        group: Group<'s, '_, E0>,
+        body: F,
+    ) -> TryGroupFuture<'s, R, E, F, B>
+    where
+        F: for<'i> AsyncFnOnce(Group<'i, 's, E>) -> Result<R, E> + FnOnce(Group<'s, 's, E>) -> B,
+        B: Future<Output = Result<R, E>>,
+        E0: Send + 'static,
+    {
+        let setup = Setup {
+            name: self.name,
+            deadline: self.deadline,
+            ..group.nested(Location::caller())
+        };
+        TryGroupFuture::with_setup(body, setup)
+    }
+}
+
 impl<E: Send + 'static> Default for Builder<E> {
     fn default() -> Self {
         Self::new()

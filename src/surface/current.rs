@@ -7,6 +7,7 @@
 
 use crate::group::frame;
 use crate::group::node::{Node, NodeRef, Origin};
+use crate::group::reason::{CancelKind, CancelReason, Reason};
 use crate::group::report::TaskId;
 use crate::group::tree;
 use crate::waiters::Key;
@@ -48,6 +49,28 @@ pub fn is_stopping() -> bool {
 #[must_use]
 pub fn is_cancelled() -> bool {
     with(|node| node.is_some_and(Node::is_cancelled))
+}
+
+/// Why the caller is being cut, if it is: seen inside `shield`, `defer` and destructors.
+///
+/// The first reason of the innermost group that is being cut, or of the one around it from which the cut came down.
+#[must_use]
+pub fn cancel_reason() -> Option<CancelReason> {
+    frame::current(|frame| {
+        let frame = frame?;
+        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+        let node = unsafe { frame.node().as_ref() };
+        node.cancel_reason().or_else(|| {
+            let origin = frame.belongs_to_cut().then(origin)??;
+            Some(CancelReason {
+                reason: Reason {
+                    kind: CancelKind::TaskCancelled,
+                    origin,
+                },
+                chain: vec![tree::path(node)],
+            })
+        })
+    })
 }
 
 /// The earliest deadline of the groups around the caller.
@@ -107,6 +130,10 @@ impl Stopping {
             key: Key::default(),
         }
     }
+
+    fn is_over(&self) -> bool {
+        self.node.is_stopping() || self.node.word.is_closed()
+    }
 }
 
 impl Future for Stopping {
@@ -114,12 +141,12 @@ impl Future for Stopping {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.node.is_stopping() {
+        if this.is_over() {
             return Poll::Ready(());
         }
         this.node.stop_waiters.register(&mut this.key, cx.waker());
         // The flag is set before the waiters are woken: look at it after registering.
-        if this.node.is_stopping() {
+        if this.is_over() {
             return Poll::Ready(());
         }
         frame::note_leaf();

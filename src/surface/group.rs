@@ -8,6 +8,7 @@
 use crate::group::errors::Errors;
 use crate::group::gate::Gate;
 use crate::group::node::{DEFERS, Node, NodeTable, Origin};
+use crate::group::reason::CancelKind;
 use crate::group::report::Unobserved;
 use crate::group::tree;
 use crate::group::typed::Typed;
@@ -247,7 +248,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     /// Ends the group with this error: children and body are cut and joined.
     #[track_caller]
     pub fn cancel(self, error: E) {
-        self.typed().fail(error, call(Location::caller()));
+        let origin = Origin::call(Location::caller());
+        self.typed().end(CancelKind::Cancelled, error, origin);
     }
 
     /// Ends the group with this error unless it has ended after `after`. Inner groups inherit the instant as a minimum.
@@ -264,12 +266,14 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     #[track_caller]
     pub fn stop_within(self, grace: Duration, error: E) {
         self.stop();
-        self.end_after(grace, error, Location::caller());
+        if let Some(at) = context::driver().now().checked_add(grace) {
+            self.end_at(at, CancelKind::GraceOver, error, Location::caller());
+        }
     }
 
     fn deadline_at(self, after: Duration, error: E, location: &'static Location<'static>) {
         if let Some(at) = self.note_deadline(after) {
-            self.end_at(at, error, location);
+            self.end_at(at, CancelKind::Deadline, error, location);
         }
     }
 
@@ -281,18 +285,18 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         Some(at)
     }
 
-    fn end_after(self, after: Duration, error: E, location: &'static Location<'static>) {
-        if let Some(at) = context::driver().now().checked_add(after) {
-            self.end_at(at, error, location);
-        }
-    }
-
     /// Ends the group at that instant.
-    pub(crate) fn end_at(self, at: Instant, error: E, location: &'static Location<'static>) {
+    pub(crate) fn end_at(
+        self,
+        at: Instant,
+        kind: CancelKind,
+        error: E,
+        location: &'static Location<'static>,
+    ) {
         let handle = self.handle();
         let timer = context::driver().insert_call(
             at,
-            Box::new(move || handle.cancel_late(error, call(location))),
+            Box::new(move || handle.cancel_late(kind, error, Origin::call(location))),
         );
         self.untyped().slow.lock().kept_open.push(Box::new(timer));
     }
@@ -322,15 +326,6 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         let mut slow = node.slow.lock();
         let gate = slow.gate.get_or_insert_with(|| Arc::new(Gate::new(node)));
         Handle::new(Arc::clone(gate))
-    }
-}
-
-/// The origin of an error that a call recorded.
-fn call(location: &'static Location<'static>) -> Origin {
-    Origin {
-        task: None,
-        name: None,
-        location,
     }
 }
 

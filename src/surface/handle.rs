@@ -4,8 +4,10 @@
 
 use crate::group::gate::Gate;
 use crate::group::node::{self, Origin};
+use crate::group::reason::CancelKind;
 use crate::group::typed::Typed;
 use crate::surface::child::Plain;
+use crate::surface::current::Stopping;
 use crate::surface::group::birth;
 use crate::surface::outcome::Outcome;
 use crate::sync::Arc;
@@ -72,11 +74,23 @@ impl<E: Send + 'static> Handle<E> {
         Ok(())
     }
 
+    /// Waits until the group is asked to stop, is being cut, or has ended: for code that takes a shutdown future.
+    ///
+    /// The future keeps neither the group open nor what it keeps.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<E> {
+        let stopping = self.gate.node().map(|node| Stopping::of(&node));
+        async move {
+            if let Some(stopping) = stopping {
+                stopping.await;
+            }
+        }
+    }
+
     /// Ends the group with an error, if it has not ended.
-    pub(crate) fn cancel_late(&self, error: E, origin: Origin) {
+    pub(crate) fn cancel_late(&self, kind: CancelKind, error: E, origin: Origin) {
         if let Some(node) = self.gate.enter() {
             // SAFETY: the count that `enter` took keeps the node alive; its error is `E`.
-            unsafe { Typed::<E>::of(node) }.fail(error, origin);
+            unsafe { Typed::<E>::of(node) }.end(kind, error, origin);
             // SAFETY: that count is given back.
             unsafe { node::leave(node) };
         }

@@ -17,6 +17,7 @@
 use crate::group::errors::Errors;
 use crate::group::frame;
 use crate::group::node::{NodeRef, Opening};
+use crate::group::reason::CancelKind;
 use crate::group::typed::Typed;
 use crate::surface::group::{Group, table};
 use crate::surface::owner::Owner;
@@ -210,7 +211,12 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             let body = unsafe { Pin::new_unchecked(body) };
             let polled = owner.poll_body(cutting, || body.poll(cx));
             if let Some((at, error, location)) = this.deadline.take() {
-                Group::from_node(owner.node.as_ptr()).end_at(at, error, location);
+                Group::from_node(owner.node.as_ptr()).end_at(
+                    at,
+                    CancelKind::Deadline,
+                    error,
+                    location,
+                );
             }
             match polled {
                 Ok(Poll::Pending) => {

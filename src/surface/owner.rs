@@ -2,6 +2,7 @@
 
 use crate::group::frame::{self, Frame};
 use crate::group::node::{self, BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
+use crate::group::reason::CancelKind;
 use crate::group::{open, tree};
 use crate::surface::dead::{Asked, pend_until_dropped, poller_is_cut};
 use crate::unwind::{self, Payload};
@@ -63,6 +64,7 @@ impl Owner {
             }
             let left_a_shield = node.flags() & SHIELDED != 0;
             if (left_a_shield && tree::unshield(node)) || frame.is_cut() {
+                node.note_reason(CancelKind::OwnerCut, node.origin());
                 tree::cancel(node, OUTER);
             }
         });
@@ -198,7 +200,9 @@ impl Owner {
             tree::cancel(&self.node, OUTER);
             return;
         }
-        self.node.record_panic(payload, self.node.origin());
+        let origin = self.node.origin();
+        self.node.note_reason(origin.panicked(), origin.clone());
+        self.node.record_panic(payload, origin);
         tree::cancel(&self.node, 0);
     }
 
@@ -226,6 +230,8 @@ impl Owner {
 
     /// The future was dropped early: cancels, drops body and value, and leaves the rest to the last child.
     pub(crate) fn abandon(mut self, drop_body: impl FnOnce(), drop_value: impl FnOnce()) {
+        self.node
+            .note_reason(CancelKind::Dropped, self.node.origin());
         tree::cancel(&self.node, OUTER);
         let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, true);
         for dropped in [

@@ -66,6 +66,7 @@ pub(crate) unsafe fn fail_with_panic(payload: Payload, node: NonNull<Node>, orig
     if unwind::is_cut(&*payload) && node.is_cancelled() {
         return;
     }
+    node.note_reason(origin.panicked(), origin.clone());
     node.record_panic(payload, origin);
     tree::cancel(node, 0);
 }
