@@ -92,7 +92,13 @@ mod surface {
                 unreachable!("no deadlines")
             }
 
-            pub fn end_at(self, _: Instant, _: E, _: &'static Location<'static>) {
+            pub fn end_at(
+                self,
+                _: Instant,
+                _: crate::group::reason::CancelKind,
+                _: E,
+                _: &'static Location<'static>,
+            ) {
                 unreachable!("no deadlines")
             }
         }

@@ -9,7 +9,6 @@ use sync::{Arc, thread};
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/group"]
 mod group {
-    pub mod reason;
     pub mod report;
     pub mod running;
 }
