@@ -102,6 +102,7 @@ pub(crate) enum Release {
 
 impl State {
     /// A task that is about to be queued, with the engine's reference and a handle's.
+    #[inline]
     pub(crate) fn scheduled() -> Self {
         Self(AtomicUsize::new(SCHEDULED | HANDLE | (2 * REFERENCE)))
     }
@@ -111,6 +112,7 @@ impl State {
         Self(AtomicUsize::new(COMPLETE | CANCEL | HANDLE | REFERENCE))
     }
 
+    #[inline]
     pub(crate) fn load(&self) -> Snapshot {
         // Acquire: pairs with the Release in `complete`: who sees `COMPLETE` may read the output.
         Snapshot(self.0.load(Ordering::Acquire))
@@ -180,6 +182,7 @@ impl State {
     }
 
     /// The handle goes away. Its reference is given back, unless the answer is `DropOutput`.
+    #[inline]
     pub(crate) fn drop_handle(&self) -> Release {
         let mut state = self.0.guess();
         loop {
