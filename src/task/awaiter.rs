@@ -61,6 +61,7 @@ unsafe fn unpack(word: usize) -> Option<Waker> {
 }
 
 impl Awaiter {
+    #[inline]
     pub(crate) fn new() -> Self {
         Self(AtomicUsize::new(NOBODY))
     }
@@ -83,6 +84,7 @@ impl Awaiter {
 
     /// Takes the registered waker out again: the handle goes away. Without this, a chain of tasks that wait for each
     /// other would keep one another's memory, and free it recursively.
+    #[inline]
     pub(crate) fn forget(&self) {
         // Relaxed: only the handle, which calls this, registers; a close that is missed is seen by the swap.
         let word = self.0.load(Ordering::Relaxed);
@@ -100,6 +102,7 @@ impl Awaiter {
     }
 
     /// Closes the slot and returns who waited. The completer calls it once, after it published the output.
+    #[inline]
     pub(crate) fn close(&self) -> Option<Waker> {
         // AcqRel: Acquire pairs with `register`: the box is complete; Release pairs with its Acquire.
         let word = self.0.swap(CLOSED, Ordering::AcqRel);
@@ -109,7 +112,11 @@ impl Awaiter {
 }
 
 impl Drop for Awaiter {
+    #[inline]
     fn drop(&mut self) {
-        drop(self.close());
+        // Relaxed: `&mut self`: whoever was the last to touch it has published that to whoever drops it.
+        let word = self.0.load(Ordering::Relaxed);
+        // SAFETY: packed by `register`, and the word is not looked at again.
+        drop(unsafe { unpack(word) });
     }
 }

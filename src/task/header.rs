@@ -79,16 +79,19 @@ pub(crate) struct Header {
 const _: () = assert!(size_of::<Header>() == 88 || !crate::sync::EXACT_SIZES);
 
 impl Header {
+    #[inline]
     pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
         self.extension.as_ref()?.name.as_ref()
     }
 
+    #[inline]
     pub(crate) fn is_shielded(&self) -> bool {
         self.extension
             .as_ref()
             .is_some_and(|extension| extension.shielded)
     }
 
+    #[inline]
     pub(crate) fn origin(&self) -> Origin {
         Origin {
             task: Some(self.id),
@@ -103,6 +106,7 @@ impl Header {
     ///
     /// The caller has the right to run the task or to queue it, or runs it, and does not use the reference after it
     /// gave that up: the task counts in the group until it is complete.
+    #[inline]
     pub(crate) unsafe fn node<'a>(&self) -> &'a Node {
         // SAFETY: counted, says the caller.
         unsafe { self.group.as_ref() }
@@ -113,6 +117,7 @@ impl Header {
     /// # Safety
     ///
     /// The caller owns that right (`SCHEDULED` is set and no other job exists).
+    #[inline]
     pub(crate) unsafe fn job(this: NonNull<Self>) -> Job {
         // SAFETY: a task is alive until it is complete, and only a runner completes it; tasks are `Send`; the right
         // is exclusive.
@@ -139,6 +144,7 @@ impl Header {
     /// # Safety
     ///
     /// The caller owns one reference and gives it up.
+    #[inline]
     pub(crate) unsafe fn release(this: NonNull<Self>) {
         // SAFETY: the reference keeps it alive until the decrement.
         let header = unsafe { this.as_ref() };

@@ -1,6 +1,6 @@
 //! Skynet: a tree of tasks, ten below each, whose million leaves are added up.
 //!
-//! Every peer boxes the recursive future. Peak memory is measured apart, in a process for each peer: see `memory`.
+//! Every peer boxes the inner nodes, since their futures recurse, and spawns the leaves as they are. Peak memory is measured apart, in a process for each peer: see `memory`.
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;
@@ -38,15 +38,17 @@ pub(crate) fn spinney(peers: &Peers) -> Sample {
 
 fn tree_in_spinney(base: u64, leaves: u64) -> Boxed {
     Box::pin(async move {
-        if leaves == 1 {
-            return base;
-        }
         let part = leaves / FAN;
         group(async |g| {
             let children: Vec<_> = (0..FAN)
                 .map(|i| {
-                    let below = tree_in_spinney(base + i * part, part);
-                    g.spawn(async move { Ok(below.await) })
+                    let base = base + i * part;
+                    if part == 1 {
+                        g.spawn(async move { Ok(base) })
+                    } else {
+                        let below = tree_in_spinney(base, part);
+                        g.spawn(async move { Ok(below.await) })
+                    }
                 })
                 .collect();
             let mut sum = 0;
@@ -65,12 +67,16 @@ pub(crate) fn tokio(peers: &Peers) -> Sample {
 
 fn tree_in_tokio(base: u64, leaves: u64) -> Boxed {
     Box::pin(async move {
-        if leaves == 1 {
-            return base;
-        }
         let part = leaves / FAN;
         let tasks: Vec<_> = (0..FAN)
-            .map(|i| tokio::spawn(tree_in_tokio(base + i * part, part)))
+            .map(|i| {
+                let base = base + i * part;
+                if part == 1 {
+                    tokio::spawn(async move { base })
+                } else {
+                    tokio::spawn(tree_in_tokio(base, part))
+                }
+            })
             .collect();
         let mut sum = 0;
         for task in tasks {
@@ -90,12 +96,16 @@ pub(crate) fn executor(peers: &Peers) -> Sample {
 
 fn tree_in_executor(executor: &'static StaticExecutor, base: u64, leaves: u64) -> Boxed {
     Box::pin(async move {
-        if leaves == 1 {
-            return base;
-        }
         let part = leaves / FAN;
         let tasks: Vec<_> = (0..FAN)
-            .map(|i| executor.spawn(tree_in_executor(executor, base + i * part, part)))
+            .map(|i| {
+                let base = base + i * part;
+                if part == 1 {
+                    executor.spawn(async move { base })
+                } else {
+                    executor.spawn(tree_in_executor(executor, base, part))
+                }
+            })
             .collect();
         let mut sum = 0;
         for task in tasks {
