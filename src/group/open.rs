@@ -12,7 +12,7 @@
 
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
 
-use crate::group::node::{Node, NodeRef, OUTER, SHIELDED};
+use crate::group::node::{FAILED, Node, NodeRef, OUTER, SHIELDED};
 use crate::group::tree;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::cell::Cell;
@@ -221,6 +221,14 @@ pub(crate) fn settled(host: &Host) -> bool {
         node.body.groups(&mut work);
     }
     all
+}
+
+/// Whether a group in a host has failed and has not answered. One more poll of the host lets its future resolve, and
+/// the error come out, before a cut drops it.
+pub(crate) fn failed(host: &Host) -> bool {
+    let mut groups = Vec::new();
+    host.groups(&mut groups);
+    groups.iter().any(|node| node.flags() & FAILED != 0)
 }
 
 /// Starts the task that runs the pending defers of a group, if there are any and it does not exist. Whether it exists

@@ -85,7 +85,7 @@ impl Owner {
     #[cold]
     pub(crate) fn cut_before_poll(&self, waker: &Waker) -> bool {
         open::cut(&self.node.body, waker, false);
-        !self.held && open::settled(&self.node.body)
+        !self.held && open::settled(&self.node.body) && !open::failed(&self.node.body)
     }
 
     /// After a pending poll of a body that is being cut; whether it can be dropped now.

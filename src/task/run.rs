@@ -107,7 +107,7 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
     let waker = unsafe { waker::borrowed(this) };
     if cutting {
         open::cut(&header.open, &waker, false);
-        if !before.is_held() && open::settled(&header.open) {
+        if !before.is_held() && open::settled(&header.open) && !open::failed(&header.open) {
             // SAFETY: this runner has the right.
             return unsafe { cut(this, before.is_linked()) };
         }

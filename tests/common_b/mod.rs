@@ -4,7 +4,6 @@
 
 use spinney::time::ManualClock;
 use spinney::{Runtime, RuntimeBuilder};
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
@@ -18,10 +17,10 @@ pub(crate) const NEVER: Duration = Duration::MAX;
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// Calls a closure when it is dropped.
-pub(crate) struct OnDrop<F: FnOnce()>(Cell<Option<F>>);
+pub(crate) struct OnDrop<F: FnOnce()>(Option<F>);
 
 pub(crate) fn on_drop<F: FnOnce()>(f: F) -> OnDrop<F> {
-    OnDrop(Cell::new(Some(f)))
+    OnDrop(Some(f))
 }
 
 impl<F: FnOnce()> Drop for OnDrop<F> {
