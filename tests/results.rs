@@ -357,45 +357,51 @@ fn a_set_is_read_in_the_order_of_ends() {
         let (runtime, _) = workers(2);
         let alive = Arc::new(());
         let left = Arc::clone(&alive);
-        runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
-            let mut set = g.set();
-            let mut gates = Vec::new();
-            for number in 0..5_u8 {
-                let (open, opened) = async_channel::bounded::<()>(1);
-                gates.push(open);
-                set.spawn(async move {
-                    opened.recv().await.unwrap();
-                    if number == 3 { Err(number) } else { Ok(number) }
-                });
-            }
-            assert_eq!(set.len(), 5);
-            for number in [3, 0, 4, 2, 1] {
-                gates[number].send(()).await.unwrap();
-                match set.next().await.unwrap() {
-                    Ok(value) => assert_eq!(usize::from(value), number),
-                    // A failure is an item, and ends nothing.
-                    Err(Failure::Error(error)) => assert_eq!((error, number), (3, 3)),
-                    Err(other) => panic!("{other:?}"),
+        runtime
+            .block_on(try_group(async move |g: Group<'_, '_, u8>| {
+                let mut set = g.set();
+                let mut gates = Vec::new();
+                for number in 0..5_u8 {
+                    let (open, opened) = async_channel::bounded::<()>(1);
+                    gates.push(open);
+                    set.spawn(async move {
+                        opened.recv().await.unwrap();
+                        if number == 3 { Err(number) } else { Ok(number) }
+                    });
                 }
-            }
-            assert!(set.is_empty() && set.next().await.is_none());
-            // A panic is one, too.
-            set.spawn(async { if true { panic_any("item") } Ok(1) });
-            let item = set.next().await.unwrap();
-            assert!(
-                matches!(&item, Err(Failure::Panic(p)) if p.is::<&str>()),
-                "{item:?}"
-            );
-            // Left early: the rest is cut, and joined by the group.
-            set.spawn(async move {
-                let _left = left;
-                pending::<()>().await;
-                Ok(9)
-            });
-            drop(set);
-            Ok(())
-        }))
-        .unwrap();
+                assert_eq!(set.len(), 5);
+                for number in [3, 0, 4, 2, 1] {
+                    gates[number].send(()).await.unwrap();
+                    match set.next().await.unwrap() {
+                        Ok(value) => assert_eq!(usize::from(value), number),
+                        // A failure is an item, and ends nothing.
+                        Err(Failure::Error(error)) => assert_eq!((error, number), (3, 3)),
+                        Err(other) => panic!("{other:?}"),
+                    }
+                }
+                assert!(set.is_empty() && set.next().await.is_none());
+                // A panic is one, too.
+                set.spawn(async {
+                    if true {
+                        panic_any("item")
+                    }
+                    Ok(1)
+                });
+                let item = set.next().await.unwrap();
+                assert!(
+                    matches!(&item, Err(Failure::Panic(p)) if p.is::<&str>()),
+                    "{item:?}"
+                );
+                // Left early: the rest is cut, and joined by the group.
+                set.spawn(async move {
+                    let _left = left;
+                    pending::<()>().await;
+                    Ok(9)
+                });
+                drop(set);
+                Ok(())
+            }))
+            .unwrap();
         assert_eq!(Arc::strong_count(&alive), 1);
     });
 }
@@ -437,8 +443,10 @@ fn reading_ends_when_the_reader_has_seen_enough() {
         runtime.block_on(group(async |g| {
             let fill = |set: &mut TaskSet<'_, '_, u32, _>| {
                 for number in 0..6_u32 {
+                    // It counts from here.
+                    let nap = sleep(number * common_b::SECOND);
                     set.spawn(async move {
-                        sleep(number * common_b::SECOND).await;
+                        nap.await;
                         Ok(number)
                     });
                 }
@@ -517,13 +525,7 @@ fn no_error_is_lost_in_a_race_with_the_end_of_the_body() {
         for round in 0..1_000_u32 {
             let result = runtime.block_on(try_group(async |g: Group<'_, '_, u32>| {
                 for child in 0..4 {
-                    g.spawn(async move {
-                        if child == 2 {
-                            Err(round)
-                        } else {
-                            Ok(())
-                        }
-                    });
+                    g.spawn(async move { if child == 2 { Err(round) } else { Ok(()) } });
                 }
                 Ok(())
             }));
@@ -583,7 +585,10 @@ fn what_was_not_read_of_a_set_is_the_groups() {
                 let child = Arc::clone(&over);
                 set.spawn(async move {
                     let _child = child;
-                    if true { panic_any("unread") } Ok(())
+                    if true {
+                        panic_any("unread")
+                    }
+                    Ok(())
                 });
                 until(|| Arc::strong_count(&over) == 1).await;
             }))

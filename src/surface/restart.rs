@@ -146,9 +146,7 @@ impl Restart {
                 };
                 if left > 0 && !group.is_stopping() && !pause.is_zero() {
                     pause_in(group, pause).await;
-                    pause = pause
-                        .saturating_mul(2)
-                        .min(LONGEST_PAUSE.max(self.pause));
+                    pause = pause.saturating_mul(2).min(LONGEST_PAUSE.max(self.pause));
                 }
                 if left == 0 || group.is_stopping() {
                     match retried.failure.take() {

@@ -206,11 +206,7 @@ impl<T> Drop for Generator<'_, T> {
         let (value, reader, generator) = {
             let mut slot = self.slot.lock();
             slot.closed = true;
-            (
-                slot.value.take(),
-                slot.reader.take(),
-                slot.generator.take(),
-            )
+            (slot.value.take(), slot.reader.take(), slot.generator.take())
         };
         watch::drop_wakers(reader);
         // It may wait in a shield, or in another task, where no cut wakes it.
