@@ -220,6 +220,7 @@ fn an_endless_duration_means_never() {
     });
 }
 
+/// Case 114.
 #[test]
 fn a_zero_duration_grants_one_poll() {
     without_hanging(|| {
@@ -257,6 +258,7 @@ fn a_zero_duration_grants_one_poll() {
 
 // ---- at the wrong time -----------------------------------------------------------------------------------------------
 
+/// Case 194.
 #[test]
 fn the_handle_of_a_group_that_has_ended_gives_the_future_back_unpolled() {
     let handle = block_on(try_group(async |g: Group<'_, '_, u8>| {
@@ -313,6 +315,7 @@ fn a_group_that_is_polled_after_its_end_panics() {
     );
 }
 
+/// Case 207.
 #[test]
 fn a_shutdown_from_inside_only_requests_and_names_the_caller() {
     without_hanging(|| {
@@ -402,6 +405,7 @@ fn a_runtime_that_is_dropped_in_its_own_task_ends_later() {
     });
 }
 
+/// Case 194.
 #[test]
 fn a_foreign_executor_learns_that_the_runtime_was_shut_down() {
     without_hanging(|| {
@@ -830,6 +834,7 @@ fn wakers_that_panic_are_contained() {
     });
 }
 
+/// Case 175.
 #[test]
 fn a_hook_that_panics_is_called_once() {
     let calls = Arc::new(AtomicUsize::new(0));

@@ -9,6 +9,7 @@ fn sync_calls_async_on_a_plain_thread() {
     assert_eq!(group(async |g| g.spawn(async { Ok(2) }).await).wait(), 2);
 }
 
+/// Case 191.
 #[test]
 fn sync_calls_async_inside_a_task_of_a_runtime_with_one_worker() {
     for _ in 0..50 {
@@ -32,12 +33,14 @@ fn sync_calls_async_inside_a_task_of_a_runtime_with_one_worker() {
     }
 }
 
+/// Case 192.
 #[test]
 fn waits_nest_four_deep() {
     fn deep(left: usize) -> usize {
         if left == 0 {
             return 0;
         }
+        spinney::sleep(std::time::Duration::from_millis(1)).wait();
         group(async move |g| g.spawn(async move { Ok(deep(left - 1) + 1) }).await).wait()
     }
     assert_eq!(deep(4), 4);

@@ -213,14 +213,23 @@ fn a_handle_hears_of_the_stop_and_of_the_end() {
         });
         let ended = stopping.await;
         ended.stopping().await; // at once
-        let waits = group(async |inner| {
+        let handle = group(async |inner| inner.handle()).await;
+        // The end of a group ends the wait for its stop.
+        handle.stopping().await;
+        let (inside, begun) = bounded::<()>(1);
+        let waiter = group(async |inner| {
             let stopping = inner.handle().stopping();
-            g.spawn(async move {
+            let waiter = g.spawn(async move {
+                drop(inside);
                 stopping.await;
                 Ok(())
-            })
+            });
+            let _ = begun.recv().await;
+            Some(waiter)
         });
-        waits.await.await; // the end of the group ends the wait
+        if let Some(waiter) = waiter.await {
+            waiter.await;
+        }
         sleep(Duration::ZERO).await;
     }));
 }

@@ -279,19 +279,22 @@ type Contestant = Pin<Box<dyn Future<Output = Result<u8, u8>> + Send>>;
 #[test]
 fn the_first_success_wins_and_the_rest_is_cut_and_joined() {
     without_hanging(|| {
-        let (runtime, seen) = workers(2);
+        let (runtime, seen) = common_b::one_by_one();
         let alive = Arc::new(());
         let loser = Arc::clone(&alive);
+        let (failing, failed) = async_channel::bounded::<()>(1);
         let contestants: [Contestant; 3] = [
-            Box::pin(ready(Err(1))),
+            Box::pin(async move {
+                drop(failing);
+                Err(1)
+            }),
             Box::pin(async move {
                 let _loser = loser;
                 pending().await
             }),
-            Box::pin(async {
-                for _ in 0..10 {
-                    yield_now().await;
-                }
+            // One poll runs after the other, so the failure is complete when this one goes on.
+            Box::pin(async move {
+                let _ = failed.recv().await;
                 Ok(2)
             }),
         ];
@@ -443,8 +446,10 @@ fn reading_ends_when_the_reader_has_seen_enough() {
         runtime.block_on(group(async |g| {
             let fill = |set: &mut TaskSet<'_, '_, u32, _>| {
                 for number in 0..6_u32 {
+                    // It counts from here.
+                    let nap = sleep(number * common_b::SECOND);
                     set.spawn(async move {
-                        sleep(number * common_b::SECOND).await;
+                        nap.await;
                         Ok(number)
                     });
                 }

@@ -194,6 +194,36 @@ async fn boxed_children(
     .await
 }
 
+/// A set, a bounded set of places, a service and a handshake in one body.
+async fn every_kind_of_child(text: &str) -> Result<usize, Errors<MyErr>> {
+    try_group(async |g: Group<'_, '_, MyErr>| {
+        let owned = g.keep(text.to_string());
+        g.service(async move {
+            loop {
+                yield_now().await;
+                assert!(!owned.is_empty());
+            }
+        });
+        let started = g.start(async |ready| {
+            ready.set(owned.len());
+            Ok::<(), MyErr>(())
+        });
+        let mut total = started.await.map_err(|_| MyErr)?;
+        let places = g.bounded(2);
+        total += places.spawn(async { Ok(owned.len()) }).await.await;
+        let mut set = g.set();
+        for _ in 0..2 {
+            set.spawn(async { Ok(owned.len()) });
+        }
+        while let Some(result) = set.next().await {
+            total += result.map_err(|_| MyErr)?;
+        }
+        total += g.spawn(async { Ok(1) }).cancel().await.unwrap_or(1);
+        Ok(total - text.len())
+    })
+    .await
+}
+
 mod known {
     use super::*;
 
@@ -269,6 +299,10 @@ fn futures_that_contain_groups_are_send() {
         let lock = Mutex::new(vec![]);
         boxed_children(vec![Box::pin(async { Ok(1) })], &lock).await
     });
+    assert_spawnable(async {
+        let text = String::from("text");
+        every_kind_of_child(&text).await
+    });
 
     assert_spawnable(async {
         let text = String::new();
@@ -281,5 +315,6 @@ fn futures_that_contain_groups_are_send() {
     // Some of them run, too.
     assert_eq!(Counter { n: 1 }.count().wait().unwrap(), 3);
     assert_eq!(try_group(async |g| tree(g, 3).await).wait().unwrap(), 8);
+    assert_eq!(every_kind_of_child("text").wait().unwrap(), 13);
     nested().wait().unwrap();
 }

@@ -135,9 +135,11 @@ fn inside_a_shield_children_live_and_the_cancel_can_be_seen() {
                     assert!(!polled.load(SeqCst));
                     let value = group(async |h| {
                         assert!(!current::is_cancelled() && !h.is_stopping());
+                        // It counts from here.
+                        let nap = sleep(SECOND);
                         let child = h.spawn(async {
                             assert!(!current::is_cancelled());
-                            sleep(SECOND).await;
+                            nap.await;
                             Ok(5)
                         });
                         time.advance(SECOND);
@@ -169,9 +171,8 @@ fn a_shield_that_is_dropped_holds_nothing_any_more() {
         let alive = Arc::new(());
         let child = Arc::clone(&alive);
         let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
+            let (gone, is_gone) = async_channel::bounded::<()>(1);
             let (begun, has_begun) = async_channel::bounded::<()>(1);
-            let after = Arc::new(AtomicBool::new(false));
-            let reached = Arc::clone(&after);
             g.spawn(async move {
                 let _child = child;
                 let stubborn = shield(async {
@@ -180,14 +181,13 @@ fn a_shield_that_is_dropped_holds_nothing_any_more() {
                 });
                 // The limit of a shield is a timeout around it.
                 assert!(spinney::timeout(SECOND, stubborn).await.is_err());
-                reached.store(true, SeqCst);
-                yield_now().await;
-                reached.store(false, SeqCst);
+                gone.send(()).await.unwrap();
+                pending::<()>().await;
             });
             has_begun.recv().await.unwrap();
-            g.defer(async move { assert!(after.load(SeqCst)) });
-            g.cancel(4);
             clock.advance(SECOND);
+            is_gone.recv().await.unwrap();
+            g.cancel(4);
             Ok(())
         }));
         let errors = result.unwrap_err();

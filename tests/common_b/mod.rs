@@ -1,10 +1,8 @@
 //! What the tests of promises share.
-#![expect(clippy::allow_attributes, reason = "each file uses a part")]
-#![allow(dead_code, reason = "each file uses a part")]
+#![allow(dead_code, clippy::allow_attributes, reason = "each file uses a part")]
 
 use spinney::time::ManualClock;
 use spinney::{Runtime, RuntimeBuilder};
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
@@ -18,10 +16,10 @@ pub(crate) const NEVER: Duration = Duration::MAX;
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// Calls a closure when it is dropped.
-pub(crate) struct OnDrop<F: FnOnce()>(Cell<Option<F>>);
+pub(crate) struct OnDrop<F: FnOnce()>(Option<F>);
 
 pub(crate) fn on_drop<F: FnOnce()>(f: F) -> OnDrop<F> {
-    OnDrop(Cell::new(Some(f)))
+    OnDrop(Some(f))
 }
 
 impl<F: FnOnce()> Drop for OnDrop<F> {
@@ -66,6 +64,11 @@ pub(crate) fn noting(builder: RuntimeBuilder) -> (Runtime, Seen) {
 
 pub(crate) fn workers(workers: usize) -> (Runtime, Seen) {
     noting(Runtime::builder().workers(workers))
+}
+
+/// A runtime on whose one worker everything runs, one poll after the other.
+pub(crate) fn one_by_one() -> (Runtime, Seen) {
+    noting(Runtime::builder().workers(1).callers_take_part(false))
 }
 
 /// A runtime whose time stands still until the test moves it.

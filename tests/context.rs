@@ -1,0 +1,156 @@
+//! Context: names, places and paths say where a task belongs, and a blocking wait changes none of it.
+
+mod common_b;
+mod support;
+
+use common_b::{SECOND, clocked, noting, workers};
+use spinney::{Builder, Group, Runtime, Wait, current, group, try_group, yield_now};
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use support::without_hanging;
+
+/// Case 199: a name is seen wherever a task is told of; without one it is the place where it was spawned.
+#[test]
+fn names_and_places_are_told() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let result = runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
+            let named = g.spawn_named("import", async { Err::<(), u8>(1) });
+            let id = named.id();
+            g.defer(async move { assert!(current::task_id().is_some_and(|own| own != id)) });
+            named.await;
+            Ok(())
+        }));
+        let errors = result.unwrap_err();
+        let entry = errors.entries().next().unwrap();
+        assert_eq!(entry.name, Some("import"));
+        assert!(entry.location.file().ends_with("context.rs"));
+        let places = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&places);
+        let hooked = Runtime::builder()
+            .workers(1)
+            .on_unobserved(move |failure| {
+                noted
+                    .lock()
+                    .unwrap()
+                    .push((failure.name, failure.location.line()));
+            })
+            .build()
+            .unwrap();
+        let line = line!() + 4;
+        let _ = common_b::panic_of(|| {
+            hooked.block_on(try_group(async |g: Group<'_, '_, u8>| {
+                // Outranked by the panic, each with its place.
+                g.spawn(async { Err::<(), u8>(1) });
+                g.spawn_named("second", async { Err::<(), u8>(2) });
+                spinney::shield(common_b::until(|| g.is_stopping())).await;
+                if g.is_stopping() {
+                    std::panic::panic_any("body");
+                }
+                Ok(())
+            }))
+        });
+        let places = places.lock().unwrap();
+        for (name, at) in places.iter() {
+            match name.as_deref() {
+                None => assert_eq!(*at, line),
+                Some(name) => assert_eq!((name, *at), ("second", line + 1)),
+            }
+        }
+        assert!(!places.is_empty());
+    });
+}
+
+/// Case 200, upwards: the path of groups, whatever has ended meanwhile. Case 201: a child that a sibling spawns belongs
+/// to the group, not to the sibling.
+#[test]
+fn a_child_belongs_to_the_group_that_it_was_spawned_into() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let outer = Builder::<u8>::new().name("server").run(async |g| {
+            let sibling = g.spawn(async move {
+                let inner = Builder::<u8>::new().name("conn").run(async |h| {
+                    let inside = h.spawn(async { Ok(path()) }).await;
+                    // Into the outer group, out of the inner one.
+                    let outside = g.spawn(async {
+                        yield_now().await;
+                        Ok(path())
+                    });
+                    Ok((inside, outside))
+                });
+                let (inside, outside) = inner.await.unwrap();
+                Ok((inside, outside.await))
+            });
+            Ok((path(), sibling.await))
+        });
+        let (body, (inside, outside)) = runtime.block_on(outer).unwrap();
+        assert_eq!(
+            [&*body, &*inside, &*outside],
+            ["server", "server/conn", "server"]
+        );
+        assert!(current::group_path().is_none() && current::task_id().is_none());
+    });
+}
+
+fn path() -> String {
+    current::group_path().unwrap().to_string()
+}
+
+/// Case 189, for a wait on a worker: it runs under the caller's group, task and deadline, and a cut reaches it.
+#[test]
+fn a_blocking_wait_runs_in_the_context_of_its_caller() {
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(2);
+        let result = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
+            g.deadline(SECOND, "late");
+            let limit = current::deadline();
+            let child = g.spawn(async move {
+                let task = current::task_id();
+                let own = path();
+                async {
+                    assert_eq!(current::task_id(), task);
+                    assert_eq!(current::deadline(), limit);
+                    assert_eq!(path(), own);
+                }
+                .wait();
+                let inner = group(async |h| h.spawn(async { Ok(path()) }).await).wait();
+                assert!(inner.starts_with(&own) && inner.len() > own.len());
+                clock.advance(SECOND);
+                pending::<()>().wait();
+                unreachable!("the deadline unwinds the wait");
+                #[expect(unreachable_code, reason = "the type of the child")]
+                Ok(())
+            });
+            child.await;
+            Ok(())
+        }));
+        assert_eq!(result.unwrap_err().into_first(), "late");
+    });
+}
+
+/// What a task of one runtime sees is that of its own, also when it waits inside another one.
+#[test]
+fn a_wait_in_another_runtime_has_that_runtimes_context() {
+    without_hanging(|| {
+        let (a, _) = workers(1);
+        let (b, _) = noting(Runtime::builder().workers(1).thread_name("other"));
+        let b = Arc::new(b);
+        let inner = Arc::clone(&b);
+        let inside = a.block_on(group(async move |g| {
+            g.spawn(async move {
+                let value = inner.block_on(group(async |h| {
+                    h.spawn(async { Ok(std::thread::current().name().map(str::to_owned)) })
+                        .await
+                }));
+                Ok(value)
+            })
+            .await
+        }));
+        // On a thread of the other runtime, or on the one that waits for it.
+        let name = inside.unwrap();
+        assert!(
+            name.starts_with("other") || name.starts_with("spinney"),
+            "{name}"
+        );
+    });
+}

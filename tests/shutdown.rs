@@ -1,0 +1,76 @@
+//! Shutdown: what was started is joined or named, queued work is not lost, and no failure is.
+
+mod common_b;
+mod support;
+
+use common_b::{NEVER, NOW, on_drop, poll_alone, workers};
+use spinney::{Group, group, try_group};
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc;
+use support::without_hanging;
+
+/// Cases 176 and 206: the children of groups that were dropped early belong to the runtime; its end cancels them, waits,
+/// and hands their failures to the hook.
+#[test]
+fn leftovers_are_cancelled_and_joined_and_their_failures_reported() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let alive = Arc::new(());
+        let child = Arc::clone(&alive);
+        let entered = runtime.enter();
+        let (begun, has_begun) = mpsc::channel();
+        let mut left = Box::pin(try_group(async move |g: Group<'_, '_, &'static str>| {
+            let failing = begun.clone();
+            g.spawn(spinney::shield(async move {
+                let _child = child;
+                failing.send(()).unwrap();
+                common_b::until(|| g.is_stopping()).await;
+                Err::<(), _>("late error")
+            }));
+            g.spawn(async move {
+                let _bomb = on_drop(|| std::panic::panic_any("late panic"));
+                begun.send(()).unwrap();
+                pending::<()>().await
+            });
+            pending::<Result<(), &str>>().await
+        }));
+        assert!(poll_alone(left.as_mut()).is_pending());
+        for _ in 0..2 {
+            has_begun.recv().unwrap();
+        }
+        drop(left);
+        drop(entered);
+        runtime.shutdown(NOW).unwrap();
+        assert_eq!(Arc::strong_count(&alive), 1);
+        assert_eq!(seen.texts(), ["late error", "late panic"]);
+    });
+}
+
+/// Case 207: within its grace a shutdown drops no queued task.
+#[test]
+fn a_shutdown_with_a_grace_runs_what_is_queued() {
+    without_hanging(|| {
+        for workers_of_it in [1, 2] {
+            let (runtime, _) = workers(workers_of_it);
+            let ran = Arc::new(AtomicUsize::new(0));
+            let entered = runtime.enter();
+            let count = Arc::clone(&ran);
+            let mut open = Box::pin(group(async move |g| {
+                for _ in 0..1_000 {
+                    let count = Arc::clone(&count);
+                    g.spawn(async move {
+                        spinney::yield_now().await;
+                        count.fetch_add(1, SeqCst);
+                    });
+                }
+            }));
+            let _ = poll_alone(open.as_mut());
+            drop(entered);
+            runtime.shutdown(NEVER).unwrap();
+            assert_eq!(ran.load(SeqCst), 1_000);
+            drop(open);
+        }
+    });
+}
