@@ -84,6 +84,16 @@ impl Shared {
         }
     }
 
+    /// Looks at time and I/O without waiting; whether anything was woken. If a worker went to sleep elsewhere meanwhile
+    /// because it could not have the driver's role, it is woken to take it: else nobody would watch.
+    pub(crate) fn turn(&self) -> bool {
+        let turn = self.driver.turn();
+        if turn.wanted {
+            self.notify();
+        }
+        turn.woken
+    }
+
     /// Unparks every sleeper, so that it looks around.
     pub(crate) fn rouse(&self) {
         for seat in self.sleep.sleepers() {

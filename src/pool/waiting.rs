@@ -198,11 +198,11 @@ fn last_resort(parker: &Parker) {
         while !parker.take_token() {
             tick = tick.wrapping_add(1);
             if tick % worker::OUTSIDE_EVERY == 0 {
-                let _ = shared.driver.turn();
+                shared.turn();
             }
             match any_job(shared, seat, tick) {
                 Some(job) => frame::outside(|| job.run()),
-                None if shared.driver.turn().woken => {}
+                None if shared.turn() => {}
                 None => thread::yield_now(),
             }
         }

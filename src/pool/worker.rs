@@ -74,6 +74,8 @@ pub(crate) fn run(shared: &Arc<Shared>, index: usize, spare: bool) {
     unsafe { shared.flush(index) };
     // SAFETY: as above, and it is used no more.
     unsafe { shared.seats.leave(index) };
+    // It may have watched time and I/O for workers that sleep elsewhere: one of them takes that over.
+    shared.notify();
 }
 
 impl Worker<'_> {
@@ -85,7 +87,7 @@ impl Worker<'_> {
             }
             self.tick = self.tick.wrapping_add(1);
             if self.tick % OUTSIDE_EVERY == 0 {
-                self.turn();
+                self.shared.turn();
                 if let Some(job) = self.shared.take_injected(Some(self.index)) {
                     return Some(job);
                 }
@@ -96,7 +98,7 @@ impl Worker<'_> {
             if let Some(job) = self.shared.take_injected(Some(self.index)) {
                 return Some(job);
             }
-            if self.turn() {
+            if self.shared.turn() {
                 continue;
             }
             if let Some(job) = self.search_or_sleep() {
@@ -172,15 +174,6 @@ impl Worker<'_> {
     /// way. It may have been used up by the park; one that is left makes a later park return early, which does no harm.
     fn stay_awake(&self) {
         let _ = self.shared.sleep.stay_awake(self.index);
-    }
-
-    /// Looks at time and I/O; whether anything was woken.
-    fn turn(&self) -> bool {
-        let turn = self.shared.driver.turn();
-        if turn.wanted {
-            self.shared.notify();
-        }
-        turn.woken
     }
 
     /// Stops searching; the last searcher wakes another worker if there is more to do, because pushes that saw it woke
