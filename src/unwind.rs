@@ -30,14 +30,14 @@ pub(crate) fn discard(payload: Payload) {
 }
 
 /// The text of a payload, if it has one.
+pub(crate) fn text(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+/// The text of a payload, or what std prints for one without.
 pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
-    if let Some(text) = payload.downcast_ref::<&'static str>() {
-        text
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text
-    } else {
-        "Box<dyn Any>"
-    }
+    text(payload).unwrap_or("Box<dyn Any>")
 }
 
 /// The private payload that unwinds a blocked frame, or a shield, of something that is being cut. No hook prints it,

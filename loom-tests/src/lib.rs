@@ -7,7 +7,7 @@
 //!
 //! Every atomic, mutex and cell of the twin says when it is dropped: the model checker then demands that all accesses
 //! come before, and any use afterwards fails. So a model needs no payload of its own to see that memory is freed too
-//! early. For that, memory is given back late: see [`late`].
+//! early. For that, memory is given back late: see `late`.
 
 mod late;
 pub mod run;

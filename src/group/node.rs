@@ -39,7 +39,7 @@ use crate::group::gate::Gate;
 use crate::group::list::{Links, List};
 use crate::group::open::Host;
 use crate::group::reason::{CancelKind, Reason};
-use crate::group::report::Straggler;
+use crate::group::report::{Straggler, Unobserved};
 use crate::group::services::Services;
 use crate::group::spawn::Spawn;
 use crate::group::word::{Enter, JoinWord, Leave};
@@ -350,17 +350,23 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn unobserved(
-        self,
-        payload: Payload,
-        is_panic: bool,
-    ) -> crate::group::report::Unobserved {
-        crate::group::report::Unobserved {
+    /// A failure that nobody can be given.
+    pub(crate) fn unobserved(self, payload: Payload, is_panic: bool) -> Unobserved {
+        Unobserved {
             payload,
             is_panic,
+            type_name: None,
             task: self.task,
             name: self.name.map(Cow::into_owned),
             location: self.location,
+        }
+    }
+
+    /// An error that nobody can be given.
+    pub(crate) fn lost<E: Send + 'static>(self, error: E) -> Unobserved {
+        Unobserved {
+            type_name: Some(std::any::type_name::<E>()),
+            ..self.unobserved(Box::new(error), false)
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Unobserved {
     pub payload: Box<dyn Any + Send>,
     /// Whether `payload` is that of a panic.
     pub is_panic: bool,
+    /// The name of the error's type; `None` for a panic.
+    pub type_name: Option<&'static str>,
     /// The task that failed; `None` for a group's body.
     pub task: Option<TaskId>,
     /// The name of the task, or of the group.

@@ -79,7 +79,11 @@ fn print(failure: Unobserved) {
     let kind = if failure.is_panic { "panic" } else { "error" };
     let name = failure.name.as_deref().unwrap_or("task");
     let id = failure.task.map_or(String::new(), |id| format!(" {id}"));
-    let text = unwind::message(&*failure.payload).to_owned();
+    let text = match (unwind::text(&*failure.payload), failure.type_name) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(name)) => format!("of type {name}"),
+        (None, None) => "Box<dyn Any>".to_owned(),
+    };
     say(&format!(
         "spinney: unobserved {kind} in {name}{id} spawned at {}: {text}",
         failure.location

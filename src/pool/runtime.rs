@@ -392,6 +392,7 @@ impl Drop for Runtime {
                 self.shared.report(Unobserved {
                     payload: Box::new(text),
                     is_panic: false,
+                    type_name: None,
                     task: Some(straggler.task),
                     name: straggler.name,
                     location: straggler.location,

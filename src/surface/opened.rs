@@ -279,7 +279,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
                 spawn.unobserved(owner.origin().unobserved(second, true));
             }
             for (error, origin) in errors.into_parts() {
-                spawn.unobserved(origin.unobserved(Box::new(error), false));
+                spawn.unobserved(origin.lost(error));
             }
             self.owner = None;
             resume_unwind(payload);

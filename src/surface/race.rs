@@ -66,8 +66,7 @@ impl<T, E: Send + 'static> Finish<T, E> {
     }
 
     fn report(&self, error: E, origin: Origin) {
-        self.runtime
-            .report(origin.unobserved(Box::new(error), false));
+        self.runtime.report(origin.lost(error));
     }
 
     fn take(&self) -> (Option<T>, Errors<E>) {

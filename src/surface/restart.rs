@@ -6,7 +6,7 @@ use crate::surface::current;
 use crate::surface::group::Group;
 use crate::surface::watch::{Report, Watch};
 use crate::unwind::{self, Payload};
-use std::any::Any;
+
 use std::future::poll_fn;
 use std::panic::{Location, resume_unwind};
 use std::pin::pin;
@@ -33,17 +33,18 @@ struct Retried<'s, 'p, E: Send + 'static> {
 
 impl<E: Send + 'static> Drop for Retried<'_, '_, E> {
     fn drop(&mut self) {
-        let (payload, is_panic): (Box<dyn Any + Send>, _) = match self.failure.take() {
-            None => return,
-            Some(Failure::Error(error)) => (Box::new(error), false),
-            Some(Failure::Panic(payload)) => (payload, true),
+        let Some(failure) = self.failure.take() else {
+            return;
         };
         let origin = current::origin().unwrap_or(Origin {
             task: None,
             name: None,
             location: self.location,
         });
-        self.group.report(origin.unobserved(payload, is_panic));
+        self.group.report(match failure {
+            Failure::Error(error) => origin.lost(error),
+            Failure::Panic(payload) => origin.unobserved(payload, true),
+        });
     }
 }
 

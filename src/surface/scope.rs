@@ -117,10 +117,7 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
     let errors = unsafe { Typed::<E>::of(owner.node.as_ptr()) }.take();
     if let Some(payload) = panic {
         for (error, origin) in errors.into_parts() {
-            owner
-                .node
-                .spawn()
-                .unobserved(origin.unobserved(Box::new(error), false));
+            owner.node.spawn().unobserved(origin.lost(error));
         }
         // Nobody gets the value, and its destructor must not throw into the panic that comes out.
         if let Err(second) = unwind::drop_quietly(result) {

@@ -7,7 +7,7 @@ use crate::pool::context;
 use crate::surface::current;
 use crate::surface::outcome::Outcome;
 use crate::unwind::{self, Payload};
-use std::any::Any;
+
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -66,7 +66,7 @@ where
                 Err(payload)
             }
             (Err(first), Err(second)) => {
-                unobserved(second, true);
+                unobserved(second);
                 Err(first)
             }
         };
@@ -79,18 +79,21 @@ where
 fn outranked<E: Send + 'static>(output: impl Outcome<E>) {
     let second = unwind::catch(|| match output.into_result() {
         Ok(value) => drop(value),
-        Err(error) => unobserved(Box::new(error), false),
+        Err(error) => match current::origin() {
+            Some(origin) => context::runtime().report(origin.lost(error)),
+            None => drop(error),
+        },
     });
     if let Err(payload) = second {
-        unobserved(payload, true);
+        unobserved(payload);
     }
 }
 
-/// Hands a failure of the task that runs here, which nobody can be given, to the runtime's hook.
-fn unobserved(payload: Box<dyn Any + Send>, is_panic: bool) {
+/// Hands a panic of the task that runs here, which nobody can be given, to the runtime's hook.
+fn unobserved(payload: Payload) {
     match current::origin() {
-        Some(origin) if !is_panic || !unwind::is_cut(&*payload) => {
-            context::runtime().report(origin.unobserved(payload, is_panic));
+        Some(origin) if !unwind::is_cut(&*payload) => {
+            context::runtime().report(origin.unobserved(payload, true));
         }
         _ => unwind::discard(payload),
     }
