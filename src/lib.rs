@@ -87,5 +87,8 @@ pub mod current {
 }
 
 #[cfg(doctest)]
+mod guide;
+
+#[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

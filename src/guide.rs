@@ -1,0 +1,10 @@
+//! The pages of the guide as doc tests: every program in them compiles and runs, or is refused as the page says.
+
+#[doc = include_str!("../docs/guide/structure.md")]
+struct Structure;
+
+#[doc = include_str!("../docs/guide/errors.md")]
+struct Errors;
+
+#[doc = include_str!("../docs/guide/errors_outward.md")]
+struct ErrorsOutward;
