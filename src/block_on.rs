@@ -134,7 +134,7 @@ impl Blocked {
             open::cut(&self.host, cx.waker(), !held);
             let settled = !held
                 && match knew {
-                    true => open::settled(&self.host),
+                    true => open::settled(&self.host, cx.waker()),
                     false => open::settled_before_poll(&self.host),
                 };
             if settled {

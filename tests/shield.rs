@@ -195,3 +195,50 @@ fn a_shield_that_is_dropped_holds_nothing_any_more() {
         assert_eq!(Arc::strong_count(&alive), 1);
     });
 }
+
+/// Case 101: the same while the task is being cut: the cut lands, though the poll had reached the shield.
+#[test]
+fn a_shield_that_is_dropped_in_a_cut_lets_the_cut_land() {
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(2);
+        let alive = Arc::new(());
+        let child = Arc::clone(&alive);
+        let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
+            let (begun, has_begun) = async_channel::bounded::<()>(1);
+            let after = Arc::new(AtomicBool::new(false));
+            let reached = Arc::clone(&after);
+            g.spawn(async move {
+                let _child = child;
+                let stubborn = shield(async {
+                    begun.send(()).await.unwrap();
+                    pending::<()>().await
+                });
+                // The limit of a shield is a timeout around it.
+                assert!(spinney::timeout(SECOND, stubborn).await.is_err());
+                reached.store(true, SeqCst);
+                // Here, in the same poll, the cut lands.
+                pending::<()>().await;
+            });
+            has_begun.recv().await.unwrap();
+            g.defer(async move { assert!(after.load(SeqCst)) });
+            // When its siblings are gone, it has been told of the cut, too.
+            let both = Arc::new(on_drop(move || clock.advance(SECOND)));
+            for _ in 0..2 {
+                let both = Arc::clone(&both);
+                g.spawn(async move {
+                    let _both = both;
+                    pending::<()>().await
+                });
+            }
+            drop(both);
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            g.cancel(4);
+            Ok(())
+        }));
+        let errors = result.unwrap_err();
+        assert_eq!((*errors.first(), errors.len()), (4, 1));
+        assert_eq!(Arc::strong_count(&alive), 1);
+    });
+}

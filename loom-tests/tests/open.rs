@@ -75,7 +75,7 @@ fn cut(host: &Host, sleeper: &Arc<Sleeper>) {
     let waker = Waker::from(Arc::clone(sleeper));
     loop {
         open::cut(host, &waker, true);
-        if open::settled(host) {
+        if open::settled(host, std::task::Waker::noop()) {
             return;
         }
         sleeper.park();

@@ -20,6 +20,7 @@
 //! | `SHIELDED` | the owner polled it last inside a shield or a defer: a cascade from above stops here |
 //! | `FAILED` | an error or a panic was recorded; never cleared |
 //! | `DEFERS` | a defer or a service was registered; never cleared |
+//! | `HEARD` | it has failed, and a host that is being cut was polled once more for it; never cleared |
 //! | `SERVING` | its children are services of its parent, which receives their failures; never cleared |
 //! | `BUSY` | the owner was reached by the last poll of a host that is being cut, and its body still waits for joins |
 //!
@@ -69,6 +70,7 @@ pub(crate) const FAILED: u32 = 1 << 4;
 pub(crate) const DEFERS: u32 = 1 << 5;
 pub(crate) const BUSY: u32 = 1 << 6;
 pub(crate) const SERVING: u32 = 1 << 7;
+pub(crate) const HEARD: u32 = 1 << 8;
 
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {

@@ -12,7 +12,7 @@
 
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
 
-use crate::group::node::{BUSY, DEFERS, FAILED, Node, NodeRef, OUTER, SHIELDED};
+use crate::group::node::{BUSY, DEFERS, FAILED, HEARD, Node, NodeRef, OUTER, SHIELDED};
 use crate::group::reason::CancelKind;
 use crate::group::tree;
 use crate::sync::atomic::{AtomicPtr, Ordering};
@@ -273,7 +273,7 @@ fn no_defers(node: &Node) -> bool {
 
 /// The same after a poll that knew of the cut. Pending defers are started, from the inside out, of groups that the poll
 /// did not reach: nobody else will. The owner of a group that it did reach starts them when its body is gone.
-pub(crate) fn settled(host: &Host) -> bool {
+pub(crate) fn settled(host: &Host, waker: &Waker) -> bool {
     if host.is_empty() {
         return true;
     }
@@ -293,6 +293,12 @@ pub(crate) fn settled(host: &Host) -> bool {
                 unsettled_inside[*outer] = true;
             }
         }
+    }
+    // One that failed after it was polled has not answered: another poll lets the failure come out of it, if it is reached.
+    let unheard = |node: &Node| node.flags() & FAILED != 0 && node.set_flags(HEARD) & HEARD == 0;
+    if all && found.iter().filter(|(node, _)| unheard(node)).count() > 0 {
+        crate::waiters::wake(waker.clone());
+        return false;
     }
     all
 }

@@ -94,7 +94,7 @@ impl Owner {
     #[cold]
     pub(crate) fn cut_after_poll(&self, waker: &Waker) -> bool {
         open::cut(&self.node.body, waker, !self.held);
-        !self.held && open::settled(&self.node.body)
+        !self.held && open::settled(&self.node.body, waker)
     }
 
     /// Tells the host that a shield inside the body was reached.

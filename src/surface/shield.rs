@@ -7,7 +7,7 @@ use crate::unwind;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// Runs `future` to its end even if the task, or a group around it, is being cut; the cut lands at the next suspension
 /// after it.
@@ -15,13 +15,19 @@ use std::task::{Context, Poll};
 /// Groups that are opened inside are not cancelled from outside either. A shield has no limit of its own: put a
 /// [`timeout`](crate::timeout) inside it. A shield that is not polled any more holds nothing.
 pub fn shield<F: Future>(future: F) -> Shield<F> {
-    Shield { future, cut: false }
+    Shield {
+        future,
+        host: None,
+        cut: false,
+    }
 }
 
 /// The future of [`shield`].
 #[must_use = "futures do nothing unless polled"]
 pub struct Shield<F> {
     future: F,
+    /// Whom it holds: the task whose poll reached it last.
+    host: Option<Waker>,
     /// It was unwound by a cut: it is not polled again.
     cut: bool,
 }
@@ -37,10 +43,27 @@ impl<F: Future> Future for Shield<F> {
         }
         // SAFETY: as above.
         let future = unsafe { Pin::new_unchecked(&mut this.future) };
+        this.host = None;
         frame::current(|frame| match frame {
-            Some(frame) => poll_in(frame, future, cx, &mut this.cut),
+            Some(frame) => {
+                let polled = poll_in(frame, future, cx, &mut this.cut);
+                if polled.is_pending() && !this.cut {
+                    this.host = Some(cx.waker().clone());
+                }
+                polled
+            }
             None => future.poll(cx),
         })
+    }
+}
+
+impl<F> Drop for Shield<F> {
+    fn drop(&mut self) {
+        // A cut host sleeps until its shields have ended. One that is dropped half-way holds it no more, but the poll
+        // that reached it does not know: another poll looks again.
+        if let Some(host) = self.host.take() {
+            crate::waiters::wake(host);
+        }
     }
 }
 

@@ -132,7 +132,7 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
             open::cut(&header.open, &waker, !held);
             let settled = !held
                 && match knew {
-                    true => open::settled(&header.open),
+                    true => open::settled(&header.open, &waker),
                     false => open::settled_before_poll(&header.open),
                 };
             if settled {
