@@ -55,7 +55,8 @@ pub trait Wait: Future + Sized {
 impl<F: Future> Wait for F {}
 
 /// What a blocked frame belongs to.
-struct Blocked {
+struct Blocked<'a> {
+    runtime: &'a Shared,
     /// The parent of groups that the future opens.
     node: NodeRef,
     /// The innermost group of the code that called; none outside. A cut of it unwinds.
@@ -72,6 +73,8 @@ struct Blocked {
     /// Inside a shield, or in a destructor while the thread panics: no cut reaches the caller, nor the groups that the
     /// future opens, which could not answer otherwise.
     shielded: bool,
+    /// The runtime counts it as a guest.
+    guest: bool,
 }
 
 /// Why a wait ended without a value.
@@ -82,8 +85,8 @@ enum Ended {
     ShutDown,
 }
 
-impl Blocked {
-    fn new(runtime: &Shared) -> Self {
+impl<'a> Blocked<'a> {
+    fn new(runtime: &'a Shared) -> Self {
         let (caller, cut, shielded) = frame::current(|frame| match frame {
             Some(frame) => {
                 // SAFETY: the innermost group is alive while its frame is on the stack.
@@ -97,6 +100,7 @@ impl Blocked {
             .filter(|node| std::ptr::addr_eq(node.spawn_ptr().as_ptr(), runtime))
             .cloned();
         Self {
+            runtime,
             visiting: own.is_none(),
             node: own.unwrap_or_else(|| runtime.root()),
             caller,
@@ -105,6 +109,7 @@ impl Blocked {
             doomed: cut,
             cut,
             shielded: shielded || crate::sync::thread::panicking(),
+            guest: false,
         }
     }
 
@@ -129,6 +134,7 @@ impl Blocked {
             return Step::Ready(Ok(value));
         }
         let held = frame.is_held();
+        self.be_guest(!self.host.is_empty());
         if let Some(ended) = self.ended(cx) {
             self.cut = true;
             open::cut(&self.host, cx.waker(), !held);
@@ -147,6 +153,17 @@ impl Blocked {
         }
         Step::Pending {
             take_part: frame.waits_for_children_only(),
+        }
+    }
+
+    /// A shutdown gives its grace to a visitor that polls, or has a group open.
+    fn be_guest(&mut self, guest: bool) {
+        if self.visiting && self.guest != guest {
+            self.guest = guest;
+            match guest {
+                true => self.runtime.guest_came(),
+                false => self.runtime.guest_leaves(),
+            }
         }
     }
 
@@ -171,8 +188,9 @@ impl Blocked {
     }
 }
 
-impl Drop for Blocked {
+impl Drop for Blocked<'_> {
     fn drop(&mut self) {
+        self.be_guest(false);
         let [own, callers] = &mut self.stops;
         self.node.stop_waiters.remove(own);
         // The key is empty unless the caller's group is another one.
@@ -185,6 +203,7 @@ impl Drop for Blocked {
 /// Runs a future on the calling thread, with its groups on the given runtime.
 pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
     let mut blocked = Blocked::new(runtime);
+    blocked.be_guest(true);
     let mut future = pin!(future);
     let awaited = Awaited::In(&raw const blocked.host);
     let ended = waiting::wait(runtime, awaited, &mut |cx| {

@@ -74,3 +74,47 @@ fn a_shutdown_with_a_grace_runs_what_is_queued() {
         }
     });
 }
+
+/// A blocked caller whose group has no child counts nowhere in the tree, and yet it has the grace to stop by itself.
+#[test]
+fn a_shutdown_with_a_grace_waits_for_a_body_that_stops() {
+    without_hanging(|| {
+        for _ in 0..50 {
+            let (runtime, _) = workers(1);
+            let (serving, is_serving) = mpsc::channel();
+            std::thread::scope(|threads| {
+                let value = threads.spawn(|| {
+                    runtime.block_on(group(async |g| {
+                        g.spawn(spinney::current::stopping());
+                        serving.send(()).unwrap();
+                        g.stopping().await;
+                        7
+                    }))
+                });
+                is_serving.recv().unwrap();
+                runtime.shutdown(NEVER).unwrap();
+                assert_eq!(value.join().unwrap(), 7);
+            });
+        }
+    });
+}
+
+/// Who is blocked without a group has nothing that could be asked to stop: the grace is not for it.
+#[test]
+fn a_shutdown_does_not_wait_for_a_caller_without_a_group() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let (polled, is_polled) = mpsc::channel();
+        std::thread::scope(|threads| {
+            let blocked = threads.spawn(|| {
+                runtime.block_on(async {
+                    polled.send(()).unwrap();
+                    pending::<()>().await
+                })
+            });
+            is_polled.recv().unwrap();
+            runtime.shutdown(NEVER).unwrap();
+            blocked.join().unwrap_err();
+        });
+    });
+}

@@ -23,7 +23,7 @@ use crate::pool::shared::{Shared, Spares};
 use crate::pool::waiting;
 use crate::pool::worker;
 use crate::sleep::Sleep;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::Injector;
 use crate::sync::{Arc, Condvar, Mutex, thread};
 use crate::waiters::{Key, Waiters};
@@ -83,6 +83,8 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         shut_down: AtomicBool::new(false),
         exiting: AtomicBool::new(false),
         emptied: Waiters::new(),
+        guests: AtomicUsize::new(0),
+        guests_gone: Waiters::new(),
         injected: Counter::default(),
         wakes: Counter::default(),
         spares_started: Counter::default(),
@@ -190,7 +192,7 @@ impl Runtime {
             end_when_empty(shared, &root);
             return Err(Stragglers(vec![caller]));
         }
-        wait_empty(shared, &root, grace);
+        wait_empty(shared, &root, grace, true);
         // Also if nothing is left: callers that are blocked without a child must not open a group after the end.
         root.cancel_all();
         wait_for_teardown(shared, &root);
@@ -226,7 +228,7 @@ fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
     };
     let mut before = progress();
     let mut polls_only = 0;
-    while !wait_empty(shared, root, NO_PROGRESS) {
+    while !wait_empty(shared, root, NO_PROGRESS, false) {
         let now = progress();
         polls_only = if now.0 == before.0 { polls_only + 1 } else { 0 };
         if now == before || polls_only > POLLS_ONLY {
@@ -324,15 +326,20 @@ fn is_empty(shared: &Arc<Shared>, root: &NodeRef) -> bool {
     root.poll_empty(&mut Context::from_waker(&all)).is_ready()
 }
 
-/// Waits until the root is empty, for `limit` at most; whether it is.
-fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration) -> bool {
+/// Waits until the root is empty, for `limit` at most; whether it is. With `guests` it waits for blocked callers, too: a
+/// group of theirs may have no child left, and a body that has yet to see that it should stop.
+fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: bool) -> bool {
     let until = shared.driver.now().checked_add(limit);
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
     let mut key = Key::default();
+    let mut guests_key = Key::default();
     let empty = loop {
         shared.emptied.register(&mut key, &waker);
-        if is_empty(shared, root) {
+        shared.guests_gone.register(&mut guests_key, &waker);
+        // Relaxed: read after the lock of the waiters; see `Shared::guest_leaves`.
+        let alone = !guests || shared.guests.load(Ordering::Relaxed) == 0;
+        if is_empty(shared, root) && alone {
             break true;
         }
         if !waiting::blocked(|| bell.wait(until)) {
@@ -340,6 +347,7 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration) -> bool {
         }
     };
     shared.emptied.remove(&mut key);
+    shared.guests_gone.remove(&mut guests_key);
     empty
 }
 

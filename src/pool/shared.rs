@@ -16,7 +16,7 @@ use crate::pool::context::{self, Place};
 use crate::pool::metrics::{Counter, Metrics};
 use crate::pool::seats::Seats;
 use crate::sleep::Sleep;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::thread::JoinHandle;
 use crate::sync::{Arc, Mutex};
@@ -54,6 +54,10 @@ pub(crate) struct Shared {
     pub(crate) exiting: AtomicBool,
     /// Who waits for the root to be empty.
     pub(crate) emptied: Waiters,
+    /// Callers from outside that are blocked in groups of this runtime.
+    pub(crate) guests: AtomicUsize,
+    /// Who waits for the last of them to return.
+    pub(crate) guests_gone: Waiters,
     pub(crate) injected: Counter,
     pub(crate) wakes: Counter,
     pub(crate) spares_started: Counter,
@@ -150,6 +154,21 @@ impl Shared {
                 Steal::Empty => return None,
                 Steal::Retry => {}
             }
+        }
+    }
+
+    /// A caller from outside is blocked in a group of this runtime: a shutdown gives it its grace. The root does not count
+    /// a group that has no children.
+    pub(crate) fn guest_came(&self) {
+        // Relaxed: whoever must see the guest has seen an end of its children, which came after this.
+        self.guests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The caller returns.
+    pub(crate) fn guest_leaves(&self) {
+        // Relaxed: the lock of the waiters comes next, through which those who wait have passed before they look.
+        if self.guests.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.guests_gone.wake_all();
         }
     }
 
