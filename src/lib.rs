@@ -66,6 +66,7 @@ pub use crate::surface::builder::Builder;
 pub use crate::surface::child::{CancelSupervised, CancelTask, Failure, Supervised, Task};
 pub use crate::surface::group::{Group, GroupFuture, TryGroupFuture, group, try_group};
 pub use crate::surface::handle::Handle;
+pub use crate::surface::local::{Scope, TaskLocal};
 pub use crate::surface::outcome::{Never, Outcome};
 pub use crate::surface::race::race;
 pub use crate::surface::restart::Restart;

@@ -443,6 +443,13 @@ pub mod cell {
             self.value.with(|value| unsafe { *value })
         }
 
+        /// For reading where a protocol says that nobody writes.
+        #[track_caller]
+        pub fn as_ptr(&self) -> *mut T {
+            self.alive.check();
+            self.value.with(<*const T>::cast_mut)
+        }
+
         #[track_caller]
         pub fn set(&self, value: T) {
             drop(self.replace(value));

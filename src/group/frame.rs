@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "the current frame lives on the stack below")]
 
+use crate::group::locals::Locals;
 use crate::group::node::Node;
 use crate::group::open::Host;
 use crate::group::report::TaskId;
@@ -22,6 +23,8 @@ pub(crate) struct TaskView {
     /// Borrowed from the task, which outlives the frame.
     pub(crate) name: Option<NonNull<Cow<'static, str>>>,
     pub(crate) location: &'static Location<'static>,
+    /// Its task-locals, if it has any; borrowed like the name.
+    pub(crate) locals: *const Locals,
 }
 
 impl TaskView {
@@ -51,6 +54,9 @@ pub(crate) struct Frame {
     waits: Cell<u8>,
     /// The number of this poll, once somebody asks for it.
     number: Cell<u32>,
+    /// The task-locals of what is polled here; null if there are none. The list lives further down the stack, or in the
+    /// task.
+    locals: Cell<*const Locals>,
 }
 
 /// Ids that a thread takes at once: one contended addition for each 1,024 spawns.
@@ -60,6 +66,8 @@ crate::sync::thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
     static RECORD: Cell<*const Running> = const { Cell::new(ptr::null()) };
     static IDS: Cell<u64> = const { Cell::new(0) };
+    /// The task-locals of code that runs in no frame.
+    static FRAMELESS: Cell<*const Locals> = const { Cell::new(ptr::null()) };
     static BUDGET: Cell<u8> = const { Cell::new(BUDGET_OF_A_POLL) };
 }
 
@@ -113,6 +121,7 @@ impl Frame {
         BUDGET.set(BUDGET_OF_A_POLL);
         Self {
             task: Some(NonNull::from(task)),
+            locals: Cell::new(task.locals),
             ..Self::new(node, host, cut)
         }
     }
@@ -139,6 +148,7 @@ impl Frame {
             held: Cell::new(false),
             waits: Cell::new(0),
             number: Cell::new(0),
+            locals: Cell::new(ptr::null()),
         }
     }
 
@@ -157,6 +167,7 @@ impl Frame {
                 self.task = frame.task;
                 self.sheltered = frame.is_sheltered();
             }
+            self.locals = locals_cell(frame, Cell::clone);
         });
         self
     }
@@ -288,4 +299,37 @@ pub(crate) fn note_leaf() {
 /// Notes that this poll waits for children of its own.
 pub(crate) fn note_child() {
     note(CHILD);
+}
+
+/// Calls `f` with the place of the task-locals of the code that runs.
+fn locals_cell<R>(frame: Option<&Frame>, f: impl FnOnce(&Cell<*const Locals>) -> R) -> R {
+    match frame {
+        Some(frame) => f(&frame.locals),
+        None => FRAMELESS.with(f),
+    }
+}
+
+/// Calls `f` with the task-locals of the code that runs, if there are any.
+#[inline]
+pub(crate) fn locals<R>(f: impl FnOnce(Option<&Locals>) -> R) -> R {
+    let locals = current(|frame| locals_cell(frame, Cell::get));
+    // SAFETY: a list stays where it is while the frame points to it: the task keeps its own until it is complete, and
+    // `with_locals` takes its pointer back before it returns.
+    f(unsafe { locals.as_ref() })
+}
+
+/// Runs `f` with these task-locals in place of those around it.
+pub(crate) fn with_locals<R>(locals: &Locals, f: impl FnOnce() -> R) -> R {
+    struct Restore<'a>(&'a Cell<*const Locals>, *const Locals);
+    impl Drop for Restore<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+    current(|frame| {
+        locals_cell(frame, |cell| {
+            let _restore = Restore(cell, cell.replace(locals));
+            f()
+        })
+    })
 }

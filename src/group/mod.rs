@@ -3,13 +3,14 @@
 //! `word` counts children; `node` is the untyped group; `tree` connects groups; `open` says where they are polled;
 //! `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers in; `arena` keeps
 //! values; `errors` keeps failures; `typed` adds the error type; `frame` and `running` say where a thread is;
-//! `spawn` and `report` are the seams to the pool and to the hook.
+//! `locals` are the values of task-locals; `spawn` and `report` are the seams to the pool and to the hook.
 
 pub(crate) mod arena;
 pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod gate;
 pub(crate) mod list;
+pub(crate) mod locals;
 pub(crate) mod node;
 pub(crate) mod open;
 pub(crate) mod reaper;

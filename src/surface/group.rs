@@ -16,6 +16,7 @@ use crate::pool::context;
 use crate::surface::child::{Failure, Plain, Supervised, Task, Watched, pass_on};
 use crate::surface::current::Stopping;
 use crate::surface::handle::Handle;
+use crate::surface::local::{self, Carrying};
 use crate::surface::opened::{Machine, Parent, Setup, Whole};
 use crate::surface::outcome::{Never, Outcome};
 use crate::sync::Arc;
@@ -306,7 +307,11 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     where
         F: Future<Output = ()> + Send + 's,
     {
-        let boxed: Pin<Box<dyn Future<Output = ()> + Send + 's>> = Box::pin(cleanup);
+        let locals = local::around();
+        let boxed: Pin<Box<dyn Future<Output = ()> + Send + 's>> = match locals.is_none() {
+            true => Box::pin(cleanup),
+            false => Box::pin(Carrying::new(cleanup, locals)),
+        };
         // SAFETY: only the lifetime changes. The future is run, or dropped, before the group ends, and so within `'s`.
         let boxed = unsafe {
             std::mem::transmute::<
@@ -336,12 +341,7 @@ pub(crate) fn birth(
 ) -> Birth {
     Birth {
         location,
-        extension: name.map(|name| {
-            Box::new(Extension {
-                name: Some(name),
-                ..Extension::default()
-            })
-        }),
+        extension: Extension::of(name, local::around()),
     }
 }
 

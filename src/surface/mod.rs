@@ -5,6 +5,8 @@
 //! and `opened` are the future that runs a body and joins; `with` lends state; `builder` names options; `handle` lets
 //! callbacks in; `shield`, `race`, `scope` and `current` are the free functions.
 //!
+//! `local` is task-locals.
+//!
 //! `watch` is a child that reports its end; on it stand `set` (results in order of completion), `bounded` (a limit on
 //! what runs), `start` (the ready handshake), `restart`, and `stream` (generators).
 
@@ -15,6 +17,7 @@ pub(crate) mod current;
 pub(crate) mod dead;
 pub(crate) mod group;
 pub(crate) mod handle;
+pub(crate) mod local;
 pub(crate) mod opened;
 pub(crate) mod outcome;
 pub(crate) mod owner;

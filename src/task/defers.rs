@@ -7,8 +7,10 @@
 #![expect(unsafe_code, reason = "it refers to the group that counts it")]
 
 use crate::group::frame;
+use crate::group::locals::Locals;
 use crate::group::node::{Node, Origin};
 use crate::group::services::{Services, Serving};
+use crate::sync::cell::Cell;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
 use crate::task::run;
@@ -167,6 +169,7 @@ pub(crate) unsafe fn start(node: &Node) {
         extension: Some(Box::new(Extension {
             name: Some(Cow::Borrowed("defer")),
             shielded: true,
+            locals: Cell::new(Locals::none()),
         })),
     };
     let future = RunDefers {

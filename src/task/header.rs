@@ -9,7 +9,9 @@
 )]
 
 use crate::group::frame;
+use crate::group::frame::TaskView;
 use crate::group::list::Links;
+use crate::group::locals::Locals;
 use crate::group::node::{Node, Origin};
 use crate::group::open::Host;
 use crate::group::report::{Straggler, TaskId};
@@ -17,6 +19,7 @@ use crate::job::{Job, JobHeader, JobTable};
 use crate::sync::cell::Cell;
 use crate::task::awaiter::Awaiter;
 use crate::task::state::State;
+use crate::unwind::{self, Payload};
 use std::borrow::Cow;
 use std::mem::offset_of;
 use std::panic::Location;
@@ -52,11 +55,27 @@ pub(crate) struct TaskTable {
 }
 
 /// The rarely used part of a task.
-#[derive(Debug, Default)]
 pub(crate) struct Extension {
     pub(crate) name: Option<Cow<'static, str>>,
     /// The task runs inside a shield from beginning to end: a cascade does not cut it.
     pub(crate) shielded: bool,
+    /// The task-locals that its spawner saw. Taken by the runner that completes the task; nobody else looks at it but
+    /// polls.
+    pub(crate) locals: Cell<Locals>,
+}
+
+impl Extension {
+    /// An extension, if there is anything to put into it.
+    pub(crate) fn of(name: Option<Cow<'static, str>>, locals: Locals) -> Option<Box<Self>> {
+        if name.is_none() && locals.is_none() {
+            return None;
+        }
+        Some(Box::new(Self {
+            name,
+            shielded: false,
+            locals: Cell::new(locals),
+        }))
+    }
 }
 
 /// A task without its types.
@@ -89,6 +108,29 @@ impl Header {
         self.extension
             .as_ref()
             .is_some_and(|extension| extension.shielded)
+    }
+
+    /// What frames know of this task.
+    #[inline]
+    pub(crate) fn view(&self) -> TaskView {
+        let extension = self.extension.as_deref();
+        TaskView {
+            id: self.id,
+            name: extension.and_then(|extension| extension.name.as_ref().map(NonNull::from)),
+            location: self.location,
+            locals: extension.map_or(std::ptr::null(), |extension| {
+                extension.locals.as_ptr().cast_const()
+            }),
+        }
+    }
+
+    /// Drops the task-locals, when the future is gone; returns the payload of a destructor that panicked.
+    #[inline]
+    pub(crate) fn drop_locals(&self) -> Result<(), Payload> {
+        match &self.extension {
+            Some(extension) => unwind::drop_quietly(extension.locals.replace(Locals::none())),
+            None => Ok(()),
+        }
     }
 
     #[inline]

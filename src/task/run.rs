@@ -11,7 +11,7 @@
     reason = "a runner has the exclusive right to a task's insides"
 )]
 
-use crate::group::frame::{self, Frame, TaskView};
+use crate::group::frame::{self, Frame};
 use crate::group::node::{self, Node};
 use crate::group::open;
 use crate::group::running::Publication;
@@ -84,11 +84,13 @@ where
     // SAFETY: a task born cancelled has one reference, for its handle.
     let handle = unsafe { Handle::new(task) };
     // The caller gives its count back afterwards, so a destructor that panics must not get past here.
-    if let Err(payload) = unwind::drop_quietly(future) {
-        // SAFETY: alive by its handle.
-        let origin = unsafe { task.as_ref() }.origin();
-        // SAFETY: the group is alive, says `spawn`.
-        unsafe { fail_with_panic(payload, node.whole, origin) };
+    // SAFETY: alive by its handle.
+    let header = unsafe { task.as_ref() };
+    for dropped in [unwind::drop_quietly(future), header.drop_locals()] {
+        if let Err(payload) = dropped {
+            // SAFETY: the group is alive, says `spawn`.
+            unsafe { fail_with_panic(payload, node.whole, header.origin()) };
+        }
     }
     handle
 }
@@ -164,11 +166,7 @@ fn poll(
 ) -> (Polled, bool) {
     header.polls.set(header.polls.get().wrapping_add(1));
     let name = header.name();
-    let view = TaskView {
-        id: header.id,
-        name: name.map(NonNull::from),
-        location: header.location,
-    };
+    let view = header.view();
     let frame = Frame::task(node.whole, &raw const header.open, &view, cutting);
     // SAFETY: the seat stays attached while its thread runs this job.
     let record = unsafe { frame::record() };
@@ -216,11 +214,7 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
     // The destructors of the future run where its polls ran: in the task, with nothing that they could open.
     // SAFETY: the caller's right: the task is counted.
     let node = unsafe { header.node() };
-    let view = TaskView {
-        id: header.id,
-        name: header.name().map(NonNull::from),
-        location: header.location,
-    };
+    let view = header.view();
     let frame = Frame::task(node.whole, &raw const header.open, &view, true);
     // SAFETY: the caller's right; the future is there.
     frame.enter(|| unsafe { (header.table.drop_future)(this) });
@@ -238,6 +232,10 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     // SAFETY: the engine's reference is given up in the last line only.
     let header = unsafe { this.as_ref() };
     header.open.clear();
+    if let Err(payload) = header.drop_locals() {
+        // SAFETY: the task is counted still.
+        unsafe { fail_with_panic(payload, header.group, header.origin()) };
+    }
     // SAFETY: the seat stays attached while its thread runs this job.
     if let Some(record) = unsafe { frame::record() } {
         record.count_step();

@@ -1,0 +1,102 @@
+//! The values of task-locals around a piece of code: a persistent list, shared by all who took a snapshot of it.
+//!
+//! A task owns the list that its spawner saw; a frame points to the list that goes for what is polled in it. Nothing is
+//! allocated while no task-local is set.
+
+use crate::sync::Arc;
+use crate::unwind;
+use std::any::Any;
+use std::fmt;
+use std::panic::resume_unwind;
+
+/// What a task-local can hold.
+pub(crate) type Value = Arc<dyn Any + Send + Sync>;
+
+struct Entry {
+    /// The address of the static that is the key.
+    key: usize,
+    value: Value,
+    next: Locals,
+}
+
+/// A list of task-locals and their values, the innermost first.
+#[derive(Clone, Default)]
+pub(crate) struct Locals(Option<Arc<Entry>>);
+
+impl Locals {
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// This list with one more value in front, which hides an older one of the same key.
+    pub(crate) fn and(self, key: usize, value: Value) -> Self {
+        Self(Some(Arc::new(Entry {
+            key,
+            value,
+            next: self,
+        })))
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    pub(crate) fn get(&self, key: usize) -> Option<&Value> {
+        let mut at = self;
+        while let Some(entry) = &at.0 {
+            if entry.key == key {
+                return Some(&entry.value);
+            }
+            at = &entry.next;
+        }
+        None
+    }
+
+    /// Whether this list is `rest` with one more value in front.
+    pub(crate) fn is_one_more_than(&self, rest: &Self) -> bool {
+        self.0
+            .as_ref()
+            .is_some_and(|entry| match (&entry.next.0, &rest.0) {
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                (None, None) => true,
+                _ => false,
+            })
+    }
+}
+
+impl Drop for Locals {
+    /// A loop, because lists may be long; and each value is dropped, also if the destructor of another one panics.
+    fn drop(&mut self) {
+        let mut next = self.0.take();
+        let mut first = None;
+        while let Some(entry) = next.and_then(Arc::into_inner) {
+            let Entry {
+                value, next: rest, ..
+            } = entry;
+            if let Err(payload) = unwind::drop_quietly(value) {
+                match first {
+                    None => first = Some(payload),
+                    Some(_) => unwind::discard(payload),
+                }
+            }
+            next = std::mem::ManuallyDrop::new(rest).0.take();
+        }
+        match first {
+            Some(payload) if !crate::sync::thread::panicking() => resume_unwind(payload),
+            Some(payload) => unwind::discard(payload),
+            None => {}
+        }
+    }
+}
+
+impl fmt::Debug for Locals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut keys = Vec::new();
+        let mut at = self;
+        while let Some(entry) = &at.0 {
+            keys.push(entry.key);
+            at = &entry.next;
+        }
+        f.debug_tuple("Locals").field(&keys).finish()
+    }
+}

@@ -1,0 +1,210 @@
+//! Task-locals: values that go with a task, and with all that it starts, without a parameter.
+
+#![expect(unsafe_code, reason = "structural pinning")]
+
+use crate::group::frame;
+use crate::group::locals::{Locals, Value};
+use crate::sync::Arc;
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::ptr;
+use std::task::{Context, Poll};
+
+/// A value that goes with a task and with every child that it starts.
+///
+/// It is a static that has a value inside [`scope`](TaskLocal::scope) and nowhere else. A child takes a snapshot of the
+/// values around the code that spawns it, wherever it runs, and lets go of them when it ends; what is set later, around
+/// its siblings or around whoever awaits it, it does not see. A [`defer`](crate::Group::defer) sees what was set where
+/// it was registered. Where no task-local is set, nothing is allocated; a child that takes a snapshot costs one small
+/// allocation more.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{TaskLocal, block_on, group};
+///
+/// static REQUEST: TaskLocal<u64> = TaskLocal::new();
+///
+/// async fn log(text: &str) -> String {
+///     format!("[{:?}] {text}", REQUEST.get())
+/// }
+///
+/// let line = block_on(REQUEST.scope(7, group(async |g| {
+///     g.spawn(async { Ok(log("from a child").await) }).await
+/// })));
+/// assert_eq!(line, "[Some(7)] from a child");
+/// assert_eq!(REQUEST.get(), None);
+/// ```
+pub struct TaskLocal<T: 'static> {
+    /// Not of size zero: the address of the static is the key.
+    _place: u8,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T: Send + Sync + 'static> TaskLocal<T> {
+    /// A task-local without a value.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            _place: 0,
+            value: PhantomData,
+        }
+    }
+
+    fn key(&'static self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// Runs a future in which this task-local has a value.
+    ///
+    /// Inside, the value hides one that an outer scope gave. It is dropped with the last task that has a snapshot of it.
+    ///
+    /// # Cancellation
+    ///
+    /// That of the future; its destructor sees the value, too.
+    pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scope<F> {
+        Scope {
+            inner: Carrying::new(future, Locals::none()),
+            key: self.key(),
+            value: Arc::new(value),
+        }
+    }
+
+    /// Calls a closure in which this task-local has a value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// static DEPTH: spinney::TaskLocal<u32> = spinney::TaskLocal::new();
+    ///
+    /// assert_eq!(DEPTH.sync_scope(1, || DEPTH.sync_scope(2, || DEPTH.get())), Some(2));
+    /// ```
+    pub fn sync_scope<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
+        let locals = around().and(self.key(), Arc::new(value));
+        frame::with_locals(&locals, f)
+    }
+
+    /// Calls a closure with the value, or with `None` where there is none.
+    pub fn with<R>(&'static self, f: impl FnOnce(Option<&T>) -> R) -> R {
+        frame::locals(|locals| {
+            let value: Option<&Value> = locals.and_then(|locals| locals.get(self.key()));
+            f(value.and_then(|value| (**value).downcast_ref()))
+        })
+    }
+
+    /// A clone of the value, or `None` where there is none.
+    #[must_use]
+    pub fn get(&'static self) -> Option<T>
+    where
+        T: Clone,
+    {
+        self.with(Option::cloned)
+    }
+}
+
+impl<T: Send + Sync + 'static> Default for TaskLocal<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for TaskLocal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskLocal").finish_non_exhaustive()
+    }
+}
+
+/// The task-locals of the code that runs.
+pub(crate) fn around() -> Locals {
+    frame::locals(|locals| locals.cloned().unwrap_or_default())
+}
+
+/// The future of [`TaskLocal::scope`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Scope<F> {
+    /// Pinned. Its task-locals are the value and those around it at the last poll.
+    inner: Carrying<F>,
+    key: usize,
+    value: Value,
+}
+
+impl<F> Scope<F> {
+    /// The value goes on top of what is set around this poll. That is nearly always the same as last time.
+    fn arrive(&mut self) {
+        let locals = &mut self.inner.locals;
+        let same =
+            frame::locals(|around| locals.is_one_more_than(around.unwrap_or(&Locals::none())));
+        if !same {
+            *locals = around().and(self.key, Arc::clone(&self.value));
+        }
+    }
+}
+
+impl<F: Future> Future for Scope<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: structural pinning: `inner` is never moved out.
+        let this = unsafe { self.get_unchecked_mut() };
+        this.arrive();
+        // SAFETY: as above.
+        unsafe { Pin::new_unchecked(&mut this.inner) }.poll(cx)
+    }
+}
+
+impl<F> Drop for Scope<F> {
+    fn drop(&mut self) {
+        // The destructor of the future comes next.
+        self.arrive();
+    }
+}
+
+impl<F> fmt::Debug for Scope<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// A future that is polled and dropped with these task-locals.
+pub(crate) struct Carrying<F> {
+    /// Pinned. `None` once it is ready.
+    future: Option<F>,
+    locals: Locals,
+}
+
+impl<F> Carrying<F> {
+    pub(crate) fn new(future: F, locals: Locals) -> Self {
+        Self {
+            future: Some(future),
+            locals,
+        }
+    }
+}
+
+impl<F: Future> Future for Carrying<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: structural pinning: the future is never moved out, and dropped in place.
+        let this = unsafe { self.get_unchecked_mut() };
+        let place = &mut this.future;
+        frame::with_locals(&this.locals, || {
+            let future = place.as_mut().expect("polled after it was ready");
+            // SAFETY: as above.
+            let future = unsafe { Pin::new_unchecked(future) };
+            let polled = future.poll(cx);
+            if polled.is_ready() {
+                *place = None;
+            }
+            polled
+        })
+    }
+}
+
+impl<F> Drop for Carrying<F> {
+    fn drop(&mut self) {
+        let place = &mut self.future;
+        frame::with_locals(&self.locals, || *place = None);
+    }
+}
