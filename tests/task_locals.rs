@@ -88,7 +88,7 @@ fn every_kind_of_child_takes_the_snapshot() {
                 let see = g.keep(Arc::new(AtomicUsize::new(0)));
                 let look = move || {
                     assert_eq!(NUMBER.get(), Some(3));
-                    see.fetch_add(1, SeqCst);
+                    see.fetch_add(1, SeqCst)
                 };
                 g.supervise(async move { Ok(look()) }).await.unwrap();
                 g.service(async move {
@@ -200,9 +200,7 @@ fn a_snapshot_goes_with_its_task() {
         let value = Arc::new(());
         let _entered = runtime.enter();
         block_on(group(async |g| {
-            let task = GUARD
-                .scope(Arc::clone(&value), async { g.spawn(async { Ok(()) }) })
-                .await;
+            let task = GUARD.sync_scope(Arc::clone(&value), || g.spawn(async { Ok(()) }));
             until(|| task.is_finished()).await;
             assert_eq!(Arc::strong_count(&value), 1);
         }));

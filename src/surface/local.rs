@@ -99,7 +99,7 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     where
         T: Clone,
     {
-        self.with(Option::cloned)
+        self.with(|value: Option<&T>| value.cloned())
     }
 }
 
