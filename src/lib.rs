@@ -68,6 +68,7 @@ pub use crate::surface::group::{Group, GroupFuture, TryGroupFuture, group, try_g
 pub use crate::surface::handle::Handle;
 pub use crate::surface::local::{Scope, TaskLocal};
 pub use crate::surface::outcome::{Never, Outcome};
+pub use crate::surface::panic_hook::install_panic_hook;
 pub use crate::surface::race::race;
 pub use crate::surface::restart::Restart;
 pub use crate::surface::scope::{scope, try_scope};
@@ -83,7 +84,7 @@ pub use crate::time::{sleep, timeout};
 pub mod current {
     pub use crate::surface::current::{
         GroupPath, cancel_reason, deadline, group_path, is_cancelled, is_stopping, stopping,
-        task_id,
+        task_id, task_name,
     };
 }
 

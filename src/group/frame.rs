@@ -32,6 +32,32 @@ impl TaskView {
         // SAFETY: the task is not freed while it is polled, and the view lives no longer than that poll.
         self.name.map(|name| unsafe { name.as_ref() })
     }
+
+    /// The task as a message names it.
+    pub(crate) fn describe(&self) -> String {
+        describe(self.id, self.name(), self.location)
+    }
+}
+
+/// What a task or group is called: its name, or `file:line` of where it began.
+pub(crate) fn name_or_place(
+    name: Option<&Cow<'static, str>>,
+    location: &'static Location<'static>,
+) -> Cow<'static, str> {
+    let place = || Cow::Owned(format!("{}:{}", location.file(), location.line()));
+    name.cloned().unwrap_or_else(place)
+}
+
+/// A task as a message names it.
+pub(crate) fn describe(
+    id: TaskId,
+    name: Option<&Cow<'static, str>>,
+    location: &'static Location<'static>,
+) -> String {
+    match name {
+        Some(name) => format!("task `{name}` {id}, spawned at {location}"),
+        None => format!("task {id}, spawned at {location}"),
+    }
 }
 
 /// Waits for children of its own: a `Task`, a set, a group's join.
@@ -66,7 +92,7 @@ crate::sync::thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
     static RECORD: Cell<*const Running> = const { Cell::new(ptr::null()) };
     static IDS: Cell<u64> = const { Cell::new(0) };
-    /// The task-locals of code that runs in no frame.
+    // The task-locals of code that runs in no frame.
     static FRAMELESS: Cell<*const Locals> = const { Cell::new(ptr::null()) };
     static BUDGET: Cell<u8> = const { Cell::new(BUDGET_OF_A_POLL) };
 }

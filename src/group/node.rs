@@ -338,8 +338,20 @@ impl Node {
             }
         };
         if let Some(payload) = second {
-            self.spawn().unobserved(origin.unobserved(payload, true));
+            self.report_panic(payload, origin);
         }
+    }
+
+    /// Hands a panic of this group, which nobody can be given, to the hook.
+    pub(crate) fn report_panic(&self, payload: Payload, origin: Origin) {
+        let group = crate::group::tree::path(self);
+        self.spawn().unobserved(origin.lost_panic(payload, group));
+    }
+
+    /// Hands an error of this group, which nobody can be given, to the hook.
+    pub(crate) fn report_error<E: Send + 'static>(&self, error: E, origin: Origin) {
+        let group = crate::group::tree::path(self);
+        self.spawn().unobserved(origin.lost_error(error, group));
     }
 }
 
@@ -352,23 +364,25 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// A failure that nobody can be given.
-    pub(crate) fn unobserved(self, payload: Payload, is_panic: bool) -> Unobserved {
+    /// A panic that nobody can be given, in the group of this path.
+    pub(crate) fn lost_panic(self, payload: Payload, group: String) -> Unobserved {
         Unobserved {
             payload,
-            is_panic,
+            is_panic: true,
             type_name: None,
             task: self.task,
             name: self.name.map(Cow::into_owned),
             location: self.location,
+            group,
         }
     }
 
-    /// An error that nobody can be given.
-    pub(crate) fn lost<E: Send + 'static>(self, error: E) -> Unobserved {
+    /// An error that nobody can be given, in the group of this path.
+    pub(crate) fn lost_error<E: Send + 'static>(self, error: E, group: String) -> Unobserved {
         Unobserved {
+            is_panic: false,
             type_name: Some(std::any::type_name::<E>()),
-            ..self.unobserved(Box::new(error), false)
+            ..self.lost_panic(Box::new(error), group)
         }
     }
 }
@@ -457,8 +471,7 @@ pub(crate) unsafe fn end_orphan(at: NonNull<Node>) {
     // Taken first: no lock is held while the hook runs.
     let recorded = node.slow.lock().panic.take();
     for payload in [panic, recorded].into_iter().flatten() {
-        node.spawn()
-            .unobserved(node.origin().unobserved(payload, true));
+        node.report_panic(payload, node.origin());
     }
     // SAFETY: the table belongs to this node.
     unsafe { (node.table.report_errors)(at) };
@@ -517,8 +530,7 @@ impl Node {
         crate::group::tree::detach(self);
         match (timers, panic) {
             (Some(first), Some(second)) => {
-                self.spawn()
-                    .unobserved(self.origin().unobserved(second, true));
+                self.report_panic(second, self.origin());
                 Some(first)
             }
             (first, second) => first.or(second),

@@ -141,12 +141,18 @@ impl Drop for Host {
     }
 }
 
+/// Whether the group is open in that host. Asked by the owner of the group's future.
+#[inline]
+pub(crate) fn is_in(node: &Node, host: *const Host) -> bool {
+    // Relaxed: only the owner of the future sets it to something else than null; a stale value is looked at again
+    // under the lock.
+    node.hosted.host.load(Ordering::Relaxed).cast_const() == host
+}
+
 /// Makes `host` the host of `node`; null for a poller that is none of ours. Called by the owner of the group's future.
 #[inline]
 pub(crate) fn enter(node: &Node, host: *const Host) {
-    // Relaxed: only the owner of the future sets it to something else than null; a stale value is looked at again
-    // under the lock.
-    if node.hosted.host.load(Ordering::Relaxed).cast_const() != host {
+    if !is_in(node, host) {
         exit(node);
         if !host.is_null() {
             link(node, host);

@@ -35,6 +35,8 @@ pub struct Unobserved {
     pub name: Option<String>,
     /// Where the task was spawned, or the group opened.
     pub location: &'static Location<'static>,
+    /// The path of its group, names joined by `/`; empty outside every group.
+    pub group: String,
 }
 
 impl fmt::Debug for Unobserved {
@@ -44,6 +46,7 @@ impl fmt::Debug for Unobserved {
             .field("task", &self.task)
             .field("name", &self.name)
             .field("location", &self.location)
+            .field("group", &self.group)
             .finish_non_exhaustive()
     }
 }

@@ -273,13 +273,10 @@ pub(crate) fn path(node: &Node) -> String {
     let mut at = node;
     while let Some(parent) = at.parent() {
         if names.len() == PATH_LIMIT {
-            names.push("..".to_owned());
+            names.push("..".into());
             break;
         }
-        names.push(match &at.name {
-            Some(name) => name.to_string(),
-            None => format!("{}:{}", at.location.file(), at.location.line()),
-        });
+        names.push(frame::name_or_place(at.name.as_ref(), at.location));
         at = parent;
     }
     names.reverse();

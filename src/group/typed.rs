@@ -59,7 +59,7 @@ impl<E: Send + 'static> Typed<E> {
             .lock()
             .record(error, origin, flags & CANCELLED != 0);
         if let Err((error, origin)) = omitted {
-            self.node.spawn().unobserved(origin.lost(error));
+            self.node.report_error(error, origin);
         }
     }
 
@@ -102,7 +102,7 @@ impl<E: Send + 'static> Typed<E> {
         // SAFETY: the caller's promise.
         let typed = unsafe { Self::of(node) };
         for (error, origin) in typed.take().into_parts() {
-            typed.node.spawn().unobserved(origin.lost(error));
+            typed.node.report_error(error, origin);
         }
     }
 }

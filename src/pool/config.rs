@@ -84,8 +84,12 @@ fn print(failure: Unobserved) {
         (None, Some(name)) => format!("of type {name}"),
         (None, None) => "Box<dyn Any>".to_owned(),
     };
+    let group = match failure.group.is_empty() {
+        true => String::new(),
+        false => format!(" in group {}", failure.group),
+    };
     say(&format!(
-        "spinney: unobserved {kind} in {name}{id} spawned at {}: {text}",
+        "spinney: unobserved {kind} in {name}{id} spawned at {}{group}: {text}",
         failure.location
     ));
     unwind::discard(failure.payload);

@@ -404,6 +404,7 @@ impl Drop for Runtime {
                     task: Some(straggler.task),
                     name: straggler.name,
                     location: straggler.location,
+                    group: straggler.group,
                 });
             }
         }

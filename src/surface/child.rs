@@ -16,6 +16,7 @@ use crate::task::cell::{Kind, fail_with_panic};
 use crate::task::handle::Handle;
 use crate::unwind::{self, Payload};
 use std::any::Any;
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
@@ -179,6 +180,12 @@ impl<'s, T> Task<'s, T> {
     pub fn id(&self) -> TaskId {
         self.handle.id()
     }
+
+    /// The child's name, or, if it was given none, where it was spawned: `src/main.rs:12`.
+    #[must_use]
+    pub fn name(&self) -> Cow<'static, str> {
+        self.handle.display_name()
+    }
 }
 
 // Nothing in a handle is pinned.
@@ -193,8 +200,8 @@ impl<T> Future for Task<'_, T> {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(value)) => Poll::Ready(value),
             Poll::Ready(None) => {
-                let id = self.id();
-                dead(id, &mut self.asked, cx)
+                let Self { handle, asked, .. } = &mut *self;
+                dead(|| handle.describe(), asked, cx)
             }
         }
     }
@@ -274,6 +281,12 @@ impl<'s, T, E: Send + 'static> Supervised<'s, T, E> {
     pub fn id(&self) -> TaskId {
         self.handle.id()
     }
+
+    /// The child's name, or, if it was given none, where it was spawned: `src/main.rs:12`.
+    #[must_use]
+    pub fn name(&self) -> Cow<'static, str> {
+        self.handle.display_name()
+    }
 }
 
 impl<T, E: Send + 'static> Unpin for Supervised<'_, T, E> {}
@@ -287,8 +300,8 @@ impl<T, E: Send + 'static> Future for Supervised<'_, T, E> {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(result)) => Poll::Ready(result),
             Poll::Ready(None) => {
-                let id = self.id();
-                dead(id, &mut self.asked, cx)
+                let Self { handle, asked, .. } = &mut *self;
+                dead(|| handle.describe(), asked, cx)
             }
         }
     }

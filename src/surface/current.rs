@@ -11,6 +11,7 @@ use crate::group::reason::{CancelKind, CancelReason, Reason};
 use crate::group::report::TaskId;
 use crate::group::tree;
 use crate::waiters::Key;
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -104,6 +105,20 @@ pub fn group_path() -> Option<GroupPath> {
     with(|node| {
         let node = node?;
         node.parent().is_some().then(|| GroupPath(tree::path(node)))
+    })
+}
+
+/// The path of the group around the caller, as text; empty outside every group.
+pub(crate) fn path() -> String {
+    with(|node| node.map(tree::path).unwrap_or_default())
+}
+
+/// The name of the task that runs, or, if it was given none, where it was spawned: `src/main.rs:12`.
+#[must_use]
+pub fn task_name() -> Option<Cow<'static, str>> {
+    frame::current(|frame| {
+        let task = frame?.task_view()?;
+        Some(frame::name_or_place(task.name(), task.location))
     })
 }
 

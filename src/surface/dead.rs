@@ -10,7 +10,7 @@
 )]
 
 use crate::group::frame;
-use crate::group::report::TaskId;
+use crate::group::tree;
 use crate::unwind;
 use std::task::{Context, Poll};
 
@@ -69,7 +69,11 @@ pub(crate) fn pend_until_dropped<T>(asked: &mut Asked, cx: &mut Context<'_>) -> 
 }
 
 /// What a poller does with a child that ended without a value. `Pending` if it is being dropped anyway.
-pub(crate) fn dead<T>(id: TaskId, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<T> {
+pub(crate) fn dead<T>(
+    child: impl FnOnce() -> String,
+    asked: &mut Asked,
+    cx: &mut Context<'_>,
+) -> Poll<T> {
     let shielded = frame::current(|frame| frame.is_some_and(frame::Frame::is_sheltered));
     let foreign = frame::current(|frame| frame.is_none());
     if shielded {
@@ -83,5 +87,24 @@ pub(crate) fn dead<T>(id: TaskId, asked: &mut Asked, cx: &mut Context<'_>) -> Po
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
-    panic!("task {id} was cut: it will never have a value, and its awaiter is not being cut");
+    panic!(
+        "{} was cut: it will never have a value, and its awaiter is not being cut ({})",
+        child(),
+        whereabouts().unwrap_or_else(|| "outside every group".to_owned())
+    );
+}
+
+/// The task that runs here and its group, for a message; `None` outside.
+pub(crate) fn whereabouts() -> Option<String> {
+    frame::current(|frame| {
+        let frame = frame?;
+        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+        let group = tree::path(unsafe { frame.node().as_ref() });
+        match (frame.task_view(), group.is_empty()) {
+            (Some(task), true) => Some(task.describe()),
+            (Some(task), false) => Some(format!("{}, in group `{group}`", task.describe())),
+            (None, true) => None,
+            (None, false) => Some(format!("group `{group}`")),
+        }
+    })
 }

@@ -9,7 +9,6 @@ use crate::group::errors::Errors;
 use crate::group::gate::Gate;
 use crate::group::node::{DEFERS, Node, NodeTable, Origin};
 use crate::group::reason::CancelKind;
-use crate::group::report::Unobserved;
 use crate::group::tree;
 use crate::group::typed::Typed;
 use crate::pool::context;
@@ -162,11 +161,6 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     pub(crate) fn receive(self, failure: Failure<E>, origin: Origin) {
         // SAFETY: `'s` keeps the node alive, whose error is `E`.
         unsafe { pass_on(failure, self.node, origin) };
-    }
-
-    /// Hands a failure that nobody can be given to the runtime's hook.
-    pub(crate) fn report(self, failure: Unobserved) {
-        self.untyped().spawn().unobserved(failure);
     }
 
     /// Starts a child whose failure belongs to its handle: siblings live on.

@@ -5,7 +5,7 @@
 //! and `opened` are the future that runs a body and joins; `with` lends state; `builder` names options; `handle` lets
 //! callbacks in; `shield`, `race`, `scope` and `current` are the free functions.
 //!
-//! `local` is task-locals.
+//! `local` is task-locals; `panic_hook` says where a panic was.
 //!
 //! `watch` is a child that reports its end; on it stand `set` (results in order of completion), `bounded` (a limit on
 //! what runs), `start` (the ready handshake), `restart`, and `stream` (generators).
@@ -21,6 +21,7 @@ pub(crate) mod local;
 pub(crate) mod opened;
 pub(crate) mod outcome;
 pub(crate) mod owner;
+pub(crate) mod panic_hook;
 pub(crate) mod race;
 pub(crate) mod restart;
 pub(crate) mod scope;

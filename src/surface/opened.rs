@@ -274,12 +274,11 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         let thrown = unwind::drop_quietly(self.value.take()).err();
         let mut panics = [panic, thrown].into_iter().flatten();
         if let Some(payload) = panics.next() {
-            let spawn = owner.node.spawn();
             for second in panics {
-                spawn.unobserved(owner.origin().unobserved(second, true));
+                owner.node.report_panic(second, owner.origin());
             }
             for (error, origin) in errors.into_parts() {
-                spawn.unobserved(origin.lost(error));
+                owner.node.report_error(error, origin);
             }
             self.owner = None;
             resume_unwind(payload);

@@ -1,10 +1,15 @@
 //! The owner's side of a group without its types: where it is polled, how it joins, how it ends.
 
+#![expect(
+    unsafe_code,
+    reason = "the innermost group of a frame is alive while the frame is"
+)]
+
 use crate::group::frame::{self, Frame};
 use crate::group::node::{self, BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
 use crate::group::reason::CancelKind;
 use crate::group::{open, tree};
-use crate::surface::dead::{Asked, pend_until_dropped, poller_is_cut};
+use crate::surface::dead::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
 use crate::unwind::{self, Payload};
 use std::ptr;
 use std::task::{Context, Poll, Waker};
@@ -25,6 +30,26 @@ pub(crate) struct Owner {
 
 fn identity(waker: &Waker) -> (usize, usize) {
     (waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
+}
+
+/// A group that is polled by a task of its own would wait for that task, which waits for it: a deadlock.
+#[cold]
+fn refuse_own_child(node: &Node, frame: &Frame) {
+    // A group that was just opened has no child yet; so trees of groups are opened without a look at all ancestors.
+    if node.word.count() == 0 {
+        return;
+    }
+    // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+    let mut at = Some(unsafe { frame.node().as_ref() });
+    while let Some(around) = at {
+        assert!(
+            !ptr::eq(around, node),
+            "group `{}` is awaited by one of those for whom it waits: {}",
+            tree::path(node),
+            whereabouts().unwrap_or_default()
+        );
+        at = around.parent();
+    }
 }
 
 /// Drops a waker that was replaced. It is user code: a panic in it is contained.
@@ -55,7 +80,10 @@ impl Owner {
                 open::enter(node, ptr::null());
                 return;
             };
-            open::enter(node, frame.host());
+            if !open::is_in(node, frame.host()) {
+                refuse_own_child(node, frame);
+                open::enter(node, frame.host());
+            }
             if frame.is_shielded() {
                 if node.flags() & SHIELDED == 0 {
                     node.set_flags(SHIELDED);
@@ -175,8 +203,7 @@ impl Owner {
         let first = self.node.slow.lock().panic.take();
         match (first, late) {
             (Some(first), Some(late)) => {
-                let origin = self.node.origin();
-                self.node.spawn().unobserved(origin.unobserved(late, true));
+                self.node.report_panic(late, self.node.origin());
                 Some(Some(first))
             }
             (first, late) => Some(first.or(late)),

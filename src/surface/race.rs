@@ -66,7 +66,8 @@ impl<T, E: Send + 'static> Finish<T, E> {
     }
 
     fn report(&self, error: E, origin: Origin) {
-        self.runtime.report(origin.lost(error));
+        self.runtime
+            .report(origin.lost_error(error, current::path()));
     }
 
     fn take(&self) -> (Option<T>, Errors<E>) {

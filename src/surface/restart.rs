@@ -41,10 +41,11 @@ impl<E: Send + 'static> Drop for Retried<'_, '_, E> {
             name: None,
             location: self.location,
         });
-        self.group.report(match failure {
-            Failure::Error(error) => origin.lost(error),
-            Failure::Panic(payload) => origin.unobserved(payload, true),
-        });
+        let node = self.group.untyped();
+        match failure {
+            Failure::Error(error) => node.report_error(error, origin),
+            Failure::Panic(payload) => node.report_panic(payload, origin),
+        }
     }
 }
 

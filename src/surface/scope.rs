@@ -117,15 +117,11 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
     let errors = unsafe { Typed::<E>::of(owner.node.as_ptr()) }.take();
     if let Some(payload) = panic {
         for (error, origin) in errors.into_parts() {
-            owner.node.spawn().unobserved(origin.lost(error));
+            owner.node.report_error(error, origin);
         }
         // Nobody gets the value, and its destructor must not throw into the panic that comes out.
         if let Err(second) = unwind::drop_quietly(result) {
-            let origin = owner.origin();
-            owner
-                .node
-                .spawn()
-                .unobserved(origin.unobserved(second, true));
+            owner.node.report_panic(second, owner.origin());
         }
         resume_unwind(payload);
     }

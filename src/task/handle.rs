@@ -5,6 +5,7 @@
     reason = "a handle owns the output of a task whose type was taken away"
 )]
 
+use crate::group::frame;
 use crate::group::report::TaskId;
 use crate::group::services::Serving;
 use crate::task::header::Header;
@@ -60,6 +61,22 @@ impl<V> Handle<V> {
 
     pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
         Some(self.header()?.location)
+    }
+
+    /// The name, or where the task was spawned; the number, once the output was taken.
+    pub(crate) fn display_name(&self) -> Cow<'static, str> {
+        match self.header() {
+            Some(header) => frame::name_or_place(header.name(), header.location),
+            None => Cow::Owned(self.id.to_string()),
+        }
+    }
+
+    /// The task as a message names it.
+    pub(crate) fn describe(&self) -> String {
+        match self.header() {
+            Some(header) => frame::describe(header.id, header.name(), header.location),
+            None => format!("task {}", self.id),
+        }
     }
 
     /// Whether the task has ended, or its output was taken.
