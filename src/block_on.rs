@@ -10,8 +10,10 @@
 )]
 
 use crate::group::frame::{self, Frame};
-use crate::group::node::{Node, NodeRef};
+use crate::group::node::{Node, NodeRef, OUTER};
 use crate::group::open::{self, Awaited, Host};
+use crate::group::reason::CancelKind;
+use crate::group::tree;
 use crate::pool::context;
 use crate::pool::shared::Shared;
 use crate::pool::waiting::{self, Step};
@@ -66,6 +68,7 @@ struct Blocked<'a> {
     visiting: bool,
     host: Host,
     stops: [Key; 2],
+    mark: Mark,
     /// The caller was being cut already when it began to wait.
     doomed: bool,
     /// The next poll belongs to a cut.
@@ -91,7 +94,8 @@ impl<'a> Blocked<'a> {
             Some(frame) => {
                 // SAFETY: the innermost group is alive while its frame is on the stack.
                 let node = unsafe { frame.node().as_ref() };
-                (Some(node.to_ref()), frame.is_cut(), frame.is_shielded())
+                let cut = frame.is_cut() || frame.is_marked();
+                (Some(node.to_ref()), cut, frame.is_shielded())
             }
             None => (None, false, false),
         });
@@ -106,6 +110,7 @@ impl<'a> Blocked<'a> {
             caller,
             host: Host::new(),
             stops: [Key::default(), Key::default()],
+            mark: Mark::default(),
             doomed: cut,
             cut,
             shielded: shielded || crate::sync::thread::panicking(),
@@ -177,8 +182,9 @@ impl<'a> Blocked<'a> {
                 caller.stop_waiters.register(callers, cx.waker());
             }
         }
+        let marked = self.mark.look(cx);
         let caller = self.caller.as_deref();
-        if !self.shielded && (self.doomed || caller.is_some_and(Node::is_cancelled)) {
+        if !self.shielded && (self.doomed || marked || caller.is_some_and(Node::is_cancelled)) {
             return Some(Ended::Cut);
         }
         if self.visiting && self.node.is_cancelled() && !crate::sync::thread::panicking() {
@@ -196,6 +202,40 @@ impl Drop for Blocked<'_> {
         // The key is empty unless the caller's group is another one.
         if let Some(caller) = &self.caller {
             caller.stop_waiters.remove(callers);
+        }
+    }
+}
+
+/// The wait of a caller for its task to be marked: a cut of that task alone, which no group tells.
+#[derive(Default)]
+struct Mark {
+    /// The group of the task.
+    group: Option<NodeRef>,
+    key: Key,
+}
+
+impl Mark {
+    /// Whether the task in which the caller is blocked is to be cut; if not, the caller is woken when it is.
+    fn look(&mut self, cx: &mut Context<'_>) -> bool {
+        frame::current(|frame| {
+            let Some((frame, view)) = frame.and_then(|frame| Some((frame, frame.task_view()?)))
+            else {
+                return false;
+            };
+            let group = self
+                .group
+                .get_or_insert_with(|| view.task().group().to_ref());
+            // Registered before the mark is read, woken after it is set.
+            group.spawn().blocked().register(&mut self.key, cx.waker());
+            frame.is_marked()
+        })
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        if let Some(group) = &self.group {
+            group.spawn().blocked().remove(&mut self.key);
         }
     }
 }
@@ -226,8 +266,15 @@ pub(crate) fn join<R>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
 ) -> R {
     let awaited = Awaited::Group(group);
-    waiting::wait(runtime, awaited, &mut |cx| match poll(cx) {
-        Poll::Ready(value) => Step::Ready(value),
-        Poll::Pending => Step::Pending { take_part: true },
+    let mut mark = Mark::default();
+    waiting::wait(runtime, awaited, &mut |cx| {
+        if let Poll::Ready(value) = poll(cx) {
+            return Step::Ready(value);
+        }
+        if mark.look(cx) && !group.is_cancelled() {
+            group.note_reason(CancelKind::OwnerCut, group.origin());
+            tree::cancel(group, OUTER);
+        }
+        Step::Pending { take_part: true }
     })
 }

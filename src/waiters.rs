@@ -58,7 +58,7 @@ impl List {
 }
 
 /// The list.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Waiters(Mutex<List>);
 
 impl Waiters {

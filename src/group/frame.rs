@@ -16,8 +16,16 @@ use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 
+/// The task that is polled, as its frames see it.
+pub(crate) trait Polled {
+    /// Whether it was marked to be cut, be it during this poll.
+    fn is_marked(&self) -> bool;
+
+    /// Its group, which counts it.
+    fn group(&self) -> &Node;
+}
+
 /// What a frame knows of the task that is polled.
-#[derive(Debug)]
 pub(crate) struct TaskView {
     pub(crate) id: TaskId,
     /// Borrowed from the task, which outlives the frame.
@@ -25,12 +33,19 @@ pub(crate) struct TaskView {
     pub(crate) location: &'static Location<'static>,
     /// Its task-locals, if it has any; borrowed like the name.
     pub(crate) locals: *const Locals,
+    /// The task itself.
+    pub(crate) task: NonNull<dyn Polled>,
 }
 
 impl TaskView {
     pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
         // SAFETY: the task is not freed while it is polled, and the view lives no longer than that poll.
         self.name.map(|name| unsafe { name.as_ref() })
+    }
+
+    pub(crate) fn task(&self) -> &dyn Polled {
+        // SAFETY: as in `name`.
+        unsafe { self.task.as_ref() }
     }
 
     /// The task as a message names it.
@@ -66,7 +81,6 @@ const CHILD: u8 = 1;
 const LEAF: u8 = 2;
 
 /// One poll on this thread's stack.
-#[derive(Debug)]
 pub(crate) struct Frame {
     below: Cell<*const Frame>,
     node: NonNull<Node>,
@@ -253,6 +267,11 @@ impl Frame {
     /// Whether a shield is around this point, be it further down the stack: nobody drops what pends here.
     pub(crate) fn is_sheltered(&self) -> bool {
         self.sheltered || self.is_shielded()
+    }
+
+    /// Whether the task is to be cut by itself, and nothing shelters this point from that.
+    pub(crate) fn is_marked(&self) -> bool {
+        !self.is_sheltered() && self.task_view().is_some_and(|task| task.task().is_marked())
     }
 
     /// Runs `f` inside a shield.

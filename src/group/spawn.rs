@@ -3,6 +3,7 @@
 use crate::group::node::Node;
 use crate::group::report::Unobserved;
 use crate::job::Job;
+use crate::waiters::Waiters;
 
 /// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
 pub(crate) trait Spawn: Send + Sync {
@@ -15,6 +16,9 @@ pub(crate) trait Spawn: Send + Sync {
 
     /// Hands over a failure that nobody can be given. User code (the hook) runs inside: no lock may be held.
     fn unobserved(&self, failure: Unobserved);
+
+    /// Callers that are blocked inside tasks of this runtime, whom a mark on their task must reach.
+    fn blocked(&self) -> &Waiters;
 
     /// Whether the runtime was shut down: a group that is first polled now panics.
     fn is_shut_down(&self) -> bool;

@@ -85,6 +85,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         emptied: Waiters::new(),
         guests: AtomicUsize::new(0),
         guests_gone: Waiters::new(),
+        blocked: Waiters::new(),
         injected: Counter::default(),
         wakes: Counter::default(),
         spares_started: Counter::default(),

@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) guests: AtomicUsize,
     /// Who waits for the last of them to return.
     pub(crate) guests_gone: Waiters,
+    /// Callers that are blocked inside tasks.
+    pub(crate) blocked: Waiters,
     pub(crate) injected: Counter,
     pub(crate) wakes: Counter,
     pub(crate) spares_started: Counter,
@@ -262,6 +264,10 @@ impl Spawn for Shared {
 
     fn unobserved(&self, failure: Unobserved) {
         self.report(failure);
+    }
+
+    fn blocked(&self) -> &Waiters {
+        &self.blocked
     }
 
     fn is_shut_down(&self) -> bool {

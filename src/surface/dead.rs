@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 pub(crate) fn poller_is_cut() -> bool {
     frame::current(|frame| {
         let Some(frame) = frame else { return false };
-        if frame.is_cut() {
+        if frame.is_cut() || frame.is_marked() {
             return true;
         }
         // SAFETY: the innermost group of a frame is alive while the frame is on the stack.

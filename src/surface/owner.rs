@@ -220,9 +220,11 @@ impl Owner {
 
     pub(crate) fn fail_with_panic(&mut self, payload: Payload) {
         // The private payload of a cut means nothing in a group that is not being cut: somebody caught it elsewhere and
-        // resumed it here. In a shield it is on its way to the shield's edge: the children go with the body.
-        let sheltered = frame::current(|frame| frame.is_some_and(Frame::is_sheltered));
-        if unwind::is_cut(&*payload) && (sheltered || self.is_cancelled()) {
+        // resumed it here. On its way to the edge of a shield, or of a task that is cut by itself, it takes the
+        // children along with the body.
+        let leaves = |frame: &Frame| frame.is_sheltered() || frame.is_marked();
+        let leaves = frame::current(|frame| frame.is_some_and(leaves));
+        if unwind::is_cut(&*payload) && (leaves || self.is_cancelled()) {
             self.unwound = true;
             tree::cancel(&self.node, OUTER);
             return;

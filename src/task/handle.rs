@@ -87,10 +87,10 @@ impl<V> Handle<V> {
 
     /// Cuts the task, if it has not ended.
     pub(crate) fn cancel(&self) {
-        let Some(task) = self.task else { return };
-        if self.header().is_some_and(|header| header.state.cancel()) {
-            // SAFETY: `cancel` gave the right to run it to this caller.
-            unsafe { Header::queue_woken(task) };
+        if let Some(task) = self.task {
+            // SAFETY: the handle's reference keeps the task. Whoever cancels through a handle is the body or a child of
+            // the group, or belongs to one: the group has not ended.
+            unsafe { Header::cut(task) };
         }
     }
 
@@ -176,10 +176,8 @@ impl Serving for Service {
     }
 
     fn cut(&self) {
-        if self.header().state.cancel() {
-            // SAFETY: `cancel` gave the right to run it to this caller.
-            unsafe { Header::queue_woken(self.0) };
-        }
+        // SAFETY: the reference keeps the task; who ends the services counts in their group.
+        unsafe { Header::cut(self.0) };
     }
 }
 

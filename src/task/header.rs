@@ -97,6 +97,17 @@ pub(crate) struct Header {
 
 const _: () = assert!(size_of::<Header>() == 88 || !crate::sync::EXACT_SIZES);
 
+impl frame::Polled for Header {
+    fn is_marked(&self) -> bool {
+        self.state.load().is_cancelled()
+    }
+
+    fn group(&self) -> &Node {
+        // SAFETY: asked during a poll, in which the task is counted.
+        unsafe { self.node() }
+    }
+}
+
 impl Header {
     #[inline]
     pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
@@ -121,6 +132,7 @@ impl Header {
             locals: extension.map_or(std::ptr::null(), |extension| {
                 extension.locals.as_ptr().cast_const()
             }),
+            task: NonNull::from(self as &dyn frame::Polled),
         }
     }
 
@@ -179,6 +191,25 @@ impl Header {
         // SAFETY: passed on.
         let job = unsafe { Self::job(this) };
         node.spawn().wake(job, node);
+    }
+
+    /// Marks the task to be cut by itself, queues it if it is idle, and wakes it if it is blocked.
+    ///
+    /// # Safety
+    ///
+    /// The task is alive, and so is its group.
+    pub(crate) unsafe fn cut(this: NonNull<Self>) {
+        // SAFETY: alive, says the caller.
+        let header = unsafe { this.as_ref() };
+        if header.state.cancel() {
+            // SAFETY: `cancel` gave the right to run it to this caller.
+            unsafe { Self::queue_woken(this) };
+        } else if header.state.load().is_running() {
+            // Its poll may be blocked in a wait, which looks at the mark after it registered.
+            // SAFETY: alive, says the caller.
+            let node = unsafe { header.group.as_ref() };
+            frame::outside(|| node.spawn().blocked().wake_all());
+        }
     }
 
     /// Gives a reference back and frees the task if it was the last one.

@@ -12,6 +12,7 @@ use crate::parker::Parker;
 use crate::surface::owner::Owner;
 use crate::sync::cell::{Cell, Racy};
 use crate::sync::{Arc, Mutex};
+use crate::waiters::Waiters;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::{Context, Wake, Waker};
@@ -21,6 +22,7 @@ use std::task::{Context, Wake, Waker};
 pub struct Pool {
     jobs: Mutex<Vec<Job>>,
     pub unobserved: Racy,
+    blocked: Waiters,
 }
 
 impl Pool {
@@ -52,6 +54,10 @@ impl Spawn for Pool {
 
     fn unobserved(&self, _: Unobserved) {
         self.unobserved.set(self.unobserved.get() + 1);
+    }
+
+    fn blocked(&self) -> &Waiters {
+        &self.blocked
     }
 
     fn is_shut_down(&self) -> bool {
