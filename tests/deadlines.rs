@@ -5,7 +5,7 @@ mod support;
 
 use common_b::{Count, NEVER, SECOND, clocked, on_drop, once, workers};
 use spinney::{
-    Builder, Errors, Group, block_on, current, sleep, time, timeout, try_group, yield_now,
+    Builder, Errors, Group, block_on, current, shield, sleep, time, timeout, try_group, yield_now,
 };
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
@@ -250,7 +250,7 @@ fn a_group_deadline_only_gets_tighter() {
         let time = clock.clone();
         let result = runtime.block_on(try_group(async move |g: Group<'_, '_, &str>| {
             g.deadline(SECOND, "expired");
-            g.spawn(spinney::shield(async move {
+            g.spawn(shield(async move {
                 time.advance(SECOND);
                 common_b::until(|| g.is_stopping()).await;
                 g.deadline(10 * SECOND, "later");
@@ -411,6 +411,74 @@ fn a_deadline_cuts_a_blocked_caller() {
                 pending::<Result<(), &str>>().await
             },
         ));
+        assert_eq!(result.unwrap_err().into_first(), "late");
+    });
+}
+
+/// Of deadlines at the same instant the outer one reports, whichever was set first.
+#[test]
+fn of_deadlines_at_one_instant_the_outer_one_reports() {
+    without_hanging(|| {
+        for outer_first in [true, false] {
+            let (runtime, clock, seen) = clocked(2);
+            let result: Result<(), _> =
+                runtime.block_on(try_group(async |outer: Group<'_, '_, &str>| {
+                    let set = || outer.deadline(SECOND, "outer");
+                    if outer_first {
+                        set();
+                    }
+                    let inner = outer.try_group(async |inner: Group<'_, '_, &str>| {
+                        inner.deadline(SECOND, "inner");
+                        if !outer_first {
+                            set();
+                        }
+                        clock.advance(SECOND);
+                        pending::<Result<(), &str>>().await
+                    });
+                    let _: Result<(), _> = inner.await;
+                    unreachable!("the inner group resolved")
+                }));
+            let errors: Errors<&str> = result.unwrap_err();
+            assert_eq!(errors.iter().collect::<Vec<_>>(), [&"outer"]);
+            assert_eq!(seen.texts(), [""; 0]);
+        }
+    });
+}
+
+/// Inside a shield the outer deadline does not come: the inner one reports itself.
+#[test]
+fn a_deadline_in_a_shield_reports_though_the_outer_one_is_due() {
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(2);
+        let result = runtime.block_on(try_group(async |outer: Group<'_, '_, &str>| {
+            outer.deadline(SECOND, "outer");
+            let inner = outer.try_group(async |inner: Group<'_, '_, &str>| {
+                inner.deadline(SECOND, "inner");
+                clock.advance(SECOND);
+                pending::<Result<(), &str>>().await
+            });
+            let inner = shield(inner).await;
+            assert_eq!(inner.unwrap_err().into_first(), "inner");
+            pending::<Result<(), &str>>().await
+        }));
+        assert_eq!(result.unwrap_err().into_first(), "outer");
+    });
+}
+
+/// A deadline goes by the clock of the group's own runtime, whichever is entered where it is set.
+#[test]
+fn a_deadline_goes_by_the_clock_of_its_group() {
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(1);
+        let (other, _, _) = clocked(1);
+        let result = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
+            {
+                let _entered = other.enter();
+                g.deadline(SECOND, "late");
+            }
+            clock.advance(SECOND);
+            pending::<Result<(), &str>>().await
+        }));
         assert_eq!(result.unwrap_err().into_first(), "late");
     });
 }

@@ -3,12 +3,12 @@
 mod common_b;
 mod support;
 
-use common_b::{NEVER, NOW, on_drop, poll_alone, workers};
+use common_b::{NEVER, NOW, SECOND, clocked, on_drop, poll_alone, workers};
 use spinney::{Group, group, try_group};
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use support::without_hanging;
 
 /// Cases 176 and 206: the children of groups that were dropped early belong to the runtime; its end cancels them, waits,
@@ -116,5 +116,39 @@ fn a_shutdown_does_not_wait_for_a_caller_without_a_group() {
             runtime.shutdown(NEVER).unwrap();
             blocked.join().unwrap_err();
         });
+    });
+}
+
+/// A straggler says how long ago it was spawned, also one in its first poll, whom the tree does not know.
+#[test]
+fn a_straggler_has_an_age() {
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(2);
+        let entered = runtime.enter();
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        let (begun, has_begun) = mpsc::channel();
+        let mut left = Box::pin(group(async move |g: Group<'_, '_>| {
+            for yields in [false, true] {
+                let (begun, released) = (begun.clone(), Arc::clone(&released));
+                g.spawn(async move {
+                    if yields {
+                        spinney::yield_now().await;
+                    }
+                    begun.send(()).unwrap();
+                    let _ = released.lock().unwrap().recv();
+                });
+            }
+        }));
+        assert!(poll_alone(left.as_mut()).is_pending());
+        for _ in 0..2 {
+            has_begun.recv().unwrap();
+        }
+        clock.advance(3 * SECOND);
+        drop(entered);
+        let stragglers = runtime.shutdown(NOW).unwrap_err();
+        let ages: Vec<_> = stragglers.iter().map(|straggler| straggler.age).collect();
+        assert_eq!(ages, [3 * SECOND; 2]);
+        drop(release);
     });
 }

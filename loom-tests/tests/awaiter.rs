@@ -177,10 +177,10 @@ fn model_forget() {
         let theirs = Arc::clone(&task);
         let completer = thread::spawn(move || complete(&theirs));
         let waits = register(&task, &notes[0], &task::waker::of(&notes[0]));
-        task.awaiter.forget();
+        drop(task.awaiter.forget());
         // Forgotten or closed: another one takes its place, or is told.
         let waits_again = waits && register(&task, &notes[1], &Waker::from(Arc::clone(&notes[1])));
-        task.awaiter.forget();
+        drop(task.awaiter.forget());
         completer.join().unwrap();
         for note in &notes {
             assert_eq!(Arc::strong_count(note), 1, "given back once");

@@ -28,19 +28,23 @@ fn publications() -> [Publication; 2] {
             location: a[0],
             name: Some("first"),
             group: a[1],
+            birth: 10,
         },
         Publication {
             task: TaskId(2),
             location: b[0],
             name: None,
             group: b[1],
+            birth: 20,
         },
     ]
 }
 
 /// What is read is one of the two, whole.
 fn check(running: &Running) {
-    let Some(found) = running.read() else { return };
+    let Some(found) = running.read(30) else {
+        return;
+    };
     let known = publications();
     let known = known
         .iter()
@@ -48,6 +52,7 @@ fn check(running: &Running) {
         .expect("a task that was published");
     assert_eq!(found.location.column(), known.location.column());
     assert_eq!(found.name.as_deref(), known.name);
+    assert_eq!(found.age.as_millis(), u128::from(30 - known.birth));
     let group = format!("{}:{}", known.group.file(), known.group.line());
     assert_eq!(found.group, group);
 }
@@ -64,7 +69,7 @@ fn model_one_follows_another() {
         running.begin(&second);
         reader.join().unwrap();
         running.end();
-        assert!(running.read().is_none());
+        assert!(running.read(30).is_none());
     });
 }
 

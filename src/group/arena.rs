@@ -51,8 +51,8 @@ impl Arena {
         }
     }
 
-    /// Drops everything, newest first, and returns the first panic of a destructor.
-    pub(crate) fn clear(&mut self) -> Option<Payload> {
+    /// Drops everything, newest first, and returns the first panic of a destructor; `second` is called with the others.
+    pub(crate) fn clear(&mut self, mut second: impl FnMut(Payload)) -> Option<Payload> {
         let mut first = None;
         while let Some(kept) = self.0.pop() {
             // SAFETY: the value was kept with this function and leaves the list before it is dropped: once.
@@ -61,7 +61,7 @@ impl Arena {
                 if first.is_none() {
                     first = Some(payload);
                 } else {
-                    unwind::discard(payload);
+                    second(payload);
                 }
             }
         }
@@ -71,7 +71,7 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        if let Some(payload) = self.clear() {
+        if let Some(payload) = self.clear(unwind::discard) {
             unwind::discard(payload);
         }
     }

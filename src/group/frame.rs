@@ -15,11 +15,15 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
+use std::time::Duration;
 
 /// The task that is polled, as its frames see it.
 pub(crate) trait Polled {
     /// Whether it was marked to be cut, be it during this poll.
     fn is_marked(&self) -> bool;
+
+    /// How long ago it was spawned.
+    fn age(&self) -> Duration;
 
     /// Its group, which counts it.
     fn group(&self) -> &Node;

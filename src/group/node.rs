@@ -467,10 +467,11 @@ pub(crate) unsafe fn end_orphan(at: NonNull<Node>) {
     let node = unsafe { NodeRef::from_raw(at) };
     let panic = node.end();
     let mut lent = std::mem::replace(&mut node.slow.lock().lent, Arena::new());
-    let panic = panic.or(lent.clear());
+    let report = |payload| node.report_panic(payload, node.origin());
+    let lent = lent.clear(report);
     // Taken first: no lock is held while the hook runs.
     let recorded = node.slow.lock().panic.take();
-    for payload in [panic, recorded].into_iter().flatten() {
+    for payload in [panic, lent, recorded].into_iter().flatten() {
         node.report_panic(payload, node.origin());
     }
     // SAFETY: the table belongs to this node.
@@ -526,7 +527,7 @@ impl Node {
         }
         // The error of a deadline that was never reached is dropped here: user code, like what is kept.
         let timers = unwind::drop_quietly(timers).err();
-        let panic = arena.clear();
+        let panic = arena.clear(|second| self.report_panic(second, self.origin()));
         crate::group::tree::detach(self);
         match (timers, panic) {
             (Some(first), Some(second)) => {

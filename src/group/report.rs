@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 /// The number of a task, unique in the process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,6 +66,8 @@ pub struct Straggler {
     pub name: Option<String>,
     /// Where it was spawned.
     pub location: &'static Location<'static>,
+    /// How long ago it was spawned, in coarse milliseconds; wraps after 49 days.
+    pub age: Duration,
     /// The path of its group, names joined by `/`; for a task in its first poll, where its group was opened.
     pub group: String,
 }
@@ -74,8 +77,8 @@ impl fmt::Display for Straggler {
         let name = self.name.as_deref().unwrap_or("task");
         write!(
             f,
-            "{name} {} spawned at {} in group {}",
-            self.task, self.location, self.group
+            "{name} {} spawned at {} in group {}, {:?} old",
+            self.task, self.location, self.group, self.age
         )
     }
 }

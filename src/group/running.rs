@@ -17,6 +17,7 @@ use crate::group::report::{Straggler, TaskId};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::panic::Location;
 use std::ptr;
+use std::time::Duration;
 
 /// The now-running record of a seat.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(crate) struct Running {
     name: AtomicPtr<u8>,
     name_len: AtomicUsize,
     group: AtomicPtr<Location<'static>>,
+    birth: AtomicU32,
 }
 
 /// What is published of a task.
@@ -37,6 +39,8 @@ pub(crate) struct Publication {
     pub(crate) location: &'static Location<'static>,
     pub(crate) name: Option<&'static str>,
     pub(crate) group: &'static Location<'static>,
+    /// Coarse milliseconds since the runtime was built.
+    pub(crate) birth: u32,
 }
 
 impl Running {
@@ -49,6 +53,7 @@ impl Running {
             name: AtomicPtr::new(ptr::null_mut()),
             name_len: AtomicUsize::new(0),
             group: AtomicPtr::new(ptr::null_mut()),
+            birth: AtomicU32::new(0),
         }
     }
 
@@ -75,6 +80,8 @@ impl Running {
         let group = ptr::from_ref(now.group).cast_mut();
         // Relaxed: as above.
         self.group.store(group, Ordering::Relaxed);
+        // Relaxed: as above.
+        self.birth.store(now.birth, Ordering::Relaxed);
         // Release: pairs with the Acquire load in `read`.
         self.sequence
             .store(number.wrapping_add(2), Ordering::Release);
@@ -103,8 +110,8 @@ impl Running {
         self.steps.load(Ordering::Relaxed)
     }
 
-    /// What is running now, if anything is.
-    pub(crate) fn read(&self) -> Option<Straggler> {
+    /// What is running now, if anything is; `now` in coarse milliseconds since the runtime was built.
+    pub(crate) fn read(&self, now: u32) -> Option<Straggler> {
         loop {
             // Acquire: pairs with the Release store at the end of `begin`.
             let before = self.sequence.load(Ordering::Acquire);
@@ -118,6 +125,8 @@ impl Running {
             let name_len = self.name_len.load(Ordering::Relaxed);
             // Relaxed: as above.
             let group = self.group.load(Ordering::Relaxed);
+            // Relaxed: as above.
+            let birth = self.birth.load(Ordering::Relaxed);
             // Acquire: pairs with the Release fence in `begin`.
             fence(Ordering::Acquire);
             // Relaxed: ordered by the fence.
@@ -139,8 +148,14 @@ impl Running {
                 task: TaskId(task),
                 name: (!name.is_empty()).then(|| name.to_owned()),
                 location,
+                age: age(birth, now),
                 group: format!("{}:{}", group.file(), group.line()),
             });
         }
     }
+}
+
+/// The age of a task, from coarse milliseconds that wrap.
+pub(crate) fn age(birth: u32, now: u32) -> Duration {
+    Duration::from_millis(now.wrapping_sub(birth).into())
 }

@@ -4,6 +4,8 @@ use crate::group::node::Node;
 use crate::group::report::Unobserved;
 use crate::job::Job;
 use crate::waiters::Waiters;
+use std::any::Any;
+use std::time::Instant;
 
 /// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
 pub(crate) trait Spawn: Send + Sync {
@@ -22,6 +24,12 @@ pub(crate) trait Spawn: Send + Sync {
 
     /// Whether the runtime was shut down: a group that is first polled now panics.
     fn is_shut_down(&self) -> bool;
+
+    /// Now, on the clock of this runtime.
+    fn now(&self) -> Instant;
+
+    /// Calls `call` at `at`, unless what is returned is dropped before.
+    fn call_at(&self, at: Instant, call: Box<dyn FnOnce() + Send>) -> Box<dyn Any + Send>;
 
     /// Milliseconds since the runtime was built, coarse and wrapping, for the age of tasks. Cheap: no clock is read.
     fn coarse_millis(&self) -> u32;

@@ -29,6 +29,7 @@ use crate::group::word::Enter;
 use crate::sync::atomic::Ordering;
 use std::mem::offset_of;
 use std::ptr::NonNull;
+use std::time::Instant;
 
 /// The node whose links these are.
 ///
@@ -261,6 +262,21 @@ pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
         each_inner(&slow, |inner| work.push(inner.to_ref()));
     }
     found
+}
+
+impl Node {
+    /// Whether the deadline of a group around this one, which reaches it through no shield, is not later than `at`.
+    pub(crate) fn is_ended_by_outer(&self, at: Instant) -> bool {
+        let mut node = self;
+        while node.flags() & SHIELDED == 0 {
+            let Some(parent) = node.parent() else { break };
+            if parent.slow.lock().deadline.is_some_and(|outer| outer <= at) {
+                return true;
+            }
+            node = parent;
+        }
+        false
+    }
 }
 
 /// Groups that a path names at most, so that a dump of a deep tree stays linear.

@@ -25,7 +25,7 @@ use crate::pool::worker;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::Injector;
-use crate::sync::{Arc, Condvar, Mutex, thread};
+use crate::sync::{Arc, Condvar, Mutex, Weak, thread};
 use crate::waiters::{Key, Waiters};
 use std::error::Error;
 use std::fmt;
@@ -66,7 +66,8 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         Driver::new(options.clock.clone()).map_err(|error| BuildError(Kind::Driver(error)))?;
     let guests = (2 * options.workers).max(16);
     let driver = Arc::new(driver);
-    let shared = Arc::new(Shared {
+    let shared = Arc::new_cyclic(|this| Shared {
+        this: Weak::clone(this),
         name: options.thread_name.clone(),
         workers: options.workers,
         stack_size: options.stack_size,
@@ -253,15 +254,20 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
                 at = at.below()?;
             }
             let running = || {
-                at.seat
-                    .get()
-                    .and_then(|seat| shared.seats.get(seat).running.read())
+                at.seat.get().and_then(|seat| {
+                    shared
+                        .seats
+                        .get(seat)
+                        .running
+                        .read(shared.driver.coarse_millis())
+                })
             };
             match task {
                 Some(task) if ptr::eq(at, innermost) => Some(Straggler {
                     task: task.id,
                     name: task.name().map(ToString::to_string),
                     location: task.location,
+                    age: task.task().age(),
                     group: crate::surface::current::group_path()
                         .map(|path| path.to_string())
                         .unwrap_or_default(),
@@ -271,6 +277,7 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
                     task: TaskId(0),
                     name: Some("a hook, waker or destructor on a worker".to_owned()),
                     location,
+                    age: Duration::ZERO,
                     group: String::new(),
                 })),
                 _ => running(),
@@ -353,9 +360,10 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: boo
 }
 
 fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
+    shared.driver.tick(); // for their ages
     let mut found = root.stragglers();
     for seat in shared.seats.iter() {
-        if let Some(running) = seat.running.read() {
+        if let Some(running) = seat.running.read(shared.driver.coarse_millis()) {
             if found.iter().all(|known| known.task != running.task) {
                 found.push(running);
             }

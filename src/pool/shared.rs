@@ -19,9 +19,11 @@ use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::thread::JoinHandle;
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, Weak};
 use crate::unwind;
 use crate::waiters::Waiters;
+use std::any::Any;
+use std::time::Instant;
 
 /// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a FIFO one in batches.
 /// Source: the prototype's measurements; 64 repaired flat spawns and did not touch recursive ones, whose fork deque
@@ -37,6 +39,8 @@ pub(crate) struct Spares {
 
 /// A runtime.
 pub(crate) struct Shared {
+    /// Itself, for whoever must keep it.
+    pub(crate) this: Weak<Self>,
     pub(crate) name: String,
     pub(crate) workers: usize,
     pub(crate) stack_size: Option<usize>,
@@ -216,11 +220,8 @@ impl Shared {
     /// out, since it may be the last one.
     #[cold]
     fn inject_from_outside(&self, job: Job) {
-        let this = &raw const *self;
-        // SAFETY: a `Shared` lives in an `Arc` only (`runtime::start`), and the job's task keeps it until here.
-        unsafe { Arc::increment_strong_count(this) };
-        // SAFETY: the count was taken above.
-        let keep = unsafe { Arc::from_raw(this) };
+        // The job's task keeps the runtime until here.
+        let keep = self.this.upgrade().expect("it is in use");
         keep.inject(job);
     }
 }
@@ -273,6 +274,14 @@ impl Spawn for Shared {
     fn is_shut_down(&self) -> bool {
         // Acquire: pairs with the Release in `Runtime::shutdown`.
         self.shut_down.load(Ordering::Acquire)
+    }
+
+    fn now(&self) -> Instant {
+        self.driver.now()
+    }
+
+    fn call_at(&self, at: Instant, call: Box<dyn FnOnce() + Send>) -> Box<dyn Any + Send> {
+        Box::new(self.driver.insert_call(at, call))
     }
 
     fn coarse_millis(&self) -> u32 {

@@ -11,7 +11,6 @@ use crate::group::node::{DEFERS, Node, NodeTable, Origin};
 use crate::group::reason::CancelKind;
 use crate::group::tree;
 use crate::group::typed::Typed;
-use crate::pool::context;
 use crate::surface::child::{Failure, Plain, Supervised, Task, Watched, pass_on};
 use crate::surface::current::Stopping;
 use crate::surface::handle::Handle;
@@ -261,7 +260,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     #[track_caller]
     pub fn stop_within(self, grace: Duration, error: E) {
         self.stop();
-        if let Some(at) = context::driver().now().checked_add(grace) {
+        if let Some(at) = self.untyped().spawn().now().checked_add(grace) {
             self.end_at(at, CancelKind::GraceOver, error, Location::caller());
         }
     }
@@ -274,8 +273,9 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 
     /// Makes the instant visible to `current::deadline`; `None`: never.
     pub(crate) fn note_deadline(self, after: Duration) -> Option<Instant> {
-        let at = context::driver().now().checked_add(after)?;
-        let mut slow = self.untyped().slow.lock();
+        let node = self.untyped();
+        let at = node.spawn().now().checked_add(after)?;
+        let mut slow = node.slow.lock();
         slow.deadline = Some(slow.deadline.map_or(at, |earlier| earlier.min(at)));
         Some(at)
     }
@@ -289,11 +289,10 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         location: &'static Location<'static>,
     ) {
         let handle = self.handle();
-        let timer = context::driver().insert_call(
-            at,
-            Box::new(move || handle.cancel_late(kind, error, Origin::call(location))),
-        );
-        self.untyped().slow.lock().kept_open.push(Box::new(timer));
+        let node = self.untyped();
+        let call = move || handle.cancel_late(at, kind, error, Origin::call(location));
+        let timer = node.spawn().call_at(at, Box::new(call));
+        node.slow.lock().kept_open.push(timer);
     }
 
     /// Registers async cleanup: it runs after the last child, newest first, in every ending, and cannot be cut.

@@ -17,6 +17,7 @@ use crate::unwind;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
+use std::time::Instant;
 
 /// A handle of a group that may outlive it. It keeps neither the group open nor what it keeps.
 pub struct Handle<E> {
@@ -86,11 +87,16 @@ impl<E: Send + 'static> Handle<E> {
         }
     }
 
-    /// Ends the group with an error, if it has not ended.
-    pub(crate) fn cancel_late(&self, kind: CancelKind, error: E, origin: Origin) {
+    /// Ends the group with an error at the instant `at`, if it has not ended. Of deadlines at one instant the outermost
+    /// speaks: it cancels the groups inside, too.
+    pub(crate) fn cancel_late(&self, at: Instant, kind: CancelKind, error: E, origin: Origin) {
         if let Some(node) = self.gate.enter() {
             // SAFETY: the count that `enter` took keeps the node alive; its error is `E`.
-            unsafe { Typed::<E>::of(node) }.end(kind, error, origin);
+            let group = unsafe { Typed::<E>::of(node) };
+            let outer_speaks = kind == CancelKind::Deadline && group.node.is_ended_by_outer(at);
+            if !outer_speaks {
+                group.end(kind, error, origin);
+            }
             // SAFETY: that count is given back.
             unsafe { node::leave(node) };
         }

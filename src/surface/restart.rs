@@ -98,7 +98,6 @@ impl Restart {
     /// use spinney::{Group, Restart};
     /// use std::sync::atomic::{AtomicU32, Ordering};
     ///
-    /// let tries = AtomicU32::new(0);
     /// let result = spinney::block_on(spinney::try_group(async |g: Group<'_, '_, &'static str>| {
     ///     let tries = g.keep(AtomicU32::new(0));
     ///     let flaky = move || async move {

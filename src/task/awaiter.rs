@@ -82,14 +82,14 @@ impl Awaiter {
         true
     }
 
-    /// Takes the registered waker out again: the handle goes away. Without this, a chain of tasks that wait for each
+    /// Takes the registered waker out again, for the caller to drop: the handle goes away. Without this, a chain of tasks that wait for each
     /// other would keep one another's memory, and free it recursively.
     #[inline]
-    pub(crate) fn forget(&self) {
+    pub(crate) fn forget(&self) -> Option<Waker> {
         // Relaxed: only the handle, which calls this, registers; a close that is missed is seen by the swap.
         let word = self.0.load(Ordering::Relaxed);
         if word == NOBODY || word == CLOSED {
-            return;
+            return None;
         }
         // Acquire: pairs with the Release of the completer, if it was faster and closed the slot.
         let word = self.0.swap(NOBODY, Ordering::Acquire);
@@ -98,7 +98,7 @@ impl Awaiter {
             self.0.store(CLOSED, Ordering::Relaxed);
         }
         // SAFETY: packed by `register`, and taken out of the word by the swap.
-        drop(unsafe { unpack(word) });
+        unsafe { unpack(word) }
     }
 
     /// Closes the slot and returns who waited. The completer calls it once, after it published the output.

@@ -15,6 +15,7 @@ use crate::group::locals::Locals;
 use crate::group::node::{Node, Origin};
 use crate::group::open::Host;
 use crate::group::report::{Straggler, TaskId};
+use crate::group::running::age;
 use crate::job::{Job, JobHeader, JobTable};
 use crate::sync::cell::Cell;
 use crate::task::awaiter::Awaiter;
@@ -25,6 +26,7 @@ use std::mem::offset_of;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Context;
+use std::time::Duration;
 
 /// What a poll came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,6 +104,10 @@ impl frame::Polled for Header {
         self.state.load().is_cancelled()
     }
 
+    fn age(&self) -> Duration {
+        Self::age(self)
+    }
+
     fn group(&self) -> &Node {
         // SAFETY: asked during a poll, in which the task is counted.
         unsafe { self.node() }
@@ -119,6 +125,13 @@ impl Header {
         self.extension
             .as_ref()
             .is_some_and(|extension| extension.shielded)
+    }
+
+    /// How long ago it was spawned. Asked while the task is counted.
+    fn age(&self) -> Duration {
+        // SAFETY: counted, says the caller.
+        let node = unsafe { self.node() };
+        age(self.birth, node.spawn().coarse_millis())
     }
 
     /// What frames know of this task.
@@ -273,6 +286,7 @@ pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> Straggler {
         task: header.id,
         name: header.name().map(ToString::to_string),
         location: header.location,
+        age: header.age(),
         group: String::new(),
     }
 }

@@ -179,6 +179,7 @@ fn poll(
                 _ => None,
             },
             group: node.location,
+            birth: header.birth,
         });
     }
     // SAFETY: the runner's exclusive right, and the future is there.

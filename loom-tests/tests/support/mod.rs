@@ -13,9 +13,11 @@ use crate::surface::owner::Owner;
 use crate::sync::cell::{Cell, Racy};
 use crate::sync::{Arc, Mutex};
 use crate::waiters::Waiters;
+use std::any::Any;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::{Context, Wake, Waker};
+use std::time::Instant;
 
 /// Queues jobs; the model's threads run them.
 #[derive(Default)]
@@ -62,6 +64,14 @@ impl Spawn for Pool {
 
     fn is_shut_down(&self) -> bool {
         false
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn call_at(&self, _: Instant, _: Box<dyn FnOnce() + Send>) -> Box<dyn Any + Send> {
+        Box::new(()) // no model waits for time
     }
 
     fn coarse_millis(&self) -> u32 {
