@@ -274,6 +274,48 @@ mod known {
     }
 }
 
+/// Generic code that names the output of a group's future as a projection: combinators, retries, tracing.
+mod projected {
+    use super::*;
+
+    pub async fn plain<F: Future>(future: F) -> F::Output {
+        future.await
+    }
+
+    pub async fn held<F: Future>(future: F) -> F::Output {
+        let output = future.await;
+        yield_now().await;
+        output
+    }
+
+    pub async fn from_children() -> u8 {
+        group(async |g| {
+            let free = g.spawn(async { Ok(plain(group(async |_| 1)).await) });
+            let nested = g.spawn(async move {
+                let inner = g.group(async |h| h.spawn(async { Ok(2) }).await);
+                Ok(held(inner).await)
+            });
+            let named = g.spawn(async { Ok(held(group(body)).await) });
+            let failing = g.spawn(async move {
+                let inner = g.try_group(async |_: Group<'_, '_, MyErr>| Ok(4));
+                Ok(held(inner).await.unwrap_or(0))
+            });
+            // `Zip` has a field of that type.
+            let zipped = g.spawn(async {
+                let (left, right) = (group(async |_| 5), group(async |_| 6));
+                let (left, right) = futures_lite::future::zip(left, right).await;
+                Ok(left + right)
+            });
+            free.await + nested.await + named.await + failing.await + zipped.await
+        })
+        .await
+    }
+
+    async fn body(g: Group<'_, '_>) -> u8 {
+        g.spawn(async { Ok(3) }).await
+    }
+}
+
 #[test]
 fn futures_that_contain_groups_are_send() {
     assert_spawnable(async {
@@ -311,8 +353,10 @@ fn futures_that_contain_groups_are_send() {
     assert_spawnable(known::captured_sender());
     assert_spawnable(known::captured_mut_in_a_loop());
     assert_spawnable(async { known::captured_higher_ranked(|s: &str| s.len(), "abc").await });
+    assert_spawnable(projected::from_children());
 
     // Some of them run, too.
+    assert_eq!(projected::from_children().wait(), 21);
     assert_eq!(Counter { n: 1 }.count().wait().unwrap(), 3);
     assert_eq!(try_group(async |g| tree(g, 3).await).wait().unwrap(), 8);
     assert_eq!(every_kind_of_child("text").wait().unwrap(), 13);

@@ -60,7 +60,7 @@ impl<E: Send + 'static> Builder<E> {
             deadline: self.deadline,
             ..Setup::at(Location::caller())
         };
-        TryGroupFuture::with_setup(body, setup)
+        TryGroupFuture::new(body, setup)
     }
 }
 
@@ -82,7 +82,7 @@ impl<E: Send + 'static> Builder<E> {
             deadline: self.deadline,
             ..group.nested(Location::caller())
         };
-        TryGroupFuture::with_setup(body, setup)
+        TryGroupFuture::new(body, setup)
     }
 }
 

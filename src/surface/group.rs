@@ -184,10 +184,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         F: for<'i> AsyncFnOnce(Group<'i, 's>) -> R + FnOnce(Group<'s, 's>) -> B,
         B: Future<Output = R>,
     {
-        GroupFuture(
-            Machine::new(body, self.nested(Location::caller())),
-            PhantomData,
-        )
+        GroupFuture::new(body, self.nested(Location::caller()))
     }
 
     /// As [`group`](Group::group), for a group that can fail.
@@ -198,10 +195,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         B: Future<Output = Result<R, E2>>,
         E2: Send + 'static,
     {
-        TryGroupFuture(
-            Machine::new(body, self.nested(Location::caller())),
-            PhantomData,
-        )
+        TryGroupFuture::new(body, self.nested(Location::caller()))
     }
 
     pub(crate) fn nested<E2>(self, location: &'static Location<'static>) -> Setup<E2> {
@@ -363,10 +357,7 @@ where
     F: for<'s> AsyncFnOnce(Group<'s, 'static>) -> R + FnOnce(Group<'static, 'static>) -> B,
     B: Future<Output = R>,
 {
-    GroupFuture(
-        Machine::new(body, Setup::at(Location::caller())),
-        PhantomData,
-    )
+    GroupFuture::new(body, Setup::at(Location::caller()))
 }
 
 /// Opens a group that can fail: the first error of the body or of a child cancels the rest.
@@ -398,45 +389,62 @@ where
     B: Future<Output = Result<R, E>>,
     E: Send + 'static,
 {
-    TryGroupFuture(
-        Machine::new(body, Setup::at(Location::caller())),
-        PhantomData,
-    )
+    TryGroupFuture::new(body, Setup::at(Location::caller()))
 }
+
+/// How the closure of a group is called.
+///
+/// A function pointer, and not a bound on `Future`: with `F: FnOnce(..) -> B` there, whoever needs the output of a group's
+/// future as a projection would have to prove `B` again, and cannot where lifetimes are erased, which is in every check
+/// that an `async` block is `Send`.
+type Call<'s, E, F, B> = fn(F, Group<'s, 's, E>) -> B;
 
 /// The future of [`group`].
 #[must_use = "a group does nothing unless it is awaited"]
-pub struct GroupFuture<'s, R, F, B>(
-    pub(crate) Machine<F, B, R, Never>,
-    PhantomData<fn(&'s ()) -> &'s ()>,
-);
+pub struct GroupFuture<'s, R, F, B> {
+    machine: Machine<F, B, R, Never>,
+    call: Call<'s, Never, F, B>,
+    lifetime: PhantomData<Invariant<'s>>,
+}
 
 /// The future of [`try_group`].
 #[must_use = "a group does nothing unless it is awaited"]
-pub struct TryGroupFuture<'s, R, E: Send + 'static, F, B>(
-    pub(crate) Machine<F, B, R, E>,
-    PhantomData<fn(&'s ()) -> &'s ()>,
-);
+pub struct TryGroupFuture<'s, R, E: Send + 'static, F, B> {
+    machine: Machine<F, B, R, E>,
+    call: Call<'s, E, F, B>,
+    lifetime: PhantomData<Invariant<'s>>,
+}
 
-impl<R, E: Send + 'static, F, B> TryGroupFuture<'_, R, E, F, B> {
-    pub(crate) fn with_setup(body: F, setup: Setup<E>) -> Self {
-        Self(Machine::new(body, setup), PhantomData)
+impl<'s, R, F: FnOnce(Group<'s, 's>) -> B, B> GroupFuture<'s, R, F, B> {
+    fn new(body: F, setup: Setup<Never>) -> Self {
+        Self {
+            machine: Machine::new(body, setup),
+            call: |body, group| body(group),
+            lifetime: PhantomData,
+        }
     }
 }
 
-impl<'s, R, F, B> Future for GroupFuture<'s, R, F, B>
-where
-    F: FnOnce(Group<'s, 's>) -> B,
-    B: Future<Output = R>,
-{
+impl<'s, R, E: Send + 'static, F: FnOnce(Group<'s, 's, E>) -> B, B> TryGroupFuture<'s, R, E, F, B> {
+    pub(crate) fn new(body: F, setup: Setup<E>) -> Self {
+        Self {
+            machine: Machine::new(body, setup),
+            call: |body, group| body(group),
+            lifetime: PhantomData,
+        }
+    }
+}
+
+impl<R, F, B: Future<Output = R>> Future for GroupFuture<'_, R, F, B> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        let call = self.call;
         // SAFETY: structural pinning: the machine is never moved out.
-        let machine = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        let machine = unsafe { self.map_unchecked_mut(|this| &mut this.machine) };
         let polled = machine.poll(
             cx,
-            |body, group| body(Group::from_node(group.node())),
+            |body, group| call(body, Group::from_node(group.node())),
             |_| {},
             Whole,
         );
@@ -447,20 +455,20 @@ where
     }
 }
 
-impl<'s, R, E, F, B> Future for TryGroupFuture<'s, R, E, F, B>
+impl<R, E, F, B> Future for TryGroupFuture<'_, R, E, F, B>
 where
-    F: FnOnce(Group<'s, 's, E>) -> B,
     B: Future<Output = Result<R, E>>,
     E: Send + 'static,
 {
     type Output = Result<R, Errors<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let call = self.call;
         // SAFETY: structural pinning: the machine is never moved out.
-        let machine = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        let machine = unsafe { self.map_unchecked_mut(|this| &mut this.machine) };
         machine.poll(
             cx,
-            |body, group| body(Group::from_node(group.node())),
+            |body, group| call(body, Group::from_node(group.node())),
             |_| {},
             |output| output,
         )
@@ -472,7 +480,7 @@ macro_rules! debug_by_state {
         impl<$($generics)*> fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name))
-                    .field("open", &self.0.owner().map(|owner| &owner.node))
+                    .field("open", &self.machine.owner().map(|owner| &owner.node))
                     .finish_non_exhaustive()
             }
         }
