@@ -8,3 +8,6 @@ struct Errors;
 
 #[doc = include_str!("../docs/guide/errors_outward.md")]
 struct ErrorsOutward;
+
+#[doc = include_str!("../docs/guide/cancellation.md")]
+struct Cancellation;
