@@ -11,3 +11,6 @@ struct ErrorsOutward;
 
 #[doc = include_str!("../docs/guide/cancellation.md")]
 struct Cancellation;
+
+#[doc = include_str!("../docs/guide/borrowing.md")]
+struct Borrowing;
