@@ -14,3 +14,6 @@ struct Cancellation;
 
 #[doc = include_str!("../docs/guide/borrowing.md")]
 struct Borrowing;
+
+#[doc = include_str!("../docs/guide/services.md")]
+struct Services;
