@@ -17,3 +17,6 @@ struct Borrowing;
 
 #[doc = include_str!("../docs/guide/services.md")]
 struct Services;
+
+#[doc = include_str!("../docs/guide/colours.md")]
+struct Colours;
