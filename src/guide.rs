@@ -20,3 +20,6 @@ struct Services;
 
 #[doc = include_str!("../docs/guide/colours.md")]
 struct Colours;
+
+#[doc = include_str!("../docs/guide/coming_from.md")]
+struct ComingFrom;
