@@ -23,3 +23,6 @@ struct Colours;
 
 #[doc = include_str!("../docs/guide/coming_from.md")]
 struct ComingFrom;
+
+#[doc = include_str!("../docs/guide/port_tokio.md")]
+struct PortTokio;
