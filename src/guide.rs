@@ -9,11 +9,11 @@ struct Errors;
 #[doc = include_str!("../docs/guide/errors_outward.md")]
 struct ErrorsOutward;
 
-#[doc = include_str!("../docs/guide/cancellation.md")]
-struct Cancellation;
-
 #[doc = include_str!("../docs/guide/borrowing.md")]
 struct Borrowing;
+
+#[doc = include_str!("../docs/guide/cancellation.md")]
+struct Cancellation;
 
 #[doc = include_str!("../docs/guide/services.md")]
 struct Services;
