@@ -5,13 +5,17 @@
 //! A handle locks the gate, makes a reference to the node while the pointer is there, unlocks, and enters. The end of the
 //! group closes the join word first, then takes the pointer away under the gate's lock, and only then lets go of the
 //! node. So a handle either counted itself before the word closed, or finds the word closed, or finds no pointer.
+//!
+//! A group with services or defers refuses new children through handles from the moment on in which no work is left. The
+//! task that ends it seals it then, under the node's lock and only while nobody else is counted; who was admitted counted
+//! itself first and looked at the seal under the same lock afterwards. So work is admitted before the seal, or refused.
 
 #![expect(
     unsafe_code,
     reason = "a gate holds the only pointer to a node that is not counted"
 )]
 
-use crate::group::node::{Node, NodeRef};
+use crate::group::node::{self, Node, NodeRef};
 use crate::sync::Mutex;
 use std::ptr::NonNull;
 
@@ -40,7 +44,19 @@ impl Gate {
         Some(unsafe { pointer.0?.as_ref() }.to_ref())
     }
 
-    /// Counts one child in, if the group is still open; the count keeps the node from then on.
+    /// As [`Gate::enter`], for a child: also while services and defers end, the group is closed to handles.
+    pub(crate) fn admit(&self) -> Option<NonNull<Node>> {
+        let entered = self.enter()?;
+        // SAFETY: the count that `enter` took keeps the node alive.
+        if unsafe { entered.as_ref() }.slow.lock().sealed {
+            // SAFETY: that count is given back.
+            unsafe { node::leave(entered) };
+            return None;
+        }
+        Some(entered)
+    }
+
+    /// Counts one in, if the group has not ended; the count keeps the node from then on.
     pub(crate) fn enter(&self) -> Option<NonNull<Node>> {
         let node = self.node()?;
         // Outside the lock: an entry may have the group adopted by an ancestor that is cancelled, which calls wakers.

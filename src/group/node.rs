@@ -127,6 +127,8 @@ pub(crate) struct Slow {
     pub(crate) body_gone: bool,
     /// The task that ends services and runs the defers exists.
     pub(crate) deferring: bool,
+    /// Work has ended, and services or defers are ending: handles are refused from then on.
+    pub(crate) sealed: bool,
     /// Members that no reaper has seen.
     pub(crate) members: List,
     /// Members that were marked and have not ended.
@@ -243,6 +245,7 @@ impl Node {
                 services: None,
                 orphan: false,
                 deferring: false,
+                sealed: false,
                 members: List::new(),
                 marked: List::new(),
                 inner: List::new(),

@@ -46,17 +46,17 @@ impl<E: Send + 'static> Handle<E> {
     ///
     /// # Errors
     ///
-    /// Gives the future back, unpolled, once the group or its parent has ended.
+    /// Gives the future back, unpolled, once body and children of the group have ended, or its parent has.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Result<(), F>
     where
         F: Future<Output: Outcome<E>> + Send + 'static,
     {
         let location = Location::caller();
-        let Some(node) = self.gate.enter() else {
+        let Some(node) = self.gate.admit() else {
             return Err(future);
         };
-        // SAFETY: the count that `enter` took keeps the node alive.
+        // SAFETY: the count that `admit` took keeps the node alive.
         let open = unsafe { node.as_ref() };
         // SAFETY: the node is alive and its error is `E`; the future is `'static` and `Send`.
         let child = unsafe { run::spawn::<F, Plain<E>>(open, future, birth(None, location)) };
@@ -70,7 +70,7 @@ impl<E: Send + 'static> Handle<E> {
             // SAFETY: alive, as above.
             unsafe { fail_with_panic(payload, node, origin) };
         }
-        // SAFETY: the count of `enter` is given back; the child has its own.
+        // SAFETY: the count of `admit` is given back; the child has its own.
         unsafe { node::leave(node) };
         Ok(())
     }

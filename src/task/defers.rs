@@ -50,6 +50,7 @@ impl RunDefers {
             let service = if node.word.watch_defers() > 1 + served {
                 None
             } else {
+                slow.sealed = true;
                 slow.services.as_mut().and_then(Services::pop)
             };
             if let Some(service) = service {
