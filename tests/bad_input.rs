@@ -258,7 +258,7 @@ fn a_zero_duration_grants_one_poll() {
 
 // ---- at the wrong time -----------------------------------------------------------------------------------------------
 
-/// Case 194.
+/// Cases 7 and 194.
 #[test]
 fn the_handle_of_a_group_that_has_ended_gives_the_future_back_unpolled() {
     let handle = block_on(try_group(async |g: Group<'_, '_, u8>| {
@@ -290,6 +290,7 @@ fn the_handle_of_a_group_that_has_ended_gives_the_future_back_unpolled() {
     assert_eq!(polled.load(SeqCst), 1);
 }
 
+/// Cases 14 and 26.
 #[test]
 fn a_group_that_is_polled_after_its_end_panics() {
     let mut ended = Box::pin(group(async |_| 1));

@@ -398,6 +398,7 @@ fn a_group_future_moves_to_another_task() {
     }
 }
 
+/// Case 24: a group that leaves its outer group half-way goes on under the next one.
 #[test]
 fn a_group_future_that_outlives_its_parent_is_adopted() {
     without_hanging(|| {

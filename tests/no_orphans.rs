@@ -1,34 +1,45 @@
 //! No task outlives its group, whatever ends it.
 
-use spinney::{Group, Runtime, block_on, group, scope, shield, try_group, yield_now};
+mod common_b;
+mod support;
+
+use common_b::{Alive, never, on_drop, once, poll_alone};
+use spinney::{Group, Runtime, block_on, current, group, scope, shield, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
+use support::without_hanging;
 
-/// Counts itself as long as it lives.
-struct Alive(Arc<AtomicUsize>);
-
-impl Alive {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, SeqCst);
-        Self(Arc::clone(count))
-    }
+/// Case 1: values of children come out with the body's.
+#[test]
+fn values_of_children_leave_their_group() {
+    without_hanging(|| {
+        let both = block_on(group(async |g| {
+            let early = g.spawn(async {
+                yield_now().await;
+                Ok(1)
+            });
+            let early = early.await;
+            // Spawned after the body has waited.
+            let late = g.spawn(async { Ok(2) });
+            [early, late.await]
+        }));
+        assert_eq!(both, [1, 2]);
+    });
 }
 
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, SeqCst);
-    }
-}
-
-fn never(count: &Arc<AtomicUsize>) -> impl Future<Output = ()> + Send + 'static {
-    let alive = Alive::new(count);
-    async move {
-        let _alive = alive;
-        pending().await
-    }
+/// Case 2: one poll is enough.
+#[test]
+fn a_group_without_children_returns_at_once() {
+    assert_eq!(poll_alone(pin!(group(async |_| 5))), Poll::Ready(5));
+    let fails = pin!(try_group(async |_: Group<'_, '_, u8>| Err::<(), _>(6)));
+    let Poll::Ready(Err(errors)) = poll_alone(fails) else {
+        panic!("it is ready")
+    };
+    assert_eq!(errors.into_first(), 6);
+    assert_eq!(scope(|_| 7), 7);
 }
 
 #[test]
@@ -49,8 +60,38 @@ fn every_child_runs_once_and_is_joined() {
     }
 }
 
+/// Case 4: the body has ended, and its children start siblings, and those again.
 #[test]
 fn children_start_siblings_after_the_body_has_ended() {
+    without_hanging(|| {
+        let (in_body, body_has_ended) = async_channel::bounded::<()>(1);
+        let born = block_on(group(async move |g| {
+            let _in_body = in_body;
+            let born = g.keep(Arc::new(AtomicUsize::new(0)));
+            g.spawn(async move {
+                body_has_ended.recv().await.unwrap_err();
+                for _ in 0..10 {
+                    g.spawn(async move {
+                        yield_now().await;
+                        for _ in 0..10 {
+                            g.spawn(async move {
+                                yield_now().await;
+                                born.fetch_add(1, SeqCst);
+                            });
+                        }
+                    });
+                }
+            });
+            Arc::clone(born)
+        }));
+        assert_eq!(born.load(SeqCst), 100);
+        assert_eq!(Arc::strong_count(&born), 1);
+    });
+}
+
+/// Case 5.
+#[test]
+fn a_child_that_starts_itself_again_is_joined_to_the_last() {
     fn chain<'s>(g: Group<'s, '_>, ran: &'s AtomicUsize, left: usize) {
         g.spawn(async move {
             ran.fetch_add(1, SeqCst);
@@ -67,6 +108,65 @@ fn children_start_siblings_after_the_body_has_ended() {
     assert_eq!(ran.load(SeqCst), 1_000);
 }
 
+/// Case 6: each child starts two more, until another one fails.
+#[test]
+fn a_hydra_is_stopped_and_joined() {
+    type Heads = (AtomicUsize, async_channel::Sender<()>);
+    fn hydra<'s>(g: Group<'s, '_, u8>, heads: &'s Heads, alive: &Arc<AtomicUsize>) {
+        let (here, alive) = (Alive::new(alive), Arc::clone(alive));
+        g.spawn(async move {
+            let _here = here;
+            yield_now().await;
+            if heads.0.fetch_add(1, SeqCst) == 500 {
+                heads.1.close();
+            }
+            hydra(g, heads, &alive);
+            hydra(g, heads, &alive);
+            pending::<()>().await
+        });
+    }
+    without_hanging(|| {
+        let alive = Arc::new(AtomicUsize::new(0));
+        for _ in 0..20 {
+            let result = block_on(try_group(async |g: Group<'_, '_, u8>| {
+                let (grown, has_grown) = async_channel::bounded::<()>(1);
+                let heads = g.keep((AtomicUsize::new(0), grown));
+                g.spawn(async move {
+                    has_grown.recv().await.unwrap_err();
+                    Err::<(), _>(1)
+                });
+                hydra(g, heads, &alive);
+                pending::<Result<(), u8>>().await
+            }));
+            let errors = result.unwrap_err();
+            assert_eq!((*errors.first(), errors.len()), (1, 1));
+            assert_eq!(alive.load(SeqCst), 0);
+        }
+    });
+}
+
+/// Case 19.
+#[test]
+fn a_quarter_of_a_million_are_counted() {
+    without_hanging(|| {
+        let ran = block_on(group(async |g| {
+            let ran = g.keep(Arc::new(AtomicUsize::new(0)));
+            for _ in 0..256 {
+                g.spawn(async move {
+                    for _ in 0..1024 {
+                        g.spawn(async move {
+                            ran.fetch_add(1, SeqCst);
+                        });
+                    }
+                });
+            }
+            Arc::clone(ran)
+        }));
+        assert_eq!(ran.load(SeqCst), 256 * 1024);
+    });
+}
+
+/// Case 27: siblings and the body are cut; there is exactly that error.
 #[test]
 fn a_failure_joins_everyone_before_it_comes_out() {
     let count = Arc::new(AtomicUsize::new(0));
@@ -81,11 +181,14 @@ fn a_failure_joins_everyone_before_it_comes_out() {
             });
             pending::<Result<(), u8>>().await
         }));
-        assert_eq!(result.unwrap_err().into_first(), 7);
+        let errors = result.unwrap_err();
+        assert_eq!((errors.len(), errors.omitted()), (1, 0));
+        assert_eq!(errors.into_first(), 7);
         assert_eq!(count.load(SeqCst), 0);
     }
 }
 
+/// Case 24.
 #[test]
 fn an_early_drop_is_joined_by_the_enclosing_group() {
     let count = Arc::new(AtomicUsize::new(0));
@@ -97,15 +200,39 @@ fn an_early_drop_is_joined_by_the_enclosing_group() {
                 }
                 pending::<()>().await
             }));
-            poll_fn(|cx| {
-                assert!(inner.as_mut().poll(cx).is_pending());
-                Poll::Ready(())
-            })
-            .await;
+            assert!(once(inner.as_mut()).await.is_pending());
             drop(inner);
         }));
         assert_eq!(count.load(SeqCst), 0);
     }
+}
+
+/// Case 24: after the drop nothing new of the inner group starts.
+#[test]
+fn a_group_that_was_dropped_starts_nothing_more() {
+    without_hanging(|| {
+        let started = Arc::new(AtomicBool::new(false));
+        let asked = Arc::new(AtomicBool::new(false));
+        block_on(group(async |_| {
+            let (begun, has_begun) = async_channel::bounded::<()>(1);
+            let (started, asked) = (Arc::clone(&started), Arc::clone(&asked));
+            let mut inner = Box::pin(group(async move |h| {
+                h.spawn(shield(async move {
+                    begun.send(()).await.unwrap();
+                    current::stopping().await;
+                    h.spawn(async move { started.store(true, SeqCst) });
+                    h.group(async |i| i.spawn(async { Ok(()) }).await).await;
+                    asked.store(true, SeqCst);
+                }));
+                pending::<()>().await
+            }));
+            assert!(once(inner.as_mut()).await.is_pending());
+            has_begun.recv().await.unwrap();
+            drop(inner);
+        }));
+        // The shield could open a group of its own, and the outer group has joined it.
+        assert!(asked.load(SeqCst) && !started.load(SeqCst));
+    });
 }
 
 #[test]
@@ -205,7 +332,7 @@ fn a_shield_is_not_cut_and_the_cut_lands_after_it() {
         entered.recv().await.unwrap();
         let release = release.clone();
         // Released by a sibling's destructor: only the cut runs it.
-        let on_cut = OnDrop(Some(move || release.try_send(()).unwrap()));
+        let on_cut = on_drop(move || release.try_send(()).unwrap());
         g.spawn(async move {
             let _on_cut = on_cut;
             pending::<()>().await
@@ -214,16 +341,6 @@ fn a_shield_is_not_cut_and_the_cut_lands_after_it() {
     }));
     assert_eq!(result.unwrap_err().into_first(), 1);
     assert_eq!(done.load(SeqCst), 1);
-}
-
-struct OnDrop<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        if let Some(f) = self.0.take() {
-            f();
-        }
-    }
 }
 
 #[test]

@@ -354,6 +354,7 @@ fn runtimes_come_and_go() {
     });
 }
 
+/// Case 10: joined, or refused: nothing runs on after the end.
 #[test]
 fn foreign_threads_spawn_while_the_group_closes() {
     without_hanging(|| {

@@ -3,7 +3,7 @@
 
 use spinney::time::ManualClock;
 use spinney::{Runtime, RuntimeBuilder};
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -136,5 +136,30 @@ impl<F: Future> Future for Armed<F> {
 impl<F> Drop for Armed<F> {
     fn drop(&mut self) {
         panic_any("drop");
+    }
+}
+
+/// Counts itself as long as it lives.
+pub(crate) struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    pub(crate) fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Never ends, and is counted as long as it lives.
+pub(crate) fn never(alive: &Arc<AtomicUsize>) -> impl Future<Output = ()> + Send + use<> {
+    let alive = Alive::new(alive);
+    async move {
+        let _alive = alive;
+        pending().await
     }
 }
