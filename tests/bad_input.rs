@@ -958,6 +958,7 @@ fn a_closed_stderr_costs_no_worker() {
     );
 }
 
+/// Case 50.
 #[test]
 fn a_supervised_panic_is_a_value() {
     let failed = block_on(group(async |g| {

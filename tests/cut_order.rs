@@ -493,6 +493,7 @@ fn a_group_in_a_shield_that_the_poll_does_not_reach_is_joined() {
     }
 }
 
+/// Case 59, for code that catches the cut.
 #[test]
 fn a_sync_frame_is_unwound_from_the_inside_out() {
     for _ in 0..30 {
@@ -661,6 +662,7 @@ fn a_foreign_block_on_inside_a_cut_task_is_unwound() {
     }
 }
 
+/// Case 40.
 #[test]
 fn an_error_that_is_recorded_while_being_cut_comes_out() {
     /// Fails its group when it is dropped.
@@ -738,6 +740,7 @@ trait AndPend: Future + Sized {
 
 impl<F: Future> AndPend for F {}
 
+/// Case 64.
 #[test]
 fn a_cut_of_one_child_disturbs_nobody_else() {
     without_hanging(|| {

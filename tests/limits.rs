@@ -232,7 +232,7 @@ fn no_place_is_lost_to_children_that_do_not_run() {
     });
 }
 
-/// Case 182: the destructor of the child panics, in each way to end.
+/// Cases 51 and 182: a child panics, or its destructor does, in each way to end.
 #[test]
 fn no_place_is_lost_to_a_panic() {
     without_hanging(|| {

@@ -1,26 +1,29 @@
-//! No error and no panic vanishes.
+//! No error vanishes: who fails, and when, they are all there, in the order in which they came, or the hook has them.
 
+mod common_b;
+mod support;
+
+use common_b::{noting, on_drop, once, until, workers};
 use spinney::{
-    Errors, Failure, Group, Runtime, block_on, current, group, race, try_group, yield_now,
+    Errors, Failure, Group, Runtime, Wait, block_on, current, shield, try_group, try_scope,
+    yield_now,
 };
+use std::fmt;
 use std::future::pending;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, mpsc};
+use support::without_hanging;
 
-fn counting() -> (Runtime, Arc<AtomicUsize>) {
-    let seen = Arc::new(AtomicUsize::new(0));
-    let hook = Arc::clone(&seen);
-    let runtime = Runtime::builder()
-        .workers(2)
-        .on_unobserved(move |_| {
-            hook.fetch_add(1, SeqCst);
-        })
-        .build()
-        .unwrap();
-    (runtime, seen)
+fn all<E: Copy>(errors: &Errors<E>) -> Vec<E> {
+    errors.iter().copied().collect()
 }
 
+/// Which of them came after the group was cancelled.
+fn late<E>(errors: &Errors<E>) -> Vec<bool> {
+    errors.entries().map(|entry| entry.after_cancel).collect()
+}
+
+/// Case 27: exactly that error, and where it came from.
 #[test]
 fn a_childs_error_is_the_groups() {
     let errors: Errors<&str> = block_on(try_group(async |g| {
@@ -29,96 +32,268 @@ fn a_childs_error_is_the_groups() {
         Ok(())
     }))
     .unwrap_err();
-    assert_eq!(*errors.first(), "no route");
+    assert_eq!((*errors.first(), errors.len()), ("no route", 1));
     let entry = errors.entries().next().unwrap();
     assert_eq!(entry.name, Some("router"));
     assert!(entry.location.file().ends_with("no_error_dropped.rs"));
     assert!(!entry.after_cancel);
 }
 
+/// Cases 29, 30 and 55: two children, or a child and the body, that fail in polls that overlap. The first one is the
+/// cause.
 #[test]
-fn the_body_and_children_that_fail_while_being_cut_are_all_there() {
-    struct FailOnDrop<'s>(Group<'s, 'static, u8>);
-    impl Drop for FailOnDrop<'_> {
-        fn drop(&mut self) {
-            self.0.cancel(2);
+fn two_failures_at_the_same_moment_are_both_there() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        for round in 0..100 {
+            let errors = runtime.block_on(try_group(async |g: Group<'_, '_, u32>| {
+                let together = Arc::new(Barrier::new(2));
+                let fails = |n| {
+                    let together = Arc::clone(&together);
+                    async move {
+                        together.wait();
+                        Err::<(), _>(n)
+                    }
+                };
+                g.spawn(fails(1));
+                if round % 2 == 0 {
+                    return fails(2).await;
+                }
+                g.spawn(fails(2));
+                pending().await
+            }));
+            let errors = errors.unwrap_err();
+            assert_eq!(late(&errors), [false, true]);
+            let mut both = all(&errors);
+            assert_eq!(*errors.first(), both[0]);
+            assert_eq!(errors.into_first(), both[0]);
+            both.sort_unstable();
+            assert_eq!(both, [1, 2]);
         }
-    }
-    let errors = block_on(try_group(async |g: Group<'_, 'static, u8>| {
-        g.spawn(async move {
-            let _fail = FailOnDrop(g);
-            pending::<()>().await
-        });
-        yield_now().await;
-        Err::<(), _>(1)
-    }))
-    .unwrap_err();
-    assert_eq!(*errors.first(), 1);
-    assert!(errors.entries().skip(1).all(|entry| entry.after_cancel));
+        assert!(seen.texts().is_empty());
+    });
 }
 
+/// Case 31: two children, then the body, which goes on in a shield.
 #[test]
-fn a_panic_resumes_in_the_owner_after_the_join() {
-    let count = Arc::new(AtomicUsize::new(0));
-    let caught = catch_unwind(AssertUnwindSafe(|| {
-        block_on(group(async |g| {
-            let count = Arc::clone(&count);
-            g.spawn(async move {
-                struct Count(Arc<AtomicUsize>);
-                impl Drop for Count {
-                    fn drop(&mut self) {
-                        self.0.fetch_add(1, SeqCst);
-                    }
+fn a_body_that_fails_while_it_is_cut_comes_after_its_children() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let errors = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
+            let (inside, begun) = async_channel::bounded::<()>(1);
+            let second = g.spawn(shield(async move {
+                drop(inside);
+                until(current::is_cancelled).await;
+                Err::<(), _>("second")
+            }));
+            shield(async {
+                begun.recv().await.unwrap_err();
+                g.spawn(async { Err::<(), _>("first") });
+                until(|| second.is_finished()).await;
+                Err::<(), _>("body")
+            })
+            .await
+        }));
+        let errors = errors.unwrap_err();
+        assert_eq!(all(&errors), ["first", "second", "body"]);
+        assert_eq!(late(&errors), [false, true, true]);
+        let from_body = errors.entries().nth(2).unwrap();
+        assert_eq!(from_body.task, None);
+    });
+}
+
+/// Case 32: the body, then children in their cleanup: one in a shield, one in a destructor.
+#[test]
+fn children_that_fail_in_their_cleanup_come_after_the_body() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let errors = runtime.block_on(try_group(async |g: Group<'_, 'static, &str>| {
+            let (inside, begun) = async_channel::bounded::<()>(1);
+            let second = g.spawn(shield({
+                let inside = inside.clone();
+                async move {
+                    drop(inside);
+                    until(current::is_cancelled).await;
+                    Err::<(), _>("second")
                 }
-                let _count = Count(count);
+            }));
+            g.spawn(async move {
+                let _third = on_drop(move || g.cancel("third"));
+                shield(async move {
+                    drop(inside);
+                    until(|| second.is_finished()).await;
+                })
+                .await;
                 pending::<()>().await
             });
-            g.spawn(async { panic_any(5_u8) });
-            pending::<()>().await
-        }))
-    }));
-    assert_eq!(*caught.unwrap_err().downcast::<u8>().unwrap(), 5);
-    assert_eq!(count.load(SeqCst), 1);
+            begun.recv().await.unwrap_err();
+            Err::<(), _>("body")
+        }));
+        let errors = errors.unwrap_err();
+        assert_eq!(all(&errors), ["body", "second", "third"]);
+        assert_eq!(late(&errors), [false, true, true]);
+    });
 }
 
+/// Case 34: children that are only cut add nothing, suspended or blocked.
 #[test]
-fn errors_that_a_panic_outranks_go_to_the_hook() {
-    let (runtime, seen) = counting();
-    let caught = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
-            g.cancel(1);
-            panic_any("body");
-            #[expect(unreachable_code, reason = "gives the body its type")]
-            Ok(())
-        }))
-    }));
-    assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "body");
-    assert_eq!(seen.load(SeqCst), 1);
+fn children_that_were_cut_are_no_errors() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let errors = runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
+            let (inside, begun) = async_channel::bounded::<()>(1);
+            for n in 0..20 {
+                let inside = inside.clone();
+                g.spawn(async move {
+                    let forever = async {
+                        drop(inside);
+                        pending::<()>().await
+                    };
+                    match n % 10 {
+                        0 => forever.wait(),
+                        _ => forever.await,
+                    }
+                });
+            }
+            drop(inside);
+            begun.recv().await.unwrap_err();
+            g.spawn(async { Err::<(), _>(1) });
+            pending::<Result<(), _>>().await
+        }));
+        let errors = errors.unwrap_err();
+        assert_eq!((all(&errors), errors.omitted()), (vec![1], 0));
+        assert!(seen.texts().is_empty());
+    });
 }
 
+/// Case 44: an error right after the cancel, before any await, is not hidden by it: of the group, both are there; of a
+/// task that is cancelled in its poll, the error is all.
+#[test]
+fn an_error_after_the_cancel_is_not_hidden_by_it() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let errors = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
+            g.cancel("cancelled");
+            Err::<(), _>("failed")
+        }));
+        assert_eq!(all(&errors.unwrap_err()), ["cancelled", "failed"]);
+        let errors = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
+            let (started, has_started) = async_channel::bounded::<()>(1);
+            let (go, gone) = mpsc::channel::<()>();
+            let failing = g.spawn(async move {
+                started.try_send(()).unwrap();
+                gone.recv().unwrap_err();
+                Err::<(), _>("failed")
+            });
+            has_started.recv().await.unwrap();
+            let cancelled = failing.cancel();
+            drop(go);
+            // It has no value; the body is cut here, or goes on to its next suspension.
+            assert!(cancelled.await.is_none());
+            Ok(())
+        }));
+        let errors = errors.unwrap_err();
+        assert_eq!((all(&errors), late(&errors)), (vec!["failed"], vec![false]));
+    });
+}
+
+/// An error that nobody may look at.
+struct Hostile(Arc<AtomicUsize>);
+
+impl fmt::Debug for Hostile {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("debug")
+    }
+}
+
+impl fmt::Display for Hostile {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("display")
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// Case 52: errors are moved and counted, never printed or compared.
+#[test]
+fn errors_that_panic_when_they_are_printed_are_kept() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let errors = runtime.block_on(try_group(async |g: Group<'_, '_, Hostile>| {
+            for _ in 0..40 {
+                g.cancel(Hostile(Arc::clone(&dropped)));
+            }
+            Err::<(), _>(Hostile(Arc::clone(&dropped)))
+        }));
+        let Err(errors) = errors else {
+            panic!("it was cancelled")
+        };
+        assert_eq!((errors.len(), errors.omitted()), (32, 9));
+        // The hook was given those that were one too many, as what they are.
+        assert_eq!((seen.texts().len(), dropped.load(SeqCst)), (9, 9));
+        drop(errors);
+        assert_eq!(dropped.load(SeqCst), 41);
+    });
+}
+
+/// Case 57: from the call, whatever waits.
+#[test]
+fn a_blocking_call_returns_the_error() {
+    without_hanging(|| {
+        let waited = try_group(async |g: Group<'_, '_, u8>| {
+            g.spawn(async { Err::<(), _>(1) });
+            Ok(())
+        });
+        assert_eq!(waited.wait().unwrap_err().into_first(), 1);
+        let numbers = [1, 2, 3];
+        let scoped = try_scope(|s| {
+            for number in &numbers {
+                s.spawn(async move { if *number == 2 { Err(*number) } else { Ok(()) } });
+            }
+            Ok(())
+        });
+        assert_eq!(scoped.unwrap_err().into_first(), 2);
+        let body = try_scope(|_| Err::<(), _>("body"));
+        assert_eq!(body.unwrap_err().into_first(), "body");
+    });
+}
+
+/// The errors of a group whose future was dropped: nobody can be given them.
 #[test]
 fn failures_of_a_dropped_group_go_to_the_hook() {
-    let (runtime, seen) = counting();
-    runtime.block_on(group(async |_| {
-        let inner = try_group(async |h: Group<'_, '_, u8>| {
-            h.cancel(3);
-            pending::<Result<(), u8>>().await
-        });
-        // Two polls: the error is recorded, but the owner goes away first.
-        drop(inner);
-        let mut inner = Box::pin(try_group(async |h: Group<'_, '_, u8>| {
-            h.spawn(async { Err::<(), _>(3) });
-            pending::<Result<(), u8>>().await
-        }));
-        std::future::poll_fn(|cx| {
-            let _ = inner.as_mut().poll(cx);
-            std::task::Poll::Ready(())
-        })
-        .await;
-        drop(inner);
-    }));
-    // The child may have been cut before its first poll: then there is no error at all.
-    assert!(seen.load(SeqCst) <= 1);
+    without_hanging(|| {
+        let (runtime, seen) = noting(Runtime::builder().workers(2));
+        runtime
+            .block_on(try_group(async |_: Group<'_, '_, u8>| {
+                let (inside, cancelled) = async_channel::bounded::<()>(1);
+                let mut inner = Box::pin(try_group(async move |h: Group<'_, '_, &'static str>| {
+                    let (begun, has_begun) = async_channel::bounded::<()>(1);
+                    h.spawn(shield(async move {
+                        drop(begun);
+                        until(current::is_cancelled).await;
+                        drop(inside);
+                        yield_now().await;
+                        Err::<(), _>("in its cleanup")
+                    }));
+                    h.spawn(async move {
+                        has_begun.recv().await.unwrap_err();
+                        Err::<(), _>("cause")
+                    });
+                    shield(pending::<Result<(), _>>()).await
+                }));
+                assert!(once(inner.as_mut()).await.is_pending());
+                cancelled.recv().await.unwrap_err();
+                drop(inner);
+                Ok(())
+            }))
+            .unwrap();
+        assert_eq!(seen.texts(), ["cause", "in its cleanup"]);
+    });
 }
 
 #[test]
@@ -126,6 +301,7 @@ fn a_supervised_failure_is_its_handles_or_the_groups() {
     let read = block_on(try_group(async |g: Group<'_, '_, u8>| {
         let failed = g.supervise(async { Err::<(), _>(9) }).await;
         assert!(matches!(failed, Err(Failure::Error(9))));
+        yield_now().await;
         Ok(1)
     }));
     assert_eq!(read.unwrap(), 1);
@@ -134,52 +310,4 @@ fn a_supervised_failure_is_its_handles_or_the_groups() {
         pending::<Result<(), u8>>().await
     }));
     assert_eq!(unread.unwrap_err().into_first(), 9);
-}
-
-#[test]
-fn a_hook_that_panics_is_switched_off() {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let hook = Arc::clone(&calls);
-    let runtime = Runtime::builder()
-        .workers(1)
-        .on_unobserved(move |_| {
-            hook.fetch_add(1, SeqCst);
-            panic!("hook");
-        })
-        .build()
-        .unwrap();
-    for _ in 0..2 {
-        let won = runtime.block_on(race([0, 1].map(|i| async move {
-            if i == 0 {
-                return Err("lost");
-            }
-            while current::task_id().is_none() {
-                yield_now().await;
-            }
-            yield_now().await;
-            Ok(())
-        })));
-        assert!(won.is_ok());
-    }
-    assert!(calls.load(SeqCst) <= 1);
-}
-
-#[test]
-fn a_payload_whose_drop_panics_is_contained() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            panic!("payload");
-        }
-    }
-    let (runtime, _) = counting();
-    let caught = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(group(async |g| {
-            g.spawn(async { panic_any(Bomb) });
-            g.spawn(async { panic_any(Bomb) });
-            pending::<()>().await
-        }))
-    }));
-    std::mem::forget(caught);
-    assert_eq!(runtime.block_on(async { 1 }), 1);
 }
