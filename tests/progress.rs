@@ -3,7 +3,7 @@
 mod common_b;
 mod support;
 
-use common_b::{noting, until, workers};
+use common_b::{noting, one_by_one, until, workers};
 use spinney::{Group, Runtime, Wait, group, yield_now};
 use std::cell::Cell;
 use std::future::Future;
@@ -155,6 +155,76 @@ fn blocked_waits_leave_other_tasks_running() {
             sum
         }));
         assert_eq!(sum, 190);
+    });
+}
+
+/// A caller that is never pending for long, while both workers are as busy: what it started runs all the same.
+#[test]
+fn a_caller_that_gives_way_again_and_again_holds_up_nobody() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        for _ in 0..20 {
+            runtime.block_on(group(async |g| {
+                let (begun, over) = g.keep((AtomicUsize::new(0), AtomicBool::new(false)));
+                for _ in 0..8 {
+                    g.spawn(async move {
+                        begun.fetch_add(1, SeqCst);
+                        until(|| over.load(SeqCst)).await;
+                    });
+                }
+                until(|| begun.load(SeqCst) > 4).await;
+                g.spawn(async move { over.store(true, SeqCst) });
+                until(|| over.load(SeqCst)).await;
+            }));
+        }
+    });
+}
+
+/// A child that waits, by polling, for what only its own worker can run.
+fn wait_on(runtime: &Runtime) {
+    runtime.block_on(group(async |g| {
+        let over = g.keep(AtomicBool::new(false));
+        g.spawn(async move {
+            g.spawn(async move {
+                yield_now().await;
+                over.store(true, SeqCst);
+            });
+            until(|| over.load(SeqCst)).wait();
+        });
+    }));
+}
+
+/// The same in a blocking wait on the only worker, also when no spare can be had for it.
+#[test]
+fn a_blocking_wait_that_never_sleeps_holds_up_nobody() {
+    without_hanging(|| {
+        let (runtime, _) = one_by_one();
+        wait_on(&runtime);
+        assert!(runtime.metrics().spares > 0);
+        let (runtime, _) = workers(1);
+        let (release, released) = async_channel::bounded::<()>(1);
+        let (ready, is_ready) = mpsc::channel();
+        thread::scope(|threads| {
+            for _ in 0..16 {
+                let (ready, released, runtime) = (ready.clone(), released.clone(), &runtime);
+                threads.spawn(move || {
+                    runtime.block_on(group(async |g| {
+                        g.spawn(async {}).await;
+                        ready.send(()).unwrap();
+                        let _ = released.recv().await;
+                    }))
+                });
+            }
+            for _ in 0..16 {
+                is_ready.recv().unwrap();
+            }
+            let before = runtime.metrics();
+            wait_on(&runtime);
+            let after = runtime.metrics();
+            assert_eq!(after.spares, before.spares);
+            assert!(after.last_resorts > before.last_resorts);
+            release.close();
+        });
     });
 }
 

@@ -4,7 +4,9 @@
 //! runs those jobs itself only right after a poll that waits for nothing but its own children, and only until it has
 //! parked once, so that a loop that accepts requests is never stuck behind a request.
 //!
-//! A worker that blocks hands its queue away and has a spare worker take its place, so progress never depends on it.
+//! A worker that blocks hands its queue away and has a spare worker take its place, so progress never depends on it. The
+//! same goes for one that waits without ever sleeping, because its future wakes itself again and again: after some polls
+//! in a row it counts as blocked, until its wait is over.
 
 #![expect(
     unsafe_code,
@@ -97,24 +99,79 @@ fn drive<R>(
     step: &mut dyn FnMut(&mut Context<'_>) -> Step<R>,
 ) -> R {
     let mut parked = false;
+    let mut turns = 0;
+    let mut busy = None;
     loop {
         let take_part = match step(&mut Context::from_waker(waker)) {
             Step::Ready(value) => return value,
             Step::Pending { take_part } => take_part,
         };
-        let woken = alone
-            && take_part
-            && !parked
-            && context::place(|place| place.is_some_and(|place| run_own(place, parker)));
-        if !woken {
+        let mut ran = false;
+        let mut own = |place: &Place| run_own(place, parker, &mut ran);
+        let woken =
+            alone && take_part && !parked && context::place(|place| place.is_some_and(&mut own));
+        let at_once = if woken {
+            !ran
+        } else {
             parked = true;
-            park(parker);
+            park(parker, busy.is_some())
+        };
+        turns = if at_once { turns + 1 } else { 0 };
+        if turns == BUSY_AFTER {
+            turns = 0;
+            give_way(&mut busy);
         }
     }
 }
 
-/// Runs jobs of the caller's own seat until its future was woken (true) or there is none (false).
-fn run_own(place: &Place, parker: &Parker) -> bool {
+/// A wait whose future was woken already after this many polls in a row, in which nothing else ran on this thread, holds
+/// up what is on its seat and, on a worker, what that worker would do. As often as a worker looks outside.
+const BUSY_AFTER: u32 = worker::OUTSIDE_EVERY;
+
+/// The worker below this wait counts as blocked, although it does not sleep.
+struct Busy(Arc<Shared>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.spares.lock().blocked -= 1;
+    }
+}
+
+/// Hands the queue away, and has a spare take the place of the worker that waits here, if it is one.
+#[cold]
+fn give_way(busy: &mut Option<Busy>) {
+    context::place(|place| {
+        let Some(place) = place else { return };
+        if let Some(seat) = place.seat.get() {
+            // SAFETY: this thread claimed the seat.
+            unsafe { place.shared.flush(seat) };
+        }
+        if busy.is_some() {
+            return;
+        }
+        let Some((shared, seat)) = worker_below(place) else {
+            return;
+        };
+        let replaced = replace_me(shared);
+        let counted = Busy(Arc::clone(shared));
+        if replaced {
+            *busy = Some(counted);
+            return;
+        }
+        drop(counted);
+        // Nobody can be had: this thread does what a worker would do, one job at a time.
+        shared.last_resorts.bump_shared();
+        shared.turn();
+        if let Some(job) = any_job(shared, seat, 0) {
+            frame::outside(|| job.run());
+        }
+    });
+    thread::yield_now();
+}
+
+/// Runs jobs of the caller's own seat until its future was woken (true) or there is none (false). `ran` says whether it
+/// ran any.
+fn run_own(place: &Place, parker: &Parker, ran: &mut bool) -> bool {
     let Some(index) = place.seat.get() else {
         return parker.take_token();
     };
@@ -132,21 +189,33 @@ fn run_own(place: &Place, parker: &Parker) -> bool {
             break false;
         };
         seat.counters.jobs.bump();
+        *ran = true;
         frame::outside(|| job.run());
     };
     frame::attach_record(before);
     woken
 }
 
-/// Sleeps until there is a token.
-fn park(parker: &Parker) {
+/// Sleeps until there is a token; true if there was one already. `busy`: this thread counts as blocked as it is.
+fn park(parker: &Parker, busy: bool) -> bool {
     if parker.take_token() {
-        return;
+        return true;
+    }
+    if busy {
+        context::place(|place| {
+            if let Some((place, seat)) = place.and_then(|place| Some((place, place.seat.get()?))) {
+                // SAFETY: this thread claimed the seat.
+                unsafe { place.shared.flush(seat) };
+            }
+        });
+        parker.park();
+        return false;
     }
     let replaced = blocked_if(|| parker.park());
     if !replaced {
         last_resort(parker);
     }
+    false
 }
 
 /// Blocks this thread in `sleep`. Queues are handed away first, and a spare takes a worker's place.
