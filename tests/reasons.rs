@@ -129,6 +129,32 @@ fn a_dropped_group_and_a_cancelled_task_say_so() {
     assert_eq!(take(&seen).kind(), CancelKind::TaskCancelled);
 }
 
+/// No cut comes down through a shield: who lives inside one is not being cut, and who is cut alone is cut for that.
+#[test]
+fn inside_a_shield_the_outer_cut_is_no_reason() {
+    let seen = Seen::default();
+    let theirs = Arc::clone(&seen);
+    let result = spinney::block_on(try_group(async |outer: Group<'_, '_, u8>| {
+        shield(group(async |g| {
+            let (inside, started) = bounded::<()>(1);
+            let task = g.spawn(async move {
+                let _noted = Noted(theirs);
+                drop(inside);
+                pending::<()>().await
+            });
+            let _ = started.recv().await;
+            outer.cancel(1);
+            let alive = g.spawn(async { Ok(current::cancel_reason().is_none()) });
+            assert!(alive.await);
+            task.cancel().await;
+        }))
+        .await;
+        Ok(())
+    }));
+    assert_eq!(result.unwrap_err().into_first(), 1);
+    assert_eq!(take(&seen).kind(), CancelKind::TaskCancelled);
+}
+
 /// Notes the reason when it is dropped.
 struct Noted(Seen);
 

@@ -1,6 +1,6 @@
 //! Why a group is being cut: noted by whoever cancels it first, and read by code that goes on in a shield or a defer.
 
-use crate::group::node::{Node, Origin};
+use crate::group::node::{Node, Origin, SERVING, SHIELDED};
 use crate::group::report::TaskId;
 use crate::group::tree;
 use std::fmt;
@@ -125,6 +125,10 @@ impl Node {
     pub(crate) fn cancel_reason(&self) -> Option<CancelReason> {
         let mut at = self;
         while !at.is_cancelled() {
+            // No cut comes down through a shield. Services are shielded until their group cuts them.
+            if at.flags() & (SHIELDED | SERVING) == SHIELDED {
+                return None;
+            }
             at = at.parent()?;
         }
         let mut chain = Vec::new();
