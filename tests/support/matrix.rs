@@ -1,0 +1,161 @@
+//! What the matrices share: running every combination, naming the one that fails or hangs, gates, scripted failures.
+#![allow(dead_code, clippy::allow_attributes, reason = "each file uses a part")]
+
+use spinney::{Errors, Runtime, RuntimeBuilder, yield_now};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// A combination that takes longer hangs. It is no measure of speed: one takes less than a millisecond.
+const HANGS: Duration = Duration::from_secs(60);
+
+/// Failing combinations that are named in full.
+const NAMED: usize = 20;
+
+/// Runs every combination on a thread of its own, and names those that fail, or the one that hangs.
+pub(crate) fn each<C: Debug + Copy + Send + 'static>(
+    cases: Vec<C>,
+    run: impl Fn(C) + Send + 'static,
+) {
+    assert!(!cases.is_empty(), "a matrix without a combination");
+    let total = cases.len();
+    let (at, seen) = mpsc::channel();
+    let runner = thread::spawn(move || {
+        let mut failed = Vec::new();
+        for case in cases {
+            let _ = at.send(case);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| run(case))) {
+                failed.push(format!("{case:?}: {}", text(&*payload)));
+            }
+        }
+        failed
+    });
+    let mut last = None;
+    loop {
+        match seen.recv_timeout(HANGS) {
+            Ok(case) => last = Some(case),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => panic!("it hangs: {last:?}"),
+        }
+    }
+    let failed = runner.join().unwrap();
+    let named = failed.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    assert!(
+        failed.is_empty(),
+        "{} of {total} combinations fail:\n{}",
+        failed.len(),
+        named.join("\n")
+    );
+}
+
+/// A scripted panic. No hook prints it: there are thousands.
+pub(crate) fn throw(text: &'static str) -> ! {
+    resume_unwind(Box::new(text))
+}
+
+/// The text of a payload.
+pub(crate) fn text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a payload without a text")
+}
+
+/// What a runtime's hook was given, as `error x` and `panic x`.
+#[derive(Clone, Default)]
+pub(crate) struct Unseen(Arc<Mutex<Vec<String>>>);
+
+impl Unseen {
+    /// Sorted: workers report in no order.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let mut texts = self.0.lock().unwrap().clone();
+        texts.sort();
+        texts
+    }
+}
+
+/// A runtime whose hook notes what it is given.
+pub(crate) fn noting(builder: RuntimeBuilder) -> (Runtime, Unseen) {
+    let unseen = Unseen::default();
+    let hook = unseen.clone();
+    let builder = builder.on_unobserved(move |failure| {
+        let kind = if failure.is_panic { "panic" } else { "error" };
+        let text = format!("{kind} {}", text(&*failure.payload));
+        hook.0.lock().unwrap().push(text);
+    });
+    (builder.build().unwrap(), unseen)
+}
+
+/// What came out of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It never answered.
+    #[default]
+    None,
+    Value,
+    /// Sorted.
+    Errors(Vec<&'static str>),
+    Panic(String),
+}
+
+impl Answer {
+    pub(crate) fn of(
+        caught: Result<Result<(), Errors<&'static str>>, Box<dyn Any + Send>>,
+    ) -> Self {
+        match caught {
+            Ok(Ok(())) => Self::Value,
+            Ok(Err(errors)) => {
+                let before = errors.entries().filter(|entry| !entry.after_cancel);
+                assert!(before.count() <= 1, "more than one error is the cause");
+                let mut errors: Vec<_> = errors.iter().copied().collect();
+                errors.sort_unstable();
+                Self::Errors(errors)
+            }
+            Err(payload) => Self::Panic(text(&*payload).to_owned()),
+        }
+    }
+}
+
+/// A door that opens once: threads block at it, tasks yield.
+#[derive(Default)]
+pub(crate) struct Gate(Mutex<bool>, Condvar);
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        *self.0.lock().unwrap() = true;
+        self.1.notify_all();
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        *self.0.lock().unwrap()
+    }
+
+    pub(crate) fn block(&self) {
+        let open = self.1.wait_while(self.0.lock().unwrap(), |open| !*open);
+        drop(open.unwrap());
+    }
+
+    pub(crate) async fn pass(&self) {
+        until(|| self.is_open()).await;
+    }
+}
+
+/// Polls again and again until the condition holds.
+pub(crate) async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        yield_now().await;
+    }
+}
+
+/// How many combinations there are of each value of a dimension: a matrix in which a value is missing tests nothing.
+pub(crate) fn counts<C, K: Ord>(cases: &[C], key: impl Fn(&C) -> K) -> BTreeMap<K, usize> {
+    let mut counts = BTreeMap::new();
+    for case in cases {
+        *counts.entry(key(case)).or_default() += 1;
+    }
+    counts
+}
