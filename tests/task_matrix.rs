@@ -37,7 +37,11 @@ struct Log {
     /// The child may go on, and so may those who hold the workers.
     released: Gate,
     waker: Mutex<Option<Waker>>,
+    parked: Gate,
     plugs: AtomicUsize,
+    plugged: Gate,
+    /// The child was dropped.
+    gone: Gate,
     /// The group's future is to be dropped or forgotten.
     signal: AtomicBool,
     child: Mutex<Option<TaskId>>,
@@ -52,6 +56,7 @@ impl Log {
     fn park(&self, waker: &Waker) {
         let mut slot = self.waker.lock().unwrap();
         let first = slot.replace(waker.clone()).is_none();
+        self.parked.open();
         if first && self.released.is_open() {
             waker.wake_by_ref();
         }
@@ -66,10 +71,6 @@ impl Log {
                 waker.wake_by_ref();
             }
         }
-    }
-
-    fn is_parked(&self) -> bool {
-        self.waker.lock().unwrap().is_some()
     }
 
     fn note_read(&self, what: Result<Output, String>) {
@@ -141,6 +142,7 @@ impl Drop for Child {
         *log.dropped_in.lock().unwrap() = current::task_id();
         *log.cut.lock().unwrap() = current::cancel_reason().map(|reason| reason.kind());
         log.drops.fetch_add(1, SeqCst);
+        log.gone.open();
         if case.drop_panics {
             throw("future");
         }
@@ -218,6 +220,14 @@ fn act(g: Group<'_, '_, Fault>, outer: Group<'_, '_, Fault>, case: Case, log: &L
     }
 }
 
+/// The body waits. On the only worker it gives way to others, in a shield: the group may be failing. Elsewhere it blocks.
+async fn pass(case: Case, gate: &Gate) {
+    match case.host {
+        Host::InTask => shield(gate.pass()).await,
+        _ => gate.block(),
+    }
+}
+
 /// The body of the group: starts the child, waits for the moment, acts on the handle, then on the group.
 async fn body(
     g: Group<'_, '_, Fault>,
@@ -232,11 +242,15 @@ async fn body(
     for _ in 0..plugs {
         let log = Arc::clone(log);
         outer.spawn(async move {
-            log.plugs.fetch_add(1, SeqCst);
+            if log.plugs.fetch_add(1, SeqCst) + 1 == plugs {
+                log.plugged.open();
+            }
             log.released.block();
         });
     }
-    shield(until(|| log.plugs.load(SeqCst) == plugs)).await;
+    if plugs > 0 {
+        log.plugged.block();
+    }
     let mut handle = Handle::spawn(g, case, log);
     *log.child.lock().unwrap() = Some(handle.id());
     match case.when {
@@ -247,9 +261,10 @@ async fn body(
         ),
         When::Unpolled => {}
         When::During => log.entered.block(),
-        When::Between => shield(until(|| log.is_parked())).await,
+        When::Between => pass(case, &log.parked).await,
         When::After => {
             log.release();
+            pass(case, &log.gone).await;
             shield(until(|| handle.is_finished())).await;
         }
     }
@@ -287,8 +302,8 @@ async fn body(
         pending::<()>().await;
     }
     if case.ends_by_itself() && (case.held == Held::Kept || case.kind == Kind::Service) {
-        let finished = || kept.as_ref().is_none_or(Handle::is_finished);
-        shield(until(|| log.drops.load(SeqCst) == 1 && finished())).await;
+        pass(case, &log.gone).await;
+        shield(until(|| kept.as_ref().is_none_or(Handle::is_finished))).await;
     }
     Ok(())
 }
