@@ -5,7 +5,8 @@ mod support;
 
 use common_b::{Count, NEVER, SECOND, clocked, on_drop, once, workers};
 use spinney::{
-    Builder, Errors, Group, block_on, current, shield, sleep, time, timeout, try_group, yield_now,
+    Builder, Errors, Group, Wait, block_on, current, shield, sleep, time, timeout, try_group,
+    yield_now,
 };
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
@@ -144,6 +145,29 @@ fn a_busy_body_meets_the_inner_deadline_then_the_outer_one() {
                 }));
             assert_eq!(result.unwrap_err().into_first(), "outer");
             assert_eq!((between.load(SeqCst), seen.texts()), (1, Vec::new()));
+        }
+    });
+}
+
+/// The deadline of a builder does not wait for a first poll that blocks: the blocked frame is unwound.
+#[test]
+fn a_deadline_ends_a_body_that_blocks_in_its_first_poll() {
+    without_hanging(|| {
+        for after in [1, 0] {
+            let (runtime, clock, seen) = clocked(1);
+            let result = runtime.block_on(Builder::new().deadline(after * SECOND, "late").run(
+                async |g: Group<'_, '_, &str>| {
+                    let inner = g.group(async |_| {
+                        clock.advance(SECOND);
+                        pending::<()>().await
+                    });
+                    inner.wait();
+                    unreachable!("it is unwound")
+                },
+            ));
+            let result: Result<(), _> = result;
+            assert_eq!(result.unwrap_err().into_first(), "late");
+            assert_eq!(seen.texts(), [""; 0]);
         }
     });
 }

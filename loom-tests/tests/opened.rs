@@ -72,7 +72,7 @@ mod surface {
         use std::marker::PhantomData;
         use std::panic::Location;
         use std::ptr::NonNull;
-        use std::time::{Duration, Instant};
+        use std::time::Duration;
 
         pub struct Group<'s, 'p, E>(pub NonNull<Node>, PhantomData<(&'s E, &'p E)>);
 
@@ -89,17 +89,7 @@ mod surface {
                 Self(node, PhantomData)
             }
 
-            pub fn note_deadline(self, _: Duration) -> Option<Instant> {
-                unreachable!("no deadlines")
-            }
-
-            pub fn end_at(
-                self,
-                _: Instant,
-                _: crate::group::reason::CancelKind,
-                _: E,
-                _: &'static Location<'static>,
-            ) {
+            pub fn deadline_at(self, _: Duration, _: E, _: &'static Location<'static>) {
                 unreachable!("no deadlines")
             }
         }

@@ -259,14 +259,19 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         }
     }
 
-    fn deadline_at(self, after: Duration, error: E, location: &'static Location<'static>) {
+    pub(crate) fn deadline_at(
+        self,
+        after: Duration,
+        error: E,
+        location: &'static Location<'static>,
+    ) {
         if let Some(at) = self.note_deadline(after) {
             self.end_at(at, CancelKind::Deadline, error, location);
         }
     }
 
     /// Makes the instant visible to `current::deadline`; `None`: never.
-    pub(crate) fn note_deadline(self, after: Duration) -> Option<Instant> {
+    fn note_deadline(self, after: Duration) -> Option<Instant> {
         let node = self.untyped();
         let at = node.spawn().now().checked_add(after)?;
         let mut slow = node.slow.lock();

@@ -17,7 +17,6 @@
 use crate::group::errors::Errors;
 use crate::group::frame;
 use crate::group::node::{NodeRef, Opening};
-use crate::group::reason::CancelKind;
 use crate::group::typed::Typed;
 use crate::surface::group::{Group, table};
 use crate::surface::owner::Owner;
@@ -28,7 +27,7 @@ use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Where a group is opened, and under what options.
 pub(crate) struct Setup<E> {
@@ -65,8 +64,6 @@ pub(crate) struct Machine<F, B, R, E: Send + 'static> {
     value: Option<R>,
     owner: Option<Owner>,
     setup: Option<Setup<E>>,
-    /// A deadline that is armed after the first poll of the body, which even a deadline of zero grants.
-    deadline: Option<(Instant, E, &'static Location<'static>)>,
     error: PhantomData<fn(E) -> E>,
     _pinned: PhantomPinned,
 }
@@ -102,7 +99,6 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             value: None,
             owner: None,
             setup: Some(setup),
-            deadline: None,
             error: PhantomData,
             _pinned: PhantomPinned,
         }
@@ -112,13 +108,14 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         self.owner.as_ref()
     }
 
-    /// The first poll. `None`: the poller is being cut, nothing is opened.
+    /// The first poll. `None`: the poller is being cut, nothing is opened. True: the body has a poll for certain, which even a
+    /// deadline of zero grants.
     #[inline(never)]
     fn open(
         &mut self,
         call: impl FnOnce(F, Group<'static, 'static, E>) -> B,
         opened: impl FnOnce(&Owner),
-    ) -> Option<()> {
+    ) -> Option<bool> {
         let setup = self
             .setup
             .as_ref()
@@ -158,9 +155,9 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         owner.arrive();
         opened(owner);
         let group = Group::from_node(owner.node.as_ptr());
+        let granted = !owner.is_cancelled();
         if let Some((after, error)) = setup.deadline {
-            let at = group.note_deadline(after);
-            self.deadline = at.map(|at| (at, error, setup.location));
+            group.deadline_at(after, error, setup.location);
         }
         let closure = self.closure.take()?;
         let called = owner.poll_body(false, || Poll::Ready(call(closure, group)));
@@ -169,7 +166,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             Ok(Poll::Pending) => {}
             Err(payload) => owner.fail_with_panic(payload),
         }
-        Some(())
+        Some(granted)
     }
 
     /// One poll of the whole.
@@ -186,9 +183,11 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
     {
         // SAFETY: `body` is the one field that is pinned: it is polled and dropped in place.
         let this = unsafe { self.get_unchecked_mut() };
+        let mut granted = false;
         if this.owner.is_none() {
-            if this.open(call, opened).is_none() {
-                return Poll::Pending;
+            match this.open(call, opened) {
+                Some(first) => granted = first,
+                None => return Poll::Pending,
             }
         } else if let Some(owner) = &this.owner {
             owner.arrive();
@@ -201,7 +200,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             if this.body.is_none() {
                 return this.finish(cx);
             }
-            let cutting = owner.is_cancelled();
+            let cutting = !std::mem::take(&mut granted) && owner.is_cancelled();
             if cutting && owner.cut_before_poll(cx.waker()) {
                 drop_body(owner, &mut this.body);
                 continue;
@@ -210,14 +209,6 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             // SAFETY: it is not moved out of `self`, which is pinned.
             let body = unsafe { Pin::new_unchecked(body) };
             let polled = owner.poll_body(cutting, || body.poll(cx));
-            if let Some((at, error, location)) = this.deadline.take() {
-                Group::from_node(owner.node.as_ptr()).end_at(
-                    at,
-                    CancelKind::Deadline,
-                    error,
-                    location,
-                );
-            }
             match polled {
                 Ok(Poll::Pending) => {
                     if cutting && owner.cut_after_poll(cx.waker()) {
