@@ -10,6 +10,7 @@
 )]
 
 use crate::group::frame::{self, Frame};
+use crate::group::mark::Mark;
 use crate::group::node::{Node, NodeRef, OUTER};
 use crate::group::open::{self, Awaited, Host};
 use crate::group::reason::CancelKind;
@@ -37,7 +38,8 @@ use std::task::{Context, Poll};
 ///
 /// # Cancellation
 ///
-/// Inside a task or group that is being cut it unwinds with a private payload that no hook prints.
+/// Inside a task or group that is being cut it unwinds with a private payload that no hook prints. In a program that is
+/// built with `panic = "abort"` it waits on.
 ///
 /// # Blocking
 ///
@@ -73,7 +75,7 @@ struct Blocked<'a> {
     doomed: bool,
     /// The next poll belongs to a cut.
     cut: bool,
-    /// Inside a shield, or in a destructor while the thread panics: no cut reaches the caller, nor the groups that the
+    /// Inside a shield, in a destructor while the thread panics, or where nothing can be unwound: no cut reaches the caller, nor the groups that the
     /// future opens, which could not answer otherwise.
     shielded: bool,
     /// The runtime counts it as a guest.
@@ -113,7 +115,7 @@ impl<'a> Blocked<'a> {
             mark: Mark::default(),
             doomed: cut,
             cut,
-            shielded: shielded || crate::sync::thread::panicking(),
+            shielded: shielded || crate::sync::thread::panicking() || !unwind::POSSIBLE,
             guest: false,
         }
     }
@@ -182,7 +184,7 @@ impl<'a> Blocked<'a> {
                 caller.stop_waiters.register(callers, cx.waker());
             }
         }
-        let marked = self.mark.look(cx);
+        let marked = self.mark.look(cx) && is_marked();
         let caller = self.caller.as_deref();
         if !self.shielded && (self.doomed || marked || caller.is_some_and(Node::is_cancelled)) {
             return Some(Ended::Cut);
@@ -206,38 +208,9 @@ impl Drop for Blocked<'_> {
     }
 }
 
-/// The wait of a caller for its task to be marked: a cut of that task alone, which no group tells.
-#[derive(Default)]
-struct Mark {
-    /// The group of the task.
-    group: Option<NodeRef>,
-    key: Key,
-}
-
-impl Mark {
-    /// Whether the task in which the caller is blocked is to be cut; if not, the caller is woken when it is.
-    fn look(&mut self, cx: &mut Context<'_>) -> bool {
-        frame::current(|frame| {
-            let Some((frame, view)) = frame.and_then(|frame| Some((frame, frame.task_view()?)))
-            else {
-                return false;
-            };
-            let group = self
-                .group
-                .get_or_insert_with(|| view.task().group().to_ref());
-            // Registered before the mark is read, woken after it is set.
-            group.spawn().blocked().register(&mut self.key, cx.waker());
-            frame.is_marked()
-        })
-    }
-}
-
-impl Drop for Mark {
-    fn drop(&mut self) {
-        if let Some(group) = &self.group {
-            group.spawn().blocked().remove(&mut self.key);
-        }
-    }
+/// Whether a mark on the task reaches the caller: not in a shield.
+fn is_marked() -> bool {
+    frame::current(|frame| frame.is_some_and(Frame::is_marked))
 }
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
@@ -271,7 +244,7 @@ pub(crate) fn join<R>(
         if let Poll::Ready(value) = poll(cx) {
             return Step::Ready(value);
         }
-        if mark.look(cx) && !group.is_cancelled() {
+        if mark.look(cx) && is_marked() && !group.is_cancelled() {
             group.note_reason(CancelKind::OwnerCut, group.origin());
             tree::cancel(group, OUTER);
         }

@@ -1,7 +1,8 @@
 //! Catching a panic, carrying its payload, and throwing a payload away without being hurt by it.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// What a panic carries.
 pub(crate) type Payload = Box<dyn Any + Send>;
@@ -44,9 +45,18 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
 /// and it never outranks a real panic.
 pub(crate) struct Cut;
 
+/// Whether a frame can be unwound at all: not in a program that aborts at a panic.
+pub(crate) const POSSIBLE: bool = cfg!(panic = "unwind");
+
 /// Unwinds the current frame because what it belongs to is being cut.
 pub(crate) fn unwind_cut() -> ! {
-    std::panic::resume_unwind(Box::new(Cut))
+    if !POSSIBLE {
+        let text = "spinney: a blocked wait for something that was cut can only be unwound, and this program aborts at panics";
+        // Where stderr is gone there is nobody to tell.
+        let _ = writeln!(io::stderr(), "{text}");
+        std::process::abort();
+    }
+    resume_unwind(Box::new(Cut))
 }
 
 /// Whether a payload is that of a cut.

@@ -4,11 +4,12 @@ mod common_b;
 mod support;
 
 use common_b::{Seen, on_drop, until, workers};
-use spinney::{Group, Wait, block_on, current, group, scope, shield};
+use spinney::{CancelKind, Group, Wait, block_on, current, group, scope, shield};
 use std::future::{Future, pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use support::without_hanging;
 
 /// What a blocked child tells the test.
@@ -205,5 +206,69 @@ fn a_mark_that_comes_before_the_wait() {
             assert!(join.await.is_none());
         }));
         assert!(told.unwound.load(SeqCst));
+    });
+}
+
+/// A waker that notes that it was called.
+struct Noted(AtomicBool, Waker);
+
+impl Wake for Noted {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+        self.1.wake_by_ref();
+    }
+}
+
+/// Polls the future only when its own waker was called, like a set of futures that is polled as a whole.
+async fn only_when_woken<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut noted: Option<Arc<Noted>> = None;
+    poll_fn(move |cx| {
+        let noted = noted.get_or_insert_with(|| Arc::new(Noted(true.into(), cx.waker().clone())));
+        if !noted.0.swap(false, SeqCst) {
+            return Poll::Pending;
+        }
+        let waker = Waker::from(Arc::clone(noted));
+        future.as_mut().poll(&mut Context::from_waker(&waker))
+    })
+    .await
+}
+
+/// In a shield the cut of one task can be seen and waited for, also where only its own waker reaches the waiter.
+#[test]
+fn a_shield_sees_the_cut_of_its_task() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let seen = runtime.block_on(group(async |g| {
+            let [blocked, seen] = g.keep([(); 2].map(|()| AtomicBool::new(false)));
+            let victim = g.spawn(shield(async {
+                assert!(!current::is_cancelled() && !current::is_stopping());
+                let stopping = async {
+                    blocked.store(true, SeqCst);
+                    current::stopping().await;
+                };
+                only_when_woken(stopping).await;
+                assert!(current::is_cancelled() && current::is_stopping());
+                let reason = current::cancel_reason().unwrap();
+                assert_eq!(reason.kind(), CancelKind::TaskCancelled);
+                seen.store(true, SeqCst);
+            }));
+            until(|| blocked.load(SeqCst)).await;
+            let _ = victim.cancel().await;
+            seen.load(SeqCst)
+        }));
+        assert!(seen);
+    });
+}
+
+/// A service that cleans up in a shield learns of its end.
+#[test]
+fn a_shielded_service_learns_of_its_end() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        runtime.block_on(group(async |g| {
+            g.service(shield(current::stopping()));
+            g.service(shield(async { block_on(current::stopping()) }));
+        }));
     });
 }

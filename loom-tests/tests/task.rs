@@ -36,6 +36,7 @@ mod group {
     pub mod gate;
     pub mod list;
     pub mod locals;
+    pub mod mark;
     pub mod node;
     pub mod open;
     pub mod reaper;

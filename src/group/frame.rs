@@ -52,6 +52,10 @@ impl TaskView {
         unsafe { self.task.as_ref() }
     }
 
+    pub(crate) fn is_marked(&self) -> bool {
+        self.task().is_marked()
+    }
+
     /// The task as a message names it.
     pub(crate) fn describe(&self) -> String {
         describe(self.id, self.name(), self.location)
@@ -275,7 +279,7 @@ impl Frame {
 
     /// Whether the task is to be cut by itself, and nothing shelters this point from that.
     pub(crate) fn is_marked(&self) -> bool {
-        !self.is_sheltered() && self.task_view().is_some_and(|task| task.task().is_marked())
+        !self.is_sheltered() && self.task_view().is_some_and(TaskView::is_marked)
     }
 
     /// Runs `f` inside a shield.

@@ -3,7 +3,7 @@
 //! `word` counts children; `node` is the untyped group; `tree` connects groups; `open` says where they are polled;
 //! `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers in; `arena` keeps
 //! values; `errors` keeps failures; `typed` adds the error type; `frame` and `running` say where a thread is;
-//! `locals` are the values of task-locals; `spawn` and `report` are the seams to the pool and to the hook.
+//! `mark` waits for the cut of one task; `locals` are the values of task-locals; `spawn` and `report` are the seams to the pool and to the hook.
 
 pub(crate) mod arena;
 pub(crate) mod errors;
@@ -11,6 +11,7 @@ pub(crate) mod frame;
 pub(crate) mod gate;
 pub(crate) mod list;
 pub(crate) mod locals;
+pub(crate) mod mark;
 pub(crate) mod node;
 pub(crate) mod open;
 pub(crate) mod reaper;

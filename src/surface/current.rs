@@ -5,8 +5,9 @@
     reason = "the innermost group of a frame is alive while the frame is"
 )]
 
-use crate::group::frame;
-use crate::group::node::{Node, NodeRef, Origin};
+use crate::group::frame::{self, Frame, TaskView};
+use crate::group::mark::Mark;
+use crate::group::node::{Node, NodeRef, Origin, SHIELDED};
 use crate::group::reason::{CancelKind, CancelReason, Reason};
 use crate::group::report::TaskId;
 use crate::group::tree;
@@ -34,22 +35,52 @@ pub(crate) fn origin() -> Option<Origin> {
     })
 }
 
-/// Waits until the innermost group is asked to stop, or is being cut. Outside every group it waits for the shutdown of
-/// the runtime.
+/// Waits until the innermost group is asked to stop, or until it, or the task by itself, is being cut. Outside every group it
+/// waits for the shutdown of the runtime.
 pub fn stopping() -> impl Future<Output = ()> + Send {
-    CurrentStopping(None)
+    CurrentStopping {
+        group: None,
+        mark: Mark::default(),
+    }
 }
 
-/// Whether the innermost group was asked to stop, or is being cut.
+/// Whether the innermost group was asked to stop, or it, or the task by itself, is being cut.
 #[must_use]
 pub fn is_stopping() -> bool {
-    with(|node| node.is_some_and(Node::is_stopping))
+    is_marked() || with(|node| node.is_some_and(Node::is_stopping))
 }
 
-/// Whether the innermost group is being cut: seen inside `shield`, `defer` and destructors.
+/// Whether the innermost group, or the task by itself, is being cut: seen inside `shield`, `defer` and destructors.
 #[must_use]
 pub fn is_cancelled() -> bool {
-    with(|node| node.is_some_and(Node::is_cancelled))
+    is_marked() || with(|node| node.is_some_and(Node::is_cancelled))
+}
+
+/// Whether the task is being cut by itself, shielded or not.
+fn is_marked() -> bool {
+    is_exposed()
+        && frame::current(|frame| {
+            frame.is_some_and(|frame| frame.task_view().is_some_and(TaskView::is_marked))
+        })
+}
+
+/// Whether a cut of the task is a cut of the innermost group, too: no group between them was opened in a shield.
+fn is_exposed() -> bool {
+    frame::current(|frame| {
+        let Some((frame, task)) = frame.and_then(|frame| Some((frame, frame.task_view()?))) else {
+            return false;
+        };
+        let task_group: *const Node = task.task().group();
+        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+        let mut at = Some(unsafe { frame.node().as_ref() });
+        while let Some(node) = at.filter(|node| !std::ptr::eq(*node, task_group)) {
+            if node.flags() & SHIELDED != 0 {
+                return false;
+            }
+            at = node.parent();
+        }
+        true
+    })
 }
 
 /// Why the caller is being cut, if it is: seen inside `shield`, `defer` and destructors.
@@ -62,7 +93,8 @@ pub fn cancel_reason() -> Option<CancelReason> {
         // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
         let node = unsafe { frame.node().as_ref() };
         node.cancel_reason().or_else(|| {
-            let origin = frame.belongs_to_cut().then(origin)??;
+            let cut = frame.belongs_to_cut() || is_marked();
+            let origin = cut.then(origin)??;
             Some(CancelReason {
                 reason: Reason {
                     kind: CancelKind::TaskCancelled,
@@ -176,13 +208,21 @@ impl Drop for Stopping {
 }
 
 /// The innermost group is the one at the first poll.
-struct CurrentStopping(Option<Stopping>);
+struct CurrentStopping {
+    group: Option<Stopping>,
+    mark: Mark,
+}
 
 impl Future for CurrentStopping {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let stopping = self.0.get_or_insert_with(|| {
+        // Without a shield, a task that is cut by itself is dropped, and nobody asks.
+        let sheltered = frame::current(|frame| frame.is_some_and(Frame::is_sheltered));
+        if sheltered && is_exposed() && self.mark.look(cx) {
+            return Poll::Ready(());
+        }
+        let stopping = self.group.get_or_insert_with(|| {
             with(|node| match node {
                 Some(node) => Stopping::of(node),
                 None => Stopping::of(&crate::pool::context::runtime().root()),

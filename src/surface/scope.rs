@@ -77,7 +77,7 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
         // SAFETY: the innermost group is alive while its frame is on the stack.
         Some(frame) => (
             unsafe { frame.node().as_ref() }.to_ref(),
-            frame.is_shielded(),
+            frame.is_shielded() || !unwind::POSSIBLE,
         ),
         None => (runtime.root(), false),
     });

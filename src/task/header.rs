@@ -214,11 +214,18 @@ impl Header {
     pub(crate) unsafe fn cut(this: NonNull<Self>) {
         // SAFETY: alive, says the caller.
         let header = unsafe { this.as_ref() };
+        // A task that ends meanwhile does not matter: nothing of it waits for the mark any more.
+        let before = header.state.load();
         if header.state.cancel() {
             // SAFETY: `cancel` gave the right to run it to this caller.
             unsafe { Self::queue_woken(this) };
-        } else if header.state.load().is_running() {
-            // Its poll may be blocked in a wait, which looks at the mark after it registered.
+        }
+        let after = header.state.load();
+        if [before, after]
+            .iter()
+            .any(|state| state.is_held() || state.is_running())
+        {
+            // Its poll may be blocked in a wait, or something in a shield may wait for the mark.
             // SAFETY: alive, says the caller.
             let node = unsafe { header.group.as_ref() };
             frame::outside(|| node.spawn().blocked().wake_all());
