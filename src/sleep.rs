@@ -23,6 +23,10 @@
 //! the job. If SleepFence: the pusher sees the sleeper counted, and wakes somebody unless a searcher is counted; that
 //! searcher either finds the job, or falls asleep after the push and looks again, or finds another job and looks again:
 //! if SearchFence comes after PushFence it sees the job, else the pusher does not see it searching.
+//!
+//! Jobs that a worker moves to its own queues in a batch are in no queue on their way. Afterwards it does what a pusher
+//! does, or stops to search: if it was the last searcher it looks at its own queue, too, and a searcher that falls asleep
+//! later sees what it moved.
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -93,8 +97,9 @@ impl Sleep {
     /// `notify` if there is more.
     #[must_use]
     pub(crate) fn stop_search(&self) -> bool {
-        // Relaxed: ordered by the fence below.
-        let last = searching(self.word.fetch_sub(SEARCHING, Ordering::Relaxed)) == 1;
+        // Release: pairs with the fence in `fall_asleep`: a searcher that gives up after this one sees what this one moved
+        // to its own queues.
+        let last = searching(self.word.fetch_sub(SEARCHING, Ordering::Release)) == 1;
         if last {
             // SeqCst: SearchFence, pairs with PushFence in `notify`.
             fence(Ordering::SeqCst);
@@ -118,7 +123,7 @@ impl Sleep {
             let mut list = self.list.lock();
             list.push(seat);
             let less = if searched { SEARCHING } else { 0 };
-            // Relaxed: ordered by the fence below.
+            // Relaxed: ordered by the fence below, which pairs with the Release in `stop_search`, too.
             self.word.fetch_add(SLEEPING - less, Ordering::Relaxed);
         }
         // SeqCst: SleepFence, pairs with PushFence in `notify`.

@@ -98,6 +98,29 @@ fn model_the_last_searcher_passes_on() {
     });
 }
 
+/// A searcher has moved jobs to its own queue, where another one has looked before and falls asleep now: that one sees
+/// them, or is woken.
+#[test]
+fn model_a_batch_between_two_searchers() {
+    explore(|| {
+        let pool = pool();
+        assert!(pool.sleep.start_search(4));
+        assert!(pool.sleep.start_search(4));
+        let theirs = Arc::clone(&pool);
+        let thief = thread::spawn(move || {
+            theirs.queue.set(1);
+            if theirs.sleep.stop_search() && theirs.queue.get() == 1 {
+                theirs.sleep.notify()
+            } else {
+                None
+            }
+        });
+        let seen = doze(&pool, 0, true);
+        let woken = thief.join().unwrap();
+        assert!(seen || woken.is_some(), "the jobs are lost");
+    });
+}
+
 /// Two pushers wake two different sleepers or leave it to one that searches; nobody is taken out of the list twice.
 #[test]
 fn model_two_jobs_two_sleepers() {

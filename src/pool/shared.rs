@@ -145,6 +145,16 @@ impl Shared {
         }
     }
 
+    /// As [`Shared::take_injected`], for a thread that does not count as searching. While a batch moved, somebody may have
+    /// looked for it in vain and fallen asleep, and this thread may be busy with the first job for long: others are told.
+    pub(crate) fn take_injected_and_share(&self, seat: usize) -> Option<Job> {
+        let job = self.take_injected(Some(seat));
+        if job.is_some() && self.seats.get(seat).has_work() {
+            self.notify();
+        }
+        job
+    }
+
     /// Takes one job from the queue for outsiders, and a batch along with it if there is a seat for it.
     pub(crate) fn take_injected(&self, seat: Option<usize>) -> Option<Job> {
         loop {

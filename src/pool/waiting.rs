@@ -280,16 +280,21 @@ fn last_resort(parker: &Parker) {
 
 /// A job from the own seat, from outside, or from anybody.
 fn any_job(shared: &Arc<Shared>, index: usize, tick: u32) -> Option<Job> {
+    let seat = shared.seats.get(index);
     // SAFETY: this thread claimed the seat, as its worker.
-    let deques = unsafe { shared.seats.get(index).deques() };
-    worker::pop(deques, tick)
-        .or_else(|| shared.take_injected(Some(index)))
-        .or_else(|| {
-            let others = shared.seats.active_from(0).filter(|other| *other != index);
-            others
-                .filter_map(|other| shared.seats.get(other).steal(deques).success())
-                .next()
-        })
+    let deques = unsafe { seat.deques() };
+    let own = worker::pop(deques, tick).or_else(|| shared.take_injected_and_share(index));
+    own.or_else(|| {
+        let others = shared.seats.active_from(0).filter(|other| *other != index);
+        let stolen = others
+            .filter_map(|other| shared.seats.get(other).steal(deques).success())
+            .next();
+        // What came along could not be seen on its way.
+        if stolen.is_some() && seat.has_work() {
+            shared.notify();
+        }
+        stolen
+    })
 }
 
 /// The runtime whose worker this thread is, at whatever depth, and its seat there.

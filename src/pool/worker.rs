@@ -88,14 +88,14 @@ impl Worker<'_> {
             self.tick = self.tick.wrapping_add(1);
             if self.tick % OUTSIDE_EVERY == 0 {
                 self.shared.turn();
-                if let Some(job) = self.shared.take_injected(Some(self.index)) {
+                if let Some(job) = self.shared.take_injected_and_share(self.index) {
                     return Some(job);
                 }
             }
             if let Some(job) = self.own() {
                 return Some(job);
             }
-            if let Some(job) = self.shared.take_injected(Some(self.index)) {
+            if let Some(job) = self.shared.take_injected_and_share(self.index) {
                 return Some(job);
             }
             if self.shared.turn() {
