@@ -218,7 +218,11 @@ const MODELLED: [(&str, &str); 10] = [
 ];
 
 /// Files with orderings and without a model of their own, and why.
-const NOT_MODELLED: [(&str, &str); 3] = [
+const NOT_MODELLED: [(&str, &str); 4] = [
+    (
+        "src/pool/caretaker.rs",
+        "one fence, whose partner is in sleep.rs: `model_a_push_against_the_end` there",
+    ),
     (
         "src/pool/shared.rs",
         "reads the flag of a shutdown, which is set once and carries nothing",

@@ -163,6 +163,26 @@ fn model_the_end() {
     });
 }
 
+/// A job is pushed while the runtime ends and hands over what is left, as in `src/pool/caretaker.rs`: the pusher sees the
+/// end, or the end sees the job.
+#[test]
+fn model_a_push_against_the_end() {
+    explore(|| {
+        let pool = pool();
+        let exiting = Arc::new(Racy::default());
+        let (theirs, flag) = (Arc::clone(&pool), Arc::clone(&exiting));
+        let pusher = thread::spawn(move || {
+            let _ = push(&theirs);
+            flag.get() == 1
+        });
+        exiting.set(1);
+        sync::atomic::fence(sync::atomic::Ordering::SeqCst);
+        let job_seen = pool.queue.get() == 1;
+        let end_seen = pusher.join().unwrap();
+        assert!(job_seen || end_seen, "the job is lost");
+    });
+}
+
 /// A sleeper that watches the driver is woken after the others, also when two pushes come at once.
 #[test]
 fn model_the_watcher_is_woken_last() {

@@ -5,8 +5,8 @@ use crate::driver::role::{Role, Turn};
 use crate::driver::selector::Poll;
 use crate::driver::wheel::{Action, Key};
 use crate::parker::Parker;
-use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{Arc, OnceLock};
 use std::io;
 use std::task::Waker;
 use std::time::Instant;
@@ -17,6 +17,8 @@ pub(crate) struct Driver {
     started: Instant,
     /// Milliseconds since the start, as of the last turn; wrapping.
     coarse: AtomicU32,
+    /// Who is told when something is added or taken away: in a runtime that has ended.
+    changed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Driver {
@@ -27,6 +29,7 @@ impl Driver {
             role: Role::new(poll),
             started,
             coarse: AtomicU32::new(0),
+            changed: OnceLock::new(),
         })
     }
 
@@ -73,9 +76,29 @@ impl Driver {
         self.role.turn()
     }
 
+    /// From now on `changed` is called whenever a timer or a source was added or taken away.
+    pub(crate) fn tell_of_changes(&self, changed: Box<dyn Fn() + Send + Sync>) {
+        let _ = self.changed.set(changed);
+    }
+
+    /// A timer or a source was added or taken away, under a lock that [`Driver::is_idle`] takes, too: so it sees the change, or
+    /// this sees whom to tell.
+    pub(crate) fn note_change(&self) {
+        if let Some(changed) = self.changed.get() {
+            changed();
+        }
+    }
+
+    /// Whether there is neither a timer nor a source.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.role.has_no_timer() && self.role.selector.sources.lock().is_empty()
+    }
+
     fn insert(self: &Arc<Self>, at: Instant, action: Action) -> Timer {
+        let key = self.role.insert(at, action);
+        self.note_change();
         Timer {
-            key: self.role.insert(at, action),
+            key,
             driver: Arc::clone(self),
         }
     }
@@ -122,5 +145,6 @@ impl Drop for Timer {
     fn drop(&mut self) {
         let action = self.driver.role.remove(self.key);
         drop(action);
+        self.driver.note_change();
     }
 }

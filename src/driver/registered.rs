@@ -75,6 +75,11 @@ impl Sources {
         }
     }
 
+    /// Whether no source is registered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
+    }
+
     fn remove(&mut self, key: usize) {
         if let Some((generation, source)) = self.places.get_mut(key & PLACE) {
             *source = None;
@@ -119,6 +124,7 @@ impl<S: AsFd + AsRawFd> Registered<S> {
             poll.sources.lock().remove(key);
             return Err(error);
         }
+        driver.note_change();
         Ok(Self {
             io,
             source,
@@ -213,5 +219,6 @@ impl<S: AsFd + AsRawFd> Drop for Registered<S> {
         let poll = &self.driver.role.selector;
         let _ = poll.system.delete(&self.io);
         poll.sources.lock().remove(self.key);
+        self.driver.note_change();
     }
 }

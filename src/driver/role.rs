@@ -246,6 +246,10 @@ impl<S: Selector> Role<S> {
         key
     }
 
+    pub(crate) fn has_no_timer(&self) -> bool {
+        self.shelf.lock().wheel.is_empty()
+    }
+
     /// Replaces what a timer will do, and returns what it would have done; `None` if it has fired.
     pub(crate) fn replace(&self, key: Key, action: Action) -> Option<Action> {
         let mut shelf = self.shelf.lock();

@@ -7,7 +7,7 @@
 //! 3. Cancel what is left.
 //! 4. Wait while teardown makes progress; what is there after that is returned as stragglers.
 //! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the circle
-//!    root -> pool -> root.
+//!    root -> pool -> root. What others still poll is handed over to a caretaker.
 
 use crate::driver::poller::Driver;
 use crate::group::frame;
@@ -83,6 +83,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         spares: Mutex::new(Spares::default()),
         shut_down: AtomicBool::new(false),
         exiting: AtomicBool::new(false),
+        caretaker: Mutex::new(false),
         emptied: Waiters::new(),
         guests: AtomicUsize::new(0),
         guests_gone: Waiters::new(),
@@ -104,7 +105,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         let started = builder.spawn(move || {
             if shared.seats.claim(index) {
                 shared.hooks.thread_started();
-                worker::run(&shared, index, false);
+                worker::run(&shared, index, worker::Kind::Worker);
                 shared.hooks.thread_stops();
             }
         });
@@ -395,6 +396,7 @@ impl Wake for End {
         drop(root);
         // Whoever waits looks again; and no waker may keep the runtime from now on.
         shared.emptied.wake_all();
+        shared.hand_over();
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) spares: Mutex<Spares>,
     pub(crate) shut_down: AtomicBool,
     pub(crate) exiting: AtomicBool,
+    /// Whether there is a caretaker.
+    pub(crate) caretaker: Mutex<bool>,
     /// Who waits for the root to be empty.
     pub(crate) emptied: Waiters,
     /// Callers from outside that are blocked in groups of this runtime.
@@ -124,7 +126,16 @@ impl Shared {
     fn inject(&self, job: Job) {
         self.injector.push(job);
         self.injected.bump_shared();
+        self.announce();
+    }
+
+    /// What was pushed for outsiders must be seen: by a sleeper, or by whoever looks after a runtime that has ended.
+    fn announce(&self) {
         self.notify();
+        // Relaxed: ordered by PushFence in `notify`, which pairs with the fence in `hand_over`.
+        if self.exiting.load(Ordering::Relaxed) {
+            self.look_after();
+        }
     }
 
     /// Moves what is left on a seat to the queue for outsiders.
@@ -141,8 +152,14 @@ impl Shared {
             any = true;
         }
         if any {
-            self.notify();
+            self.announce();
         }
+    }
+
+    /// Gives back a seat that was claimed for a thread that could not be started.
+    pub(crate) fn give_back(&self, seat: usize) {
+        // SAFETY: claimed by the caller, and no thread uses it.
+        unsafe { self.seats.leave(seat) };
     }
 
     /// As [`Shared::take_injected`], for a thread that does not count as searching. While a batch moved, somebody may have

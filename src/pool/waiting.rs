@@ -19,7 +19,7 @@ use crate::job::Job;
 use crate::parker::Parker;
 use crate::pool::context::{self, Place};
 use crate::pool::shared::Shared;
-use crate::pool::worker;
+use crate::pool::worker::{self, Kind};
 use crate::sync::{Arc, thread};
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -340,7 +340,7 @@ fn start_spare(shared: &Arc<Shared>, seat: usize) -> bool {
     let theirs = Arc::clone(shared);
     let spawned = builder.spawn(move || {
         theirs.hooks.thread_started();
-        worker::run(&theirs, seat, true);
+        worker::run(&theirs, seat, Kind::Spare);
         theirs.hooks.thread_stops();
     });
     match spawned {
@@ -349,8 +349,7 @@ fn start_spare(shared: &Arc<Shared>, seat: usize) -> bool {
             true
         }
         Err(_) => {
-            // SAFETY: claimed by the caller, and no thread uses it.
-            unsafe { shared.seats.leave(seat) };
+            shared.give_back(seat);
             false
         }
     }

@@ -37,7 +37,18 @@ pub(crate) struct Worker<'a> {
     seat: &'a Seat,
     tick: u32,
     rng: Rng,
-    spare: bool,
+    kind: Kind,
+}
+
+/// Why a worker is there, and so until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Until the runtime ends.
+    Worker,
+    /// While another one is blocked.
+    Spare,
+    /// After the end, while something is left.
+    Caretaker,
 }
 
 /// The next job of a seat's own: woken ones first, but new ones every so often, so that neither starves the other.
@@ -50,8 +61,8 @@ pub(crate) fn pop(deques: &Deques, tick: u32) -> Option<Job> {
     }
 }
 
-/// Runs a worker on a seat that this thread has claimed, until the runtime ends or, for a spare, until it is not needed.
-pub(crate) fn run(shared: &Arc<Shared>, index: usize, spare: bool) {
+/// Runs a worker on a seat that this thread has claimed, until its kind is not needed any more.
+pub(crate) fn run(shared: &Arc<Shared>, index: usize, kind: Kind) {
     let seat = shared.seats.get(index);
     let place = Place::new(Arc::clone(shared), Some(index), true);
     frame::attach_record(Some(NonNull::from(&seat.running)));
@@ -62,7 +73,7 @@ pub(crate) fn run(shared: &Arc<Shared>, index: usize, spare: bool) {
             seat,
             tick: 0,
             rng: Rng::new(index as u64),
-            spare,
+            kind,
         };
         while let Some(job) = worker.next() {
             seat.counters.jobs.bump();
@@ -82,7 +93,7 @@ impl Worker<'_> {
     /// The next job; `None` when this worker is to end.
     fn next(&mut self) -> Option<Job> {
         loop {
-            if self.spare && self.retires() {
+            if self.kind == Kind::Spare && self.retires() {
                 return None;
             }
             self.tick = self.tick.wrapping_add(1);
@@ -101,14 +112,36 @@ impl Worker<'_> {
             if self.shared.turn() {
                 continue;
             }
+            if self.kind == Kind::Caretaker && self.shared.caretaker_leaves() {
+                return None;
+            }
             if let Some(job) = self.search_or_sleep() {
                 return Some(job);
             }
-            // Acquire: pairs with the Release in `Runtime::shutdown`.
-            if self.shared.exiting.load(Ordering::Acquire) {
+            if self.is_over() {
                 return None;
             }
         }
+    }
+
+    /// Whether there is nothing left to do for a worker of this kind.
+    fn is_needless(&self) -> bool {
+        match self.kind {
+            Kind::Worker => false,
+            Kind::Spare => self.is_surplus(),
+            Kind::Caretaker => self.shared.is_idle(),
+        }
+    }
+
+    /// Whether the runtime has ended for workers of this kind.
+    fn is_over(&self) -> bool {
+        // Acquire: pairs with the Release in `End::wake`.
+        self.shared.exiting.load(Ordering::Acquire)
+            && match self.kind {
+                Kind::Worker => true,
+                Kind::Spare => !self.shared.has_caretaker(),
+                Kind::Caretaker => false,
+            }
     }
 
     fn own(&self) -> Option<Job> {
@@ -126,18 +159,16 @@ impl Worker<'_> {
                     return Some(job);
                 }
             }
-            // Acquire: pairs with the Release in `Runtime::shutdown`.
-            let exiting = self.shared.exiting.load(Ordering::Acquire);
-            if exiting || (self.spare && self.is_surplus()) {
+            if self.is_needless() || self.is_over() {
                 if searching {
                     self.found();
                 }
                 return None;
             }
             self.shared.sleep.fall_asleep(self.index, searching);
-            // Acquire: as above; `rouse` comes after the flag is set.
-            let exiting = self.shared.exiting.load(Ordering::Acquire);
-            if exiting || self.shared.has_work() {
+            // `rouse` comes after the flag is set, and after the last timer of a caretaker is gone.
+            let leaves = self.is_over() || (self.kind == Kind::Caretaker && self.is_needless());
+            if leaves || self.shared.has_work() {
                 self.stay_awake();
             } else {
                 self.seat.counters.parks.bump();

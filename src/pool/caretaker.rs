@@ -1,0 +1,88 @@
+//! What is left of a runtime after its workers have gone, and who looks after it.
+//!
+//! A runtime ends when its root is empty. A group without a child does not count there: its future may be polled by
+//! somebody else afterwards, and run its defers. Sleeps and sockets may be polled by anybody, at any time. So when something
+//! is left at the end, or comes up later, a *caretaker* is started: a worker that runs, and drives, until nothing is
+//! left.
+//!
+//! # Protocol
+//!
+//! Whoever adds or takes away something after the end comes here. Under the caretaker's lock it finds one, and wakes it, or
+//! starts one if something is left. A caretaker leaves under the same lock, and only if nothing is left.
+
+use crate::pool::shared::Shared;
+use crate::pool::worker::{self, Kind};
+use crate::sync::atomic::{Ordering, fence};
+use crate::sync::{Arc, Weak, thread};
+
+impl Shared {
+    /// After the end of the runtime: from now on what is left, or is added, is looked after.
+    pub(crate) fn hand_over(&self) {
+        let this = Weak::clone(&self.this);
+        self.driver.tell_of_changes(Box::new(move || {
+            if let Some(shared) = this.upgrade() {
+                shared.look_after();
+            }
+        }));
+        // SeqCst: pairs with PushFence in `Sleep::notify`, after which a pusher looks whether the runtime has ended.
+        fence(Ordering::SeqCst);
+        self.look_after();
+    }
+
+    /// Sees to it that somebody runs what is queued and watches time and I/O, in a runtime that has ended.
+    #[cold]
+    pub(crate) fn look_after(&self) {
+        let mut there = self.caretaker.lock();
+        if *there {
+            return self.rouse();
+        }
+        if self.is_idle() {
+            return;
+        }
+        *there = self.start_caretaker();
+        let alone = !*there;
+        drop(there);
+        // No thread can be had: at least what is queued is run here.
+        while let Some(job) = alone.then(|| self.take_injected(None)).flatten() {
+            crate::group::frame::outside(|| job.run());
+        }
+    }
+
+    fn start_caretaker(&self) -> bool {
+        let (Some(shared), Some(seat)) = (self.this.upgrade(), self.seats.claim_from(0)) else {
+            return false;
+        };
+        let mut builder = thread::Builder::new().name(format!("{}-caretaker", self.name));
+        if let Some(bytes) = self.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        let theirs = Arc::clone(&shared);
+        let started = builder.spawn(move || {
+            theirs.hooks.thread_started();
+            worker::run(&theirs, seat, Kind::Caretaker);
+            theirs.hooks.thread_stops();
+        });
+        if started.is_err() {
+            shared.give_back(seat);
+        }
+        started.is_ok()
+    }
+
+    /// Whether nothing is queued and nothing waits for time or I/O.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.has_work() && self.driver.is_idle()
+    }
+
+    /// Whether the caretaker has left: nothing is left.
+    pub(crate) fn caretaker_leaves(&self) -> bool {
+        let mut there = self.caretaker.lock();
+        let leaves = self.is_idle();
+        *there = !leaves;
+        leaves
+    }
+
+    /// Whether a runtime that has ended has somebody who looks after it.
+    pub(crate) fn has_caretaker(&self) -> bool {
+        *self.caretaker.lock()
+    }
+}
