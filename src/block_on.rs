@@ -13,7 +13,6 @@ use crate::group::frame::{self, Frame};
 use crate::group::mark::Mark;
 use crate::group::node::{Node, NodeRef, OUTER};
 use crate::group::open::{self, Awaited, Host};
-use crate::group::reason::CancelKind;
 use crate::group::tree;
 use crate::pool::context;
 use crate::pool::shared::Shared;
@@ -245,7 +244,7 @@ pub(crate) fn join<R>(
             return Step::Ready(value);
         }
         if mark.look(cx) && is_marked() && !group.is_cancelled() {
-            group.note_reason(CancelKind::OwnerCut, group.origin());
+            group.note_owner_cut();
             tree::cancel(group, OUTER);
         }
         Step::Pending { take_part: true }

@@ -3,7 +3,7 @@
 use async_channel::{Sender, bounded};
 use spinney::time::ManualClock;
 use spinney::{
-    Builder, CancelKind, CancelReason, Errors, Group, Runtime, current, group, shield, sleep,
+    Builder, CancelKind, CancelReason, Errors, Group, Runtime, Wait, current, group, shield, sleep,
     try_group,
 };
 use std::future::pending;
@@ -152,6 +152,24 @@ fn inside_a_shield_the_outer_cut_is_no_reason() {
         Ok(())
     }));
     assert_eq!(result.unwrap_err().into_first(), 1);
+    assert_eq!(take(&seen).kind(), CancelKind::TaskCancelled);
+}
+
+/// A wait that is unwound is in the poll that began before the cut.
+#[test]
+fn a_frame_that_is_unwound_knows_why() {
+    let seen = Seen::default();
+    let theirs = Arc::clone(&seen);
+    let (inside, begun) = bounded::<()>(1);
+    spinney::block_on(group(async |g| {
+        let task = g.spawn(async move {
+            let _noted = Noted(theirs);
+            drop(inside);
+            pending::<()>().wait();
+        });
+        let _ = begun.recv().await;
+        task.cancel().await;
+    }));
     assert_eq!(take(&seen).kind(), CancelKind::TaskCancelled);
 }
 

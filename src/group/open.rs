@@ -13,7 +13,6 @@
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
 
 use crate::group::node::{BUSY, DEFERS, FAILED, HEARD, Node, NodeRef, OUTER, SHIELDED};
-use crate::group::reason::CancelKind;
 use crate::group::tree;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::cell::Cell;
@@ -241,7 +240,7 @@ pub(crate) fn cut(host: &Host, waker: &Waker, shields_fell: bool) {
         if let Err(payload) = crate::unwind::drop_quietly(old) {
             crate::unwind::discard(payload);
         }
-        node.note_reason(CancelKind::OwnerCut, node.origin());
+        node.note_owner_cut();
         tree::cancel(&node, OUTER);
         node.body.groups(&mut work);
     }

@@ -121,6 +121,14 @@ impl Node {
         }
     }
 
+    /// Notes that this node is about to be cancelled with its owner, unless the cut comes down from the parent, which
+    /// knows why: the cascade may not have come here yet.
+    pub(crate) fn note_owner_cut(&self) {
+        if !self.parent().is_some_and(Self::is_cancelled) {
+            self.note_reason(CancelKind::OwnerCut, self.origin());
+        }
+    }
+
     /// Why this node, or one around it, is being cut.
     pub(crate) fn cancel_reason(&self) -> Option<CancelReason> {
         let mut at = self;

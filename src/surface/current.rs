@@ -93,8 +93,9 @@ pub fn cancel_reason() -> Option<CancelReason> {
         // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
         let node = unsafe { frame.node().as_ref() };
         node.cancel_reason().or_else(|| {
-            let cut = frame.belongs_to_cut() || is_marked();
-            let origin = cut.then(origin)??;
+            // A wait that a cut unwinds is still in the poll that began before the cut.
+            let alone = frame.belongs_to_cut() || is_marked();
+            let origin = alone.then(origin)??;
             Some(CancelReason {
                 reason: Reason {
                     kind: CancelKind::TaskCancelled,

@@ -92,7 +92,7 @@ impl Owner {
             }
             let left_a_shield = node.flags() & SHIELDED != 0;
             if (left_a_shield && tree::unshield(node)) || frame.is_cut() {
-                node.note_reason(CancelKind::OwnerCut, node.origin());
+                node.note_owner_cut();
                 tree::cancel(node, OUTER);
             }
         });
