@@ -3,212 +3,30 @@
 //! A child is dropped once, in its task, before its group answers; its output is dropped once; each failure goes to one
 //! receiver, and to the right one. `model` says what must come of a combination.
 
+#[path = "task_matrix/case.rs"]
+mod case;
+#[path = "task_matrix/child.rs"]
+mod child;
 #[path = "support/matrix.rs"]
 mod matrix;
 #[path = "task_matrix/model.rs"]
 mod model;
 
+use case::{Case, Fate, Held, Host, Kind, When};
+use child::{Handle, Log};
 use futures_lite::FutureExt;
-use matrix::{Answer, Gate, each, noting, text, throw, until};
-use model::{Case, Fate, Gives, Held, Host, Kind, Report, When};
-use spinney::{
-    CancelKind, Failure, Group, Runtime, Supervised, Task, TaskId, current, shield, try_group,
-};
+use matrix::{Answer, Gate, each, noting, until};
+use model::Report;
+use spinney::{Group, Runtime, shield, try_group};
 use std::future::{Future, pending, poll_fn};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::Poll;
 use std::time::Duration;
 
-type Fault = &'static str;
-
-/// What is known of one run.
-#[derive(Default)]
-struct Log {
-    polls: AtomicUsize,
-    drops: AtomicUsize,
-    made: AtomicUsize,
-    outputs: AtomicUsize,
-    /// The child is in its first poll.
-    entered: Gate,
-    /// The child may go on, and so may those who hold the workers.
-    released: Gate,
-    waker: Mutex<Option<Waker>>,
-    parked: Gate,
-    plugs: AtomicUsize,
-    plugged: Gate,
-    /// The child was dropped.
-    gone: Gate,
-    /// The group's future is to be dropped or forgotten.
-    signal: AtomicBool,
-    child: Mutex<Option<TaskId>>,
-    dropped_in: Mutex<Option<TaskId>>,
-    cut: Mutex<Option<CancelKind>>,
-    read: Mutex<Option<String>>,
-    answer: Mutex<Answer>,
-}
-
-impl Log {
-    /// The child pends: whoever comes second wakes it.
-    fn park(&self, waker: &Waker) {
-        let mut slot = self.waker.lock().unwrap();
-        let first = slot.replace(waker.clone()).is_none();
-        self.parked.open();
-        if first && self.released.is_open() {
-            waker.wake_by_ref();
-        }
-    }
-
-    fn release(&self) {
-        // The waker stays here until the runtime has gone.
-        let slot = self.waker.lock().unwrap();
-        if !self.released.is_open() {
-            self.released.open();
-            if let Some(waker) = &*slot {
-                waker.wake_by_ref();
-            }
-        }
-    }
-
-    fn note_read(&self, what: Result<Output, String>) {
-        let (text, output) = match what {
-            Ok(output) => ("value".to_owned(), Some(output)),
-            Err(text) => (text, None),
-        };
-        *self.read.lock().unwrap() = Some(text);
-        drop(output);
-    }
-
-    /// The group has answered: nothing of the child is left.
-    fn note_answer(&self, answer: Answer) {
-        *self.answer.lock().unwrap() = answer;
-        assert_eq!(
-            self.drops.load(SeqCst),
-            1,
-            "the group answered before its child was dropped"
-        );
-        assert_eq!(
-            self.outputs.load(SeqCst),
-            self.made.load(SeqCst),
-            "outputs when the group answered"
-        );
-    }
-}
-
-struct Output(Arc<Log>, bool);
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        self.0.outputs.fetch_add(1, SeqCst);
-        if self.1 {
-            throw("output");
-        }
-    }
-}
-
-struct Child(Arc<Log>, Case);
-
-impl Future for Child {
-    type Output = Result<Output, Fault>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self(log, case) = &*self;
-        let polls = log.polls.fetch_add(1, SeqCst) + 1;
-        if case.when == When::During && polls == 1 {
-            log.entered.open();
-            log.released.block();
-        }
-        if polls < case.ends.polls() {
-            log.park(cx.waker());
-            return Poll::Pending;
-        }
-        match case.gives {
-            Gives::Value => {
-                log.made.fetch_add(1, SeqCst);
-                Poll::Ready(Ok(Output(Arc::clone(log), case.output_panics)))
-            }
-            Gives::Error => Poll::Ready(Err("child")),
-            Gives::Panic => throw("child"),
-        }
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        let Self(log, case) = self;
-        *log.dropped_in.lock().unwrap() = current::task_id();
-        *log.cut.lock().unwrap() = current::cancel_reason().map(|reason| reason.kind());
-        log.drops.fetch_add(1, SeqCst);
-        log.gone.open();
-        if case.drop_panics {
-            throw("future");
-        }
-    }
-}
-
-/// The join of a child that was cancelled.
-type Joining<'s> = Pin<Box<dyn Future<Output = Option<Result<Output, String>>> + Send + 's>>;
-
-enum Handle<'s> {
-    Task(Task<'s, Output>),
-    Supervised(Supervised<'s, Output, Fault>),
-}
-
-fn said(result: Result<Output, Failure<Fault>>) -> Result<Output, String> {
-    result.map_err(|failure| match failure {
-        Failure::Error(error) => format!("error {error}"),
-        Failure::Panic(payload) => format!("panic {}", text(&*payload)),
-    })
-}
-
-impl<'s> Handle<'s> {
-    fn spawn(g: Group<'s, '_, Fault>, case: Case, log: &Arc<Log>) -> Self {
-        let child = Child(Arc::clone(log), case);
-        match case.kind {
-            Kind::Spawn => Self::Task(g.spawn(child)),
-            Kind::Service => Self::Task(g.service(child)),
-            Kind::Supervise => Self::Supervised(g.supervise(child)),
-        }
-    }
-
-    fn id(&self) -> TaskId {
-        match self {
-            Self::Task(task) => task.id(),
-            Self::Supervised(task) => task.id(),
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        match self {
-            Self::Task(task) => task.is_finished(),
-            Self::Supervised(task) => task.is_finished(),
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Output, String>> {
-        match self {
-            Self::Task(task) => Pin::new(task).poll(cx).map(Ok),
-            Self::Supervised(task) => Pin::new(task).poll(cx).map(said),
-        }
-    }
-
-    /// Acts at the call.
-    fn cancel(self) -> Joining<'s> {
-        match self {
-            Self::Task(task) => {
-                let cancel = task.cancel();
-                Box::pin(async { cancel.await.map(Ok) })
-            }
-            Self::Supervised(task) => {
-                let cancel = task.cancel();
-                Box::pin(async { cancel.await.map(said) })
-            }
-        }
-    }
-}
+pub(crate) type Fault = &'static str;
 
 /// What is done to the group at the moment.
 fn act(g: Group<'_, '_, Fault>, outer: Group<'_, '_, Fault>, case: Case, log: &Log) {
@@ -388,7 +206,7 @@ fn run(case: Case) {
 }
 
 fn matrix(host: Host) {
-    let mut cases = model::cases();
+    let mut cases = case::cases();
     cases.retain(|case| case.host == host);
     each(cases, run);
 }

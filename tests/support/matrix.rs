@@ -1,13 +1,13 @@
 //! What the matrices share: running every combination, naming the one that fails or hangs, gates, scripted failures.
 #![allow(dead_code, clippy::allow_attributes, reason = "each file uses a part")]
 
+use async_channel::{Receiver, Sender};
 use spinney::{Errors, Runtime, RuntimeBuilder, yield_now};
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -120,27 +120,31 @@ impl Answer {
     }
 }
 
-/// A door that opens once: threads block at it, tasks yield.
-#[derive(Default)]
-pub(crate) struct Gate(Mutex<bool>, Condvar);
+/// A gate that opens once, for tasks and threads: nobody spins at it.
+pub(crate) struct Gate(Sender<()>, Receiver<()>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        let (sender, receiver) = async_channel::bounded(1);
+        Self(sender, receiver)
+    }
+}
 
 impl Gate {
     pub(crate) fn open(&self) {
-        *self.0.lock().unwrap() = true;
-        self.1.notify_all();
+        self.0.close();
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        *self.0.lock().unwrap()
-    }
-
-    pub(crate) fn block(&self) {
-        let open = self.1.wait_while(self.0.lock().unwrap(), |open| !*open);
-        drop(open.unwrap());
+        self.0.is_closed()
     }
 
     pub(crate) async fn pass(&self) {
-        until(|| self.is_open()).await;
+        let _ = self.1.recv().await;
+    }
+
+    pub(crate) fn block(&self) {
+        let _ = self.1.recv_blocking();
     }
 }
 
@@ -151,11 +155,16 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-/// How many combinations there are of each value of a dimension: a matrix in which a value is missing tests nothing.
-pub(crate) fn counts<C, K: Ord>(cases: &[C], key: impl Fn(&C) -> K) -> BTreeMap<K, usize> {
-    let mut counts = BTreeMap::new();
-    for case in cases {
-        *counts.entry(key(case)).or_default() += 1;
-    }
-    counts
+/// An enum that knows its values.
+macro_rules! dimension {
+    ($(#[$doc:meta])* $name:ident { $($value:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name { $($value,)* }
+
+        impl $name {
+            pub(crate) const ALL: &[Self] = &[$(Self::$value,)*];
+        }
+    };
 }
+pub(crate) use dimension;
