@@ -24,6 +24,8 @@ type End<T, E> = Option<Result<T, Failure<E>>>;
 struct Line<T, E> {
     /// Members that have ended, by number.
     ended: VecDeque<(u64, End<T, E>)>,
+    /// How many of them were cut: there is nothing to read of those.
+    cut: usize,
     waker: Option<Waker>,
     /// The set is gone: failures are the group's.
     closed: bool,
@@ -45,6 +47,7 @@ impl<T, E> Member<T, E> {
             if line.closed {
                 return end;
             }
+            line.cut += usize::from(end.is_none());
             line.ended.push_back((self.number, end));
             line.waker.take()
         };
@@ -131,6 +134,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
             group: self,
             line: Arc::new(Mutex::new(Line {
                 ended: VecDeque::new(),
+                cut: 0,
                 waker: None,
                 closed: false,
             })),
@@ -179,6 +183,7 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
             if end.is_some() {
                 return Poll::Ready(end);
             }
+            line.cut -= 1;
         }
         if self.unread.is_empty() {
             return Poll::Ready(None);
@@ -192,13 +197,13 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
     /// How many children are unfinished or unread.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.unread.len()
+        self.unread.len() - self.line.lock().cut
     }
 
     /// Whether nothing is unfinished and nothing unread.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.unread.is_empty()
+        self.len() == 0
     }
 }
 
@@ -245,7 +250,7 @@ impl<T, E: Send + 'static> Drop for TaskSet<'_, '_, T, E> {
 impl<T, E: Send + 'static> fmt::Debug for TaskSet<'_, '_, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskSet")
-            .field("len", &self.unread.len())
+            .field("unread", &self.unread.len())
             .finish_non_exhaustive()
     }
 }
