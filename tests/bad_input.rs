@@ -757,6 +757,7 @@ impl Drop for Hostile {
     }
 }
 
+/// Case 92.
 #[test]
 fn wakers_that_panic_are_contained() {
     without_hanging(|| {

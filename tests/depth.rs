@@ -63,6 +63,7 @@ fn a_million_levels_finish() {
     assert_eq!(bottom.load(SeqCst), 1);
 }
 
+/// Case 76, with two hundred times as many.
 #[test]
 fn a_million_levels_are_cancelled_at_the_root() {
     let runtime = small_stacks();

@@ -4,29 +4,15 @@
 mod common_b;
 mod support;
 
-use common_b::{never, until, workers};
+use common_b::{Log, never, until, workers};
 use spinney::{Builder, Errors, Group, current, group, shield, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier};
 use support::without_hanging;
 
 type Text = &'static str;
-
-/// What happened, in order.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<Text>>>);
-
-impl Log {
-    fn note(&self, what: Text) {
-        self.0.lock().unwrap().push(what);
-    }
-
-    fn take(&self) -> Vec<Text> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-}
 
 /// Two failures at the same moment.
 async fn both_fail(h: Group<'_, '_, Text>) -> Result<(), Text> {

@@ -29,6 +29,7 @@ fn take(seen: &Seen) -> CancelReason {
     seen.lock().unwrap().take().expect("a reason was seen")
 }
 
+/// Case 86: a child that fails is the reason for its siblings.
 #[test]
 fn a_failing_sibling_is_the_reason() {
     let seen = Seen::default();
@@ -51,6 +52,24 @@ fn a_failing_sibling_is_the_reason() {
     assert!(reason.to_string().ends_with(" in group work"));
 }
 
+/// Case 86: so is a body that fails.
+#[test]
+fn a_failing_body_is_the_reason() {
+    let seen = Seen::default();
+    let theirs = Arc::clone(&seen);
+    let (inside, asked) = bounded(1);
+    let opened = Builder::<&str>::new().name("work").run(async |g| {
+        g.spawn(ask(theirs, inside));
+        let _ = asked.recv().await;
+        Err::<(), _>("empty")
+    });
+    assert_eq!(spinney::block_on(opened).unwrap_err().into_first(), "empty");
+    let reason = take(&seen);
+    assert_eq!(reason.kind(), CancelKind::BodyFailed);
+    assert_eq!((reason.task(), reason.name()), (None, Some("work")));
+}
+
+/// Case 85: the place of the call.
 #[test]
 fn an_explicit_cancel_names_the_call_and_the_way_down() {
     let seen = Seen::default();
@@ -74,6 +93,7 @@ fn an_explicit_cancel_names_the_call_and_the_way_down() {
     assert_eq!(reason.chain().collect::<Vec<_>>(), ["outer/inner", "outer"]);
 }
 
+/// Case 87, without signals.
 #[test]
 fn deadlines_and_graces_are_told_apart() {
     let clock = ManualClock::new();

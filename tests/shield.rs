@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use support::without_hanging;
 
-/// Cases 99 and 102: awaits succeed, also in a second shield that is raised while the cut is pending; the cut lands
-/// after it.
+/// Cases 59, 80, 99 and 102: awaits succeed, also in a second shield that is raised while the cut is pending; the cut
+/// lands after it.
 #[test]
 fn inside_a_shield_awaits_succeed_and_the_cut_lands_after_it() {
     without_hanging(|| {
