@@ -115,6 +115,10 @@ impl Log {
         self.0.lock().unwrap().push(what);
     }
 
+    pub(crate) fn has(&self, what: &'static str) -> bool {
+        self.0.lock().unwrap().contains(&what)
+    }
+
     pub(crate) fn take(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
