@@ -75,7 +75,8 @@ mod children;
 mod support;
 
 use children::{Stage, World, spawn};
-use group::node::DEFERS;
+use group::gate::Gate;
+use group::node::{DEFERS, leave};
 use group::tree;
 use support::{Sleeper, read};
 
@@ -363,6 +364,67 @@ fn model_defers_of_a_joined_group() {
         runner.join().unwrap();
         assert!(tree.root.is_empty());
         drop(world.waker.lock().take());
+    });
+}
+
+/// A handle admits a child while the defers of its group begin: the child is over before the first of them, or refused.
+#[test]
+fn model_a_handle_against_the_defers() {
+    explore_with(3, || {
+        let Stage {
+            tree,
+            mut owner,
+            sleeper,
+            drops,
+            kept,
+        } = Stage::new();
+        let gate = Arc::new(Gate::new(&owner.node));
+        owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let work = Arc::new(Racy::default());
+        let seen = Arc::new(Racy::default());
+        let (theirs, noted) = (Arc::clone(&work), Arc::clone(&seen));
+        owner.node.set_flags(DEFERS);
+        owner.node.slow.lock().defers.push(Box::pin(Defer(move || {
+            read(kept);
+            noted.set(1 + theirs.get());
+        })));
+        let (handle, child) = (Arc::clone(&gate), Arc::clone(&work));
+        let pool = Arc::clone(&tree.pool);
+        let stranger = thread::spawn(move || {
+            let admitted = handle.admit();
+            if let Some(node) = admitted {
+                read(kept);
+                child.set(1);
+                // SAFETY: admitted, and not used any more.
+                unsafe { leave(node) };
+            }
+            // To leave may have woken the task that runs the defers, also after a refusal.
+            pool.run_all();
+            admitted.is_some()
+        });
+        let waker = Waker::from(Arc::clone(&sleeper));
+        loop {
+            while owner
+                .poll_join(&mut Context::from_waker(&waker))
+                .is_pending()
+            {
+                tree.pool.run_all();
+                sleeper.park();
+            }
+            if owner.close().is_some() {
+                break;
+            }
+        }
+        assert_eq!(drops.get(), 1);
+        drop(owner);
+        let admitted = stranger.join().unwrap();
+        assert_eq!(
+            seen.get(),
+            1 + u32::from(admitted),
+            "the defer comes after the work"
+        );
+        assert!(gate.admit().is_none());
+        assert!(tree.root.is_empty());
     });
 }
 
