@@ -398,6 +398,37 @@ fn a_group_future_moves_to_another_task() {
     }
 }
 
+/// A group without children hangs in its parent's list only. When that ends it hangs in the next one, so a cancel finds
+/// those who are blocked in its body.
+#[test]
+fn a_cancel_reaches_a_childless_group_whose_parent_has_ended() {
+    without_hanging(|| {
+        let result = block_on(try_group(async |g: Group<'_, '_, u8>| {
+            let (blocks, blocked) = async_channel::bounded::<()>(1);
+            g.spawn(async move {
+                blocked.recv().await.unwrap();
+                Err::<(), _>(1)
+            });
+            let outlives = g.group(async |_| {
+                let mut outlives = Box::pin(group(async move |h| {
+                    yield_now().await;
+                    let inner = h.group(async |_| {
+                        blocks.send(()).await.unwrap();
+                        pending::<()>().await
+                    });
+                    inner.wait();
+                }));
+                once(outlives.as_mut()).await;
+                outlives
+            });
+            outlives.await.await;
+            unreachable!("it is unwound")
+        }));
+        let result: Result<(), _> = result;
+        assert_eq!(result.unwrap_err().into_first(), 1);
+    });
+}
+
 /// Case 24: a group that leaves its outer group half-way goes on under the next one.
 #[test]
 fn a_group_future_that_outlives_its_parent_is_adopted() {

@@ -511,13 +511,14 @@ impl Node {
     /// The common end: shuts the gate, stops timers, drops what is kept, leaves the parent's list. The word is closed.
     /// Returns the payload of a destructor that panicked.
     pub(crate) fn end(&self) -> Option<Payload> {
-        let (services, gate, timers, mut arena) = {
+        let (services, gate, timers, mut arena, alone) = {
             let mut slow = self.slow.lock();
             (
                 slow.services.take(),
                 slow.gate.take(),
                 std::mem::take(&mut slow.kept_open),
                 std::mem::replace(&mut slow.arena, Arena::new()),
+                slow.inner.is_empty(),
             )
         };
         if let Some(services) = services {
@@ -531,6 +532,9 @@ impl Node {
         // The error of a deadline that was never reached is dropped here: user code, like what is kept.
         let timers = unwind::drop_quietly(timers).err();
         let panic = arena.clear(|second| self.report_panic(second, self.origin()));
+        if !alone {
+            crate::group::tree::give_away(self);
+        }
         crate::group::tree::detach(self);
         match (timers, panic) {
             (Some(first), Some(second)) => {

@@ -8,6 +8,8 @@
 //! unlock. Whichever comes second under the lock sees the other: a node that attaches while its parent is being
 //! cancelled ends cancelled.
 //!
+//! *End*: close the word; pass through the lock; what is in the list is adopted by the nearest ancestor that is open.
+//!
 //! *First child*: a node enters its parent before its own count leaves zero, from the nearest counted ancestor down
 //! ([`enter_first`]). A parent that has closed refuses, and the node is adopted by the nearest ancestor that is open,
 //! at last the root, which never closes. The whole move is made under the node's own lock, through which an end passes
@@ -111,6 +113,16 @@ pub(crate) fn detach(node: &Node) {
     }
 }
 
+/// The groups inside a node that has ended, whose futures went elsewhere, are adopted: a cancel from above reaches them
+/// also while nothing is counted in them, and somebody may be blocked in one.
+pub(crate) fn give_away(node: &Node) {
+    let mut inner = Vec::new();
+    each_inner(&node.slow.lock(), |group| inner.push(group.to_ref()));
+    for group in inner {
+        adopt(&group);
+    }
+}
+
 /// The step from no child to one: counts one more child after the ancestors have been entered. False if the group has
 /// ended.
 #[cold]
@@ -163,19 +175,26 @@ pub(crate) fn enter_first(node: &Node) -> bool {
 
 /// Moves a node whose parent has closed to the nearest ancestor that is open.
 fn adopt(node: &Node) {
+    // An end closes its word, then passes through its lock and gives away what is in its list: it met this node there,
+    // or is seen closed here.
+    while move_up(node) && node.parent().is_some_and(|parent| parent.word.is_closed()) {}
+}
+
+/// One step of [`adopt`]; false if there was nothing to do.
+fn move_up(node: &Node) -> bool {
     let handle = node.to_ref();
     let inherited = {
         let mut slow = node.slow.lock();
         // A node that ends closes its word, passes through this lock, and then detaches. So it is either seen closed
         // here, or finds itself in the list of its new parent there: the move is complete before the lock is given back.
         if node.word.is_closed() {
-            return;
+            return false;
         }
         let Some(old) = node.parent() else {
-            return;
+            return false;
         };
         if !old.word.is_closed() {
-            return; // somebody else was faster
+            return false; // somebody else was faster
         }
         let mut new = old;
         while new.word.is_closed() {
@@ -196,6 +215,7 @@ fn adopt(node: &Node) {
         link(&handle, new)
     };
     inherit(node, inherited);
+    true
 }
 
 /// Cancels a group and everything below it that is not shielded: marks, wakes, and queues reapers. No destructor of a
