@@ -419,9 +419,10 @@ fn a_cancel_reaches_a_childless_group_whose_parent_has_ended() {
                     inner.wait();
                 }));
                 once(outlives.as_mut()).await;
-                outlives
+                [outlives]
             });
-            outlives.await.await;
+            let [outlives] = outlives.await;
+            outlives.await;
             unreachable!("it is unwound")
         }));
         let result: Result<(), _> = result;
