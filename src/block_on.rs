@@ -159,6 +159,7 @@ impl<'a> Blocked<'a> {
         }
         Step::Pending {
             take_part: frame.waits_for_children_only(),
+            task: frame.awaited(),
         }
     }
 
@@ -247,6 +248,9 @@ pub(crate) fn join<R>(
             group.note_owner_cut();
             tree::cancel(group, OUTER);
         }
-        Step::Pending { take_part: true }
+        Step::Pending {
+            take_part: true,
+            task: None,
+        }
     })
 }

@@ -27,6 +27,12 @@ pub(crate) struct JobTable {
     /// 1. The pointer is the one given to [`Job::new`], with its provenance.
     /// 2. It is called once for each `Job::new`.
     pub(crate) run: unsafe fn(NonNull<JobHeader>),
+    /// The group that the job belongs to, by the address of its node; null if it may be run for nobody in particular.
+    ///
+    /// # Safety
+    ///
+    /// The job has not been run.
+    pub(crate) group: unsafe fn(NonNull<JobHeader>) -> *const (),
 }
 
 /// The right, and the duty, to run something once.
@@ -48,6 +54,19 @@ impl Job {
     /// 3. No other `Job` for `target` exists.
     pub(crate) unsafe fn new(target: NonNull<JobHeader>) -> Self {
         Self(target)
+    }
+
+    /// The address of what is to be run.
+    pub(crate) fn address(&self) -> *const () {
+        self.0.as_ptr().cast_const().cast()
+    }
+
+    /// The address of the node of its group, or null: see [`JobTable::group`].
+    pub(crate) fn group(&self) -> *const () {
+        // SAFETY: `Job::new` (1): the target is valid until it runs.
+        let table = unsafe { self.0.as_ref() }.table;
+        // SAFETY: it has not been run: `self` is there.
+        unsafe { (table.group)(self.0) }
     }
 
     /// Runs it on this thread.

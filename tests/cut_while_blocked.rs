@@ -90,8 +90,9 @@ fn a_wait_in_the_body_of_a_group() {
             on_drop(move || assert!(seen.load(SeqCst), "the child was not joined")),
         );
         group(async move |g| {
+            let joined = on_drop(move || joined.store(true, SeqCst));
             g.spawn(async move {
-                let _joined = on_drop(move || joined.store(true, SeqCst));
+                let _joined = joined;
                 pending::<Result<(), _>>().await
             });
             inner.never().wait();

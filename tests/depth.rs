@@ -1,10 +1,11 @@
 //! Depth costs heap, never stack: a million groups below each other, on worker stacks of 256 KiB.
 
-use spinney::{Group, Runtime, group, try_group};
+use spinney::{Group, Runtime, Wait, group, scope, try_group};
+use std::cell::Cell;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::Duration;
 
 const LEVELS: usize = 1_000_000;
@@ -140,4 +141,61 @@ fn a_thousand_levels_inside_one_task() {
     }));
     assert_eq!(result.unwrap_err().into_first(), 1);
     assert_eq!(Arc::strong_count(&bottom), 1);
+}
+
+/// Scopes and waits that nest like calls run like calls: a caller that blocks runs its own children in place, so each stack
+/// is as deep as the tree has levels, whatever the number of scopes.
+#[test]
+fn a_tree_of_blocking_scopes_is_as_deep_as_its_levels() {
+    const LEVELS: usize = 14;
+
+    thread_local!(static DEPTH: Cell<usize> = const { Cell::new(0) });
+
+    /// Counts how many calls are on this stack.
+    fn on_the_stack<R>(deepest: &AtomicUsize, f: impl FnOnce() -> R) -> R {
+        let depth = DEPTH.get() + 1;
+        DEPTH.set(depth);
+        deepest.fetch_max(depth, Relaxed);
+        let value = f();
+        DEPTH.set(depth - 1);
+        value
+    }
+
+    fn leaves(level: usize, deepest: &AtomicUsize, by_handle: bool) -> usize {
+        on_the_stack(deepest, || {
+            if level == 0 {
+                return 1;
+            }
+            let mut left = 0;
+            let right = if by_handle {
+                scope(|s| {
+                    let left = s.spawn(async { Ok(leaves(level - 1, deepest, true)) });
+                    leaves(level - 1, deepest, true) + left.wait()
+                })
+            } else {
+                scope(|s| {
+                    s.spawn(async { left = leaves(level - 1, deepest, false) });
+                    leaves(level - 1, deepest, false)
+                })
+            };
+            left + right
+        })
+    }
+
+    for workers in [1, 2] {
+        let runtime = Runtime::builder()
+            .workers(workers)
+            .stack_size(1 << 20)
+            .build()
+            .unwrap();
+        for by_handle in [false, true] {
+            let sum = runtime.block_on(group(async move |g| {
+                let deepest = g.keep(AtomicUsize::new(0));
+                let sum = g.spawn(async move { Ok(leaves(LEVELS, deepest, by_handle)) });
+                (sum.await, deepest.load(Relaxed))
+            }));
+            assert_eq!(sum, (1 << LEVELS, LEVELS + 1));
+        }
+        runtime.shutdown(Duration::ZERO).unwrap();
+    }
 }

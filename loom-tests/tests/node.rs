@@ -8,6 +8,7 @@ use std::task::{Wake, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
+#[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/job.rs"]
 mod job;
 #[expect(dead_code, reason = "models need a part of it")]
@@ -36,6 +37,7 @@ mod group {
     pub mod reaper;
     pub mod reason;
     pub mod report;
+    pub mod root;
     pub mod running;
     pub mod services;
     pub mod spawn;

@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
+#[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/job.rs"]
 mod job;
 #[expect(dead_code, reason = "models need a part of it")]
@@ -35,6 +36,7 @@ mod group {
     pub mod reaper;
     pub mod reason;
     pub mod report;
+    pub mod root;
     pub mod running;
     pub mod services;
     pub mod spawn;

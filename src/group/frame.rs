@@ -88,6 +88,15 @@ const CHILD: u8 = 1;
 /// Waits for a timer, a source of I/O, a deadline or a stop of ours.
 const LEAF: u8 = 2;
 
+/// A task that is awaited, by addresses only: nobody follows them, it may be gone.
+#[derive(Clone, Copy)]
+pub(crate) struct AwaitedTask {
+    /// Its job.
+    pub(crate) job: *const (),
+    /// The host of the groups that are open in it.
+    pub(crate) host: *const Host,
+}
+
 /// One poll on this thread's stack.
 pub(crate) struct Frame {
     below: Cell<*const Frame>,
@@ -100,6 +109,8 @@ pub(crate) struct Frame {
     shields: Cell<u32>,
     held: Cell<bool>,
     waits: Cell<u8>,
+    /// The child that this poll found unfinished last.
+    awaited: Cell<Option<AwaitedTask>>,
     /// The number of this poll, once somebody asks for it.
     number: Cell<u32>,
     /// The task-locals of what is polled here; null if there are none. The list lives further down the stack, or in the
@@ -195,6 +206,7 @@ impl Frame {
             shields: Cell::new(0),
             held: Cell::new(false),
             waits: Cell::new(0),
+            awaited: Cell::new(None),
             number: Cell::new(0),
             locals: Cell::new(ptr::null()),
         }
@@ -305,6 +317,11 @@ impl Frame {
         self.held.get()
     }
 
+    /// The child that this poll found unfinished last.
+    pub(crate) fn awaited(&self) -> Option<AwaitedTask> {
+        self.awaited.get()
+    }
+
     /// Whether the poll waits for its own children and for nothing else of ours.
     pub(crate) fn waits_for_children_only(&self) -> bool {
         self.waits.get() == CHILD
@@ -352,6 +369,15 @@ pub(crate) fn note_leaf() {
 /// Notes that this poll waits for children of its own.
 pub(crate) fn note_child() {
     note(CHILD);
+}
+
+/// Notes that this poll awaits a task: a blocked caller may run it.
+pub(crate) fn note_task(task: AwaitedTask) {
+    current(|frame| {
+        if let Some(frame) = frame {
+            frame.awaited.set(Some(task));
+        }
+    });
 }
 
 /// Calls `f` with the place of the task-locals of the code that runs.

@@ -1,6 +1,6 @@
 //! Groups: what tasks belong to, free of any knowledge of tasks.
 //!
-//! `word` counts children; `node` is the untyped group; `tree` connects groups; `open` says where they are polled;
+//! `word` counts children; `node` is the untyped group; `tree` connects groups, `root` is where it begins; `open` says where they are polled;
 //! `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers in; `arena` keeps
 //! values; `errors` keeps failures; `typed` adds the error type; `frame` and `running` say where a thread is;
 //! `mark` waits for the cut of one task; `locals` are the values of task-locals; `spawn` and `report` are the seams to the pool and to the hook.
@@ -17,6 +17,7 @@ pub(crate) mod open;
 pub(crate) mod reaper;
 pub(crate) mod reason;
 pub(crate) mod report;
+pub(crate) mod root;
 pub(crate) mod running;
 pub(crate) mod services;
 pub(crate) mod spawn;

@@ -39,7 +39,7 @@ use crate::group::frame;
 use crate::group::gate::Gate;
 use crate::group::list::{Links, List};
 use crate::group::open::Host;
-use crate::group::reason::{CancelKind, Reason};
+use crate::group::reason::Reason;
 use crate::group::report::{Straggler, Unobserved};
 use crate::group::services::Services;
 use crate::group::spawn::Spawn;
@@ -616,86 +616,5 @@ impl Drop for NodeRef {
 impl fmt::Debug for NodeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
-    }
-}
-
-/// The root of a runtime: a node without owner and parent, which never ends.
-#[repr(C)]
-struct Root {
-    node: Node,
-    /// Keeps the pool that every node of the tree points to. The pool drops its `NodeRef` to break the circle.
-    _spawn: Arc<dyn Spawn>,
-}
-
-static ROOT_TABLE: NodeTable = NodeTable {
-    free: free_root,
-    report_errors: |_| {},
-    start_defers: |_| unreachable!("a root has no defers"),
-    mark_member: |_| unreachable!("a root has no members of its own"),
-    describe_member: |_| unreachable!("a root has no members of its own"),
-};
-
-unsafe fn free_root(node: NonNull<Node>) {
-    // SAFETY: a node with this table was made by `NodeRef::root` as a boxed `Root`, whose first field it is.
-    drop(unsafe { Box::from_raw(node.cast::<Root>().as_ptr()) });
-}
-
-impl NodeRef {
-    /// Makes the root of a runtime.
-    pub(crate) fn root(spawn: Arc<dyn Spawn>) -> Self {
-        let pointer = NonNull::from(&*spawn);
-        let root = Box::new(Root {
-            node: Node::new(
-                &ROOT_TABLE,
-                pointer,
-                Opening {
-                    parent: None,
-                    name: None,
-                    location: Location::caller(),
-                    shielded: false,
-                },
-            ),
-            _spawn: spawn,
-        });
-        let whole: NonNull<Node> = NonNull::from(Box::leak(root)).cast();
-        // SAFETY: nobody else has the new node. Written through the pointer that is kept, which a use of the box would end.
-        unsafe { (*whole.as_ptr()).whole = whole };
-        Self(whole)
-    }
-
-    /// Asks everything below to stop.
-    pub(crate) fn stop(&self) {
-        crate::group::tree::stop(self);
-    }
-
-    /// Cancels everything below.
-    pub(crate) fn cancel_all(&self) {
-        self.note_reason(CancelKind::Shutdown, self.origin());
-        crate::group::tree::cancel(self, OUTER);
-    }
-
-    /// Whether nothing below is left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.word.count() == 0
-    }
-
-    /// Ready when nothing below is left. One waker is remembered.
-    pub(crate) fn poll_empty(&self, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
-        let old = {
-            let mut slow = self.slow.lock();
-            let old = slow.waker.replace(cx.waker().clone());
-            if self.word.watch() == 0 {
-                return std::task::Poll::Ready(());
-            }
-            old
-        };
-        // Dropped outside the lock: it is user code.
-        drop(unwind::drop_quietly(old));
-        std::task::Poll::Pending
-    }
-
-    /// Everything below that has pended at least once and not ended.
-    pub(crate) fn stragglers(&self) -> Vec<Straggler> {
-        crate::group::tree::stragglers(self)
     }
 }

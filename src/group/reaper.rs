@@ -21,7 +21,10 @@ use std::ptr::NonNull;
 /// the prototype.
 const CHUNK: usize = 64;
 
-pub(crate) static TABLE: JobTable = JobTable { run: reap };
+pub(crate) static TABLE: JobTable = JobTable {
+    run: reap,
+    group: |_| std::ptr::null(),
+};
 
 /// Queues a reaper for a node.
 pub(crate) fn queue(node: NodeRef) {

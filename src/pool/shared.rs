@@ -138,7 +138,7 @@ impl Shared {
         }
     }
 
-    /// Moves what is left on a seat to the queue for outsiders.
+    /// Moves what is left on a seat to the queue for outsiders: woken tasks first, as a worker would run them.
     ///
     /// # Safety
     ///
@@ -147,7 +147,7 @@ impl Shared {
         // SAFETY: the claim is this thread's.
         let deques = unsafe { self.seats.get(seat).deques() };
         let mut any = false;
-        while let Some(job) = deques.fork.pop().or_else(|| deques.wake.pop()) {
+        while let Some(job) = deques.wake.pop().or_else(|| deques.fork.pop()) {
             self.injector.push(job);
             any = true;
         }

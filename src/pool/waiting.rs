@@ -4,7 +4,8 @@
 //! runs those jobs itself only right after a poll that waits for nothing but its own children, and only until it has
 //! parked once, so that a loop that accepts requests is never stuck behind a request.
 //!
-//! A worker that blocks hands its queue away and has a spare worker take its place, so progress never depends on it. The
+//! A worker that blocks first runs the new children of what it awaits, and nobody else's. Then it hands its queue away and
+//! has a spare worker take its place, so progress never depends on it. The
 //! same goes for one that waits without ever sleeping, because its future wakes itself again and again: after some polls
 //! in a row it counts as blocked, until its wait is over.
 
@@ -13,7 +14,8 @@
     reason = "a blocked caller uses the deques of the seat that it claimed"
 )]
 
-use crate::group::frame;
+use crate::group::frame::{self, AwaitedTask};
+use crate::group::node::Node;
 use crate::group::open::Awaited;
 use crate::job::Job;
 use crate::parker::Parker;
@@ -28,9 +30,11 @@ use std::task::{Context, Wake, Waker};
 /// What a poll of the blocked caller came to.
 pub(crate) enum Step<R> {
     Ready(R),
-    /// `take_part`: it waits for its own children and for nothing else of ours.
     Pending {
+        /// It waits for its own children and for nothing else of ours.
         take_part: bool,
+        /// A task that it waits for.
+        task: Option<AwaitedTask>,
     },
 }
 
@@ -65,12 +69,13 @@ pub(crate) fn wait<R>(
     let here =
         context::place(|place| place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared)));
     let value = if here {
-        drive(&sleeper.0, &waker, false, step)
+        drive(&sleeper.0, &waker, Runs::Own(awaited), step)
     } else {
         let place = Place::blocked(Arc::clone(shared), awaited);
         let _leave = Leave(&place);
         let alone = frame::current(|frame| frame.is_none());
-        place.occupy(|| drive(&sleeper.0, &waker, alone, step))
+        let runs = if alone { Runs::Any } else { Runs::Nothing };
+        place.occupy(|| drive(&sleeper.0, &waker, runs, step))
     };
     let _ = SLEEPER.try_with(|slot| slot.set(Some(sleeper)));
     value
@@ -90,26 +95,39 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// `alone`: nothing of this runtime is below on this stack. A nested wait runs no jobs: those on the seat are strangers to
-/// it, and one of them might want a lock that the frame below holds.
+/// What a blocked caller runs before it parks.
+#[derive(Clone, Copy)]
+enum Runs {
+    /// Whatever is on its seat: nothing of this runtime is below on this stack.
+    Any,
+    /// What belongs to the groups that it awaits. Others on the seat are strangers, and one of them might want a lock that
+    /// the frame below holds.
+    Own(Awaited),
+    /// Nothing: it waits for another runtime.
+    Nothing,
+}
+
 fn drive<R>(
     parker: &Parker,
     waker: &Waker,
-    alone: bool,
+    runs: Runs,
     step: &mut dyn FnMut(&mut Context<'_>) -> Step<R>,
 ) -> R {
     let mut parked = false;
     let mut turns = 0;
     let mut busy = None;
     loop {
-        let take_part = match step(&mut Context::from_waker(waker)) {
+        let (take_part, task) = match step(&mut Context::from_waker(waker)) {
             Step::Ready(value) => return value,
-            Step::Pending { take_part } => take_part,
+            Step::Pending { take_part, task } => (take_part, task),
         };
         let mut ran = false;
-        let mut own = |place: &Place| run_own(place, parker, &mut ran);
-        let woken =
-            alone && take_part && !parked && context::place(|place| place.is_some_and(&mut own));
+        let mut run = |place: &Place| match runs {
+            Runs::Any => run_seat(place, parker, &mut ran),
+            Runs::Own(awaited) => run_own(place, parker, awaited, task, &mut ran),
+            Runs::Nothing => false,
+        };
+        let woken = take_part && !parked && context::place(|place| place.is_some_and(&mut run));
         let at_once = if woken {
             !ran
         } else {
@@ -171,7 +189,7 @@ fn give_way(busy: &mut Option<Busy>) {
 
 /// Runs jobs of the caller's own seat until its future was woken (true) or there is none (false). `ran` says whether it
 /// ran any.
-fn run_own(place: &Place, parker: &Parker, ran: &mut bool) -> bool {
+fn run_seat(place: &Place, parker: &Parker, ran: &mut bool) -> bool {
     let Some(index) = place.seat.get() else {
         return parker.take_token();
     };
@@ -188,6 +206,47 @@ fn run_own(place: &Place, parker: &Parker, ran: &mut bool) -> bool {
         let Some(job) = worker::pop(deques, tick) else {
             break false;
         };
+        seat.counters.jobs.bump();
+        *ran = true;
+        frame::outside(|| job.run());
+    };
+    frame::attach_record(before);
+    woken
+}
+
+/// Runs new children of what is awaited from the top of this thread's queue, until its future was woken (true) or the next
+/// job is a stranger's (false). A tree of blocking scopes runs on as many stack frames as it has levels, like a tree of calls.
+fn run_own(
+    place: &Place,
+    parker: &Parker,
+    awaited: Awaited,
+    task: Option<AwaitedTask>,
+    ran: &mut bool,
+) -> bool {
+    let Some(index) = place.seat.get() else {
+        return parker.take_token();
+    };
+    let seat = place.shared.seats.get(index);
+    // SAFETY: this thread claimed the seat through its place.
+    let deques = unsafe { seat.deques() };
+    // What is published is the task below, which is blocked.
+    let before = frame::attach_record(None);
+    let woken = loop {
+        if parker.take_token() {
+            break true;
+        }
+        let Some(job) = deques.fork.pop() else {
+            break false;
+        };
+        let group: *const Node = job.group().cast();
+        // SAFETY: the group of a task that was not run counts it, and so is alive.
+        let group = unsafe { group.as_ref() };
+        let awaits = |awaited: Awaited| group.is_some_and(|group| awaited.contains(group));
+        let is_in = |task: AwaitedTask| job.address() == task.job || awaits(Awaited::In(task.host));
+        if !awaits(awaited) && !task.is_some_and(is_in) {
+            deques.fork.push(job);
+            break false;
+        }
         seat.counters.jobs.bump();
         *ran = true;
         frame::outside(|| job.run());

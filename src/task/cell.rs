@@ -94,7 +94,10 @@ pub(crate) struct Birth {
 
 impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
     const TABLE: TaskTable = TaskTable {
-        job: JobTable { run: run::run },
+        job: JobTable {
+            run: run::run,
+            group: run::group,
+        },
         poll: Self::poll,
         drop_future: Self::drop_future,
         unclaimed: Self::unclaimed,

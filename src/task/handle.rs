@@ -5,7 +5,7 @@
     reason = "a handle owns the output of a task whose type was taken away"
 )]
 
-use crate::group::frame;
+use crate::group::frame::{self, AwaitedTask};
 use crate::group::report::TaskId;
 use crate::group::services::Serving;
 use crate::task::header::Header;
@@ -101,6 +101,10 @@ impl<V> Handle<V> {
             return Poll::Ready(None);
         };
         if !header.state.load().is_complete() && header.awaiter.register(cx.waker()) {
+            frame::note_task(AwaitedTask {
+                job: std::ptr::from_ref(header).cast(),
+                host: &raw const header.open,
+            });
             return Poll::Pending;
         }
         if !header.state.load().has_value() {

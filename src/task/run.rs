@@ -95,6 +95,16 @@ where
     handle
 }
 
+/// `JobTable::group` of tasks.
+pub(crate) unsafe fn group(job: NonNull<JobHeader>) -> *const () {
+    // SAFETY: the job is the right to run the task, so it is alive.
+    unsafe { job.cast::<Header>().as_ref() }
+        .group
+        .as_ptr()
+        .cast_const()
+        .cast()
+}
+
 /// `JobTable::run` of tasks.
 pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
     let this = job.cast::<Header>();
