@@ -152,3 +152,24 @@ fn a_straggler_has_an_age() {
         drop(release);
     });
 }
+
+/// How long a shutdown has patience with what does not end is real time, wherever the clock of the tasks stands.
+#[test]
+fn a_clock_that_was_moved_does_not_hold_up_a_shutdown() {
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(1);
+        let entered = runtime.enter();
+        let (begun, has_begun) = mpsc::channel();
+        let mut left = Box::pin(group(async move |g: Group<'_, '_>| {
+            g.spawn(spinney::shield(async move {
+                begun.send(()).unwrap();
+                pending::<()>().await
+            }));
+        }));
+        assert!(poll_alone(left.as_mut()).is_pending());
+        has_begun.recv().unwrap();
+        clock.advance(3600 * SECOND);
+        drop(entered);
+        assert_eq!(runtime.shutdown(NOW).unwrap_err().len(), 1);
+    });
+}
