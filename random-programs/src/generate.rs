@@ -1,0 +1,100 @@
+//! Strategies for programs. Numbers and repairs come from [`Program::new`], so shrinking keeps programs well-formed.
+
+use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Step, Use};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Programs of up to some forty steps.
+pub fn programs() -> impl Strategy<Value = Program> {
+    let runtime = (1..=3_usize, any::<bool>(), prop_oneof![3 => Just(1_u32), 1 => 2..9_u32]);
+    (runtime, vec(ops(), 1..6))
+        .prop_map(|((workers, callers, jump), body)| Program::new(workers, callers, jump, body))
+}
+
+/// The same on so many workers.
+pub fn programs_on(workers: usize) -> impl Strategy<Value = Program> {
+    programs().prop_map(move |program| Program { workers, ..program })
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    leaves().prop_recursive(4, 40, 5, |op| {
+        let frame = vec(op.clone(), 0..4).prop_map(to_frame).boxed();
+        let steps = vec(op, 0..4).prop_map(to_steps).boxed();
+        let frames = vec(frame.clone(), 1..4).boxed();
+        prop_oneof![
+            6 => (frame.clone(), uses()).prop_map(|(frame, used)| Op::Spawn(frame, used)),
+            2 => (frame.clone(), uses()).prop_map(|(frame, used)| Op::Supervise(frame, used)),
+            1 => frame.clone().prop_map(Op::Service),
+            2 => (frame.clone(), any::<bool>(), any::<u8>()).prop_map(start),
+            1 => (frames.clone(), 0..4_u8).prop_map(|(frames, reads)| Op::Set(frames, reads)),
+            1 => frames.prop_map(Op::Race),
+            1 => frame.clone().prop_map(Op::Post),
+            2 => frame.clone().prop_map(Op::Defer),
+            6 => (frame, any::<bool>(), hows(), any::<bool>(), proptest::option::weighted(0.2, 0..6_u8)).prop_map(nest),
+            1 => steps.clone().prop_map(Op::Shield),
+            1 => (0..6_u8, steps).prop_map(|(after, steps)| Op::Timeout(after, steps)),
+        ]
+    })
+}
+
+fn leaves() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (1..4_u8).prop_map(Op::Yield),
+        3 => (0..5_u8).prop_map(Op::Sleep),
+        2 => Just(Op::Fail),
+        1 => Just(Op::Panic),
+        2 => Just(Op::Pend),
+        1 => Just(Op::Cancel),
+        1 => (0..6_u8).prop_map(Op::Deadline),
+        1 => Just(Op::Stop),
+        1 => (0..4_u8).prop_map(Op::StopWithin),
+        1 => Just(Op::Stopping),
+        3 => Just(Op::Keep),
+    ]
+}
+
+fn uses() -> impl Strategy<Value = Use> {
+    prop_oneof![
+        3 => Just(Use::Leave),
+        2 => Just(Use::Await),
+        2 => Just(Use::Late),
+        1 => Just(Use::Cancel),
+        1 => Just(Use::Join),
+    ]
+}
+
+fn hows() -> impl Strategy<Value = How> {
+    prop_oneof![
+        6 => Just(How::Await),
+        1 => Just(How::Shielded),
+        1 => Just(How::Wait),
+        1 => (0..5_u8).prop_map(How::Timeout),
+        1 => Just(How::Once),
+        2 => (0..4_u8).prop_map(How::Drop),
+        1 => (0..4_u8).prop_map(How::Forget),
+        2 => (0..2_u8).prop_map(How::Move),
+        1 => Just(How::Escape),
+    ]
+}
+
+fn to_steps(ops: Vec<Op>) -> Vec<Step> {
+    ops.into_iter().map(|op| Step { id: 0, op }).collect()
+}
+
+fn to_frame(ops: Vec<Op>) -> Frame {
+    Frame { id: 0, steps: to_steps(ops) }
+}
+
+/// A start whose child says at a random place that it is ready, or does not.
+fn start((mut frame, awaited, place): (Frame, bool, u8)) -> Op {
+    let place = usize::from(place) % (frame.steps.len() + 2);
+    if place <= frame.steps.len() {
+        frame.steps.insert(place, Step { id: 0, op: Op::Ready });
+    }
+    Op::Start(frame, awaited)
+}
+
+fn nest((body, free, how, passes_on, deadline): (Frame, bool, How, bool, Option<u8>)) -> Op {
+    let group = GroupProgram { id: 0, deadline, body };
+    Op::Nest(Box::new(Nest { group, free, how, passes_on, mover: 0 }))
+}

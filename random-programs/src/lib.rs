@@ -1,0 +1,14 @@
+//! Random group programs, run on spinney and judged by a simple sequential model.
+//!
+//! A [`program`] is data; [`generate`] makes one from a seed; [`interpret`] runs it on a real runtime, whose clock is
+//! moved by the [`harness`]; [`record`] lists what happened; [`model`] says what is allowed, and [`check`] compares.
+//! How to run and to replay: `docs/random_programs.md`.
+
+pub mod check;
+pub mod generate;
+pub mod harness;
+pub mod interpret;
+pub mod model;
+mod order;
+pub mod program;
+pub mod record;

@@ -1,0 +1,320 @@
+//! What a program may do, from its text alone: where each part belongs, and which ends a group may have.
+//!
+//! The model runs nothing in parallel. It follows each frame step by step and says what is certain whatever the
+//! scheduler does; where that depends on who is faster it says so, and the checks then take either.
+
+use crate::program::{Frame, GroupProgram, How, Id, Nest, Op, Program, Step, Use};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a frame is to its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The body.
+    Body,
+    /// A child, or the one that a group was sent to.
+    Child,
+    /// A supervised child.
+    Supervised,
+    /// A service.
+    Service,
+    /// A child that is started, by this step.
+    Started(Id),
+    /// A member of this set.
+    Member(Id),
+    /// A contestant in a race, which counts as a group.
+    Contestant,
+    /// A cleanup.
+    Cleanup,
+    /// A child through a `Handle`.
+    Posted,
+}
+
+/// Where a frame belongs.
+#[derive(Clone, Debug)]
+pub struct FrameFact {
+    /// What it is.
+    pub kind: Kind,
+    /// The group that it reports to.
+    pub group: Id,
+    /// The frame that makes it.
+    pub maker: Option<Id>,
+    /// Some future of a group may be forgotten in it.
+    pub forgets: bool,
+}
+
+/// Where a group belongs, and what it may come to.
+#[derive(Clone, Debug, Default)]
+pub struct GroupFact {
+    /// The group around it.
+    pub parent: Option<Id>,
+    /// The frame that polls it first; `None` for the outermost.
+    pub host: Option<Id>,
+    /// The child that it may be sent to.
+    pub mover: Option<Id>,
+    /// Its body; `None` for a race.
+    pub body: Option<Id>,
+    /// Only the engine can end its future early, and every poll of its host reaches it.
+    pub plain: bool,
+    /// As `plain`, but it is left unpolled for one suspension.
+    pub held: bool,
+    /// Errors that may come out of it, by the steps that make them.
+    pub causes: BTreeSet<Id>,
+    /// Panics that may come out of it.
+    pub panics: BTreeSet<Id>,
+    /// It cannot end with a value.
+    pub never_ok: bool,
+}
+
+/// Where a step stands.
+#[derive(Clone, Debug)]
+pub struct StepFact {
+    /// The frame.
+    pub frame: Id,
+    /// Inside a shield of that frame.
+    pub shielded: bool,
+    /// Inside a timeout of that frame.
+    pub timed: bool,
+    /// Itself, without what is in it.
+    pub op: Op,
+    /// A shield or a cleanup that awaits a child, which may have been cut, and then is cut itself.
+    pub awaits: bool,
+}
+
+/// All about a program.
+#[derive(Debug, Default)]
+pub struct Facts {
+    /// By number.
+    pub frames: BTreeMap<Id, FrameFact>,
+    /// Groups and races, by number; a race has that of its step.
+    pub groups: BTreeMap<Id, GroupFact>,
+    /// By number. Deadlines of groups have the number of the group, and are not in here.
+    pub steps: BTreeMap<Id, StepFact>,
+}
+
+/// What a frame comes to if nobody cuts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sure {
+    /// It ends with a value.
+    Passes,
+    /// Its group cannot end with a value.
+    NeverOk,
+    /// It depends.
+    Unknown,
+}
+
+impl Facts {
+    /// Reads a program.
+    #[must_use]
+    pub fn of(program: &Program) -> Self {
+        let mut facts = Self::default();
+        facts.group(&program.root, GroupFact { plain: true, ..GroupFact::default() });
+        let panics: Vec<_> = facts.groups.keys().map(|id| (*id, facts.panics_of(*id))).collect();
+        for (id, panics) in panics {
+            facts.groups.get_mut(&id).expect("known").panics = panics;
+        }
+        facts
+    }
+
+    fn group(&mut self, group: &GroupProgram, fact: GroupFact) {
+        let mut fact = GroupFact { body: Some(group.body.id), ..fact };
+        fact.causes.extend(group.deadline.map(|_| group.id));
+        fact.never_ok = sure(&group.body.steps) == Sure::NeverOk;
+        self.groups.insert(group.id, fact);
+        self.frame(&group.body, Kind::Body, group.id, None);
+    }
+
+    fn frame(&mut self, frame: &Frame, kind: Kind, group: Id, maker: Option<Id>) {
+        self.frames.insert(frame.id, FrameFact { kind, group, maker, forgets: false });
+        self.steps(&frame.steps, frame.id, group, (false, false));
+    }
+
+    fn steps(&mut self, steps: &[Step], frame: Id, group: Id, (shielded, timed): (bool, bool)) {
+        for Step { id, op } in steps {
+            let fact = StepFact {
+                frame,
+                shielded,
+                timed,
+                op: shallow(op),
+                awaits: awaits(op),
+            };
+            self.steps.insert(*id, fact);
+            let maker = Some(frame);
+            match op {
+                Op::Fail | Op::Cancel | Op::Deadline(_) | Op::StopWithin(_) => self.cause(group, *id),
+                Op::Spawn(child, _) => self.frame(child, Kind::Child, group, maker),
+                Op::Supervise(child, _) => self.frame(child, Kind::Supervised, group, maker),
+                Op::Service(child) => self.frame(child, Kind::Service, group, maker),
+                Op::Start(child, _) => self.frame(child, Kind::Started(*id), group, maker),
+                Op::Defer(child) => self.frame(child, Kind::Cleanup, group, maker),
+                Op::Post(child) => self.frame(child, Kind::Posted, group, maker),
+                Op::Set(children, _) => {
+                    for child in children {
+                        self.frame(child, Kind::Member(*id), group, maker);
+                    }
+                }
+                Op::Race(children) => {
+                    let fact = GroupFact {
+                        parent: Some(group),
+                        host: Some(frame),
+                        plain: !timed,
+                        ..GroupFact::default()
+                    };
+                    self.groups.insert(*id, fact);
+                    for child in children {
+                        self.frame(child, Kind::Contestant, *id, maker);
+                    }
+                }
+                Op::Nest(nest) => self.nest(nest, *id, frame, group, timed),
+                Op::Shield(steps) => self.steps(steps, frame, group, (true, timed)),
+                Op::Timeout(_, steps) => self.steps(steps, frame, group, (shielded, true)),
+                _ => {}
+            }
+        }
+    }
+
+    fn nest(&mut self, nest: &Nest, step: Id, frame: Id, group: Id, timed: bool) {
+        let Nest { group: inner, how, passes_on, mover, .. } = nest;
+        let mut fact = GroupFact {
+            parent: Some(group),
+            host: Some(frame),
+            plain: !timed && matches!(how, How::Await | How::Shielded),
+            held: !timed && *how == How::Once,
+            ..GroupFact::default()
+        };
+        if let How::Move(_) = how {
+            fact.mover = Some(*mover);
+            let child = FrameFact { kind: Kind::Child, group, maker: Some(frame), forgets: false };
+            self.frames.insert(*mover, child);
+        }
+        if *passes_on {
+            self.cause(group, step);
+        }
+        self.group(inner, fact);
+        if let How::Forget(_) = how {
+            self.frames.get_mut(&frame).expect("it is being read").forgets = true;
+        }
+    }
+
+    fn cause(&mut self, group: Id, step: Id) {
+        self.groups.get_mut(&group).expect("it is being read").causes.insert(step);
+    }
+
+    fn panics_of(&self, group: Id) -> BTreeSet<Id> {
+        let frames = self.frames.iter().filter(|(_, fact)| fact.group == group);
+        frames.flat_map(|(frame, _)| self.panics_in(*frame)).collect()
+    }
+
+    /// Panics that may come out of a frame, those of the groups that it polls included.
+    #[must_use]
+    pub fn panics_in(&self, frame: Id) -> BTreeSet<Id> {
+        let own = self.steps.iter().filter(|(_, step)| step.frame == frame && matches!(step.op, Op::Panic));
+        let inner = self.groups.iter().filter(|(_, group)| group.host == Some(frame) || group.mover == Some(frame));
+        own.map(|(id, _)| *id).chain(inner.flat_map(|(id, _)| self.panics_of(*id))).collect()
+    }
+
+    /// Whether a group is this one or inside it.
+    #[must_use]
+    pub fn is_in(&self, group: Id, outer: Id) -> bool {
+        let mut at = Some(group);
+        while let Some(id) = at {
+            if id == outer {
+                return true;
+            }
+            at = self.groups[&id].parent;
+        }
+        false
+    }
+
+    /// The group that a failure of this step is for.
+    #[must_use]
+    pub fn home(&self, step: Id) -> Id {
+        match self.steps.get(&step) {
+            Some(step) => self.frames[&step.frame].group,
+            None => step, // the deadline of a group
+        }
+    }
+
+    /// Only the engine drops this frame: a task, or the body of a group that is polled whenever its task is.
+    #[must_use]
+    pub fn is_owned(&self, frame: Id) -> bool {
+        match self.frames[&frame].kind {
+            Kind::Body => self.is_reached(self.frames[&frame].group),
+            _ => true,
+        }
+    }
+
+    /// The future of this group is dropped by nobody but the engine, and each poll of its task reaches it.
+    #[must_use]
+    pub fn is_reached(&self, group: Id) -> bool {
+        let fact = &self.groups[&group];
+        fact.plain && fact.host.is_none_or(|host| self.is_owned(host))
+    }
+}
+
+/// A step without what is in it.
+fn shallow(op: &Op) -> Op {
+    match op {
+        Op::Shield(_) => Op::Shield(Vec::new()),
+        Op::Timeout(after, _) => Op::Timeout(*after, Vec::new()),
+        Op::Set(frames, _) => Op::Set(Vec::new(), frames.len() as u8),
+        Op::Race(frames) => Op::Set(Vec::new(), frames.len() as u8),
+        Op::Defer(_) | Op::Spawn(..) | Op::Supervise(..) | Op::Service(_) | Op::Start(..) | Op::Post(_) => Op::Yield(0),
+        Op::Nest(_) => Op::Yield(0),
+        leaf => leaf.clone(),
+    }
+}
+
+/// Whether it awaits children, in itself or in a group that it polls.
+fn awaits(op: &Op) -> bool {
+    let any = |steps: &[Step]| steps.iter().any(|step| awaits(&step.op));
+    match op {
+        Op::Spawn(_, used) | Op::Supervise(_, used) => matches!(used, Use::Await | Use::Late),
+        Op::Nest(nest) => any(&nest.group.body.steps),
+        Op::Shield(steps) | Op::Timeout(_, steps) => any(steps),
+        _ => false,
+    }
+}
+
+fn sure(steps: &[Step]) -> Sure {
+    for step in steps {
+        match sure_step(&step.op) {
+            Sure::Passes => {}
+            other => return other,
+        }
+    }
+    Sure::Passes
+}
+
+fn sure_step(op: &Op) -> Sure {
+    let passes = |frame: &Frame| match sure(&frame.steps) {
+        Sure::Passes => Sure::Passes,
+        _ => Sure::Unknown,
+    };
+    match op {
+        Op::Fail | Op::Panic | Op::Cancel | Op::Pend => Sure::NeverOk,
+        Op::Stopping => Sure::Unknown,
+        Op::Spawn(child, used) => match (sure(&child.steps), used) {
+            (_, Use::Cancel | Use::Join) => Sure::Passes,
+            (Sure::Unknown, Use::Leave) => Sure::Passes,
+            // One that is awaited at the end is no hindrance here, but may be there.
+            (sure, _) => sure,
+        },
+        Op::Supervise(child, Use::Await | Use::Late | Use::Join) => passes(child),
+        Op::Start(child, _) => passes(child),
+        Op::Set(children, _) | Op::Race(children) => match children.iter().all(|child| passes(child) == Sure::Passes) {
+            true => Sure::Passes,
+            false => Sure::Unknown,
+        },
+        Op::Shield(steps) => sure(steps),
+        Op::Timeout(_, steps) => match sure(steps) {
+            Sure::Passes => Sure::Passes,
+            _ => Sure::Unknown,
+        },
+        Op::Nest(nest) => match (sure(&nest.group.body.steps), nest.how) {
+            (_, How::Drop(0) | How::Forget(0)) => Sure::Passes,
+            (Sure::NeverOk, How::Await | How::Shielded | How::Once | How::Escape) if nest.passes_on => Sure::NeverOk,
+            _ => Sure::Unknown,
+        },
+        _ => Sure::Passes,
+    }
+}

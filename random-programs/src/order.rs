@@ -1,0 +1,333 @@
+//! Judges order: from the inside out, once each, and nobody cut without a reason.
+
+use crate::check::Known;
+use crate::model::{Facts, Kind};
+use crate::program::{Id, Op};
+use crate::record::{Event, To};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) fn check(facts: &Facts, known: &Known<'_>, wrong: &mut Vec<String>) {
+    let mut replay = Replay::new(facts, known);
+    for event in known.events {
+        replay.event(event, wrong);
+    }
+}
+
+/// The state of a run between two events.
+struct Replay<'a> {
+    facts: &'a Facts,
+    known: &'a Known<'a>,
+    /// Frames whose captures exist, in the order of their making.
+    live: Vec<Id>,
+    polled: BTreeSet<Id>,
+    ended: BTreeSet<Id>,
+    dropped: BTreeSet<Id>,
+    /// Values that groups keep, oldest first.
+    kept: Vec<Id>,
+    /// Values of frames, and how many of each exist.
+    values: BTreeMap<Id, i32>,
+    /// Why frames may be cut from now on: a group that ends early, a frame that is cancelled, a holder that lets go.
+    ending: BTreeSet<Id>,
+    cancelled: BTreeSet<Id>,
+    let_go: BTreeSet<Id>,
+    stopped: BTreeSet<Id>,
+    unresolved: BTreeSet<Id>,
+    /// Frames that have called `cancel` on their group.
+    cancelling: BTreeSet<Id>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(facts: &'a Facts, known: &'a Known<'a>) -> Self {
+        // When a deadline fired is not known, but that it did is; a forgotten group tells nobody.
+        let mut ending: BTreeSet<_> = known
+            .delivered
+            .iter()
+            .filter(|(step, to)| !known.raised.contains(step) && !matches!(to, To::Reader(_)))
+            .map(|(step, _)| facts.home(*step))
+            .collect();
+        let armed = |step: &Id| match facts.steps.get(step) {
+            None => true,
+            Some(step) => matches!(step.op, Op::Deadline(_) | Op::StopWithin(_)),
+        };
+        ending.extend(known.forgotten.iter().filter(|group| facts.groups[group].causes.iter().any(armed)));
+        Self {
+            facts,
+            known,
+            live: Vec::new(),
+            polled: BTreeSet::new(),
+            ended: BTreeSet::new(),
+            dropped: BTreeSet::new(),
+            kept: Vec::new(),
+            values: BTreeMap::new(),
+            ending,
+            cancelled: BTreeSet::new(),
+            let_go: BTreeSet::new(),
+            stopped: BTreeSet::new(),
+            unresolved: facts.groups.keys().copied().collect(),
+            cancelling: BTreeSet::new(),
+        }
+    }
+
+    fn event(&mut self, event: &Event, wrong: &mut Vec<String>) {
+        let facts = self.facts;
+        match event {
+            Event::Made(frame) => self.live.push(*frame),
+            Event::Polled(frame) => {
+                if facts.frames[frame].kind == Kind::Cleanup {
+                    self.cleanup(*frame, wrong);
+                }
+                self.polled.insert(*frame);
+            }
+            Event::Ended(frame, well) => {
+                self.ended.insert(*frame);
+                let fact = &facts.frames[frame];
+                if *well && fact.kind == Kind::Contestant {
+                    self.ending.insert(fact.group);
+                }
+            }
+            Event::Spawned(frame) => self.spawned(*frame, wrong),
+            Event::Refused(frame) => {
+                if self.live.contains(frame) || self.polled.contains(frame) {
+                    // Given back, it is dropped after this event.
+                }
+            }
+            Event::Dropped(frame) => self.dropped(*frame, wrong),
+            Event::Raised(step) => self.raised(*step),
+            Event::Cancelling(frame) => _ = self.cancelled.insert(*frame),
+            Event::Let(step) => _ = self.let_go.insert(*step),
+            Event::Stopped(step) => _ = self.stopped.insert(facts.home(*step)),
+            Event::Leaving(group) => {
+                if self.unresolved.contains(group) {
+                    self.ending.insert(*group);
+                }
+            }
+            Event::Resolved(group, _) => {
+                self.unresolved.remove(group);
+                self.over(*group, wrong);
+            }
+            Event::Gone(group, unwinding) => {
+                self.unresolved.remove(group);
+                if *unwinding && facts.is_reached(*group) {
+                    self.over(*group, wrong);
+                }
+            }
+            Event::Done(step) => self.done(*step, wrong),
+            Event::Kept(step) => self.kept.push(*step),
+            Event::KeptDropped(step) => self.kept_dropped(*step, wrong),
+            Event::Valued(of) => *self.values.entry(*of).or_default() += 1,
+            Event::ValueDropped(of) => {
+                let count = self.values.entry(*of).or_default();
+                *count -= 1;
+                if *count < 0 {
+                    wrong.push(format!("the value of {of} was dropped twice"));
+                }
+            }
+            Event::Over => self.all_over(wrong),
+            _ => {}
+        }
+    }
+
+    /// Frames that are alive in a group and below; those that a forgotten future holds are nobody's.
+    fn alive_in(&self, group: Id) -> Vec<Id> {
+        let inside = |frame: &&Id| self.facts.is_in(self.facts.frames[frame].group, group) && !self.known.holds(**frame);
+        self.live.iter().filter(inside).copied().collect()
+    }
+
+    fn kept_in(&self, group: Id) -> Vec<Id> {
+        let inside = |step: &&Id| {
+            let home = self.facts.home(**step);
+            self.facts.is_in(home, group) && !self.known.forgotten.contains(&home)
+        };
+        self.kept.iter().filter(inside).copied().collect()
+    }
+
+    fn cleanup(&self, frame: Id, wrong: &mut Vec<String>) {
+        let fact = &self.facts.frames[&frame];
+        let waits = |other: &Id| {
+            let other_fact = &self.facts.frames[other];
+            other_fact.kind == Kind::Cleanup && other_fact.group == fact.group && !self.polled.contains(other)
+        };
+        let mut alive = self.alive_in(fact.group);
+        alive.retain(|other| !waits(other));
+        if !alive.is_empty() {
+            wrong.push(format!("cleanup {frame} began while {alive:?} lived in its group"));
+        }
+        let place = self.live.iter().position(|other| *other == frame).unwrap_or_default();
+        let newer = self.live[place..].iter().skip(1);
+        let newer: Vec<_> = newer.filter(|other| waits(other) && self.facts.frames[other].maker == fact.maker).collect();
+        if !newer.is_empty() {
+            wrong.push(format!("cleanup {frame} began before the newer {newer:?}"));
+        }
+    }
+
+    fn spawned(&self, frame: Id, wrong: &mut Vec<String>) {
+        let fact = &self.facts.frames[&frame];
+        let born_cut = fact.maker.is_some_and(|maker| self.cancelling.contains(&maker));
+        let into_group = !matches!(fact.kind, Kind::Cleanup | Kind::Contestant | Kind::Posted);
+        if born_cut && into_group && (self.polled.contains(&frame) || !self.dropped.contains(&frame)) {
+            wrong.push(format!("{frame} was not born cancelled"));
+        }
+    }
+
+    fn dropped(&mut self, frame: Id, wrong: &mut Vec<String>) {
+        if !self.dropped.insert(frame) {
+            wrong.push(format!("{frame} was dropped twice"));
+        }
+        self.live.retain(|other| *other != frame);
+        let fact = &self.facts.frames[&frame];
+        let panicked = || !self.facts.panics_in(frame).is_disjoint(&self.known.raised);
+        if !self.ended.contains(&frame) && !panicked() {
+            let reason = fact.kind != Kind::Cleanup && self.may_be_cut(frame);
+            let refused = fact.kind == Kind::Posted && !self.polled.contains(&frame);
+            if !reason && !refused {
+                wrong.push(format!("{frame} was cut without a reason"));
+            }
+        }
+        if self.facts.is_owned(frame) {
+            for (id, group) in &self.facts.groups {
+                if group.host == Some(frame) && (group.plain || group.held) {
+                    let alive = self.alive_in(*id);
+                    let kept = self.kept_in(*id);
+                    if !alive.is_empty() || !kept.is_empty() {
+                        wrong.push(format!("{frame} was dropped before what it waited for in {id}: {alive:?}, {kept:?}"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn raised(&mut self, step: Id) {
+        let fact = &self.facts.steps[&step];
+        if matches!(fact.op, Op::Cancel) || self.known.fails(step) {
+            let mut group = self.facts.home(step);
+            self.ending.insert(group);
+            if matches!(fact.op, Op::Panic) {
+                // It unwinds whoever awaits.
+                while let Some(host) = self.facts.groups[&group].host {
+                    group = self.facts.frames[&host].group;
+                    self.ending.insert(group);
+                }
+            }
+        } else if matches!(fact.op, Op::Panic) {
+            let mut group = self.facts.home(step);
+            let to = self.known.delivered.get(&step).copied();
+            // Up to the frame whose reader had it.
+            loop {
+                let read = self.facts.frames.iter().any(|(id, frame)| {
+                    let here = to == Some(To::Reader(*id)) || matches!(frame.kind, Kind::Member(set) if to == Some(To::Reader(set)));
+                    here && frame.group == group && self.facts.panics_in(*id).contains(&step)
+                });
+                if read {
+                    break;
+                }
+                self.ending.insert(group);
+                let Some(host) = self.facts.groups[&group].host else { break };
+                group = self.facts.frames[&host].group;
+            }
+        }
+    }
+
+    fn may_be_cut(&self, frame: Id) -> bool {
+        let fact = &self.facts.frames[&frame];
+        let own = match fact.kind {
+            Kind::Started(step) | Kind::Member(step) => self.let_go.contains(&step),
+            Kind::Service => self.body_is_gone(fact.group),
+            _ => false,
+        };
+        own || self.cancelled.contains(&frame) || self.ends(fact.group)
+    }
+
+    fn body_is_gone(&self, group: Id) -> bool {
+        self.facts.groups[&group].body.is_some_and(|body| self.dropped.contains(&body))
+    }
+
+    fn ends(&self, group: Id) -> bool {
+        let fact = &self.facts.groups[&group];
+        self.ending.contains(&group)
+            || fact.parent.is_some_and(|parent| self.ends(parent))
+            || [fact.host, fact.mover].into_iter().flatten().any(|frame| self.may_be_cut(frame))
+    }
+
+    /// A group has resolved, or its panic comes out.
+    fn over(&self, group: Id, wrong: &mut Vec<String>) {
+        let alive = self.alive_in(group);
+        if !alive.is_empty() {
+            wrong.push(format!("group {group} ended before {alive:?}"));
+        }
+        let kept = self.kept_in(group);
+        if !kept.is_empty() {
+            wrong.push(format!("group {group} ended before the kept values of {kept:?}"));
+        }
+    }
+
+    fn done(&mut self, step: Id, wrong: &mut Vec<String>) {
+        let fact = &self.facts.steps[&step];
+        let frame = &self.facts.frames[&fact.frame];
+        match fact.op {
+            Op::Cancel => _ = self.cancelling.insert(fact.frame),
+            Op::Stopping => {
+                let mut at = Some(frame.group);
+                let mut stopped = self.ends(frame.group);
+                while let (Some(group), false) = (at, stopped) {
+                    stopped = self.stopped.contains(&group);
+                    at = self.facts.groups[&group].parent;
+                }
+                if !stopped {
+                    wrong.push(format!("{step} saw a stop that nobody asked for"));
+                }
+            }
+            Op::Yield(times) if times > 0 => {
+                let cut = matches!(frame.kind, Kind::Body | Kind::Child | Kind::Supervised | Kind::Member(_) | Kind::Started(_));
+                if cut && self.cancelling.contains(&fact.frame) && !fact.shielded && !frame.forgets {
+                    wrong.push(format!("{step} came back in a group that was cancelled"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn kept_dropped(&mut self, step: Id, wrong: &mut Vec<String>) {
+        let Some(place) = self.kept.iter().position(|kept| *kept == step) else {
+            wrong.push(format!("the kept value of {step} was dropped twice"));
+            return;
+        };
+        let frame = self.facts.steps[&step].frame;
+        let newer: Vec<_> =
+            self.kept[place..].iter().skip(1).filter(|kept| self.facts.steps[kept].frame == frame).collect();
+        if !newer.is_empty() {
+            wrong.push(format!("the kept value of {step} was dropped before the newer {newer:?}"));
+        }
+        self.kept.remove(place);
+        let alive = self.alive_in(self.facts.home(step));
+        if !alive.is_empty() {
+            wrong.push(format!("the kept value of {step} was dropped while {alive:?} lived"));
+        }
+    }
+
+    /// The outermost group is over: nothing is left but what was forgotten.
+    fn all_over(&self, wrong: &mut Vec<String>) {
+        let alive: Vec<_> = self.live.iter().filter(|frame| !self.is_lost(**frame)).collect();
+        if !alive.is_empty() {
+            wrong.push(format!("left over: frames {alive:?}"));
+        }
+        let kept: Vec<_> =
+            self.kept.iter().filter(|step| !self.known.forgotten.contains(&self.facts.home(**step))).collect();
+        if !kept.is_empty() {
+            wrong.push(format!("left over: kept values {kept:?}"));
+        }
+        for (of, count) in &self.values {
+            let maker = match self.facts.steps.get(of) {
+                Some(step) => self.facts.frames[&step.frame].maker,
+                None => self.facts.frames[of].maker,
+            };
+            if *count != 0 && !maker.is_some_and(|maker| self.is_lost(maker)) {
+                wrong.push(format!("left over: the value of {of}"));
+            }
+        }
+    }
+
+    /// What a forgotten future holds.
+    fn is_lost(&self, frame: Id) -> bool {
+        self.known.holds(frame)
+    }
+}

@@ -1,0 +1,212 @@
+//! What happened: one list for all threads, and the values whose drops are watched.
+
+use crate::program::Id;
+use spinney::time::ManualClock;
+use spinney::{Errors, Unobserved};
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One tick of the clock.
+pub const TICK: Duration = Duration::from_millis(1);
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A frame's future was made, with its captures.
+    Made(Id),
+    /// Its first poll.
+    Polled(Id),
+    /// Its code came to the end: with a value, or with an error.
+    Ended(Id, bool),
+    /// Its captures were dropped.
+    Dropped(Id),
+    /// The call that starts a frame has returned.
+    Spawned(Id),
+    /// `Handle::spawn` gave a frame back.
+    Refused(Id),
+    /// A step is over.
+    Done(Id),
+    /// A step waited for time: how long, in whole ticks, and whether a timeout elapsed.
+    Timed(Id, u128, bool),
+    /// The future of a group or a race is about to be dropped, resolved or not.
+    Leaving(Id),
+    /// It was dropped unresolved; whether the thread was panicking.
+    Gone(Id, bool),
+    /// It was forgotten after it had been polled, or before.
+    Forgotten(Id),
+    /// It resolved: `None` with a value, else with these errors, each with its `after_cancel`, and so many omitted.
+    Resolved(Id, Option<(Vec<(Id, bool)>, usize)>),
+    /// A set, or a start, is about to be dropped.
+    Let(Id),
+    /// An error or a panic begins, by the step that made it.
+    Raised(Id),
+    /// An error or a panic reached somebody.
+    Delivered(Id, To),
+    /// A step's failure was delivered twice.
+    Twice(Id),
+    /// `cancel` is about to be called on a frame's handle.
+    Cancelling(Id),
+    /// What the join of a cancel gave: whether the frame had finished with a value.
+    Joined(Id, bool),
+    /// A frame's value was read from its handle: `Ok`, or a failure.
+    Read(Id, bool),
+    /// `TaskSet::next` said that there is nothing more, after so many items.
+    SetOver(Id, usize),
+    /// `Start` gave `Ok`, a failure, or `NotReady`.
+    Started(Id, Began),
+    /// `Ready::set` was called by this step.
+    SetReady(Id),
+    /// The group was asked to stop by this step.
+    Stopped(Id),
+    /// The step gave its group a value.
+    Kept(Id),
+    /// That value was dropped.
+    KeptDropped(Id),
+    /// The value of a frame was made.
+    Valued(Id),
+    /// It was dropped.
+    ValueDropped(Id),
+    /// A shield was entered.
+    Shielded(Id),
+    /// A shield was left: whether its steps were run to their end, which includes a failure.
+    Unshielded(Id, bool),
+    /// A panic that no step made.
+    Alien(String),
+    /// The outermost group has resolved or panicked.
+    Over,
+    /// The runtime was shut down; the text of its stragglers.
+    ShutDown(Option<String>),
+}
+
+/// Who received a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The `Errors` of a group or a race.
+    Errors(Id),
+    /// The reader of a frame's handle.
+    Reader(Id),
+    /// The runtime's hook.
+    Hook,
+    /// Whoever blocks in the outermost group: a panic.
+    Caller,
+}
+
+/// What a start came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Began {
+    /// Ready.
+    Ready,
+    /// Failed before.
+    Failed,
+    /// `NotReady`
+    NotReady,
+}
+
+/// The list, and the clock.
+#[derive(Debug, Default)]
+pub struct World {
+    log: Mutex<Vec<Event>>,
+    clock: ManualClock,
+}
+
+impl World {
+    /// Notes an event.
+    pub fn note(&self, event: Event) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    /// Everything so far, in order.
+    pub fn events(&self) -> Vec<Event> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The clock of the runtime.
+    pub fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// Notes how long a step took by the clock.
+    pub fn timed(&self, step: Id, since: Instant, elapsed: bool) {
+        let passed = self.clock.now().saturating_duration_since(since);
+        self.note(Event::Timed(step, passed.as_nanos() / TICK.as_nanos(), elapsed));
+    }
+
+    /// What the hook does with a failure.
+    pub fn unobserved(&self, failure: Unobserved) {
+        self.received(failure.payload, To::Hook);
+    }
+
+    /// Notes where a payload arrived.
+    pub fn received(&self, payload: Box<dyn Any + Send>, to: To) {
+        match payload.downcast::<Fault>() {
+            Ok(fault) => fault.deliver(to),
+            Err(payload) => {
+                let text = payload.downcast_ref::<String>().map(String::as_str);
+                let text = text.or(payload.downcast_ref::<&str>().copied());
+                self.note(Event::Alien(format!("{} to {to:?}", text.unwrap_or("no text"))));
+            }
+        }
+    }
+}
+
+/// An error, or the payload of a panic. Its number is that of the step that made it.
+#[derive(Debug)]
+pub struct Fault {
+    world: Arc<World>,
+    step: Id,
+    seen: AtomicBool,
+}
+
+impl Fault {
+    /// A failure that happens now.
+    pub fn raise(world: &Arc<World>, step: Id) -> Self {
+        world.note(Event::Raised(step));
+        Self::in_case(world, step)
+    }
+
+    /// An error for a deadline that may never be reached.
+    pub fn in_case(world: &Arc<World>, step: Id) -> Self {
+        Self { world: Arc::clone(world), step, seen: AtomicBool::new(false) }
+    }
+
+    /// The step that made it.
+    pub fn step(&self) -> Id {
+        self.step
+    }
+
+    /// Somebody has it.
+    pub fn deliver(&self, to: To) {
+        self.world.note(match self.seen.swap(true, SeqCst) {
+            false => Event::Delivered(self.step, to),
+            true => Event::Twice(self.step),
+        });
+    }
+}
+
+/// Notes that errors came out of a group or a race.
+pub fn receive(from: Id, errors: &Errors<Fault>) -> (Vec<(Id, bool)>, usize) {
+    let entries = errors.entries().map(|entry| {
+        entry.error.deliver(To::Errors(from));
+        (entry.error.step, entry.after_cancel)
+    });
+    (entries.collect(), errors.omitted())
+}
+
+/// Notes an event when it is dropped.
+#[derive(Debug)]
+pub struct OnDrop(Arc<World>, Event);
+
+impl OnDrop {
+    /// Notes this event, later.
+    pub fn new(world: &Arc<World>, event: Event) -> Self {
+        Self(Arc::clone(world), event)
+    }
+}
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.note(self.1.clone());
+    }
+}

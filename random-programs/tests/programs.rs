@@ -1,0 +1,32 @@
+//! Random programs: 2,000 of a fresh seed, and the programs that once failed.
+
+use random_programs::harness::{HANGS, try_seed};
+use std::env;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    let parsed = match text.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    Some(parsed.unwrap_or_else(|_| panic!("`{name}` is not a number: {text}")))
+}
+
+#[test]
+fn random_programs_do_what_the_model_allows() {
+    let replay = number("SPINNEY_PROGRAM_SEED");
+    let times = number("SPINNEY_PROGRAMS").unwrap_or(if replay.is_some() { 200 } else { 2000 });
+    let limit = number("SPINNEY_PROGRAM_LIMIT").map_or(HANGS, Duration::from_secs);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let base = replay.unwrap_or(since.as_nanos() as u64);
+    for index in 0..times {
+        let seed = match replay {
+            Some(seed) => seed,
+            None => base.wrapping_add(index),
+        };
+        if let Err(report) = try_seed(seed, limit) {
+            panic!("after {index} programs: {report}");
+        }
+    }
+}
