@@ -306,7 +306,7 @@ impl<'a> Replay<'a> {
 
     /// The outermost group is over: nothing is left but what was forgotten.
     fn all_over(&self, wrong: &mut Vec<String>) {
-        let alive: Vec<_> = self.live.iter().filter(|frame| !self.is_lost(**frame)).collect();
+        let alive: Vec<_> = self.live.iter().filter(|frame| !self.known.holds(**frame)).collect();
         if !alive.is_empty() {
             wrong.push(format!("left over: frames {alive:?}"));
         }
@@ -316,18 +316,13 @@ impl<'a> Replay<'a> {
             wrong.push(format!("left over: kept values {kept:?}"));
         }
         for (of, count) in &self.values {
-            let maker = match self.facts.steps.get(of) {
-                Some(step) => self.facts.frames[&step.frame].maker,
-                None => self.facts.frames[of].maker,
+            let (own, maker) = match self.facts.steps.get(of) {
+                Some(step) => (None, self.facts.frames[&step.frame].maker),
+                None => (Some(*of), self.facts.frames[of].maker),
             };
-            if *count != 0 && !maker.is_some_and(|maker| self.is_lost(maker)) {
+            if *count != 0 && ![own, maker].into_iter().flatten().any(|frame| self.known.holds(frame)) {
                 wrong.push(format!("left over: the value of {of}"));
             }
         }
-    }
-
-    /// What a forgotten future holds.
-    fn is_lost(&self, frame: Id) -> bool {
-        self.known.holds(frame)
     }
 }

@@ -162,6 +162,8 @@ struct Place {
     sheltered: bool,
     /// A cleanup: it cannot fail, and awaits no child, which may have been born cancelled.
     cleanup: bool,
+    /// The body of a group whose future may be left without being polled.
+    left: bool,
 }
 
 impl Program {
@@ -185,6 +187,7 @@ impl Program {
             grouped: true,
             sheltered: false,
             cleanup: false,
+            left: false,
         };
         Numbers(0).group(&mut program.root, place);
         program
@@ -224,7 +227,7 @@ impl Numbers {
         if !place.allows(op) {
             *op = Op::Yield(1);
         }
-        let child = Place { cleanup: false, ..place };
+        let child = Place { cleanup: false, left: false, ..place };
         let static_child = Place { grouped: false, ..child };
         match op {
             Op::Spawn(frame, used) | Op::Supervise(frame, used) => {
@@ -249,7 +252,8 @@ impl Numbers {
                 }
                 nest.passes_on &= !place.cleanup;
                 let sheltered = place.sheltered || nest.how == How::Shielded;
-                self.group(&mut nest.group, Place { sheltered, ..place });
+                let left = place.left || matches!(nest.how, How::Escape | How::Forget(_));
+                self.group(&mut nest.group, Place { sheltered, left, ..place });
             }
             Op::Shield(steps) => self.steps(steps, Place { sheltered: true, ..place }),
             Op::Timeout(_, steps) => self.steps(steps, place),
@@ -263,6 +267,7 @@ impl Place {
         match op {
             Op::Pend | Op::Stopping => !self.sheltered && (self.grouped || matches!(op, Op::Pend)),
             Op::Fail => !self.cleanup,
+            Op::Service(_) => self.grouped && !self.left,
             Op::Yield(_) | Op::Sleep(_) | Op::Panic | Op::Ready | Op::Race(_) => true,
             Op::Nest(_) | Op::Shield(_) | Op::Timeout(..) => true,
             _ => self.grouped,
