@@ -68,7 +68,10 @@ impl<'a> Known<'a> {
 
     /// Whether a step raises a panic.
     fn is_panic(&self, step: Id) -> bool {
-        self.facts.steps.get(&step).is_some_and(|step| matches!(step.op, Op::Panic))
+        self.facts
+            .steps
+            .get(&step)
+            .is_some_and(|step| matches!(step.op, Op::Panic))
     }
 
     /// A failure of this group, and not of its readers, happened.
@@ -96,7 +99,9 @@ impl<'a> Known<'a> {
     fn failures(&self, wrong: &mut Vec<String>) {
         for event in self.events {
             match event {
-                Event::Twice(step) => wrong.push(format!("the failure of {step} was delivered twice")),
+                Event::Twice(step) => {
+                    wrong.push(format!("the failure of {step} was delivered twice"))
+                }
                 Event::Alien(text) => wrong.push(format!("a failure that no step made: {text}")),
                 _ => {}
             }
@@ -113,12 +118,16 @@ impl<'a> Known<'a> {
                 continue;
             };
             if !self.may_arrive(*step, *to) {
-                wrong.push(format!("the failure of {step} arrived in a wrong place: {to:?}"));
+                wrong.push(format!(
+                    "the failure of {step} arrived in a wrong place: {to:?}"
+                ));
             }
         }
         for (step, to) in &self.delivered {
             if !self.raised.contains(step) && !self.may_arrive(*step, *to) {
-                wrong.push(format!("the deadline of {step} arrived in a wrong place: {to:?}"));
+                wrong.push(format!(
+                    "the deadline of {step} arrived in a wrong place: {to:?}"
+                ));
             }
         }
     }
@@ -138,7 +147,10 @@ impl<'a> Known<'a> {
                 };
                 match is_panic {
                     false => frame.is_some_and(read),
-                    true => facts.frames.keys().any(|frame| read(*frame) && facts.panics_in(*frame).contains(&step)),
+                    true => facts
+                        .frames
+                        .keys()
+                        .any(|frame| read(*frame) && facts.panics_in(*frame).contains(&step)),
                 }
             }
             To::Hook if is_panic => {
@@ -146,7 +158,9 @@ impl<'a> Known<'a> {
                     let panics = &facts.groups[group].panics;
                     panics.intersection(&self.raised).count() > 1
                 };
-                self.way_of_panic(step).iter().any(|group| self.is_loose(*group) || second(group))
+                self.way_of_panic(step)
+                    .iter()
+                    .any(|group| self.is_loose(*group) || second(group))
             }
             To::Hook => {
                 let posted = frame.is_some_and(|frame| facts.frames[&frame].kind == Kind::Posted);
@@ -156,7 +170,12 @@ impl<'a> Known<'a> {
     }
 
     fn root(&self) -> Id {
-        *self.facts.groups.keys().next().expect("a program has a group")
+        *self
+            .facts
+            .groups
+            .keys()
+            .next()
+            .expect("a program has a group")
     }
 
     /// A group whose future may be dropped while something fails in it, or whose errors nobody gets when it is won.
@@ -178,22 +197,25 @@ impl<'a> Known<'a> {
         for event in self.events {
             match event {
                 Event::Resolved(group, None) => self.ended_well(*group, wrong),
-                Event::Resolved(group, Some((errors, _))) => self.ended_badly(*group, errors, wrong),
+                Event::Resolved(group, Some((errors, _))) => {
+                    self.ended_badly(*group, errors, wrong)
+                }
                 Event::Gone(group, true) => {
                     let fact = &self.facts.groups[group];
-                    let owned = fact.plain && fact.host.is_none_or(|host| self.facts.is_owned(host));
+                    let owned =
+                        fact.plain && fact.host.is_none_or(|host| self.facts.is_owned(host));
                     if owned && fact.panics.is_disjoint(&self.raised) {
                         wrong.push(format!("group {group} panicked, and nothing in it did"));
                     }
                 }
-                Event::ShutDown(Some(stragglers)) => wrong.push(format!("stragglers: {stragglers}")),
+                Event::ShutDown(Some(stragglers)) => {
+                    wrong.push(format!("stragglers: {stragglers}"))
+                }
                 _ => {}
             }
         }
         let root = self.root();
-        let ended = |event: &Event| {
-            matches!(event, Event::Resolved(id, _) | Event::Gone(id, true) if *id == root)
-        };
+        let ended = |event: &Event| matches!(event, Event::Resolved(id, _) | Event::Gone(id, true) if *id == root);
         if !self.events.iter().any(ended) {
             wrong.push("the outermost group has no end".to_owned());
         }
@@ -202,20 +224,34 @@ impl<'a> Known<'a> {
     fn ended_well(&self, group: Id, wrong: &mut Vec<String>) {
         let fact = &self.facts.groups[&group];
         if fact.body.is_none() {
-            let members = self.facts.frames.iter().filter(|(_, frame)| frame.group == group);
+            let members = self
+                .facts
+                .frames
+                .iter()
+                .filter(|(_, frame)| frame.group == group);
             if !members.clone().any(|(id, _)| self.ended(*id) == Some(true)) {
                 wrong.push(format!("race {group} has no winner, and was won"));
             }
         } else {
             if fact.never_ok {
-                wrong.push(format!("group {group} ended with a value; the model: never"));
+                wrong.push(format!(
+                    "group {group} ended with a value; the model: never"
+                ));
             }
-            for step in self.raised.iter().filter(|step| self.facts.home(**step) == group) {
-                let posted = self.facts.steps.get(step).is_some_and(|step| {
-                    self.facts.frames[&step.frame].kind == Kind::Posted
-                });
+            for step in self
+                .raised
+                .iter()
+                .filter(|step| self.facts.home(**step) == group)
+            {
+                let posted = self
+                    .facts
+                    .steps
+                    .get(step)
+                    .is_some_and(|step| self.facts.frames[&step.frame].kind == Kind::Posted);
                 if self.fails(*step) && !posted {
-                    wrong.push(format!("group {group} ended with a value, and {step} failed in it"));
+                    wrong.push(format!(
+                        "group {group} ended with a value, and {step} failed in it"
+                    ));
                 }
             }
         }
@@ -228,15 +264,32 @@ impl<'a> Known<'a> {
                 wrong.push(format!("group {group} has a second cause: {step}"));
             }
             if fact.body.is_some() && !fact.causes.contains(step) {
-                wrong.push(format!("group {group} has the error of {step}; the model: never"));
+                wrong.push(format!(
+                    "group {group} has the error of {step}; the model: never"
+                ));
             }
         }
-        if fact.body.is_some() && self.raised.iter().any(|step| self.is_panic(*step) && self.facts.home(*step) == group && self.fails(*step)) {
-            wrong.push(format!("group {group} ended with errors, and something in it panicked"));
+        if fact.body.is_some()
+            && self.raised.iter().any(|step| {
+                self.is_panic(*step) && self.facts.home(*step) == group && self.fails(*step)
+            })
+        {
+            wrong.push(format!(
+                "group {group} ended with errors, and something in it panicked"
+            ));
         }
         if fact.body.is_none() {
-            let members: Vec<_> = self.facts.frames.iter().filter(|(_, frame)| frame.group == group).collect();
-            if members.len() != errors.len() || members.iter().any(|(id, _)| self.ended(**id) != Some(false)) {
+            let members: Vec<_> = self
+                .facts
+                .frames
+                .iter()
+                .filter(|(_, frame)| frame.group == group)
+                .collect();
+            if members.len() != errors.len()
+                || members
+                    .iter()
+                    .any(|(id, _)| self.ended(**id) != Some(false))
+            {
                 wrong.push(format!("race {group} was lost, and not by all"));
             }
         }
@@ -260,11 +313,15 @@ impl<'a> Known<'a> {
                 Event::SetReady(step) => _ = ready.insert(facts.steps[step].frame),
                 Event::Joined(frame, well) => {
                     if !so_far.contains(frame) {
-                        wrong.push(format!("the cancel of {frame} was joined before it was dropped"));
+                        wrong.push(format!(
+                            "the cancel of {frame} was joined before it was dropped"
+                        ));
                     }
                     let ended = self.ended(*frame) == Some(true);
                     if ended != *well {
-                        wrong.push(format!("the cancel of {frame} gave a value: {well}; it has one: {ended}"));
+                        wrong.push(format!(
+                            "the cancel of {frame} gave a value: {well}; it has one: {ended}"
+                        ));
                     }
                 }
                 Event::Read(frame, well) => {
@@ -276,10 +333,19 @@ impl<'a> Known<'a> {
                     }
                 }
                 Event::SetOver(set, items) => {
-                    let members = facts.frames.iter().filter(|(_, fact)| fact.kind == Kind::Member(*set));
+                    let members = facts
+                        .frames
+                        .iter()
+                        .filter(|(_, fact)| fact.kind == Kind::Member(*set));
                     let members: Vec<_> = members.map(|(id, _)| *id).collect();
-                    let ended = members.iter().filter(|id| self.ended(**id).is_some()).count();
-                    if *items < ended || *items > members.len() || members.iter().any(|id| !so_far.contains(id)) {
+                    let ended = members
+                        .iter()
+                        .filter(|id| self.ended(**id).is_some())
+                        .count();
+                    if *items < ended
+                        || *items > members.len()
+                        || members.iter().any(|id| !so_far.contains(id))
+                    {
                         wrong.push(format!("set {set} is over after {items} items"));
                     }
                 }
@@ -305,8 +371,19 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn started(&self, step: Id, began: Began, ready: &BTreeSet<Id>, so_far: &BTreeSet<Id>, wrong: &mut Vec<String>) {
-        let child = self.facts.frames.iter().find(|(_, fact)| fact.kind == Kind::Started(step));
+    fn started(
+        &self,
+        step: Id,
+        began: Began,
+        ready: &BTreeSet<Id>,
+        so_far: &BTreeSet<Id>,
+        wrong: &mut Vec<String>,
+    ) {
+        let child = self
+            .facts
+            .frames
+            .iter()
+            .find(|(_, fact)| fact.kind == Kind::Started(step));
         let Some((child, _)) = child else { return };
         let ok = match began {
             Began::Ready => ready.contains(child),

@@ -6,7 +6,11 @@ use proptest::prelude::*;
 
 /// Programs of up to some forty steps.
 pub fn programs() -> impl Strategy<Value = Program> {
-    let runtime = (1..=3_usize, any::<bool>(), prop_oneof![3 => Just(1_u32), 1 => 2..9_u32]);
+    let runtime = (
+        1..=3_usize,
+        any::<bool>(),
+        prop_oneof![3 => Just(1_u32), 1 => 2..9_u32],
+    );
     (runtime, vec(ops(), 1..6))
         .prop_map(|((workers, callers, jump), body)| Program::new(workers, callers, jump, body))
 }
@@ -82,19 +86,38 @@ fn to_steps(ops: Vec<Op>) -> Vec<Step> {
 }
 
 fn to_frame(ops: Vec<Op>) -> Frame {
-    Frame { id: 0, steps: to_steps(ops) }
+    Frame {
+        id: 0,
+        steps: to_steps(ops),
+    }
 }
 
 /// A start whose child says at a random place that it is ready, or does not.
 fn start((mut frame, awaited, place): (Frame, bool, u8)) -> Op {
     let place = usize::from(place) % (frame.steps.len() + 2);
     if place <= frame.steps.len() {
-        frame.steps.insert(place, Step { id: 0, op: Op::Ready });
+        frame.steps.insert(
+            place,
+            Step {
+                id: 0,
+                op: Op::Ready,
+            },
+        );
     }
     Op::Start(frame, awaited)
 }
 
 fn nest((body, free, how, passes_on, deadline): (Frame, bool, How, bool, Option<u8>)) -> Op {
-    let group = GroupProgram { id: 0, deadline, body };
-    Op::Nest(Box::new(Nest { group, free, how, passes_on, mover: 0 }))
+    let group = GroupProgram {
+        id: 0,
+        deadline,
+        body,
+    };
+    Op::Nest(Box::new(Nest {
+        group,
+        free,
+        how,
+        passes_on,
+        mover: 0,
+    }))
 }

@@ -54,7 +54,11 @@ pub fn judge(program: &Program, limit: Duration) -> Result<(), Failure> {
     };
     match wrong.is_empty() {
         true => Ok(()),
-        false => Err(Failure { wrong, events, hangs }),
+        false => Err(Failure {
+            wrong,
+            events,
+            hangs,
+        }),
     }
 }
 
@@ -89,7 +93,9 @@ fn run(program: &Program, world: &Arc<World>) {
             }
         })
     };
-    let result = catch_unwind(AssertUnwindSafe(|| runtime.block_on(interpret::root(world, &program.root))));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(interpret::root(world, &program.root))
+    }));
     match result {
         Ok(Ok(())) => {}
         Ok(Err(fault)) => drop(fault),
@@ -97,7 +103,9 @@ fn run(program: &Program, world: &Arc<World>) {
     }
     world.note(Event::Over);
     let stragglers = runtime.shutdown(Duration::ZERO).err();
-    world.note(Event::ShutDown(stragglers.map(|stragglers| format!("{stragglers:?}"))));
+    world.note(Event::ShutDown(
+        stragglers.map(|stragglers| format!("{stragglers:?}")),
+    ));
     drop(runtime);
     stop.store(true, SeqCst);
     clock.thread().unpark();
@@ -114,7 +122,9 @@ pub fn grow(seed: u64) -> Tree {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), random);
-    let tree = programs().new_tree(&mut runner).expect("nothing is filtered");
+    let tree = programs()
+        .new_tree(&mut runner)
+        .expect("nothing is filtered");
     Box::new(tree)
 }
 
@@ -126,8 +136,11 @@ pub fn grow(seed: u64) -> Tree {
 pub fn try_seed(seed: u64, limit: Duration) -> Result<(), String> {
     let mut tree = grow(seed);
     let program = tree.current();
-    let Err(failure) = judge(&program, limit) else { return Ok(()) };
-    let mut report = format!("program of seed {seed:#x} fails; replay: SPINNEY_PROGRAM_SEED={seed:#x}\n");
+    let Err(failure) = judge(&program, limit) else {
+        return Ok(());
+    };
+    let mut report =
+        format!("program of seed {seed:#x} fails; replay: SPINNEY_PROGRAM_SEED={seed:#x}\n");
     tell(&mut report, &program, &failure);
     match shrink(&mut *tree, failure.hangs) {
         Some((program, failure)) => {

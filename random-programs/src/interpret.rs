@@ -3,8 +3,8 @@
 use crate::program::{Frame, GroupProgram, How, Id, Nest, Op, Step, Use};
 use crate::record::{Began, Event, Fault, OnDrop, TICK, To, World, receive};
 use spinney::{
-    Builder, CancelTask, Errors, Failure, Group, Ready, StartError, Supervised, Task, TaskSet, Wait, race, shield, sleep,
-    timeout, try_group, yield_now,
+    Builder, CancelTask, Errors, Failure, Group, Ready, StartError, Supervised, Task, TaskSet,
+    Wait, race, shield, sleep, timeout, try_group, yield_now,
 };
 use std::future::{Future, pending, poll_fn};
 use std::panic::resume_unwind;
@@ -19,10 +19,18 @@ type Grp<'s, 'p> = Group<'s, 'p, Fault>;
 type Value = OnDrop;
 
 /// The outermost group.
-pub fn root(world: &Arc<World>, group: &GroupProgram) -> impl Future<Output = Result<(), Fault>> + Send + 'static {
+pub fn root(
+    world: &Arc<World>,
+    group: &GroupProgram,
+) -> impl Future<Output = Result<(), Fault>> + Send + 'static {
     let opened = Opened::new(world, group.id, free(world, group));
     let (world, id) = (Arc::clone(world), group.id);
-    async move { opened.await.map(drop).or_else(|errors| settle(&world, id, errors, None)) }
+    async move {
+        opened
+            .await
+            .map(drop)
+            .or_else(|errors| settle(&world, id, errors, None))
+    }
 }
 
 /// What a frame works with.
@@ -54,7 +62,12 @@ fn frame<'s>(
     Box::pin(async move {
         let _capture = capture;
         world.note(Event::Polled(id));
-        let mut place = Place { world: &world, group, late: Vec::new(), ready };
+        let mut place = Place {
+            world: &world,
+            group,
+            late: Vec::new(),
+            ready,
+        };
         let mut result = run(&mut place, &steps).await;
         if result.is_ok() {
             result = place.read_late().await;
@@ -68,10 +81,7 @@ fn frame<'s>(
     })
 }
 
-fn run<'a>(
-    place: &'a mut Place<'_, '_, '_>,
-    steps: &'a [Step],
-) -> Boxed<'a, Result<(), Fault>> {
+fn run<'a>(place: &'a mut Place<'_, '_, '_>, steps: &'a [Step]) -> Boxed<'a, Result<(), Fault>> {
     Box::pin(async move {
         for step in steps {
             place.step(step).await?;
@@ -274,10 +284,14 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
     async fn set(&mut self, group: Grp<'s, 'p>, id: Id, programs: &[Frame], reads: u8) {
         let world = self.world;
         let set: TaskSet<'s, 'p, (Id, Value), Fault> = group.set();
-        let mut set = Guarded { _gone: OnDrop::new(world, Event::Let(id)), inner: set };
+        let mut set = Guarded {
+            _gone: OnDrop::new(world, Event::Let(id)),
+            inner: set,
+        };
         for program in programs {
             let (id, member) = (program.id, frame(world, Some(group), program, None));
-            set.inner.spawn(async move { member.await.map(|value| (id, value)) });
+            set.inner
+                .spawn(async move { member.await.map(|value| (id, value)) });
             world.note(Event::Spawned(id));
         }
         for read in 0..usize::from(reads) {
@@ -294,7 +308,9 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
 
     async fn race(&mut self, id: Id, programs: &[Frame]) {
         let world = self.world;
-        let contestants = programs.iter().map(|program| frame(world, None, program, None));
+        let contestants = programs
+            .iter()
+            .map(|program| frame(world, None, program, None));
         let contestants: Vec<Boxed<'static, _>> = contestants.collect();
         let race: Boxed<'static, _> = Box::pin(race(contestants));
         if let Err(errors) = Opened::new(world, id, race).await {
@@ -303,11 +319,18 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
     }
 
     async fn nest(&mut self, id: Id, nest: &Nest) -> Result<(), Fault> {
-        let Nest { group: program, how, passes_on, .. } = nest;
+        let Nest {
+            group: program,
+            how,
+            passes_on,
+            ..
+        } = nest;
         let world = self.world;
         let passes_on = passes_on.then_some(id);
         let mut opened = match self.group {
-            Some(group) if !nest.free => Opened::new(world, program.id, nested(world, group, program)),
+            Some(group) if !nest.free => {
+                Opened::new(world, program.id, nested(world, group, program))
+            }
             Some(group) if *how == How::Escape => {
                 let mut opened = Opened::new(world, program.id, free(world, program));
                 // The first poll is in a group that ends before the second.
@@ -383,10 +406,16 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
 }
 
 /// A group of its own.
-fn free(world: &Arc<World>, program: &GroupProgram) -> Boxed<'static, Result<Value, Errors<Fault>>> {
+fn free(
+    world: &Arc<World>,
+    program: &GroupProgram,
+) -> Boxed<'static, Result<Value, Errors<Fault>>> {
     let (world, program) = (Arc::clone(world), program.clone());
-    let deadline = program.deadline.map(|ticks| (TICK * u32::from(ticks), Fault::in_case(&world, program.id)));
-    let body = async move |h: Group<'_, 'static, Fault>| frame(&world, Some(h), &program.body, None).await;
+    let deadline = program
+        .deadline
+        .map(|ticks| (TICK * u32::from(ticks), Fault::in_case(&world, program.id)));
+    let body =
+        async move |h: Group<'_, 'static, Fault>| frame(&world, Some(h), &program.body, None).await;
     match deadline {
         Some((after, error)) => Box::pin(Builder::new().deadline(after, error).run(body)),
         None => Box::pin(try_group(body)),
@@ -400,8 +429,11 @@ fn nested<'s>(
     program: &GroupProgram,
 ) -> Boxed<'s, Result<Value, Errors<Fault>>> {
     let (world, program) = (Arc::clone(world), program.clone());
-    let deadline = program.deadline.map(|ticks| (TICK * u32::from(ticks), Fault::in_case(&world, program.id)));
-    let body = async move |h: Group<'_, 's, Fault>| frame(&world, Some(h), &program.body, None).await;
+    let deadline = program
+        .deadline
+        .map(|ticks| (TICK * u32::from(ticks), Fault::in_case(&world, program.id)));
+    let body =
+        async move |h: Group<'_, 's, Fault>| frame(&world, Some(h), &program.body, None).await;
     match deadline {
         Some((after, error)) => Box::pin(Builder::new().deadline(after, error).run_in(group, body)),
         None => Box::pin(group.try_group(body)),
@@ -424,7 +456,12 @@ fn finish(
     }
 }
 
-fn settle(world: &Arc<World>, _group: Id, errors: Errors<Fault>, passes_on: Option<Id>) -> Result<(), Fault> {
+fn settle(
+    world: &Arc<World>,
+    _group: Id,
+    errors: Errors<Fault>,
+    passes_on: Option<Id>,
+) -> Result<(), Fault> {
     drop(errors);
     passes_on.map_or(Ok(()), |step| Err(Fault::raise(world, step)))
 }
@@ -468,7 +505,8 @@ struct Left(Arc<World>, Id, bool);
 
 impl Drop for Left {
     fn drop(&mut self) {
-        self.0.note(Event::Unshielded(self.1, self.2 || thread::panicking()));
+        self.0
+            .note(Event::Unshielded(self.1, self.2 || thread::panicking()));
     }
 }
 
@@ -496,7 +534,11 @@ impl<'s> Opened<'s> {
         Self {
             leaving: Some(OnDrop::new(world, Event::Leaving(id))),
             future,
-            ticket: Ticket { world: Arc::clone(world), id, resolved: false },
+            ticket: Ticket {
+                world: Arc::clone(world),
+                id,
+                resolved: false,
+            },
         }
     }
 

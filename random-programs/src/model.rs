@@ -107,8 +107,18 @@ impl Facts {
     #[must_use]
     pub fn of(program: &Program) -> Self {
         let mut facts = Self::default();
-        facts.group(&program.root, GroupFact { plain: true, ..GroupFact::default() });
-        let panics: Vec<_> = facts.groups.keys().map(|id| (*id, facts.panics_of(*id))).collect();
+        facts.group(
+            &program.root,
+            GroupFact {
+                plain: true,
+                ..GroupFact::default()
+            },
+        );
+        let panics: Vec<_> = facts
+            .groups
+            .keys()
+            .map(|id| (*id, facts.panics_of(*id)))
+            .collect();
         for (id, panics) in panics {
             facts.groups.get_mut(&id).expect("known").panics = panics;
         }
@@ -116,7 +126,10 @@ impl Facts {
     }
 
     fn group(&mut self, group: &GroupProgram, fact: GroupFact) {
-        let mut fact = GroupFact { body: Some(group.body.id), ..fact };
+        let mut fact = GroupFact {
+            body: Some(group.body.id),
+            ..fact
+        };
         fact.causes.extend(group.deadline.map(|_| group.id));
         fact.never_ok = sure(&group.body.steps) == Sure::NeverOk;
         self.groups.insert(group.id, fact);
@@ -124,7 +137,15 @@ impl Facts {
     }
 
     fn frame(&mut self, frame: &Frame, kind: Kind, group: Id, maker: Option<Id>) {
-        self.frames.insert(frame.id, FrameFact { kind, group, maker, forgets: false });
+        self.frames.insert(
+            frame.id,
+            FrameFact {
+                kind,
+                group,
+                maker,
+                forgets: false,
+            },
+        );
         self.steps(&frame.steps, frame.id, group, (false, false));
     }
 
@@ -140,7 +161,9 @@ impl Facts {
             self.steps.insert(*id, fact);
             let maker = Some(frame);
             match op {
-                Op::Fail | Op::Cancel | Op::Deadline(_) | Op::StopWithin(_) => self.cause(group, *id),
+                Op::Fail | Op::Cancel | Op::Deadline(_) | Op::StopWithin(_) => {
+                    self.cause(group, *id)
+                }
                 Op::Spawn(child, _) => self.frame(child, Kind::Child, group, maker),
                 Op::Supervise(child, _) => self.frame(child, Kind::Supervised, group, maker),
                 Op::Service(child) => self.frame(child, Kind::Service, group, maker),
@@ -173,7 +196,13 @@ impl Facts {
     }
 
     fn nest(&mut self, nest: &Nest, step: Id, frame: Id, group: Id, timed: bool) {
-        let Nest { group: inner, how, passes_on, mover, .. } = nest;
+        let Nest {
+            group: inner,
+            how,
+            passes_on,
+            mover,
+            ..
+        } = nest;
         let mut fact = GroupFact {
             parent: Some(group),
             host: Some(frame),
@@ -183,7 +212,12 @@ impl Facts {
         };
         if let How::Move(_) = how {
             fact.mover = Some(*mover);
-            let child = FrameFact { kind: Kind::Child, group, maker: Some(frame), forgets: false };
+            let child = FrameFact {
+                kind: Kind::Child,
+                group,
+                maker: Some(frame),
+                forgets: false,
+            };
             self.frames.insert(*mover, child);
         }
         if *passes_on {
@@ -191,25 +225,42 @@ impl Facts {
         }
         self.group(inner, fact);
         if let How::Forget(_) = how {
-            self.frames.get_mut(&frame).expect("it is being read").forgets = true;
+            self.frames
+                .get_mut(&frame)
+                .expect("it is being read")
+                .forgets = true;
         }
     }
 
     fn cause(&mut self, group: Id, step: Id) {
-        self.groups.get_mut(&group).expect("it is being read").causes.insert(step);
+        self.groups
+            .get_mut(&group)
+            .expect("it is being read")
+            .causes
+            .insert(step);
     }
 
     fn panics_of(&self, group: Id) -> BTreeSet<Id> {
         let frames = self.frames.iter().filter(|(_, fact)| fact.group == group);
-        frames.flat_map(|(frame, _)| self.panics_in(*frame)).collect()
+        frames
+            .flat_map(|(frame, _)| self.panics_in(*frame))
+            .collect()
     }
 
     /// Panics that may come out of a frame, those of the groups that it polls included.
     #[must_use]
     pub fn panics_in(&self, frame: Id) -> BTreeSet<Id> {
-        let own = self.steps.iter().filter(|(_, step)| step.frame == frame && matches!(step.op, Op::Panic));
-        let inner = self.groups.iter().filter(|(_, group)| group.host == Some(frame) || group.mover == Some(frame));
-        own.map(|(id, _)| *id).chain(inner.flat_map(|(id, _)| self.panics_of(*id))).collect()
+        let own = self
+            .steps
+            .iter()
+            .filter(|(_, step)| step.frame == frame && matches!(step.op, Op::Panic));
+        let inner = self
+            .groups
+            .iter()
+            .filter(|(_, group)| group.host == Some(frame) || group.mover == Some(frame));
+        own.map(|(id, _)| *id)
+            .chain(inner.flat_map(|(id, _)| self.panics_of(*id)))
+            .collect()
     }
 
     /// Whether a group is this one or inside it.
@@ -258,7 +309,12 @@ fn shallow(op: &Op) -> Op {
         Op::Timeout(after, _) => Op::Timeout(*after, Vec::new()),
         Op::Set(frames, _) => Op::Set(Vec::new(), frames.len() as u8),
         Op::Race(frames) => Op::Set(Vec::new(), frames.len() as u8),
-        Op::Defer(_) | Op::Spawn(..) | Op::Supervise(..) | Op::Service(_) | Op::Start(..) | Op::Post(_) => Op::Yield(0),
+        Op::Defer(_)
+        | Op::Spawn(..)
+        | Op::Supervise(..)
+        | Op::Service(_)
+        | Op::Start(..)
+        | Op::Post(_) => Op::Yield(0),
         Op::Nest(_) => Op::Yield(0),
         leaf => leaf.clone(),
     }
@@ -301,10 +357,12 @@ fn sure_step(op: &Op) -> Sure {
         },
         Op::Supervise(child, Use::Await | Use::Late | Use::Join) => passes(child),
         Op::Start(child, _) => passes(child),
-        Op::Set(children, _) | Op::Race(children) => match children.iter().all(|child| passes(child) == Sure::Passes) {
-            true => Sure::Passes,
-            false => Sure::Unknown,
-        },
+        Op::Set(children, _) | Op::Race(children) => {
+            match children.iter().all(|child| passes(child) == Sure::Passes) {
+                true => Sure::Passes,
+                false => Sure::Unknown,
+            }
+        }
         Op::Shield(steps) => sure(steps),
         Op::Timeout(_, steps) => match sure(steps) {
             Sure::Passes => Sure::Passes,
@@ -312,7 +370,11 @@ fn sure_step(op: &Op) -> Sure {
         },
         Op::Nest(nest) => match (sure(&nest.group.body.steps), nest.how) {
             (_, How::Drop(0) | How::Forget(0)) => Sure::Passes,
-            (Sure::NeverOk, How::Await | How::Shielded | How::Once | How::Escape) if nest.passes_on => Sure::NeverOk,
+            (Sure::NeverOk, How::Await | How::Shielded | How::Once | How::Escape)
+                if nest.passes_on =>
+            {
+                Sure::NeverOk
+            }
             _ => Sure::Unknown,
         },
         _ => Sure::Passes,

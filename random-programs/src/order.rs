@@ -49,7 +49,12 @@ impl<'a> Replay<'a> {
             None => true,
             Some(step) => matches!(step.op, Op::Deadline(_) | Op::StopWithin(_)),
         };
-        ending.extend(known.forgotten.iter().filter(|group| facts.groups[group].causes.iter().any(armed)));
+        ending.extend(
+            known
+                .forgotten
+                .iter()
+                .filter(|group| facts.groups[group].causes.iter().any(armed)),
+        );
         Self {
             facts,
             known,
@@ -129,7 +134,9 @@ impl<'a> Replay<'a> {
 
     /// Frames that are alive in a group and below; those that a forgotten future holds are nobody's.
     fn alive_in(&self, group: Id) -> Vec<Id> {
-        let inside = |frame: &&Id| self.facts.is_in(self.facts.frames[frame].group, group) && !self.known.holds(**frame);
+        let inside = |frame: &&Id| {
+            self.facts.is_in(self.facts.frames[frame].group, group) && !self.known.holds(**frame)
+        };
         self.live.iter().filter(inside).copied().collect()
     }
 
@@ -145,16 +152,26 @@ impl<'a> Replay<'a> {
         let fact = &self.facts.frames[&frame];
         let waits = |other: &Id| {
             let other_fact = &self.facts.frames[other];
-            other_fact.kind == Kind::Cleanup && other_fact.group == fact.group && !self.polled.contains(other)
+            other_fact.kind == Kind::Cleanup
+                && other_fact.group == fact.group
+                && !self.polled.contains(other)
         };
         let mut alive = self.alive_in(fact.group);
         alive.retain(|other| !waits(other));
         if !alive.is_empty() {
-            wrong.push(format!("cleanup {frame} began while {alive:?} lived in its group"));
+            wrong.push(format!(
+                "cleanup {frame} began while {alive:?} lived in its group"
+            ));
         }
-        let place = self.live.iter().position(|other| *other == frame).unwrap_or_default();
+        let place = self
+            .live
+            .iter()
+            .position(|other| *other == frame)
+            .unwrap_or_default();
         let newer = self.live[place..].iter().skip(1);
-        let newer: Vec<_> = newer.filter(|other| waits(other) && self.facts.frames[other].maker == fact.maker).collect();
+        let newer: Vec<_> = newer
+            .filter(|other| waits(other) && self.facts.frames[other].maker == fact.maker)
+            .collect();
         if !newer.is_empty() {
             wrong.push(format!("cleanup {frame} began before the newer {newer:?}"));
         }
@@ -162,9 +179,14 @@ impl<'a> Replay<'a> {
 
     fn spawned(&self, frame: Id, wrong: &mut Vec<String>) {
         let fact = &self.facts.frames[&frame];
-        let born_cut = fact.maker.is_some_and(|maker| self.cancelling.contains(&maker));
+        let born_cut = fact
+            .maker
+            .is_some_and(|maker| self.cancelling.contains(&maker));
         let into_group = !matches!(fact.kind, Kind::Cleanup | Kind::Contestant | Kind::Posted);
-        if born_cut && into_group && (self.polled.contains(&frame) || !self.dropped.contains(&frame)) {
+        if born_cut
+            && into_group
+            && (self.polled.contains(&frame) || !self.dropped.contains(&frame))
+        {
             wrong.push(format!("{frame} was not born cancelled"));
         }
     }
@@ -214,14 +236,17 @@ impl<'a> Replay<'a> {
             // Up to the frame whose reader had it.
             loop {
                 let read = self.facts.frames.iter().any(|(id, frame)| {
-                    let here = to == Some(To::Reader(*id)) || matches!(frame.kind, Kind::Member(set) if to == Some(To::Reader(set)));
+                    let here = to == Some(To::Reader(*id))
+                        || matches!(frame.kind, Kind::Member(set) if to == Some(To::Reader(set)));
                     here && frame.group == group && self.facts.panics_in(*id).contains(&step)
                 });
                 if read {
                     break;
                 }
                 self.ending.insert(group);
-                let Some(host) = self.facts.groups[&group].host else { break };
+                let Some(host) = self.facts.groups[&group].host else {
+                    break;
+                };
                 group = self.facts.frames[&host].group;
             }
         }
@@ -238,14 +263,19 @@ impl<'a> Replay<'a> {
     }
 
     fn body_is_gone(&self, group: Id) -> bool {
-        self.facts.groups[&group].body.is_some_and(|body| self.dropped.contains(&body))
+        self.facts.groups[&group]
+            .body
+            .is_some_and(|body| self.dropped.contains(&body))
     }
 
     fn ends(&self, group: Id) -> bool {
         let fact = &self.facts.groups[&group];
         self.ending.contains(&group)
             || fact.parent.is_some_and(|parent| self.ends(parent))
-            || [fact.host, fact.mover].into_iter().flatten().any(|frame| self.may_be_cut(frame))
+            || [fact.host, fact.mover]
+                .into_iter()
+                .flatten()
+                .any(|frame| self.may_be_cut(frame))
     }
 
     /// A group has resolved, or its panic comes out.
@@ -256,7 +286,9 @@ impl<'a> Replay<'a> {
         }
         let kept = self.kept_in(group);
         if !kept.is_empty() {
-            wrong.push(format!("group {group} ended before the kept values of {kept:?}"));
+            wrong.push(format!(
+                "group {group} ended before the kept values of {kept:?}"
+            ));
         }
     }
 
@@ -277,8 +309,16 @@ impl<'a> Replay<'a> {
                 }
             }
             Op::Yield(times) if times > 0 => {
-                let cut = matches!(frame.kind, Kind::Body | Kind::Child | Kind::Supervised | Kind::Member(_) | Kind::Started(_));
-                if cut && self.cancelling.contains(&fact.frame) && !fact.shielded && !frame.forgets {
+                let cut = matches!(
+                    frame.kind,
+                    Kind::Body
+                        | Kind::Child
+                        | Kind::Supervised
+                        | Kind::Member(_)
+                        | Kind::Started(_)
+                );
+                if cut && self.cancelling.contains(&fact.frame) && !fact.shielded && !frame.forgets
+                {
                     wrong.push(format!("{step} came back in a group that was cancelled"));
                 }
             }
@@ -292,26 +332,40 @@ impl<'a> Replay<'a> {
             return;
         };
         let frame = self.facts.steps[&step].frame;
-        let newer: Vec<_> =
-            self.kept[place..].iter().skip(1).filter(|kept| self.facts.steps[kept].frame == frame).collect();
+        let newer: Vec<_> = self.kept[place..]
+            .iter()
+            .skip(1)
+            .filter(|kept| self.facts.steps[kept].frame == frame)
+            .collect();
         if !newer.is_empty() {
-            wrong.push(format!("the kept value of {step} was dropped before the newer {newer:?}"));
+            wrong.push(format!(
+                "the kept value of {step} was dropped before the newer {newer:?}"
+            ));
         }
         self.kept.remove(place);
         let alive = self.alive_in(self.facts.home(step));
         if !alive.is_empty() {
-            wrong.push(format!("the kept value of {step} was dropped while {alive:?} lived"));
+            wrong.push(format!(
+                "the kept value of {step} was dropped while {alive:?} lived"
+            ));
         }
     }
 
     /// The outermost group is over: nothing is left but what was forgotten.
     fn all_over(&self, wrong: &mut Vec<String>) {
-        let alive: Vec<_> = self.live.iter().filter(|frame| !self.known.holds(**frame)).collect();
+        let alive: Vec<_> = self
+            .live
+            .iter()
+            .filter(|frame| !self.known.holds(**frame))
+            .collect();
         if !alive.is_empty() {
             wrong.push(format!("left over: frames {alive:?}"));
         }
-        let kept: Vec<_> =
-            self.kept.iter().filter(|step| !self.known.forgotten.contains(&self.facts.home(**step))).collect();
+        let kept: Vec<_> = self
+            .kept
+            .iter()
+            .filter(|step| !self.known.forgotten.contains(&self.facts.home(**step)))
+            .collect();
         if !kept.is_empty() {
             wrong.push(format!("left over: kept values {kept:?}"));
         }
@@ -320,7 +374,12 @@ impl<'a> Replay<'a> {
                 Some(step) => (None, self.facts.frames[&step.frame].maker),
                 None => (Some(*of), self.facts.frames[of].maker),
             };
-            if *count != 0 && ![own, maker].into_iter().flatten().any(|frame| self.known.holds(frame)) {
+            if *count != 0
+                && ![own, maker]
+                    .into_iter()
+                    .flatten()
+                    .any(|frame| self.known.holds(frame))
+            {
                 wrong.push(format!("left over: the value of {of}"));
             }
         }

@@ -164,6 +164,8 @@ struct Place {
     cleanup: bool,
     /// The body of a group whose future may be left without being polled.
     left: bool,
+    /// In a task that may be cut alone.
+    alone: bool,
 }
 
 impl Program {
@@ -188,6 +190,7 @@ impl Program {
             sheltered: false,
             cleanup: false,
             left: false,
+            alone: false,
         };
         Numbers(0).group(&mut program.root, place);
         program
@@ -208,7 +211,14 @@ impl Numbers {
 
     fn group(&mut self, group: &mut GroupProgram, place: Place) {
         group.id = self.next();
-        self.frame(&mut group.body, Place { grouped: true, cleanup: false, ..place });
+        self.frame(
+            &mut group.body,
+            Place {
+                grouped: true,
+                cleanup: false,
+                ..place
+            },
+        );
     }
 
     fn frame(&mut self, frame: &mut Frame, place: Place) {
@@ -227,22 +237,47 @@ impl Numbers {
         if !place.allows(op) {
             *op = Op::Yield(1);
         }
-        let child = Place { cleanup: false, left: false, ..place };
-        let static_child = Place { grouped: false, ..child };
+        let child = Place {
+            cleanup: false,
+            left: false,
+            alone: false,
+            ..place
+        };
+        let alone = Place {
+            alone: true,
+            ..child
+        };
+        let static_child = Place {
+            grouped: false,
+            ..child
+        };
         match op {
             Op::Spawn(frame, used) | Op::Supervise(frame, used) => {
                 if place.cleanup && *used != Use::Join {
                     *used = Use::Leave;
                 }
-                self.frame(frame, child);
+                self.frame(
+                    frame,
+                    if matches!(used, Use::Cancel | Use::Join) {
+                        alone
+                    } else {
+                        child
+                    },
+                );
             }
-            Op::Service(frame) | Op::Start(frame, _) => self.frame(frame, child),
+            Op::Service(frame) | Op::Start(frame, _) => self.frame(frame, alone),
             Op::Defer(frame) => {
-                let place = Place { sheltered: true, cleanup: true, ..place };
+                let place = Place {
+                    sheltered: true,
+                    cleanup: true,
+                    ..place
+                };
                 self.frame(frame, place);
             }
-            Op::Set(frames, _) => frames.iter_mut().for_each(|frame| self.frame(frame, child)),
-            Op::Race(frames) => frames.iter_mut().for_each(|frame| self.frame(frame, static_child)),
+            Op::Set(frames, _) => frames.iter_mut().for_each(|frame| self.frame(frame, alone)),
+            Op::Race(frames) => frames
+                .iter_mut()
+                .for_each(|frame| self.frame(frame, static_child)),
             Op::Post(frame) => self.frame(frame, static_child),
             Op::Nest(nest) => {
                 nest.mover = self.next();
@@ -250,12 +285,28 @@ impl Numbers {
                 if !place.grouped && matches!(nest.how, How::Move(_) | How::Escape) {
                     nest.how = How::Await;
                 }
+                if place.alone && nest.how == How::Wait {
+                    nest.how = How::Await;
+                }
                 nest.passes_on &= !place.cleanup;
                 let sheltered = place.sheltered || nest.how == How::Shielded;
                 let left = place.left || matches!(nest.how, How::Escape | How::Forget(_));
-                self.group(&mut nest.group, Place { sheltered, left, ..place });
+                self.group(
+                    &mut nest.group,
+                    Place {
+                        sheltered,
+                        left,
+                        ..place
+                    },
+                );
             }
-            Op::Shield(steps) => self.steps(steps, Place { sheltered: true, ..place }),
+            Op::Shield(steps) => self.steps(
+                steps,
+                Place {
+                    sheltered: true,
+                    ..place
+                },
+            ),
             Op::Timeout(_, steps) => self.steps(steps, place),
             _ => {}
         }
@@ -277,9 +328,21 @@ impl Place {
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { workers, callers_take_part, jump, root } = self;
-        writeln!(f, "{workers} workers, callers take part: {callers_take_part}, the clock jumps by {jump}")?;
-        write!(f, "group {}, deadline {LAST_RESORT}, body {}", root.id, root.body.id)?;
+        let Self {
+            workers,
+            callers_take_part,
+            jump,
+            root,
+        } = self;
+        writeln!(
+            f,
+            "{workers} workers, callers take part: {callers_take_part}, the clock jumps by {jump}"
+        )?;
+        write!(
+            f,
+            "group {}, deadline {LAST_RESORT}, body {}",
+            root.id, root.body.id
+        )?;
         print(f, &root.body.steps, 1)
     }
 }
@@ -309,10 +372,18 @@ fn print(f: &mut fmt::Formatter<'_>, steps: &[Step], depth: usize) -> fmt::Resul
                 write!(f, "start, awaited: {await_it}").and_then(|()| one(f, frame))?;
             }
             Op::Post(frame) => write!(f, "post").and_then(|()| one(f, frame))?,
-            Op::Set(frames, reads) => write!(f, "set, {reads} read").and_then(|()| many(f, frames))?,
+            Op::Set(frames, reads) => {
+                write!(f, "set, {reads} read").and_then(|()| many(f, frames))?
+            }
             Op::Race(frames) => write!(f, "race").and_then(|()| many(f, frames))?,
             Op::Nest(nest) => {
-                let Nest { group, free, how, passes_on, mover } = &**nest;
+                let Nest {
+                    group,
+                    free,
+                    how,
+                    passes_on,
+                    mover,
+                } = &**nest;
                 let free = if *free { "free group" } else { "group" };
                 write!(f, "{free} {}, {how:?}", group.id)?;
                 if let Some(deadline) = group.deadline {

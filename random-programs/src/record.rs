@@ -114,12 +114,18 @@ pub struct World {
 impl World {
     /// Notes an event.
     pub fn note(&self, event: Event) {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event);
     }
 
     /// Everything so far, in order.
     pub fn events(&self) -> Vec<Event> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The clock of the runtime.
@@ -130,7 +136,11 @@ impl World {
     /// Notes how long a step took by the clock.
     pub fn timed(&self, step: Id, since: Instant, elapsed: bool) {
         let passed = self.clock.now().saturating_duration_since(since);
-        self.note(Event::Timed(step, passed.as_nanos() / TICK.as_nanos(), elapsed));
+        self.note(Event::Timed(
+            step,
+            passed.as_nanos() / TICK.as_nanos(),
+            elapsed,
+        ));
     }
 
     /// What the hook does with a failure.
@@ -145,7 +155,10 @@ impl World {
             Err(payload) => {
                 let text = payload.downcast_ref::<String>().map(String::as_str);
                 let text = text.or(payload.downcast_ref::<&str>().copied());
-                self.note(Event::Alien(format!("{} to {to:?}", text.unwrap_or("no text"))));
+                self.note(Event::Alien(format!(
+                    "{} to {to:?}",
+                    text.unwrap_or("no text")
+                )));
             }
         }
     }
@@ -168,7 +181,11 @@ impl Fault {
 
     /// An error for a deadline that may never be reached.
     pub fn in_case(world: &Arc<World>, step: Id) -> Self {
-        Self { world: Arc::clone(world), step, seen: AtomicBool::new(false) }
+        Self {
+            world: Arc::clone(world),
+            step,
+            seen: AtomicBool::new(false),
+        }
     }
 
     /// The step that made it.

@@ -18,7 +18,9 @@ fn random_programs_do_what_the_model_allows() {
     let replay = number("SPINNEY_PROGRAM_SEED");
     let times = number("SPINNEY_PROGRAMS").unwrap_or(if replay.is_some() { 200 } else { 2000 });
     let limit = number("SPINNEY_PROGRAM_LIMIT").map_or(HANGS, Duration::from_secs);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
     let base = replay.unwrap_or(since.as_nanos() as u64);
     for index in 0..times {
         let seed = match replay {
