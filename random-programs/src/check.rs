@@ -153,18 +153,31 @@ impl<'a> Known<'a> {
                         .any(|frame| read(*frame) && facts.panics_in(*frame).contains(&step)),
                 }
             }
-            To::Hook if is_panic => {
+            To::Hook => {
+                let kind = frame.map(|frame| facts.frames[&frame].kind);
+                // A failure that waits in a handle is the group's when the handle is dropped, which may be with the body
+                // in a cut that has no poll to spare: then there is nobody left who could be given it.
+                let waited = matches!(
+                    kind,
+                    Some(Kind::Supervised | Kind::Member(_) | Kind::Started(_))
+                );
+                let late = waited && self.events.contains(&Event::Gone(home, false));
                 let second = |group: &Id| {
                     let panics = &facts.groups[group].panics;
                     panics.intersection(&self.raised).count() > 1
                 };
-                self.way_of_panic(step)
-                    .iter()
-                    .any(|group| self.is_loose(*group) || second(group))
-            }
-            To::Hook => {
-                let posted = frame.is_some_and(|frame| facts.frames[&frame].kind == Kind::Posted);
-                posted || self.is_loose(home) || self.panicked(home) || self.omits(home)
+                late || match is_panic {
+                    true => self
+                        .way_of_panic(step)
+                        .iter()
+                        .any(|group| self.is_loose(*group) || second(group)),
+                    false => {
+                        kind == Some(Kind::Posted)
+                            || self.is_loose(home)
+                            || self.panicked(home)
+                            || self.omits(home)
+                    }
+                }
             }
         }
     }

@@ -285,8 +285,12 @@ impl Numbers {
                 if !place.grouped && matches!(nest.how, How::Move(_) | How::Escape) {
                     nest.how = How::Await;
                 }
-                if place.alone && nest.how == How::Wait {
-                    nest.how = How::Await;
+                match nest.how {
+                    How::Wait if place.alone => nest.how = How::Await,
+                    // A task that is cut alone is polled on while its groups join, and might give one of them, cancelled,
+                    // to a child that lives: which panics, and says so.
+                    How::Move(_) if place.alone => nest.how = How::Move(0),
+                    _ => {}
                 }
                 nest.passes_on &= !place.cleanup;
                 let sheltered = place.sheltered || nest.how == How::Shielded;
