@@ -156,12 +156,14 @@ impl<'a> Known<'a> {
             To::Hook => {
                 let kind = frame.map(|frame| facts.frames[&frame].kind);
                 // A failure that waits in a handle is the group's when the handle is dropped, which may be with the body
-                // in a cut that has no poll to spare: then there is nobody left who could be given it.
+                // in a cut that has no poll to spare: then there is nobody left who could be given it. A deadline may
+                // fire at that moment, too.
                 let waited = matches!(
                     kind,
                     Some(Kind::Supervised | Kind::Member(_) | Kind::Started(_))
                 );
-                let late = waited && self.events.contains(&Event::Gone(home, false));
+                let late = (waited || !self.raised.contains(&step))
+                    && self.events.contains(&Event::Gone(home, false));
                 let second = |group: &Id| {
                     let panics = &facts.groups[group].panics;
                     panics.intersection(&self.raised).count() > 1

@@ -205,6 +205,20 @@ impl<'a> Replay<'a> {
                 wrong.push(format!("{frame} was cut without a reason"));
             }
         }
+        if fact.kind == Kind::Service && !self.ended.contains(&frame) && !panicked() {
+            let newer = |other: &&Id| {
+                let other_fact = &self.facts.frames[other];
+                **other > frame
+                    && other_fact.kind == Kind::Service
+                    && other_fact.maker == fact.maker
+            };
+            let newer: Vec<_> = self.live.iter().filter(newer).collect();
+            if !newer.is_empty() {
+                wrong.push(format!(
+                    "service {frame} was cut before the newer {newer:?}"
+                ));
+            }
+        }
         if self.facts.is_owned(frame) {
             for (id, group) in &self.facts.groups {
                 if group.host == Some(frame) && (group.plain || group.held) {
