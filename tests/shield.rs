@@ -3,9 +3,10 @@
 mod common_b;
 mod support;
 
-use common_b::{SECOND, clocked, on_drop, until, workers};
+use common_b::{SECOND, clocked, on_drop, once, until, workers};
 use spinney::{Group, current, group, shield, sleep, try_group, yield_now};
-use std::future::pending;
+use std::future::{Future, pending};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use support::without_hanging;
@@ -104,6 +105,33 @@ fn cleanup_after_a_cancel_runs_to_its_end() {
     });
 }
 
+/// The group around it has ended, and the next one outwards is cancelled; but it is still polled in the cleanup.
+#[test]
+fn a_group_that_outlives_its_parent_in_a_cleanup_is_not_cut() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let value = Arc::new(AtomicUsize::new(0));
+        let noted = Arc::clone(&value);
+        let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
+            g.defer(async move {
+                let outlives = group(async |_| {
+                    let mut outlives: Pin<Box<dyn Future<Output = usize> + Send>> =
+                        Box::pin(group(async |_| {
+                            yield_now().await;
+                            7
+                        }));
+                    assert!(once(outlives.as_mut()).await.is_pending());
+                    outlives
+                });
+                noted.store(outlives.await.await, SeqCst);
+            });
+            Err::<(), _>(1)
+        }));
+        assert_eq!(result.unwrap_err().into_first(), 1);
+        assert_eq!(value.load(SeqCst), 7);
+    });
+}
+
 /// Cases 105, 106, 107 and 109: what is opened inside is not cancelled and does not stop for the outer cancel, but the
 /// code inside can see it; a spawn call alone shields nobody.
 #[test]
@@ -146,7 +174,7 @@ fn inside_a_shield_children_live_and_the_cancel_can_be_seen() {
                         time.advance(SECOND);
                         let mut told = std::pin::pin!(h.stopping());
                         let value = child.await;
-                        assert!(common_b::once(told.as_mut()).await.is_pending());
+                        assert!(once(told.as_mut()).await.is_pending());
                         value
                     });
                     assert_eq!(value.await, 5);

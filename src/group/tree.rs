@@ -197,8 +197,14 @@ fn move_up(node: &Node) -> bool {
             return false; // somebody else was faster
         }
         let mut new = old;
+        let mut passed = 0;
         while new.word.is_closed() {
+            passed |= new.flags();
             new = new.parent().expect("a root never closes");
+        }
+        // A shield around a group that has ended was around this one. Its next poll says whether there still is one.
+        if passed & SHIELDED != 0 {
+            node.set_flags(SHIELDED);
         }
         {
             let _list = old.slow.lock();
