@@ -8,6 +8,7 @@ pub mod check;
 pub mod generate;
 pub mod harness;
 pub mod interpret;
+pub mod known;
 pub mod model;
 mod order;
 pub mod program;

@@ -127,7 +127,14 @@ impl<'a> Replay<'a> {
                     wrong.push(format!("the value of {of} was dropped twice"));
                 }
             }
-            Event::Over => self.all_over(wrong),
+            Event::Over(faults) => {
+                self.all_over(wrong);
+                if *faults > 0 && self.known.forgotten.is_empty() {
+                    wrong.push(format!(
+                        "left over: {faults} errors, or deadlines that still run"
+                    ));
+                }
+            }
             _ => {}
         }
     }

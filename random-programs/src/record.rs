@@ -4,7 +4,7 @@ use crate::program::Id;
 use spinney::time::ManualClock;
 use spinney::{Errors, Unobserved};
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -74,10 +74,13 @@ pub enum Event {
     Unshielded(Id, bool),
     /// A panic that no step made.
     Alien(String),
-    /// The outermost group has resolved or panicked.
-    Over,
+    /// The outermost group has resolved or panicked; so many errors still exist, those of deadlines included.
+    Over(usize),
     /// The runtime was shut down; the text of its stragglers.
     ShutDown(Option<String>),
+    /// Nothing of the runtime is left in memory: no group, because each keeps the one around it, and the outermost keeps
+    /// the runtime.
+    Freed,
 }
 
 /// Who received a failure.
@@ -108,6 +111,7 @@ pub enum Began {
 #[derive(Debug, Default)]
 pub struct World {
     log: Mutex<Vec<Event>>,
+    faults: AtomicUsize,
     clock: ManualClock,
 }
 
@@ -118,6 +122,11 @@ impl World {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(event);
+    }
+
+    /// The outermost group is over.
+    pub fn over(&self) {
+        self.note(Event::Over(self.faults.load(SeqCst)));
     }
 
     /// Everything so far, in order.
@@ -181,6 +190,7 @@ impl Fault {
 
     /// An error for a deadline that may never be reached.
     pub fn in_case(world: &Arc<World>, step: Id) -> Self {
+        world.faults.fetch_add(1, SeqCst);
         Self {
             world: Arc::clone(world),
             step,
@@ -199,6 +209,12 @@ impl Fault {
             false => Event::Delivered(self.step, to),
             true => Event::Twice(self.step),
         });
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        self.world.faults.fetch_sub(1, SeqCst);
     }
 }
 

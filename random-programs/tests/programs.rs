@@ -1,7 +1,9 @@
 //! Random programs: 2,000 of a fresh seed, and the programs that once failed.
 
-use random_programs::harness::{HANGS, try_seed};
+use random_programs::harness::{HANGS, judge, report, try_seed};
+use random_programs::known;
 use std::env;
+use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 fn number(name: &str) -> Option<u64> {
@@ -13,6 +15,9 @@ fn number(name: &str) -> Option<u64> {
     Some(parsed.unwrap_or_else(|_| panic!("`{name}` is not a number: {text}")))
 }
 
+/// `SPINNEY_PROGRAM_SEED` runs the program of that seed, 200 times unless told otherwise: failures depend on the
+/// scheduler. `SPINNEY_PROGRAM_BASE` runs those of a base seed, `SPINNEY_PROGRAMS` says how many, and
+/// `SPINNEY_PROGRAM_LIMIT` after how many seconds one hangs.
 #[test]
 fn random_programs_do_what_the_model_allows() {
     let replay = number("SPINNEY_PROGRAM_SEED");
@@ -21,14 +26,29 @@ fn random_programs_do_what_the_model_allows() {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970");
-    let base = replay.unwrap_or(since.as_nanos() as u64);
+    let base = replay
+        .or(number("SPINNEY_PROGRAM_BASE"))
+        .unwrap_or(since.as_nanos() as u64);
+    // Not captured: it is there also if the process dies.
+    let _ = writeln!(io::stderr(), "random programs: base seed {base:#x}");
     for index in 0..times {
         let seed = match replay {
             Some(seed) => seed,
             None => base.wrapping_add(index),
         };
         if let Err(report) = try_seed(seed, limit) {
-            panic!("after {index} programs: {report}");
+            panic!("base seed {base:#x}, after {index} programs: {report}");
+        }
+    }
+}
+
+#[test]
+fn programs_that_once_failed_do_what_the_model_allows() {
+    for (story, program) in known::programs() {
+        for _ in 0..20 {
+            if let Err(failure) = judge(&program, HANGS) {
+                panic!("{story}:\n{}", report(&program, &failure));
+            }
         }
     }
 }

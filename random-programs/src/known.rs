@@ -1,0 +1,114 @@
+//! Programs that once failed, shrunk, each with what was wrong; and some that chance seldom makes.
+
+use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Step, Use};
+
+fn steps(ops: Vec<Op>) -> Vec<Step> {
+    ops.into_iter().map(|op| Step { id: 0, op }).collect()
+}
+
+fn frame(ops: Vec<Op>) -> Frame {
+    Frame {
+        id: 0,
+        steps: steps(ops),
+    }
+}
+
+fn nest(free: bool, how: How, ops: Vec<Op>) -> Op {
+    let group = GroupProgram {
+        id: 0,
+        deadline: None,
+        body: frame(ops),
+    };
+    Op::Nest(Box::new(Nest {
+        group,
+        free,
+        how,
+        passes_on: false,
+        mover: 0,
+    }))
+}
+
+fn spawn(used: Use, ops: Vec<Op>) -> Op {
+    Op::Spawn(frame(ops), used)
+}
+
+/// Each with its story.
+#[must_use]
+pub fn programs() -> Vec<(&'static str, Program)> {
+    let alone = |body| Program::new(1, false, 1, body);
+    let spread = |body| Program::new(3, true, 1, body);
+    vec![
+        (
+            "the deadline of a builder was armed after the first poll of the body, which blocked for ever",
+            alone(vec![nest(false, How::Wait, vec![Op::Stopping])]),
+        ),
+        (
+            "a cancel did not reach a group without children whose parent had ended, in which somebody was blocked",
+            alone(vec![nest(
+                true,
+                How::Escape,
+                vec![Op::Yield(1), nest(false, How::Wait, vec![Op::Pend])],
+            )]),
+        ),
+        (
+            "a group that left its ended parent inside a cleanup must not be cut by the next one outwards",
+            alone(vec![
+                Op::Defer(frame(vec![nest(true, How::Escape, vec![Op::Yield(1)])])),
+                Op::Fail,
+            ]),
+        ),
+        (
+            "a child fails between the last poll of its cut owner and the look after it",
+            spread(vec![
+                spawn(Use::Leave, vec![Op::Yield(2), Op::Fail]),
+                nest(
+                    true,
+                    How::Await,
+                    vec![spawn(Use::Leave, vec![Op::Yield(2), Op::Fail]), Op::Pend],
+                ),
+            ]),
+        ),
+        (
+            "more errors than are kept whole",
+            spread((0..40).map(|_| spawn(Use::Leave, vec![Op::Fail])).collect()),
+        ),
+        (
+            "a worker that blocks is replaced by a spare, which leaves when it is back, and time goes on",
+            alone(vec![
+                spawn(
+                    Use::Late,
+                    vec![nest(true, How::Wait, vec![Op::Sleep(3)]), Op::Sleep(3)],
+                ),
+                spawn(
+                    Use::Late,
+                    vec![nest(true, How::Wait, vec![Op::Sleep(1)]), Op::Sleep(5)],
+                ),
+            ]),
+        ),
+        (
+            "a body, its child and its service panic together",
+            spread(vec![nest(
+                false,
+                How::Await,
+                vec![
+                    Op::Service(frame(vec![Op::Panic])),
+                    spawn(Use::Leave, vec![Op::Panic]),
+                    Op::Yield(1),
+                    Op::Panic,
+                ],
+            )]),
+        ),
+        (
+            "a forgotten group whose child runs on",
+            spread(vec![nest(
+                true,
+                How::Forget(1),
+                vec![
+                    Op::Keep,
+                    spawn(Use::Leave, vec![Op::Sleep(2), Op::Fail]),
+                    Op::Pend,
+                ],
+            )]),
+        ),
+    ]
+}
