@@ -398,6 +398,76 @@ fn a_group_future_moves_to_another_task() {
     }
 }
 
+/// A task that is blocked in sync code is cut alone: by its handle, by its set, by its start, or as a service.
+#[test]
+fn a_blocked_task_that_is_cut_alone_is_unwound() {
+    for how in 0..8 {
+        without_hanging(move || {
+            let log = Log::default();
+            let runtime = Runtime::builder()
+                .workers(1)
+                .callers_take_part(false)
+                .build()
+                .unwrap();
+            let result = runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
+                let (blocks, blocked) = async_channel::bounded::<()>(1);
+                let inner = log.clone();
+                // In the task itself, or in the body of a group in it.
+                let block = async move |h: Group<'_, '_, u8>| {
+                    let _frame = inner.local("frame");
+                    let pends = h.group(async |deep| {
+                        let _body = inner.local("body");
+                        deep.keep(inner.local("kept"));
+                        blocks.send(()).await.unwrap();
+                        pending::<()>().await
+                    });
+                    pends.wait();
+                    Ok::<(), u8>(())
+                };
+                let task: Boxed<'_, Result<(), u8>> = match how % 2 {
+                    0 => Box::pin(async move { block(g).await }),
+                    _ => Box::pin(async move {
+                        let outer = group(async |_| {
+                            let nested = try_group(block);
+                            nested.await
+                        });
+                        outer.await.map_err(spinney::Errors::into_first)
+                    }),
+                };
+                match how / 2 {
+                    0 => {
+                        let task = g.spawn(task);
+                        blocked.recv().await.unwrap();
+                        assert_eq!(task.cancel().await, None);
+                        assert_eq!(log.take(), ["body", "kept", "frame"]);
+                    }
+                    1 => {
+                        let mut set = g.set();
+                        set.spawn(task);
+                        blocked.recv().await.unwrap();
+                        drop(set);
+                    }
+                    2 => {
+                        let mut start = Box::pin(g.start::<u8, _, _>(|_| task));
+                        once(start.as_mut()).await;
+                        blocked.recv().await.unwrap();
+                    }
+                    _ => {
+                        g.service(task);
+                        blocked.recv().await.unwrap();
+                    }
+                }
+                Ok(())
+            }));
+            assert_eq!(result.map_err(spinney::Errors::into_first), Ok(()));
+            if how > 1 {
+                assert_eq!(log.take(), ["body", "kept", "frame"]);
+            }
+            runtime.shutdown(std::time::Duration::ZERO).unwrap();
+        });
+    }
+}
+
 /// A group without children hangs in its parent's list only. When that ends it hangs in the next one, so a cancel finds
 /// those who are blocked in its body.
 #[test]
@@ -410,7 +480,7 @@ fn a_cancel_reaches_a_childless_group_whose_parent_has_ended() {
                 Err::<(), _>(1)
             });
             let outlives = g.group(async |_| {
-                let mut outlives = Box::pin(group(async move |h| {
+                let mut outlives: Boxed<'_, ()> = Box::pin(group(async move |h| {
                     yield_now().await;
                     let inner = h.group(async |_| {
                         blocks.send(()).await.unwrap();

@@ -121,9 +121,9 @@ fn a_group_that_outlives_its_parent_in_a_cleanup_is_not_cut() {
                             7
                         }));
                     assert!(once(outlives.as_mut()).await.is_pending());
-                    outlives
+                    Some(outlives)
                 });
-                noted.store(outlives.await.await, SeqCst);
+                noted.store(outlives.await.unwrap().await, SeqCst);
             });
             Err::<(), _>(1)
         }));

@@ -48,6 +48,9 @@ pub fn judge(program: &Program, limit: Duration) -> Result<(), Failure> {
         Err(_) if matches!(events.last(), Some(Event::ShutDown(_))) => {
             vec!["the runtime is not freed".to_owned()]
         }
+        Err(_) if events.contains(&Event::Over) => {
+            vec!["errors, or deadlines, are left over".to_owned()]
+        }
         Err(_) => vec!["it hangs".to_owned()],
         Ok(Err(text)) => vec![text],
         Ok(Ok(())) => {
@@ -104,34 +107,38 @@ fn run(program: &Program, world: &Arc<World>) {
         Ok(Err(fault)) => drop(fault),
         Err(payload) => world.received(payload, To::Caller),
     }
-    world.over();
+    world.note(Event::Over);
+    stop.store(true, SeqCst);
+    clock.thread().unpark();
+    let _ = clock.join();
+    // A forgotten future keeps its group for ever, and that keeps the rest.
+    let forgotten = |event: &Event| matches!(event, Event::Forgotten(_));
+    let forgotten = world.events().iter().any(forgotten);
+    // Time stands still: a deadline of a group that has ended must go without being due. One that is due just now may be
+    // in the hands of a worker.
+    while !forgotten && world.faults() > 0 {
+        thread::yield_now();
+    }
     let stragglers = runtime.shutdown(Duration::ZERO).err();
     world.note(Event::ShutDown(
         stragglers.map(|stragglers| format!("{stragglers:?}")),
     ));
     drop(runtime);
-    stop.store(true, SeqCst);
-    clock.thread().unpark();
-    let _ = clock.join();
-    // Spare threads leave a moment later. A forgotten future keeps its group for ever, and that keeps the rest.
-    let forgotten = |event: &Event| matches!(event, Event::Forgotten(_));
-    if !world.events().iter().any(forgotten) {
-        while Arc::strong_count(world) > HARNESS {
-            thread::yield_now();
-        }
-        world.note(Event::Freed);
+    // Spare threads leave a moment later.
+    while !forgotten && Arc::strong_count(world) > HARNESS {
+        thread::yield_now();
     }
+    world.note(Event::Freed);
 }
 
 /// Who has the world but the runtime: the runner and its watchdog.
 const HARNESS: usize = 2;
 
 /// The program of a seed.
-pub type Tree = Box<dyn ValueTree<Value = Program>>;
+type Tree = Box<dyn ValueTree<Value = Program>>;
 
 /// Grows the program of a seed.
-#[must_use]
-pub fn grow(seed: u64) -> Tree {
+fn grow(seed: u64) -> Tree {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);

@@ -19,6 +19,10 @@ type Grp<'s, 'p> = Group<'s, 'p, Fault>;
 type Value = OnDrop;
 
 /// The outermost group.
+///
+/// # Errors
+///
+/// Never: its errors are noted.
 pub fn root(
     world: &Arc<World>,
     group: &GroupProgram,

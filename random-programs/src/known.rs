@@ -69,6 +69,27 @@ pub fn programs() -> Vec<(&'static str, Program)> {
             ]),
         ),
         (
+            "a task that is cut alone did not unwind where it blocked: here a service",
+            alone(vec![
+                Op::Service(frame(vec![nest(false, How::Wait, vec![Op::Pend])])),
+                spawn(Use::Leave, vec![Op::Yield(1), Op::Fail]),
+            ]),
+        ),
+        (
+            "the same, by its handle, in the body of a group",
+            alone(vec![
+                spawn(
+                    Use::Join,
+                    vec![nest(
+                        true,
+                        How::Await,
+                        vec![nest(false, How::Wait, vec![Op::Pend])],
+                    )],
+                ),
+                Op::Sleep(2),
+            ]),
+        ),
+        (
             "more errors than are kept whole",
             spread((0..40).map(|_| spawn(Use::Leave, vec![Op::Fail])).collect()),
         ),

@@ -120,7 +120,10 @@ impl Facts {
             .map(|id| (*id, facts.panics_of(*id)))
             .collect();
         for (id, panics) in panics {
-            facts.groups.get_mut(&id).expect("known").panics = panics;
+            facts
+                .groups
+                .entry(id)
+                .and_modify(|group| group.panics = panics);
         }
         facts
     }
@@ -226,18 +229,15 @@ impl Facts {
         self.group(inner, fact);
         if let How::Forget(_) = how {
             self.frames
-                .get_mut(&frame)
-                .expect("it is being read")
-                .forgets = true;
+                .entry(frame)
+                .and_modify(|frame| frame.forgets = true);
         }
     }
 
     fn cause(&mut self, group: Id, step: Id) {
         self.groups
-            .get_mut(&group)
-            .expect("it is being read")
-            .causes
-            .insert(step);
+            .entry(group)
+            .and_modify(|group| _ = group.causes.insert(step));
     }
 
     fn panics_of(&self, group: Id) -> BTreeSet<Id> {

@@ -286,7 +286,6 @@ impl Numbers {
                     nest.how = How::Await;
                 }
                 match nest.how {
-                    How::Wait if place.alone => nest.how = How::Await,
                     // A task that is cut alone is polled on while its groups join, and might give one of them, cancelled,
                     // to a child that lives: which panics, and says so.
                     How::Move(_) if place.alone => nest.how = How::Move(0),

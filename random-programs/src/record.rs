@@ -74,8 +74,8 @@ pub enum Event {
     Unshielded(Id, bool),
     /// A panic that no step made.
     Alien(String),
-    /// The outermost group has resolved or panicked; so many errors still exist, those of deadlines included.
-    Over(usize),
+    /// The outermost group has resolved or panicked.
+    Over,
     /// The runtime was shut down; the text of its stragglers.
     ShutDown(Option<String>),
     /// Nothing of the runtime is left in memory: no group, because each keeps the one around it, and the outermost keeps
@@ -124,9 +124,9 @@ impl World {
             .push(event);
     }
 
-    /// The outermost group is over.
-    pub fn over(&self) {
-        self.note(Event::Over(self.faults.load(SeqCst)));
+    /// How many errors exist, those of deadlines included.
+    pub fn faults(&self) -> usize {
+        self.faults.load(SeqCst)
     }
 
     /// Everything so far, in order.

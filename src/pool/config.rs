@@ -156,7 +156,7 @@ impl RuntimeBuilder {
 
     /// The clock of timers and deadlines. Default: the system's.
     ///
-    /// [`Runtime::shutdown`] counts its grace by this clock, too, so a manual one must be advanced from another thread.
+    /// The grace of [`Runtime::shutdown`] is real time all the same.
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Clock::Manual(clock.clone());
         self
