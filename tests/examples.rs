@@ -26,4 +26,5 @@ run!(
     borrow cleanup cut_unpolled deadline fan_out happy_eyeballs late_defer map_reduce migrated_group nested pipeline runtime
     server service start
     supervisor task_set
+    bounded generator restart run_in task_locals why
 );
