@@ -338,3 +338,71 @@ fn models_include_the_real_sources_and_hold_no_copy() {
         );
     }
 }
+
+/// The names that a file exports to users, from its `pub use` and, in files that are public modules, its items.
+fn exported(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for item in text.split("pub use ").skip(1) {
+        let path = item.split(';').next().unwrap();
+        let names = path.rsplit("::").next().unwrap();
+        let names = names.split(|c: char| !c.is_alphanumeric() && c != '_');
+        found.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
+    }
+    found
+}
+
+/// The public items and methods of a file.
+fn declared(text: &str) -> Vec<String> {
+    let code = text.lines().map(str::trim);
+    let public = code.filter_map(|line| line.strip_prefix("pub "));
+    let names = public.filter_map(|rest| {
+        let mut words = rest.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let is_kind = |word: &&str| ["fn", "struct", "enum", "trait", "type"].contains(word);
+        words.by_ref().find(is_kind)?;
+        words.next().map(str::to_owned)
+    });
+    names.collect()
+}
+
+#[test]
+fn the_page_of_the_interface_names_everything() {
+    assert_eq!(
+        exported("pub use crate::a::{B, c};\npub use d::E;"),
+        ["B", "c", "E"]
+    );
+    assert_eq!(
+        declared("    pub const fn new() {}\npub(crate) fn no() {}"),
+        ["new"]
+    );
+    let page = fs::read_to_string(root().join("docs/api.md")).unwrap();
+    let words: Vec<_> = page
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    let public = |file: &str| {
+        let folders = [
+            "src/surface/",
+            "src/net/",
+            "src/compat/",
+            "src/pool/",
+            "src/group/",
+        ];
+        let alone = ["src/time.rs", "src/block_on.rs", "src/driver/clock.rs"];
+        folders.iter().any(|folder| file.starts_with(folder)) || alone.contains(&file)
+    };
+    for (file, text) in sources() {
+        let mut names = match file.as_str() {
+            "src/lib.rs" | "src/net/mod.rs" | "src/time.rs" => exported(&text),
+            _ => Vec::new(),
+        };
+        // Inside the sealed module nothing is public.
+        if public(&file) && file != "src/surface/outcome.rs" {
+            names.extend(declared(&text));
+        }
+        for name in names {
+            assert!(
+                words.contains(&name.as_str()),
+                "{file}: docs/api.md does not name {name}"
+            );
+        }
+    }
+}

@@ -1,6 +1,7 @@
-//! Every acceptance program runs as it stands and exits with 0.
+//! Every example runs as it stands and exits with 0, and the README names it.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `cargo test` builds the examples beside the test binaries.
@@ -10,7 +11,9 @@ fn examples() -> PathBuf {
 }
 
 macro_rules! run {
-    ($($name:ident)*) => {$(
+    ($($name:ident)*) => {
+        const RUN: &[&str] = &[$(stringify!($name)),*];
+        $(
         #[test]
         fn $name() {
             let program = examples().join(stringify!($name));
@@ -19,7 +22,8 @@ macro_rules! run {
             });
             assert!(output.status.success(), "{output:?}");
         }
-    )*};
+        )*
+    };
 }
 
 run!(
@@ -28,3 +32,25 @@ run!(
     supervisor task_set
     bounded generator restart run_in task_locals why
 );
+
+/// `web_server` has a test of its own.
+#[test]
+fn every_example_is_run_and_is_in_the_readme() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(root.join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        assert!(
+            readme.contains(&format!("`{name}`")),
+            "the README does not name {name}"
+        );
+        found.insert(name);
+    }
+    let run = RUN
+        .iter()
+        .chain(&["web_server"])
+        .map(|&name| name.to_owned());
+    assert_eq!(run.collect::<BTreeSet<_>>(), found);
+}
