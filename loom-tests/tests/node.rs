@@ -100,6 +100,32 @@ fn model_join() {
     });
 }
 
+/// The runtime has ended, and nothing but a group keeps the root, when the group gets children once more: the root is there
+/// for the last one, which goes up to it while the owner frees the group.
+#[test]
+fn model_leaving_after_the_end() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let sleeper = Sleeper::new();
+        let drops = Arc::new(Racy::default());
+        let owner = open(&tree.root);
+        let kept = keep(&owner.node, &drops);
+        drop(tree);
+        let node = owner.node.as_ptr();
+        let children: Vec<_> = (0..2)
+            .map(|_| {
+                assert!(owner.node.enter());
+                thread::spawn(move || finish(node, kept))
+            })
+            .collect();
+        join(owner, &sleeper);
+        assert_eq!(drops.get(), 1);
+        for child in children {
+            child.join().unwrap();
+        }
+    });
+}
+
 /// The last reference frees the node, after everything that the holders of others did.
 #[test]
 fn model_references() {

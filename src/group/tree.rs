@@ -153,6 +153,9 @@ pub(crate) fn enter_first(node: &Node) -> bool {
                     // A root has nobody to enter.
                     path.pop();
                     if at.word.enter_first() {
+                        // After the end of a runtime only the nodes below keep the root, and the last of them may be
+                        // freed while whoever left it is on the way up: see `node::leave`.
+                        at.to_ref().into_raw();
                         break;
                     }
                     continue 'again;
