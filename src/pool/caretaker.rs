@@ -80,9 +80,4 @@ impl Shared {
         *there = !leaves;
         leaves
     }
-
-    /// Whether a runtime that has ended has somebody who looks after it.
-    pub(crate) fn has_caretaker(&self) -> bool {
-        *self.caretaker.lock()
-    }
 }

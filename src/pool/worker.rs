@@ -133,15 +133,11 @@ impl Worker<'_> {
         }
     }
 
-    /// Whether the runtime has ended for workers of this kind.
+    /// Whether the runtime has ended for workers of this kind. Spares and caretakers look at what is left instead: whoever
+    /// blocks after the end counts on them.
     fn is_over(&self) -> bool {
         // Acquire: pairs with the Release in `End::wake`.
-        self.shared.exiting.load(Ordering::Acquire)
-            && match self.kind {
-                Kind::Worker => true,
-                Kind::Spare => !self.shared.has_caretaker(),
-                Kind::Caretaker => false,
-            }
+        self.kind == Kind::Worker && self.shared.exiting.load(Ordering::Acquire)
     }
 
     fn own(&self) -> Option<Job> {
@@ -166,9 +162,9 @@ impl Worker<'_> {
                 return None;
             }
             self.shared.sleep.fall_asleep(self.index, searching);
-            // `rouse` comes after the flag is set, and after the last timer of a caretaker is gone.
-            let leaves = self.is_over() || (self.kind == Kind::Caretaker && self.is_needless());
-            if leaves || self.shared.has_work() {
+            // `rouse` comes after the flag is set, and after the last timer of a caretaker is gone; whoever counted as
+            // blocked calls `notify` when it leaves.
+            if self.is_over() || self.is_needless() || self.shared.has_work() {
                 self.stay_awake();
             } else {
                 self.seat.counters.parks.bump();
