@@ -8,7 +8,7 @@ use futures_lite::future::block_on;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::net::{TcpListener, TcpStream};
 use spinney::time::ManualClock;
-use spinney::{Group, Runtime, Wait, group, sleep, try_group, yield_now};
+use spinney::{Group, Runtime, Wait, current, group, shield, sleep, try_group, yield_now};
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
@@ -177,5 +177,51 @@ fn a_spawn_after_the_end_is_born_cancelled() {
         assert!(text.contains("ended from outside"), "{text}");
         assert_eq!(Arc::strong_count(&captured), 1);
         counted.is_deserted();
+    });
+}
+
+/// Children that a shielded group starts after the end are run, and one that blocks has a spare to take its place, also when
+/// the caretaker and the spare of the time before have left.
+#[test]
+fn children_that_block_after_the_end_are_replaced_each_time() {
+    without_hanging(|| {
+        let counted = counted(1);
+        let (opened, is_opened) = std::sync::mpsc::channel();
+        let (go, goes) = async_channel::bounded::<()>(1);
+        std::thread::scope(|threads| {
+            let visitor = threads.spawn(|| {
+                counted.runtime.block_on(shield(group(async |g| {
+                    opened.send(()).unwrap();
+                    goes.recv().await.unwrap();
+                    for _ in 0..4 {
+                        counted.is_deserted();
+                        let (give, take) = async_channel::bounded(1);
+                        let blocks = g.spawn(async move { Ok(take.recv().wait().unwrap()) });
+                        g.spawn(async move { Ok(give.send(5).await.unwrap()) });
+                        assert_eq!(blocks.await, 5);
+                    }
+                    8
+                })))
+            });
+            is_opened.recv().unwrap();
+            counted.runtime.shutdown(NOW).unwrap();
+            go.send_blocking(()).unwrap();
+            assert_eq!(visitor.join().unwrap(), 8);
+        });
+        counted.is_deserted();
+    });
+}
+
+/// Outside every group there is nothing to wait for any more.
+#[test]
+fn stopping_is_over() {
+    without_hanging(|| {
+        let counted = counted(1);
+        let _entered = counted.runtime.enter();
+        let mut before = Box::pin(current::stopping());
+        assert!(poll_alone(before.as_mut()).is_pending());
+        counted.runtime.shutdown(NOW).unwrap();
+        block_on(before);
+        block_on(current::stopping());
     });
 }

@@ -223,12 +223,16 @@ impl Future for CurrentStopping {
         if sheltered && is_exposed() && self.mark.look(cx) {
             return Poll::Ready(());
         }
-        let stopping = self.group.get_or_insert_with(|| {
-            with(|node| match node {
-                Some(node) => Stopping::of(node),
-                None => Stopping::of(&crate::pool::context::runtime().root()),
-            })
-        });
-        Pin::new(stopping).poll(cx)
+        if self.group.is_none() {
+            self.group = with(|node| match node {
+                Some(node) => Some(Stopping::of(node)),
+                None => Some(Stopping::of(&*crate::pool::context::runtime().open_root()?)),
+            });
+        }
+        match &mut self.group {
+            Some(stopping) => Pin::new(stopping).poll(cx),
+            // The runtime was shut down.
+            None => Poll::Ready(()),
+        }
     }
 }
