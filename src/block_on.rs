@@ -125,6 +125,7 @@ impl<'a> Blocked<'a> {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> Step<Result<R, Ended>> {
         let knew = self.cut;
+        self.be_guest(true);
         if knew {
             open::cut(&self.host, cx.waker(), false);
         }
@@ -216,7 +217,6 @@ fn is_marked() -> bool {
 /// Runs a future on the calling thread, with its groups on the given runtime.
 pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
     let mut blocked = Blocked::new(runtime);
-    blocked.be_guest(true);
     let mut future = pin!(future);
     let awaited = Awaited::In(&raw const blocked.host);
     let ended = waiting::wait(runtime, awaited, &mut |cx| {

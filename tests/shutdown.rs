@@ -99,6 +99,67 @@ fn a_shutdown_with_a_grace_waits_for_a_body_that_stops() {
     });
 }
 
+/// A caller is a guest of the shutdown from the moment on in which its poll begins, also when an earlier one opened nothing.
+#[test]
+fn a_group_that_is_opened_in_a_later_poll_has_its_grace() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let (go, goes) = async_channel::bounded::<()>(1);
+        let (opened, is_opened) = mpsc::channel();
+        std::thread::scope(|threads| {
+            let value = threads.spawn(|| {
+                runtime.block_on(async {
+                    goes.recv().await.unwrap();
+                    group(async |g| {
+                        opened.send(()).unwrap();
+                        // The poll goes on until the shutdown has looked around.
+                        while !g.is_stopping() {
+                            std::thread::yield_now();
+                        }
+                        for _ in 0..100 {
+                            std::thread::yield_now();
+                        }
+                        spinney::yield_now().await;
+                        7
+                    })
+                    .await
+                })
+            });
+            go.send_blocking(()).unwrap();
+            is_opened.recv().unwrap();
+            runtime.shutdown(NEVER).unwrap();
+            assert_eq!(value.join().unwrap(), 7);
+        });
+    });
+}
+
+/// A shutdown inside `block_on` cannot wait for the caller on whose stack it waits, nor two of them for each other.
+#[test]
+fn a_shutdown_does_not_wait_for_those_below_it() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        runtime.block_on(async { runtime.shutdown(NEVER).unwrap() });
+        let (runtime, _) = workers(1);
+        let (other, _) = workers(1);
+        let both = std::sync::Barrier::new(2);
+        std::thread::scope(|threads| {
+            let visit = || {
+                runtime.block_on(group(async |_| {
+                    other.block_on(group(async |_| {
+                        both.wait();
+                        runtime.shutdown(NEVER).unwrap();
+                    }));
+                }));
+            };
+            let visitors = [threads.spawn(visit), threads.spawn(visit)];
+            // Their groups were ended from outside: they are told.
+            for visitor in visitors {
+                visitor.join().unwrap_err();
+            }
+        });
+    });
+}
+
 /// Who is blocked without a group has nothing that could be asked to stop: the grace is not for it.
 #[test]
 fn a_shutdown_does_not_wait_for_a_caller_without_a_group() {

@@ -23,6 +23,8 @@ pub(crate) struct Place {
     pub(crate) worker: bool,
     /// What a blocked caller waits for.
     pub(crate) awaited: Option<Awaited>,
+    /// Guests of the runtime that are blocked in this place.
+    pub(crate) guests: Cell<usize>,
     below: Cell<*const Place>,
     /// Entries with a smaller number were made before the place was taken: they do not count in it.
     since: Cell<u64>,
@@ -45,6 +47,7 @@ impl Place {
             seat: Cell::new(seat),
             worker,
             awaited: None,
+            guests: Cell::new(0),
             below: Cell::new(ptr::null()),
             since: Cell::new(0),
         }

@@ -196,7 +196,7 @@ impl Runtime {
             end_when_empty(shared, &root);
             return Err(Stragglers(vec![caller]));
         }
-        wait_empty(shared, &root, grace, true);
+        shared.without_guests_below(|| wait_empty(shared, &root, grace, true));
         // Also if nothing is left: callers that are blocked without a child must not open a group after the end.
         root.cancel_all();
         wait_for_teardown(shared, &root);
@@ -348,9 +348,9 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: boo
     let empty = loop {
         shared.emptied.register(&mut key, &waker);
         shared.guests_gone.register(&mut guests_key, &waker);
-        // Relaxed: read after the lock of the waiters; see `Shared::guest_leaves`.
-        let alone = !guests || shared.guests.load(Ordering::Relaxed) == 0;
-        if is_empty(shared, root) && alone {
+        // Children first: whose last child is gone was a guest before. Relaxed: read after the lock of the waiters; see
+        // `Shared::guest_leaves`.
+        if is_empty(shared, root) && (!guests || shared.guests.load(Ordering::Relaxed) == 0) {
             break true;
         }
         if !waiting::blocked(|| bell.wait(until)) {

@@ -23,6 +23,7 @@ use crate::sync::{Arc, Mutex, Weak};
 use crate::unwind;
 use crate::waiters::Waiters;
 use std::any::Any;
+use std::ptr;
 use std::time::Instant;
 
 /// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a FIFO one in batches.
@@ -193,16 +194,59 @@ impl Shared {
     /// A caller from outside is blocked in a group of this runtime: a shutdown gives it its grace. The root does not count
     /// a group that has no children.
     pub(crate) fn guest_came(&self) {
+        self.note_guests(1);
         // Relaxed: whoever must see the guest has seen an end of its children, which came after this.
         self.guests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The caller returns.
     pub(crate) fn guest_leaves(&self) {
+        self.note_guests(-1);
         // Relaxed: the lock of the waiters comes next, through which those who wait have passed before they look.
         if self.guests.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.guests_gone.wake_all();
         }
+    }
+
+    /// Guests on whose stack a shutdown waits cannot return before it does, so they do not count meanwhile.
+    pub(crate) fn without_guests_below<R>(&self, f: impl FnOnce() -> R) -> R {
+        let own = self.guests_below();
+        if own == 0 {
+            return f();
+        }
+        // Relaxed: as in `guest_leaves`.
+        if self.guests.fetch_sub(own, Ordering::Relaxed) == own {
+            self.guests_gone.wake_all();
+        }
+        let value = f();
+        // Relaxed: as in `guest_came`.
+        self.guests.fetch_add(own, Ordering::Relaxed);
+        value
+    }
+
+    /// Counts guests in the place where they are blocked; one that has left it is not counted there any more.
+    fn note_guests(&self, more: isize) {
+        context::place(|place| {
+            if let Some(place) = place.filter(|place| ptr::eq(&raw const *place.shared, self)) {
+                place
+                    .guests
+                    .set(place.guests.get().saturating_add_signed(more));
+            }
+        });
+    }
+
+    /// How many guests are blocked further down on this thread's stack.
+    fn guests_below(&self) -> usize {
+        context::place(|mut at| {
+            let mut guests = 0;
+            while let Some(place) = at {
+                if ptr::eq(&raw const *place.shared, self) {
+                    guests += place.guests.get();
+                }
+                at = place.below();
+            }
+            guests
+        })
     }
 
     /// Hands a failure to the hook; a hook that panics is switched off.
@@ -226,7 +270,7 @@ impl Shared {
     #[inline]
     fn with_seat<R>(&self, f: impl FnOnce(Option<usize>) -> R) -> R {
         context::place(|place| match place {
-            Some(place) if std::ptr::eq(&raw const *place.shared, self) => f(self.seat_of(place)),
+            Some(place) if ptr::eq(&raw const *place.shared, self) => f(self.seat_of(place)),
             _ => f(None),
         })
     }
@@ -274,7 +318,7 @@ impl Spawn for Shared {
     #[inline]
     fn wake(&self, job: Job, group: &Node) {
         context::place(|place| match place {
-            Some(place) if std::ptr::eq(&raw const *place.shared, self) => {
+            Some(place) if ptr::eq(&raw const *place.shared, self) => {
                 // A blocked caller runs what is on its seat, perhaps under a lock of its own that a stranger wants.
                 let mine = place.worker || place.awaited.is_some_and(|at| at.contains(group));
                 match place.seat.get() {
