@@ -3,7 +3,7 @@
 mod common_b;
 mod support;
 
-use common_b::{Count, NEVER, SECOND, clocked, on_drop, once, workers};
+use common_b::{Count, NEVER, SECOND, clocked, on_drop, once, poll_alone, workers};
 use spinney::{
     Builder, Errors, Group, Wait, block_on, current, shield, sleep, time, timeout, try_group,
     yield_now,
@@ -504,5 +504,36 @@ fn a_deadline_goes_by_the_clock_of_its_group() {
             pending::<Result<(), &str>>().await
         }));
         assert_eq!(result.unwrap_err().into_first(), "late");
+    });
+}
+
+/// A group whose parent is just ending, with its deadline due while what the parent keeps is dropped, is not spared.
+#[test]
+fn a_deadline_that_is_due_while_the_parent_ends_still_comes() {
+    type Opened = std::pin::Pin<Box<dyn Future<Output = Result<(), Errors<&'static str>>> + Send>>;
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(1);
+        let (out, taken) = async_channel::bounded::<Opened>(1);
+        let advance = clock.clone();
+        runtime
+            .block_on(try_group(async move |g: Group<'_, '_, &'static str>| {
+                // At the same instant, so it would speak for the inner group, too; but it ends before.
+                g.deadline(2 * SECOND, "outer");
+                g.keep(on_drop(move || {
+                    let mut later = pin!(sleep(3 * SECOND));
+                    assert!(poll_alone(later.as_mut()).is_pending());
+                    advance.advance(3 * SECOND);
+                    // Timers fire in order: that of the inner group has been called.
+                    block_on(later);
+                }));
+                let inner = Builder::<&'static str>::new().deadline(2 * SECOND, "inner");
+                let mut inner: Opened = Box::pin(inner.run(async |_| Ok(pending().await)));
+                assert!(once(inner.as_mut()).await.is_pending());
+                out.send(inner).await.unwrap();
+                Ok(())
+            }))
+            .unwrap();
+        let inner = taken.try_recv().unwrap();
+        assert_eq!(runtime.block_on(inner).unwrap_err().into_first(), "inner");
     });
 }

@@ -44,9 +44,14 @@ impl Gate {
         Some(unsafe { pointer.0?.as_ref() }.to_ref())
     }
 
-    /// As [`Gate::enter`], for a child: also while services and defers end, the group is closed to handles.
+    /// As [`Gate::enter`], for a child: the group is closed to handles when its parent has ended, and while services and
+    /// defers end.
     pub(crate) fn admit(&self) -> Option<NonNull<Node>> {
-        let entered = self.enter()?;
+        let parent_open = |parent: &Node| !parent.word.is_closed();
+        let entered = match self.node()?.parent().is_none_or(parent_open) {
+            true => self.enter()?,
+            false => return None,
+        };
         // SAFETY: the count that `enter` took keeps the node alive.
         if unsafe { entered.as_ref() }.slow.lock().sealed {
             // SAFETY: that count is given back.
@@ -60,7 +65,6 @@ impl Gate {
     pub(crate) fn enter(&self) -> Option<NonNull<Node>> {
         let node = self.node()?;
         // Outside the lock: an entry may have the group adopted by an ancestor that is cancelled, which calls wakers.
-        let parent_open = node.parent().is_none_or(|parent| !parent.word.is_closed());
-        (parent_open && node.enter()).then_some(node.as_ptr())
+        node.enter().then_some(node.as_ptr())
     }
 }

@@ -299,7 +299,9 @@ impl Node {
         let mut node = self;
         while node.flags() & SHIELDED == 0 {
             let Some(parent) = node.parent() else { break };
-            if parent.slow.lock().deadline.is_some_and(|outer| outer <= at) {
+            // A group that has ended speaks no more, until what was inside it is adopted.
+            let speaks = |outer: Instant| outer <= at && !parent.word.is_closed();
+            if parent.slow.lock().deadline.is_some_and(speaks) {
                 return true;
             }
             node = parent;
