@@ -73,6 +73,23 @@ fn model_one_follows_another() {
     });
 }
 
+/// The coarse clock is read in no order: a task may be born later than the reader's now. It is new then, and not as old as
+/// the clock can tell.
+#[test]
+fn model_born_later_than_now() {
+    explore_with(1, || {
+        let running = Running::new();
+        let [first, _] = publications();
+        running.begin(&first);
+        let found = running.read(first.birth - 1).unwrap();
+        assert_eq!(found.age.as_millis(), 0);
+        // Wrapped, in between.
+        let found = running.read(first.birth.wrapping_sub(u32::MAX / 2 + 1));
+        assert_eq!(found.unwrap().age.as_millis(), 0);
+        assert_eq!(group::running::age(u32::MAX, 1).as_millis(), 2);
+    });
+}
+
 #[test]
 fn mutants_die() {
     mutants(&["src/group/running.rs"], &[]);

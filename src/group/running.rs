@@ -155,7 +155,10 @@ impl Running {
     }
 }
 
-/// The age of a task, from coarse milliseconds that wrap.
+/// The age of a task, from coarse milliseconds that wrap. Threads read the coarse clock in no order: who was born a little
+/// later than now is new.
 pub(crate) fn age(birth: u32, now: u32) -> Duration {
-    Duration::from_millis(now.wrapping_sub(birth).into())
+    let age = now.wrapping_sub(birth);
+    let born_later = age > u32::MAX / 2;
+    Duration::from_millis(if born_later { 0 } else { age.into() })
 }
