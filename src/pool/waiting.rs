@@ -179,7 +179,7 @@ fn give_way(busy: &mut Option<Busy>) {
         drop(counted);
         // Nobody can be had: this thread does what a worker would do, one job at a time.
         shared.last_resorts.bump_shared();
-        shared.turn();
+        turn(shared);
         if let Some(job) = any_job(shared, seat, 0) {
             frame::outside(|| job.run());
         }
@@ -326,15 +326,20 @@ fn last_resort(parker: &Parker) {
         while !parker.take_token() {
             tick = tick.wrapping_add(1);
             if tick % worker::OUTSIDE_EVERY == 0 {
-                shared.turn();
+                turn(shared);
             }
             match any_job(shared, seat, tick) {
                 Some(job) => frame::outside(|| job.run()),
-                None if shared.turn() => {}
+                None if turn(shared) => {}
                 None => thread::yield_now(),
             }
         }
     });
+}
+
+/// As [`Shared::turn`], in a worker that is in the middle of a poll: wakers and deadlines are no part of that.
+fn turn(shared: &Shared) -> bool {
+    frame::outside(|| shared.turn())
 }
 
 /// A job from the own seat, from outside, or from anybody.
