@@ -5,6 +5,7 @@
 use crate::group::frame;
 use crate::group::locals::{Locals, Value};
 use crate::sync::Arc;
+use crate::sync::atomic::AtomicU32;
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -37,8 +38,8 @@ use std::task::{Context, Poll};
 /// assert_eq!(REQUEST.get(), None);
 /// ```
 pub struct TaskLocal<T: 'static> {
-    /// Not of size zero: the address of the static is the key.
-    _place: u8,
+    /// Not of size zero: the address of the static is the key. A constant has no address of its own: the cell refuses it.
+    _place: AtomicU32,
     value: PhantomData<fn() -> T>,
 }
 
@@ -47,7 +48,7 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            _place: 0,
+            _place: AtomicU32::new(0),
             value: PhantomData,
         }
     }
