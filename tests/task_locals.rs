@@ -304,3 +304,35 @@ fn long_lists_need_no_deep_stack() {
         assert_eq!(end.load(SeqCst), 8);
     });
 }
+
+/// A value that another one hides is not kept by children who can never see it.
+#[test]
+fn a_value_that_is_hidden_is_not_kept_by_children() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        runtime.block_on(group(async |g| {
+            let (first, second) = (Arc::new(()), Arc::new(()));
+            let (go, goes) = async_channel::bounded::<()>(1);
+            let seen = Arc::downgrade(&first);
+            let child = GUARD
+                .scope(
+                    first,
+                    NUMBER.scope(1, async {
+                        let inner = GUARD.scope(second, async {
+                            g.spawn(async move {
+                                goes.recv().await.unwrap();
+                                Ok((NUMBER.get(), GUARD.get().is_some()))
+                            })
+                        });
+                        let child = inner.await;
+                        assert!(GUARD.get().is_some());
+                        child
+                    }),
+                )
+                .await;
+            assert!(seen.upgrade().is_none(), "the hidden value is kept");
+            go.send(()).await.unwrap();
+            assert_eq!(child.await, (Some(1), true));
+        }));
+    });
+}

@@ -28,13 +28,36 @@ impl Locals {
         Self(None)
     }
 
-    /// This list with one more value in front, which hides an older one of the same key.
+    /// This list with a value in front, in place of an older one of the same key. So a list is never longer than there are
+    /// keys, also if children of children set a value again and again.
     pub(crate) fn and(self, key: usize, value: Value) -> Self {
-        Self(Some(Arc::new(Entry {
-            key,
-            value,
-            next: self,
-        })))
+        let next = match self.get(key) {
+            Some(_) => self.without(key),
+            None => self,
+        };
+        Self(Some(Arc::new(Entry { key, value, next })))
+    }
+
+    /// A list without the value of this key, which it has.
+    fn without(&self, key: usize) -> Self {
+        let mut before = Vec::new();
+        let mut at = self;
+        let mut rest = Self::none();
+        while let Some(entry) = &at.0 {
+            if entry.key == key {
+                rest = entry.next.clone();
+                break;
+            }
+            before.push(entry);
+            at = &entry.next;
+        }
+        before.into_iter().rev().fold(rest, |next, entry| {
+            Self(Some(Arc::new(Entry {
+                key: entry.key,
+                value: Arc::clone(&entry.value),
+                next,
+            })))
+        })
     }
 
     pub(crate) fn is_none(&self) -> bool {
@@ -52,15 +75,13 @@ impl Locals {
         None
     }
 
-    /// Whether this list is `rest` with one more value in front.
-    pub(crate) fn is_one_more_than(&self, rest: &Self) -> bool {
-        self.0
-            .as_ref()
-            .is_some_and(|entry| match (&entry.next.0, &rest.0) {
-                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                (None, None) => true,
-                _ => false,
-            })
+    /// Whether this is the same list, and not one with the same values.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        }
     }
 }
 

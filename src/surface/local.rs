@@ -8,6 +8,7 @@ use crate::sync::Arc;
 use crate::sync::atomic::AtomicU32;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::pin::Pin;
 use std::ptr;
 use std::task::{Context, Poll};
@@ -67,6 +68,7 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scope<F> {
         Scope {
             inner: Carrying::new(future, Locals::none()),
+            around: Locals::none(),
             key: self.key(),
             value: Arc::new(value),
         }
@@ -126,6 +128,8 @@ pub(crate) fn around() -> Locals {
 pub struct Scope<F> {
     /// Pinned. Its task-locals are the value and those around it at the last poll.
     inner: Carrying<F>,
+    /// Those around it at the last poll.
+    around: Locals,
     key: usize,
     value: Value,
 }
@@ -133,11 +137,14 @@ pub struct Scope<F> {
 impl<F> Scope<F> {
     /// The value goes on top of what is set around this poll. That is nearly always the same as last time.
     fn arrive(&mut self) {
-        let locals = &mut self.inner.locals;
-        let same =
-            frame::locals(|around| locals.is_one_more_than(around.unwrap_or(&Locals::none())));
+        let same = !self.inner.locals.is_none()
+            && frame::locals(|around| self.around.is(around.unwrap_or(&Locals::none())));
         if !same {
-            *locals = around().and(self.key, Arc::clone(&self.value));
+            let around = around();
+            let locals = around.clone().and(self.key, Arc::clone(&self.value));
+            // Both are in place before a destructor of an old value runs.
+            let around = mem::replace(&mut self.around, around);
+            drop((mem::replace(&mut self.inner.locals, locals), around));
         }
     }
 }
