@@ -48,7 +48,9 @@ impl<F: Future> Future for Shield<F> {
             Some(frame) => {
                 let polled = poll_in(frame, future, cx, &mut this.cut);
                 if polled.is_pending() && !this.cut {
+                    // Cloned before it holds: it is user code, and a shield that has no host to wake holds nobody.
                     this.host = Some(cx.waker().clone());
+                    frame.hold();
                 }
                 polled
             }
@@ -74,11 +76,7 @@ fn poll_in<F: Future>(
     cut: &mut bool,
 ) -> Poll<F::Output> {
     match unwind::catch(|| frame.shielded(|| future.poll(cx))) {
-        Ok(Poll::Pending) => {
-            frame.hold();
-            Poll::Pending
-        }
-        Ok(ready) => ready,
+        Ok(polled) => polled,
         // What was awaited in the shield was cut: the cut lands here, at its edge.
         Err(payload) if unwind::is_cut(&*payload) && frame.is_cut() => {
             *cut = true;
