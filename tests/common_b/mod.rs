@@ -95,6 +95,13 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     }
 }
 
+/// As `until`, for a thread.
+pub(crate) fn wait_until(condition: impl Fn() -> bool) {
+    while !condition() {
+        std::thread::yield_now();
+    }
+}
+
 /// The text of the panic of `f`.
 pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> String {
     let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {

@@ -1,0 +1,271 @@
+//! Wakers are user code: whatever panics in one surfaces in the foreign code that brought it, if at all, and disturbs
+//! nobody else.
+
+mod common_b;
+#[path = "bad_wakers/fragile.rs"]
+mod fragile;
+#[path = "bad_wakers/places.rs"]
+mod places;
+mod support;
+
+use async_channel::bounded;
+use common_b::{NOW, SECOND, clocked, once, panic_of, poll_alone, wait_until};
+use fragile::Fragile;
+use places::{ONCE, PLACES, Place, World};
+use spinney::{group, shield, sleep};
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+use support::without_hanging;
+
+/// What becomes of a future whose poll panicked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Then {
+    Drop,
+    PollAgain,
+}
+
+/// Polls; counts the panic of a clone. A group that came to its end with it may say so when it is polled again.
+fn poll_guarded(
+    future: Pin<&mut (impl Future<Output = ()> + ?Sized)>,
+    cx: &mut Context<'_>,
+    surfaced: &mut usize,
+) -> Poll<()> {
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(polled) => polled,
+        Err(payload) if payload.downcast_ref() == Some(&"clone") => {
+            *surfaced += 1;
+            Poll::Ready(())
+        }
+        Err(payload) if *surfaced == 1 => {
+            let text = panic_of(|| resume_unwind(payload));
+            assert!(text.contains("not polled after its end"), "{text}");
+            Poll::Ready(())
+        }
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+/// A combinator in the body of a group polls a place with a waker of its own, whose clone number `nth` panics, and catches
+/// that. Whether there were so many clones.
+fn in_a_body((name, place): (&str, Place), nth: usize, is_first: bool, then: Then) -> bool {
+    let (runtime, clock, seen) = clocked(2);
+    let fragile = Arc::new(Fragile::new(nth, Waker::noop()));
+    let world = World::new(clock);
+    let children = Arc::clone(&world.children);
+    let mut surfaced = 0;
+    runtime.block_on(group(async |g| {
+        let mut leaf = world.seed().plant(g, place);
+        if !is_first {
+            assert!(once(leaf.as_mut()).await.is_pending());
+        }
+        let waker = Arc::clone(&fragile).waker();
+        let mut cx = Context::from_waker(&waker);
+        let polled = poll_guarded(leaf.as_mut(), &mut cx, &mut surfaced);
+        assert_eq!(polled.is_ready(), surfaced == 1);
+        let again = then == Then::PollAgain && !(surfaced == 1 && ONCE.contains(&name));
+        if again {
+            // Woken as ever.
+            let mut release = Some(|| world.release());
+            poll_fn(|cx| {
+                let polled = poll_guarded(leaf.as_mut(), cx, &mut surfaced);
+                if let Some(release) = release.take() {
+                    release();
+                }
+                polled
+            })
+            .await;
+        }
+        drop(leaf);
+        world.release();
+    }));
+    assert_eq!(children.load(SeqCst), 0, "{name}");
+    // It came out of the place, or, if that is a group, went where the panics of dropped groups go.
+    let texts = seen.texts();
+    assert!(texts.is_empty() || (then == Then::Drop && texts == ["clone"]));
+    assert_eq!(
+        surfaced + texts.len(),
+        usize::from(fragile.has_panicked()),
+        "{name}"
+    );
+    // No worker was lost, and nothing is left that a shutdown would find.
+    let one = runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await));
+    assert_eq!(one, 1);
+    runtime.shutdown(NOW).unwrap();
+    drop((runtime, world));
+    assert_eq!(Arc::strong_count(&fragile), 1);
+    fragile.has_panicked()
+}
+
+/// The same with the whole group in the hands of a foreign executor.
+fn outside((name, place): (&str, Place), nth: usize, is_first: bool, then: Then) -> bool {
+    let (runtime, clock, seen) = clocked(2);
+    let fragile = Arc::new(Fragile::new(nth, Waker::noop()));
+    let world = World::new(clock);
+    let children = Arc::clone(&world.children);
+    let mut surfaced = 0;
+    {
+        let _entered = runtime.enter();
+        let mut whole = Box::pin(group(async |g| world.seed().plant(g, place).await));
+        if !is_first {
+            assert!(poll_alone(whole.as_mut()).is_pending(), "{name}");
+        }
+        let waker = Arc::clone(&fragile).waker();
+        let mut cx = Context::from_waker(&waker);
+        let polled = poll_guarded(whole.as_mut(), &mut cx, &mut surfaced);
+        assert_eq!(polled.is_ready(), surfaced == 1, "{name}");
+        if then == Then::PollAgain {
+            // Woken as ever.
+            let mut release = Some(|| world.release());
+            futures_lite::future::block_on(poll_fn(|cx| {
+                let polled = poll_guarded(whole.as_mut(), cx, &mut surfaced);
+                if let Some(release) = release.take() {
+                    release();
+                }
+                polled
+            }));
+        }
+    }
+    world.release();
+    wait_until(|| children.load(SeqCst) == 0);
+    let one = runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await));
+    assert_eq!(one, 1);
+    runtime.shutdown(NOW).unwrap();
+    drop((runtime, world));
+    let texts = seen.texts();
+    assert!(texts.is_empty() || (then == Then::Drop && texts == ["clone"]));
+    assert_eq!(
+        surfaced + texts.len(),
+        usize::from(fragile.has_panicked()),
+        "{name}"
+    );
+    wait_until(|| Arc::strong_count(&fragile) == 1);
+    fragile.has_panicked()
+}
+
+/// The same in a task that is cut: the last poll, the joins and the end of its shields.
+fn in_a_task_that_is_cut(
+    (name, place): (&'static str, Place),
+    nth: usize,
+    is_first: bool,
+    then: Then,
+) -> bool {
+    let (runtime, clock, seen) = clocked(2);
+    let world = World::new(clock);
+    let children = Arc::clone(&world.children);
+    let slot = Arc::new(OnceLock::new());
+    let theirs = Arc::clone(&slot);
+    let surfaced = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&surfaced);
+    runtime.block_on(group(async |g| {
+        let mut leaf = Some(world.seed().plant(g, place));
+        let (polled, was_polled) = bounded::<()>(1);
+        let mut is_warm = is_first;
+        let task = g.spawn(poll_fn(move |cx| {
+            let fragile = theirs.get_or_init(|| Arc::new(Fragile::new(nth, cx.waker())));
+            let waker = Arc::clone(fragile).waker();
+            if let Some(future) = &mut leaf {
+                let before = count.load(SeqCst);
+                let mut now = before;
+                let mut fragile = Context::from_waker(&waker);
+                let polled = match std::mem::replace(&mut is_warm, true) {
+                    true => poll_guarded(future.as_mut(), &mut fragile, &mut now),
+                    false => future.as_mut().poll(cx),
+                };
+                count.store(now, SeqCst);
+                let again = then == Then::PollAgain && now > before && !ONCE.contains(&name);
+                if polled.is_ready() && !again {
+                    leaf = None;
+                }
+            }
+            polled.close();
+            Poll::<()>::Pending
+        }));
+        let _ = was_polled.recv().await;
+        let cut = task.cancel();
+        world.release();
+        assert_eq!(cut.await, None);
+    }));
+    assert_eq!(children.load(SeqCst), 0, "{name}");
+    let fragile = slot.get().unwrap();
+    let texts = seen.texts();
+    assert!(texts.is_empty() || texts == ["clone"], "{texts:?}");
+    assert_eq!(
+        surfaced.load(SeqCst) + texts.len(),
+        usize::from(fragile.has_panicked()),
+        "{name}"
+    );
+    let one = runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await));
+    assert_eq!(one, 1);
+    runtime.shutdown(NOW).unwrap();
+    drop((runtime, world));
+    assert_eq!(Arc::strong_count(fragile), 1);
+    fragile.has_panicked()
+}
+
+/// Attacks each clone of each place in turn.
+fn attack(poll: fn((&'static str, Place), usize, bool, Then) -> bool, at_least: usize) {
+    without_hanging(move || {
+        for place in PLACES {
+            for is_first in [true, false] {
+                for then in [Then::Drop, Then::PollAgain] {
+                    let clones = (1..).take_while(|&nth| poll(place, nth, is_first, then));
+                    assert!(
+                        clones.count() >= at_least,
+                        "{}: nothing was cloned",
+                        place.0
+                    );
+                }
+            }
+        }
+    });
+}
+
+/// Case 92.
+#[test]
+fn wakers_that_panic_when_they_are_cloned_in_a_body_are_contained() {
+    attack(in_a_body, 1);
+}
+
+/// Case 92.
+#[test]
+fn wakers_that_panic_when_they_are_cloned_outside_are_contained() {
+    attack(outside, 1);
+}
+
+/// Case 92: what has no group and no shield in it is not polled in a cut.
+#[test]
+fn wakers_that_panic_when_they_are_cloned_in_a_cut_are_contained() {
+    attack(in_a_task_that_is_cut, 0);
+}
+
+/// A shield that was given up in the poll that reached it, because of its waker, holds its task no more.
+#[test]
+fn a_shield_whose_waker_panics_holds_nobody() {
+    without_hanging(|| {
+        let (runtime, _clock, _) = clocked(1);
+        runtime.block_on(group(async |g| {
+            let (polled, was_polled) = bounded::<()>(1);
+            let mut shielded = Some(Box::pin(shield(sleep(SECOND))));
+            let task = g.spawn(poll_fn(move |cx| {
+                if polled.close() {
+                    let future = shielded.as_mut().unwrap();
+                    assert!(future.as_mut().poll(cx).is_pending());
+                } else if let Some(mut future) = shielded.take() {
+                    // The first clone is the timer's, the second one the shield's own.
+                    let waker = Arc::new(Fragile::new(2, cx.waker())).waker();
+                    let mut surfaced = 0;
+                    let mut cx = Context::from_waker(&waker);
+                    assert!(poll_guarded(future.as_mut(), &mut cx, &mut surfaced).is_ready());
+                    assert_eq!(surfaced, 1);
+                }
+                Poll::<()>::Pending
+            }));
+            let _ = was_polled.recv().await;
+            assert_eq!(task.cancel().await, None);
+        }));
+    });
+}
