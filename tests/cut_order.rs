@@ -398,6 +398,49 @@ fn a_group_future_moves_to_another_task() {
     }
 }
 
+/// The future of a group with a service is forgotten, or kept where nobody polls it: a cancel still ends the service, and
+/// so the groups around it.
+#[test]
+fn a_cancel_ends_the_services_of_a_group_that_nobody_polls() {
+    for forgotten in [true, false] {
+        without_hanging(move || {
+            let log = Log::default();
+            let result = block_on(try_group(async |g: Group<'_, '_, u8>| {
+                let late = log.clone();
+                g.spawn(async move {
+                    until(|| late.has("serves")).await;
+                    Err::<(), _>(1)
+                });
+                let outer = g.group(async |_| {
+                    let served = log.clone();
+                    let mut inner: Boxed<'_, ()> = Box::pin(group(async move |h| {
+                        let service = served.clone();
+                        h.service(async move {
+                            service.note("serves");
+                            let _service = service.local("service");
+                            pending::<()>().await;
+                        });
+                        pending::<()>().await
+                    }));
+                    once(inner.as_mut()).await;
+                    if forgotten {
+                        std::mem::forget(inner);
+                        return None;
+                    }
+                    Some(inner)
+                });
+                let left = outer.await;
+                pending::<()>().await;
+                drop(left);
+                Ok(())
+            }));
+            let result: Result<(), _> = result;
+            assert_eq!(result.unwrap_err().into_first(), 1);
+            assert_eq!(log.take(), ["serves", "service"]);
+        });
+    }
+}
+
 /// A task that is blocked in sync code is cut alone: by its handle, by its set, by its start, or as a service.
 #[test]
 fn a_blocked_task_that_is_cut_alone_is_unwound() {

@@ -22,6 +22,7 @@
 //! | `FAILED` | an error or a panic was recorded; never cleared |
 //! | `DEFERS` | a defer or a service was registered; never cleared |
 //! | `HEARD` | it has failed, and a host that is being cut was polled once more for it; never cleared |
+//! | `LEFT` | its host ended while it was open, and no other has polled it since |
 //! | `SERVING` | its children are services of its parent, which receives their failures; never cleared |
 //! | `BUSY` | the owner was reached by the last poll of a host that is being cut, and its body still waits for joins |
 //!
@@ -72,6 +73,7 @@ pub(crate) const DEFERS: u32 = 1 << 5;
 pub(crate) const BUSY: u32 = 1 << 6;
 pub(crate) const SERVING: u32 = 1 << 7;
 pub(crate) const HEARD: u32 = 1 << 8;
+pub(crate) const LEFT: u32 = 1 << 9;
 
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {
@@ -130,6 +132,8 @@ pub(crate) struct Slow {
     pub(crate) deferring: bool,
     /// Work has ended, and services or defers are ending: handles are refused from then on.
     pub(crate) sealed: bool,
+    /// That task leaves the defers alone while the body is there.
+    pub(crate) services_only: bool,
     /// Members that no reaper has seen.
     pub(crate) members: List,
     /// Members that were marked and have not ended.
@@ -247,6 +251,7 @@ impl Node {
                 orphan: false,
                 deferring: false,
                 sealed: false,
+                services_only: false,
                 members: List::new(),
                 marked: List::new(),
                 inner: List::new(),

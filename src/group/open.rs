@@ -12,7 +12,9 @@
 
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
 
-use crate::group::node::{BUSY, DEFERS, FAILED, HEARD, Node, NodeRef, OUTER, SHIELDED};
+use crate::group::node::{
+    BUSY, CANCELLED, DEFERS, FAILED, HEARD, LEFT, Node, NodeRef, OUTER, SHIELDED,
+};
 use crate::group::tree;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::cell::Cell;
@@ -103,7 +105,8 @@ impl Host {
 
     #[cold]
     fn clear_slow(&self) {
-        let _lock = lock(self);
+        let mut cancelled = Vec::new();
+        let locked = lock(self);
         // Relaxed: under the lock of this list, here and below.
         let mut at = self
             .first
@@ -113,8 +116,16 @@ impl Host {
         while let Some(node) = unsafe { at.as_ref() } {
             at = node.hosted.next.replace(ptr::null());
             node.hosted.prev.set(ptr::null());
-            // Release: a mover that reads null without the lock must not touch this host any more.
+            // As in a cascade: each sets its flag first and then looks at the other's.
+            if node.set_flags(LEFT) & CANCELLED != 0 {
+                cancelled.push(node.to_ref());
+            }
+            // Release: a mover that reads null without the lock must not touch this host any more, and may end the node.
             node.hosted.host.store(ptr::null_mut(), Ordering::Release);
+        }
+        drop(locked);
+        for node in cancelled {
+            end_services(&node);
         }
     }
 
@@ -153,6 +164,9 @@ pub(crate) fn is_in(node: &Node, host: *const Host) -> bool {
 pub(crate) fn enter(node: &Node, host: *const Host) {
     if !is_in(node, host) {
         exit(node);
+        if node.flags() & LEFT != 0 {
+            node.clear_flags(LEFT);
+        }
         if !host.is_null() {
             link(node, host);
         }
@@ -312,7 +326,8 @@ pub(crate) fn settled(host: &Host, waker: &Waker) -> bool {
 /// Whether it exists afterwards.
 pub(crate) fn start_defers(node: &Node) -> bool {
     {
-        let slow = node.slow.lock();
+        let mut slow = node.slow.lock();
+        slow.services_only = false;
         if slow.deferring {
             return true;
         }
@@ -320,12 +335,35 @@ pub(crate) fn start_defers(node: &Node) -> bool {
             return false;
         }
     }
+    start_tail(node, false)
+}
+
+/// Ends the services of a group that is being cancelled and whose future nobody polls: it was forgotten, or waits
+/// somewhere. The same for the groups in its body. That is not dropped first, for it may never be; what counts is that
+/// the groups around it can end.
+#[cold]
+pub(crate) fn end_services(node: &Node) {
+    let inner = tree_in(&node.body);
+    for node in std::iter::once(node).chain(inner.iter().map(|(inner, _)| &**inner)) {
+        let idle = {
+            let slow = node.slow.lock();
+            !slow.deferring && slow.served() > 0
+        };
+        if idle && node.flags() & SHIELDED == 0 {
+            start_tail(node, true);
+        }
+    }
+}
+
+fn start_tail(node: &Node, services_only: bool) -> bool {
     if !node.enter() {
         return false;
     }
     let first = {
         let mut slow = node.slow.lock();
-        !std::mem::replace(&mut slow.deferring, true)
+        let first = !std::mem::replace(&mut slow.deferring, true);
+        slow.services_only = services_only && (first || slow.services_only);
+        first
     };
     if first {
         // SAFETY: one count is handed over.

@@ -24,7 +24,10 @@
 
 use crate::group::frame;
 use crate::group::list::Links;
-use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING, Slow, leave, wake};
+use crate::group::node::{
+    CANCELLED, LEFT, Node, NodeRef, OUTER, SHIELDED, STOPPING, Slow, leave, wake,
+};
+use crate::group::open;
 use crate::group::reaper;
 use crate::group::report::Straggler;
 use crate::group::word::Enter;
@@ -253,6 +256,9 @@ pub(crate) fn cancel(root: &Node, why: u32) {
         }
         wake(waker);
         frame::outside(|| node.stop_waiters.wake_all());
+        if before & LEFT != 0 {
+            open::end_services(&node);
+        }
     }
 }
 

@@ -65,7 +65,10 @@ impl RunDefers {
                 return Poll::Pending;
             }
             node.word.unwatch_defers();
-            let next = slow.defers.pop();
+            let next = match slow.services_only && !slow.body_gone {
+                true => None,
+                false => slow.defers.pop(),
+            };
             if next.is_none() {
                 slow.deferring = false;
             }
