@@ -15,11 +15,6 @@ pub fn programs() -> impl Strategy<Value = Program> {
         .prop_map(|((workers, callers, jump), body)| Program::new(workers, callers, jump, body))
 }
 
-/// The same on so many workers.
-pub fn programs_on(workers: usize) -> impl Strategy<Value = Program> {
-    programs().prop_map(move |program| Program { workers, ..program })
-}
-
 fn ops() -> impl Strategy<Value = Op> {
     leaves().prop_recursive(4, 40, 5, |op| {
         let frame = vec(op.clone(), 0..4).prop_map(to_frame).boxed();

@@ -138,24 +138,26 @@ const HARNESS: usize = 2;
 type Tree = Box<dyn ValueTree<Value = Program>>;
 
 /// Grows the program of a seed.
-fn grow(seed: u64) -> Tree {
+fn grow(seed: u64, workers: Option<usize>) -> Tree {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), random);
-    let tree = programs()
-        .new_tree(&mut runner)
-        .expect("nothing is filtered");
+    let programs = programs().prop_map(move |program| Program {
+        workers: workers.unwrap_or(program.workers),
+        ..program
+    });
+    let tree = programs.new_tree(&mut runner).expect("nothing is filtered");
     Box::new(tree)
 }
 
-/// Runs the program of a seed; on a failure shrinks it and returns all that there is to say.
+/// Runs the program of a seed, on so many workers if that is given; on a failure shrinks it and returns all that there is to say.
 ///
 /// # Errors
 ///
 /// The report.
-pub fn try_seed(seed: u64, limit: Duration) -> Result<(), String> {
-    let mut tree = grow(seed);
+pub fn try_seed(seed: u64, workers: Option<usize>, limit: Duration) -> Result<(), String> {
+    let mut tree = grow(seed, workers);
     let program = tree.current();
     let Err(failure) = judge(&program, limit) else {
         return Ok(());

@@ -90,6 +90,26 @@ pub fn programs() -> Vec<(&'static str, Program)> {
             ]),
         ),
         (
+            "a cancel did not end the services of a group whose future nobody polled: forgotten, deep",
+            alone(vec![nest(
+                true,
+                How::Forget(1),
+                vec![nest(
+                    false,
+                    How::Await,
+                    vec![Op::Service(frame(vec![Op::Pend])), Op::Pend],
+                )],
+            )]),
+        ),
+        (
+            "the same for a future on its way out of the group in which it was polled",
+            alone(vec![nest(
+                true,
+                How::Escape,
+                vec![Op::Service(frame(vec![Op::Pend])), Op::Yield(1)],
+            )]),
+        ),
+        (
             "more errors than are kept whole",
             spread((0..40).map(|_| spawn(Use::Leave, vec![Op::Fail])).collect()),
         ),

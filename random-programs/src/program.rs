@@ -162,8 +162,6 @@ struct Place {
     sheltered: bool,
     /// A cleanup: it cannot fail, and awaits no child, which may have been born cancelled.
     cleanup: bool,
-    /// The body of a group whose future may be left without being polled.
-    left: bool,
     /// In a task that may be cut alone.
     alone: bool,
 }
@@ -189,7 +187,6 @@ impl Program {
             grouped: true,
             sheltered: false,
             cleanup: false,
-            left: false,
             alone: false,
         };
         Numbers(0).group(&mut program.root, place);
@@ -239,7 +236,6 @@ impl Numbers {
         }
         let child = Place {
             cleanup: false,
-            left: false,
             alone: false,
             ..place
         };
@@ -285,23 +281,14 @@ impl Numbers {
                 if !place.grouped && matches!(nest.how, How::Move(_) | How::Escape) {
                     nest.how = How::Await;
                 }
-                match nest.how {
+                if place.alone && matches!(nest.how, How::Move(_)) {
                     // A task that is cut alone is polled on while its groups join, and might give one of them, cancelled,
                     // to a child that lives: which panics, and says so.
-                    How::Move(_) if place.alone => nest.how = How::Move(0),
-                    _ => {}
+                    nest.how = How::Move(0);
                 }
                 nest.passes_on &= !place.cleanup;
                 let sheltered = place.sheltered || nest.how == How::Shielded;
-                let left = place.left || matches!(nest.how, How::Escape | How::Forget(_));
-                self.group(
-                    &mut nest.group,
-                    Place {
-                        sheltered,
-                        left,
-                        ..place
-                    },
-                );
+                self.group(&mut nest.group, Place { sheltered, ..place });
             }
             Op::Shield(steps) => self.steps(
                 steps,
@@ -321,7 +308,6 @@ impl Place {
         match op {
             Op::Pend | Op::Stopping => !self.sheltered && (self.grouped || matches!(op, Op::Pend)),
             Op::Fail => !self.cleanup,
-            Op::Service(_) => self.grouped && !self.left,
             Op::Yield(_) | Op::Sleep(_) | Op::Panic | Op::Ready | Op::Race(_) => true,
             Op::Nest(_) | Op::Shield(_) | Op::Timeout(..) => true,
             _ => self.grouped,

@@ -16,12 +16,13 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// `SPINNEY_PROGRAM_SEED` runs the program of that seed, 200 times unless told otherwise: failures depend on the
-/// scheduler. `SPINNEY_PROGRAM_BASE` runs those of a base seed, `SPINNEY_PROGRAMS` says how many, and
-/// `SPINNEY_PROGRAM_LIMIT` after how many seconds one hangs.
+/// scheduler. `SPINNEY_PROGRAM_BASE` runs those of a base seed, `SPINNEY_PROGRAMS` says how many,
+/// `SPINNEY_PROGRAM_WORKERS` on how many workers, and `SPINNEY_PROGRAM_LIMIT` after how many seconds one hangs.
 #[test]
 fn random_programs_do_what_the_model_allows() {
     let replay = number("SPINNEY_PROGRAM_SEED");
     let times = number("SPINNEY_PROGRAMS").unwrap_or(if replay.is_some() { 200 } else { 2000 });
+    let workers = number("SPINNEY_PROGRAM_WORKERS").map(|workers| workers as usize);
     let limit = number("SPINNEY_PROGRAM_LIMIT").map_or(HANGS, Duration::from_secs);
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -36,7 +37,7 @@ fn random_programs_do_what_the_model_allows() {
             Some(seed) => seed,
             None => base.wrapping_add(index),
         };
-        if let Err(report) = try_seed(seed, limit) {
+        if let Err(report) = try_seed(seed, workers, limit) {
             panic!("base seed {base:#x}, after {index} programs: {report}");
         }
     }
