@@ -197,7 +197,7 @@ fn children_that_block_after_the_end_are_replaced_each_time() {
                         counted.is_deserted();
                         let (give, take) = async_channel::bounded(1);
                         let blocks = g.spawn(async move { Ok(take.recv().wait().unwrap()) });
-                        g.spawn(async move { Ok(give.send(5).await.unwrap()) });
+                        g.spawn(async move { give.send(5).await.unwrap() });
                         assert_eq!(blocks.await, 5);
                     }
                     8

@@ -8,8 +8,8 @@
 //!
 //! *References keep the memory; counts keep the join.* `refs` counts who may still read the node: its owner (the
 //! group's future), its inner nodes, a cascade or a reaper on its way. The join word counts children. A node counts in
-//! its parent exactly while its own count is not zero, so a forgotten future cannot hang the parent. A root has no owner
-//! that waits for its count after the end of the runtime, so its count owns a reference while it is not zero.
+//! its parent exactly while its own count is not zero, so a forgotten future cannot hang the parent. The count of a
+//! root, which nobody else keeps after the end of the runtime, owns a reference (`tree::enter_first`).
 //!
 //! # States
 //!
@@ -418,10 +418,8 @@ pub(crate) unsafe fn leave(node: NonNull<Node>) {
         match NonNull::new(parent) {
             // The node's own count in its parent is ours to give back, and keeps the parent alive until then.
             Some(parent) if last => at = parent,
-            None if last => {
-                // SAFETY: the reference that `tree::enter_first` made for the root's count; that count is gone.
-                return drop(unsafe { NodeRef::from_raw(at) });
-            }
+            // SAFETY: the reference of the root's count, which is gone.
+            None if last => return drop(unsafe { NodeRef::from_raw(at) }),
             _ => return,
         }
     }

@@ -15,6 +15,7 @@ use crate::group::frame;
 use crate::group::node::NodeRef;
 use crate::group::report::{Straggler, TaskId, Unobserved};
 use crate::group::spawn::Spawn;
+use crate::group::tree;
 use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
 use crate::pool::context;
@@ -348,9 +349,11 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: boo
     let empty = loop {
         shared.emptied.register(&mut key, &waker);
         shared.guests_gone.register(&mut guests_key, &waker);
-        // Children first: whose last child is gone was a guest before. Relaxed: read after the lock of the waiters; see
-        // `Shared::guest_leaves`.
-        if is_empty(shared, root) && (!guests || shared.guests.load(Ordering::Relaxed) == 0) {
+        // Children first: whose last child is gone was a guest before.
+        let empty = is_empty(shared, root);
+        // Relaxed: read after the lock of the waiters; see `Shared::guest_leaves`.
+        let alone = !guests || shared.guests.load(Ordering::Relaxed) == 0;
+        if empty && alone {
             break true;
         }
         if !waiting::blocked(|| bell.wait(until)) {
@@ -364,7 +367,7 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: boo
 
 fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
     shared.driver.tick(); // for their ages
-    let mut found = root.stragglers();
+    let mut found = tree::stragglers(root);
     for seat in shared.seats.iter() {
         if let Some(running) = seat.running.read(shared.driver.coarse_millis()) {
             if found.iter().all(|known| known.task != running.task) {
