@@ -4,7 +4,6 @@
 
 use crate::group::node::{Node, NodeRef, NodeTable, OUTER, Opening};
 use crate::group::reason::CancelKind;
-use crate::group::report::Straggler;
 use crate::group::spawn::Spawn;
 use crate::sync::Arc;
 use crate::unwind;
@@ -86,10 +85,5 @@ impl NodeRef {
         // Dropped outside the lock: it is user code.
         drop(unwind::drop_quietly(old));
         Poll::Pending
-    }
-
-    /// Everything below that has pended at least once and not ended.
-    pub(crate) fn stragglers(&self) -> Vec<Straggler> {
-        crate::group::tree::stragglers(self)
     }
 }
