@@ -58,10 +58,8 @@ pub fn is_cancelled() -> bool {
 
 /// Whether the task is being cut by itself, shielded or not.
 fn is_marked() -> bool {
-    is_exposed()
-        && frame::current(|frame| {
-            frame.is_some_and(|frame| frame.task_view().is_some_and(TaskView::is_marked))
-        })
+    let marked = |frame: &Frame| frame.task_view().is_some_and(TaskView::is_marked);
+    frame::current(|frame| frame.is_some_and(marked)) && is_exposed()
 }
 
 /// Whether a cut of the task is a cut of the innermost group, too: no group between them was opened in a shield.
