@@ -185,7 +185,7 @@ fn a_spawn_after_the_end_is_born_cancelled() {
 #[test]
 fn children_that_block_after_the_end_are_replaced_each_time() {
     without_hanging(|| {
-        let counted = counted(1);
+        let counted = &counted(1);
         let (opened, is_opened) = std::sync::mpsc::channel();
         let (go, goes) = async_channel::bounded::<()>(1);
         std::thread::scope(|threads| {
@@ -193,11 +193,19 @@ fn children_that_block_after_the_end_are_replaced_each_time() {
                 counted.runtime.block_on(shield(group(async |g| {
                     opened.send(()).unwrap();
                     goes.recv().await.unwrap();
-                    for _ in 0..4 {
+                    for round in 1..=4 {
                         counted.is_deserted();
                         let (give, take) = async_channel::bounded(1);
+                        let parks = counted.runtime.metrics().parks;
                         let blocks = g.spawn(async move { Ok(take.recv().wait().unwrap()) });
-                        g.spawn(async move { give.send(5).await.unwrap() });
+                        threads.spawn(move || {
+                            // The spare sleeps when the caretaker goes on, and leaves after it.
+                            let metrics = || counted.runtime.metrics();
+                            while metrics().spares < round || metrics().parks == parks {
+                                std::thread::yield_now();
+                            }
+                            give.send_blocking(5).unwrap();
+                        });
                         assert_eq!(blocks.await, 5);
                     }
                     8
