@@ -314,22 +314,18 @@ fn a_value_that_is_hidden_is_not_kept_by_children() {
             let (first, second) = (Arc::new(()), Arc::new(()));
             let (go, goes) = async_channel::bounded::<()>(1);
             let seen = Arc::downgrade(&first);
-            let child = GUARD
-                .scope(
-                    first,
-                    NUMBER.scope(1, async {
-                        let inner = GUARD.scope(second, async {
-                            g.spawn(async move {
-                                goes.recv().await.unwrap();
-                                Ok((NUMBER.get(), GUARD.get().is_some()))
-                            })
-                        });
-                        let child = inner.await;
-                        assert!(GUARD.get().is_some());
-                        child
-                    }),
-                )
-                .await;
+            let child = GUARD.sync_scope(first, || {
+                NUMBER.sync_scope(1, || {
+                    let child = GUARD.sync_scope(second, || {
+                        g.spawn(async move {
+                            goes.recv().await.unwrap();
+                            Ok((NUMBER.get(), GUARD.get().is_some()))
+                        })
+                    });
+                    assert!(GUARD.get().is_some());
+                    child
+                })
+            });
             assert!(seen.upgrade().is_none(), "the hidden value is kept");
             go.send(()).await.unwrap();
             assert_eq!(child.await, (Some(1), true));
