@@ -527,7 +527,11 @@ fn a_deadline_that_is_due_while_the_parent_ends_still_comes() {
                     block_on(later);
                 }));
                 let inner = Builder::<&'static str>::new().deadline(2 * SECOND, "inner");
-                let mut inner: Opened = Box::pin(inner.run(async |_| Ok(pending().await)));
+                let body = async |_: Group<'_, '_, &'static str>| {
+                    pending::<()>().await;
+                    Ok(())
+                };
+                let mut inner: Opened = Box::pin(inner.run(body));
                 assert!(once(inner.as_mut()).await.is_pending());
                 out.send(inner).await.unwrap();
                 Ok(())
