@@ -3,7 +3,7 @@
 mod common_b;
 mod support;
 
-use common_b::{Count, NEVER, SECOND, clocked, on_drop, once, poll_alone, workers};
+use common_b::{Count, NEVER, SECOND, clocked, on_drop, once, workers};
 use spinney::{
     Builder, Errors, Group, Wait, block_on, current, shield, sleep, time, timeout, try_group,
     yield_now,
@@ -511,6 +511,12 @@ fn a_deadline_goes_by_the_clock_of_its_group() {
 #[test]
 fn a_deadline_that_is_due_while_the_parent_ends_still_comes() {
     type Opened = std::pin::Pin<Box<dyn Future<Output = Result<(), Errors<&'static str>>> + Send>>;
+    struct Fired(AtomicUsize);
+    impl std::task::Wake for Fired {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
     without_hanging(|| {
         let (runtime, clock, _) = clocked(1);
         let (out, taken) = async_channel::bounded::<Opened>(1);
@@ -520,11 +526,16 @@ fn a_deadline_that_is_due_while_the_parent_ends_still_comes() {
                 // At the same instant, so it would speak for the inner group, too; but it ends before.
                 g.deadline(2 * SECOND, "outer");
                 g.keep(on_drop(move || {
+                    let fired = Arc::new(Fired(AtomicUsize::new(0)));
+                    let waker = Waker::from(Arc::clone(&fired));
                     let mut later = pin!(sleep(3 * SECOND));
-                    assert!(poll_alone(later.as_mut()).is_pending());
+                    let mut cx = Context::from_waker(&waker);
+                    assert!(later.as_mut().poll(&mut cx).is_pending());
                     advance.advance(3 * SECOND);
-                    // Timers fire in order: that of the inner group has been called.
-                    block_on(later);
+                    // Timers fire in order: that of the inner group has been called then.
+                    while fired.0.load(SeqCst) == 0 {
+                        std::thread::yield_now();
+                    }
                 }));
                 let inner = Builder::<&'static str>::new().deadline(2 * SECOND, "inner");
                 let body = async |_: Group<'_, '_, &'static str>| {
