@@ -9,16 +9,18 @@ mod places;
 mod support;
 
 use async_channel::bounded;
-use common_b::{NOW, SECOND, clocked, once, panic_of, poll_alone, wait_until};
+use common_b::{NOW, SECOND, clocked, once, panic_of, poll_alone, wait_until, workers};
 use fragile::Fragile;
 use places::{ONCE, PLACES, Place, World};
-use spinney::{group, shield, sleep};
-use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use spinney::{group, race, shield, sleep, timeout};
+use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
 use support::without_hanging;
 
 /// What becomes of a future whose poll panicked.
@@ -267,5 +269,106 @@ fn a_shield_whose_waker_panics_holds_nobody() {
             let _ = was_polled.recv().await;
             assert_eq!(task.cancel().await, None);
         }));
+    });
+}
+
+/// A waker that panics when it is woken or when its last copy is dropped.
+struct Hostile {
+    wake: bool,
+    drop: bool,
+}
+
+impl Wake for Hostile {
+    fn wake(self: Arc<Self>) {
+        if self.wake {
+            panic_any("wake");
+        }
+    }
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        if self.drop && !thread::panicking() {
+            panic_any("drop");
+        }
+    }
+}
+
+/// Case 92.
+#[test]
+fn wakers_that_panic_are_contained() {
+    without_hanging(|| {
+        for (wake, drop) in [(true, false), (false, true), (true, true)] {
+            let (runtime, _) = workers(1);
+            let hostile = || Waker::from(Arc::new(Hostile { wake, drop }));
+            // What is polled with a hostile waker, once, and then with that of the task.
+            let polled = |mut future: Pin<Box<dyn Future<Output = ()> + Send>>| {
+                let waker = hostile();
+                let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+                std::mem::forget(catch_unwind(AssertUnwindSafe(|| std::mem::drop(waker))));
+                // On a slow machine it may be over already.
+                polled.is_pending().then_some(future)
+            };
+            runtime.block_on(async {
+                let (_keep, silent) = bounded::<()>(1);
+                let silent = || {
+                    let silent = silent.clone();
+                    async move {
+                        let _ = silent.recv().await;
+                    }
+                };
+                let quiet = silent();
+                let futures: Vec<Pin<Box<dyn Future<Output = ()> + Send>>> = vec![
+                    Box::pin(sleep(Duration::from_millis(1))),
+                    Box::pin(group(async |g| {
+                        g.spawn(sleep(Duration::from_millis(1)));
+                    })),
+                    Box::pin(group(async |g| {
+                        g.spawn(sleep(Duration::from_millis(1))).await;
+                        g.defer(sleep(Duration::from_millis(1)));
+                    })),
+                    Box::pin(async {
+                        let raced = race([1, 2].map(|n| async move {
+                            sleep(Duration::from_millis(n)).await;
+                            Ok::<_, u8>(())
+                        }));
+                        raced.await.unwrap();
+                    }),
+                    Box::pin(async move {
+                        let _ = timeout(Duration::from_millis(1), quiet).await;
+                    }),
+                ];
+                for future in futures {
+                    let Some(mut future) = polled(future) else {
+                        continue;
+                    };
+                    // A replaced waker may throw into the poll that replaced it, as its own destructor does anywhere.
+                    let finished = poll_fn(move |cx| {
+                        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+                            Ok(polled) => polled,
+                            Err(payload) => {
+                                assert_eq!(*payload.downcast::<&str>().unwrap(), "drop");
+                                Poll::Ready(())
+                            }
+                        }
+                    });
+                    finished.await;
+                }
+                // Dropped while it is registered.
+                let dropped = polled(Box::pin(group(async |g| {
+                    g.spawn(pending::<()>());
+                    pending::<()>().await
+                })));
+                std::mem::drop(dropped);
+            });
+            // A worker that was hit by a panic would be missing here.
+            let one = runtime.block_on(group(async |g| {
+                let (sender, receiver) = mpsc::channel();
+                g.spawn(async move { sender.send(1).unwrap() });
+                receiver.recv().unwrap()
+            }));
+            assert_eq!(one, 1);
+            runtime.shutdown(NOW).unwrap();
+        }
     });
 }

@@ -6,6 +6,7 @@ use spinney::{Runtime, RuntimeBuilder};
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
+use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -95,11 +96,29 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-/// As `until`, for a thread.
+/// Waits on a thread: others need a moment to get there.
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     while !condition() {
         std::thread::yield_now();
     }
+}
+
+/// Runs the test of that name alone, in a process that knows so, through a shell command.
+pub(crate) fn in_a_child(test: &str, shell: &str) -> Output {
+    let program = std::env::current_exe().unwrap();
+    Command::new("sh")
+        .arg("-c")
+        .arg(shell)
+        .arg(&program)
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env("SPINNEY_TEST_CHILD", "1")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+pub(crate) fn is_child() -> bool {
+    std::env::var_os("SPINNEY_TEST_CHILD").is_some()
 }
 
 /// The text of the panic of `f`.
