@@ -1,0 +1,421 @@
+//! Sets: results are read in the order of ends, and what was not read is not lost.
+
+mod common_b;
+mod support;
+
+use common_b::{Armed, clocked, on_drop, once, panic_of, until, workers};
+use spinney::{
+    Errors, Failure, Group, Out, TaskSet, group, shield, sleep, timeout, try_group, yield_now,
+};
+use std::future::{pending, ready};
+use std::panic::panic_any;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Waker};
+use support::without_hanging;
+
+/// Case 159.
+#[test]
+fn a_set_is_read_in_the_order_of_ends() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let alive = Arc::new(());
+        let left = Arc::clone(&alive);
+        runtime
+            .block_on(try_group(async move |g: Group<'_, '_, u8>| {
+                let mut set = g.set();
+                let mut gates = Vec::new();
+                for number in 0..5_u8 {
+                    let (open, opened) = async_channel::bounded::<()>(1);
+                    gates.push(open);
+                    set.spawn(async move {
+                        opened.recv().await.unwrap();
+                        if number == 3 { Err(number) } else { Ok(number) }
+                    });
+                }
+                assert_eq!(set.len(), 5);
+                for number in [3, 0, 4, 2, 1] {
+                    gates[number].send(()).await.unwrap();
+                    match set.next().await.unwrap() {
+                        Ok(value) => assert_eq!(usize::from(value), number),
+                        // A failure is an item, and ends nothing.
+                        Err(Failure::Error(error)) => assert_eq!((error, number), (3, 3)),
+                        Err(other) => panic!("{other:?}"),
+                    }
+                }
+                assert!(set.is_empty() && set.next().await.is_none());
+                // A panic is one, too.
+                set.spawn(async {
+                    if true {
+                        panic_any("item")
+                    }
+                    Ok(1)
+                });
+                let item = set.next().await.unwrap();
+                assert!(
+                    matches!(&item, Err(Failure::Panic(p)) if p.is::<&str>()),
+                    "{item:?}"
+                );
+                // Left early: the rest is cut, and joined by the group.
+                set.spawn(async move {
+                    let _left = left;
+                    pending::<()>().await;
+                    Ok(9)
+                });
+                drop(set);
+                Ok(())
+            }))
+            .unwrap();
+        assert_eq!(Arc::strong_count(&alive), 1);
+    });
+}
+
+/// Case 160.
+#[test]
+fn a_body_that_passes_an_item_on_ends_the_rest() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let alive = Arc::new(());
+        let child = Arc::clone(&alive);
+        let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
+            let mut set = g.set();
+            set.spawn(async { Err(6) });
+            for _ in 0..10 {
+                let child = Arc::clone(&child);
+                set.spawn(async move {
+                    let _child = child;
+                    pending::<Result<(), u8>>().await
+                });
+            }
+            drop(child);
+            match set.next().await {
+                Some(Err(Failure::Error(error))) => Err(error),
+                other => panic!("{other:?}"),
+            }
+        }));
+        let errors: Errors<u8> = Result::<(), _>::unwrap_err(result);
+        assert_eq!((*errors.first(), errors.len()), (6, 1));
+        assert_eq!(Arc::strong_count(&alive), 1);
+    });
+}
+
+/// Cases 155 and 131: reading on until something is true, and what was read by then.
+#[test]
+fn reading_ends_when_the_reader_has_seen_enough() {
+    without_hanging(|| {
+        let (runtime, clock, _) = clocked(2);
+        runtime.block_on(group(async |g| {
+            let fill = |set: &mut TaskSet<'_, '_, u32, _>| {
+                for number in 0..6_u32 {
+                    // It counts from here.
+                    let nap = sleep(number * common_b::SECOND);
+                    set.spawn(async move {
+                        nap.await;
+                        Ok(number)
+                    });
+                }
+            };
+            let mut set = g.set();
+            fill(&mut set);
+            clock.advance(2 * common_b::SECOND);
+            let mut read = Vec::new();
+            while let Some(Ok(number)) = set.next().await {
+                read.push(number);
+                if read.len() == 3 {
+                    break;
+                }
+            }
+            read.sort_unstable();
+            assert_eq!((read, set.len()), (vec![0, 1, 2], 3));
+            drop(set);
+
+            let mut set = g.set();
+            fill(&mut set);
+            let mut read = Vec::new();
+            let limited = timeout(3 * common_b::SECOND / 2, async {
+                while let Some(Ok(number)) = set.next().await {
+                    read.push(number);
+                    clock.advance(common_b::SECOND);
+                }
+            });
+            assert!(limited.await.is_err());
+            // The time was over in the poll in which the second second passed, or just after the next item.
+            assert!(read.starts_with(&[0, 1]), "{read:?}");
+            assert_eq!(set.len(), 6 - read.len());
+        }));
+    });
+}
+
+/// Case 156.
+#[test]
+fn after_the_end_was_decided_members_are_taken_but_never_run() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let polled = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&polled);
+        let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
+            let mut set = g.set::<()>();
+            for number in 0..2 {
+                set.spawn(async move { Err(number) });
+            }
+            for _ in 0..2 {
+                assert!(set.next().await.unwrap().is_err());
+            }
+            g.cancel(9);
+            for _ in 0..10 {
+                let count = Arc::clone(&count);
+                set.spawn(async move {
+                    count.fetch_add(1, SeqCst);
+                    Ok(())
+                });
+            }
+            // They have ended without an item: nothing is unfinished, and nothing unread.
+            assert_eq!(set.len(), 0);
+            assert!(shield(set.next()).await.is_none());
+            assert!(set.is_empty());
+            Ok(())
+        }));
+        let errors = result.unwrap_err();
+        assert_eq!((*errors.first(), errors.len()), (9, 1));
+        assert_eq!(polled.load(SeqCst), 0);
+    });
+}
+
+/// Case 161.
+#[test]
+fn no_error_is_lost_in_a_race_with_the_end_of_the_body() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        for round in 0..1_000_u32 {
+            let result = runtime.block_on(try_group(async |g: Group<'_, '_, u32>| {
+                for child in 0..4 {
+                    g.spawn(async move { if child == 2 { Err(round) } else { Ok(()) } });
+                }
+                Ok(())
+            }));
+            assert_eq!(result.unwrap_err().into_first(), round);
+            // The same through a set that is dropped while its members end.
+            let result = runtime.block_on(try_group(async |g: Group<'_, '_, u32>| {
+                let mut set = g.set::<()>();
+                let (told, end) = mpsc::channel::<()>();
+                set.spawn(async move {
+                    drop(told);
+                    Err(round)
+                });
+                if round % 2 == 0 {
+                    let _ = end.recv();
+                }
+                drop(set);
+                Ok(())
+            }));
+            match result {
+                Err(errors) => assert_eq!(errors.into_first(), round),
+                // It was cut before its first poll.
+                Ok(()) => assert_eq!(round % 2, 1),
+            }
+        }
+        assert_eq!(seen.texts(), [""; 0]);
+    });
+}
+
+/// Case 172: failures that were not read are the group's, panics, too.
+#[test]
+fn what_was_not_read_of_a_set_is_the_groups() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let result = runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
+            let mut set = g.set();
+            let over = Arc::new(());
+            for number in 0..4 {
+                let child = Arc::clone(&over);
+                set.spawn(async move {
+                    let _child = child;
+                    if number < 3 { Err(number) } else { Ok(()) }
+                });
+            }
+            until(|| Arc::strong_count(&over) == 1).await;
+            // All have been dropped, and the last to be told has the lock or has ended.
+            drop(set);
+            Ok(())
+        }));
+        let errors = result.unwrap_err();
+        let mut numbers: Vec<_> = errors.iter().copied().collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 1, 2]);
+        let text = panic_of(|| {
+            runtime.block_on(group(async |g| {
+                let mut set = g.set::<()>();
+                let over = Arc::new(());
+                let child = Arc::clone(&over);
+                set.spawn(async move {
+                    let _child = child;
+                    if true {
+                        panic_any("unread")
+                    }
+                    Ok(())
+                });
+                until(|| Arc::strong_count(&over) == 1).await;
+            }))
+        });
+        assert_eq!(text, "unread");
+        // A value whose destructor panics, dropped unread with its set.
+        let text = panic_of(|| {
+            runtime.block_on(group(async |g| {
+                let mut set = g.set();
+                let over = Arc::new(());
+                let child = Arc::clone(&over);
+                set.spawn(async move {
+                    drop(child);
+                    Ok(on_drop(|| panic_any("value")))
+                });
+                until(|| Arc::strong_count(&over) == 1).await;
+            }))
+        });
+        assert_eq!(text, "value");
+    });
+}
+
+/// Case 94: a reader that is dropped loses nothing.
+#[test]
+fn a_next_that_is_dropped_loses_nothing() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        runtime.block_on(group(async |g| {
+            let mut set = g.set();
+            for number in 0..100 {
+                set.spawn(async move {
+                    yield_now().await;
+                    Ok(number)
+                });
+            }
+            let mut squares = g.stream(async |mut out: Out<u32>| {
+                for number in 0..100 {
+                    out.send(number).await;
+                }
+            });
+            let (mut members, mut values) = (Vec::new(), Vec::new());
+            while members.len() + values.len() < 200 {
+                if let Poll::Ready(item) = once(pin!(set.next())).await {
+                    members.extend(item.map(Result::unwrap));
+                }
+                if let Poll::Ready(item) = once(pin!(squares.next())).await {
+                    values.extend(item);
+                }
+                yield_now().await;
+            }
+            members.sort_unstable();
+            assert_eq!(members, (0..100).collect::<Vec<_>>());
+            assert_eq!(values, (0..100).collect::<Vec<_>>());
+            assert!(set.next().await.is_none() && squares.next().await.is_none());
+        }));
+    });
+}
+
+/// A set that is forgotten leaves its members alone; the group joins them, and what they returned is lost with it.
+#[test]
+fn a_forgotten_set_hangs_nobody() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let ran = Arc::new(AtomicUsize::new(0));
+        runtime.block_on(group(async |g| {
+            let mut set = g.set();
+            for _ in 0..10 {
+                let ran = Arc::clone(&ran);
+                set.spawn(async move {
+                    yield_now().await;
+                    ran.fetch_add(1, SeqCst);
+                    Ok(vec![1])
+                });
+            }
+            std::mem::forget(set);
+        }));
+        assert_eq!(ran.load(SeqCst), 10);
+    });
+}
+
+/// A member's destructor that panics after its error: neither is lost.
+#[test]
+fn an_error_that_a_destructor_outranks_goes_to_the_hook() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let item = runtime.block_on(try_group(async |g: Group<'_, '_, String>| {
+            let mut set = g.set::<()>();
+            set.spawn(Armed::new(ready(Err(String::from("error")))));
+            Ok(match set.next().await {
+                Some(Err(Failure::Panic(payload))) => *payload.downcast::<&str>().unwrap(),
+                other => panic!("{other:?}"),
+            })
+        }));
+        assert_eq!(item.unwrap(), "drop");
+        assert_eq!(seen.texts(), ["error"]);
+        // The same of an ordinary child.
+        let text = panic_of(|| {
+            runtime.block_on(try_group(async |g: Group<'_, '_, String>| {
+                g.spawn(Armed::new(ready(Err::<(), _>(String::from("plain")))));
+                Ok(())
+            }))
+        });
+        assert_eq!(text, "drop");
+        assert_eq!(seen.texts(), ["error", "plain"]);
+    });
+}
+
+/// A waker that polls in place finds no task around it: what it opens is not the child's.
+#[test]
+fn wakers_are_called_outside_the_child() {
+    struct InPlace(Mutex<Vec<Option<spinney::TaskId>>>);
+    impl std::task::Wake for InPlace {
+        fn wake(self: Arc<Self>) {
+            self.0.lock().unwrap().push(spinney::current::task_id());
+        }
+    }
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let waker = Arc::new(InPlace(Mutex::new(Vec::new())));
+        runtime.block_on(group(async |g| {
+            let foreign = Waker::from(Arc::clone(&waker));
+            let mut cx = Context::from_waker(&foreign);
+            let (open, opened) = async_channel::bounded::<()>(1);
+            let gate = || {
+                let opened = opened.clone();
+                async move { opened.recv().await.unwrap_err() }
+            };
+            let mut set = g.set();
+            let wait = gate();
+            set.spawn(async move {
+                wait.await;
+                Ok(())
+            });
+            let wait = gate();
+            let mut start = pin!(g.start(async move |ready: spinney::Ready<()>| {
+                wait.await;
+                ready.set(());
+            }));
+            let wait = gate();
+            let mut stream = g.stream(async move |mut out: Out<()>| {
+                wait.await;
+                out.send(()).await;
+            });
+            let places = g.bounded(1);
+            let wait = gate();
+            drop(
+                places
+                    .spawn(async move {
+                        wait.await;
+                        Ok(())
+                    })
+                    .await,
+            );
+            let mut place = pin!(places.spawn(async { Ok(()) }));
+            assert!(pin!(set.next()).as_mut().poll(&mut cx).is_pending());
+            assert!(start.as_mut().poll(&mut cx).is_pending());
+            assert!(pin!(stream.next()).as_mut().poll(&mut cx).is_pending());
+            assert!(place.as_mut().poll(&mut cx).is_pending());
+            open.close();
+            until(|| waker.0.lock().unwrap().len() >= 4).await;
+            drop(place.await);
+        }));
+        assert!(waker.0.lock().unwrap().iter().all(Option::is_none));
+    });
+}
