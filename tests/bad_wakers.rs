@@ -9,10 +9,10 @@ mod places;
 mod support;
 
 use async_channel::bounded;
-use common_b::{NOW, SECOND, clocked, once, panic_of, poll_alone, wait_until, workers};
+use common_b::{NOW, SECOND, Seen, clocked, once, panic_of, poll_alone, wait_until, workers};
 use fragile::Fragile;
 use places::{ONCE, PLACES, Place, World};
-use spinney::{group, race, shield, sleep, timeout};
+use spinney::{Runtime, group, race, shield, sleep, timeout};
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
 use std::pin::Pin;
@@ -51,6 +51,28 @@ fn poll_guarded(
     }
 }
 
+/// What holds after each attack. Whether there was a panic.
+fn is_contained(
+    name: &str,
+    (runtime, world): (Runtime, World),
+    seen: &Seen,
+    fragile: &Arc<Fragile>,
+    surfaced: usize,
+) -> bool {
+    // No worker was lost, and nothing is left that a shutdown would find.
+    let one = runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await));
+    assert_eq!(one, 1);
+    runtime.shutdown(NOW).unwrap();
+    drop((runtime, world));
+    // It came out of the place, or, if that is a group, went where the panics of dropped groups go.
+    let texts = seen.texts();
+    assert!(texts.iter().all(|text| text == "clone"), "{texts:?}");
+    let panics = usize::from(fragile.has_panicked());
+    assert_eq!(surfaced + texts.len(), panics, "{name}");
+    assert_eq!(Arc::strong_count(fragile), 1, "{name}");
+    fragile.has_panicked()
+}
+
 /// A combinator in the body of a group polls a place with a waker of its own, whose clone number `nth` panics, and catches
 /// that. Whether there were so many clones.
 fn in_a_body((name, place): (&str, Place), nth: usize, is_first: bool, then: Then) -> bool {
@@ -85,21 +107,8 @@ fn in_a_body((name, place): (&str, Place), nth: usize, is_first: bool, then: The
         world.release();
     }));
     assert_eq!(children.load(SeqCst), 0, "{name}");
-    // It came out of the place, or, if that is a group, went where the panics of dropped groups go.
-    let texts = seen.texts();
-    assert!(texts.is_empty() || (then == Then::Drop && texts == ["clone"]));
-    assert_eq!(
-        surfaced + texts.len(),
-        usize::from(fragile.has_panicked()),
-        "{name}"
-    );
-    // No worker was lost, and nothing is left that a shutdown would find.
-    let one = runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await));
-    assert_eq!(one, 1);
-    runtime.shutdown(NOW).unwrap();
-    drop((runtime, world));
-    assert_eq!(Arc::strong_count(&fragile), 1);
-    fragile.has_panicked()
+    assert!(then == Then::Drop || seen.texts().is_empty(), "{name}");
+    is_contained(name, (runtime, world), &seen, &fragile, surfaced)
 }
 
 /// The same with the whole group in the hands of a foreign executor.
@@ -133,19 +142,8 @@ fn outside((name, place): (&str, Place), nth: usize, is_first: bool, then: Then)
     }
     world.release();
     wait_until(|| children.load(SeqCst) == 0);
-    let one = runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await));
-    assert_eq!(one, 1);
-    runtime.shutdown(NOW).unwrap();
-    drop((runtime, world));
-    let texts = seen.texts();
-    assert!(texts.is_empty() || (then == Then::Drop && texts == ["clone"]));
-    assert_eq!(
-        surfaced + texts.len(),
-        usize::from(fragile.has_panicked()),
-        "{name}"
-    );
-    wait_until(|| Arc::strong_count(&fragile) == 1);
-    fragile.has_panicked()
+    assert!(then == Then::Drop || seen.texts().is_empty(), "{name}");
+    is_contained(name, (runtime, world), &seen, &fragile, surfaced)
 }
 
 /// The same in a task that is cut: the last poll, the joins and the end of its shields.
@@ -192,20 +190,8 @@ fn in_a_task_that_is_cut(
         assert_eq!(cut.await, None);
     }));
     assert_eq!(children.load(SeqCst), 0, "{name}");
-    let fragile = slot.get().unwrap();
-    let texts = seen.texts();
-    assert!(texts.is_empty() || texts == ["clone"], "{texts:?}");
-    assert_eq!(
-        surfaced.load(SeqCst) + texts.len(),
-        usize::from(fragile.has_panicked()),
-        "{name}"
-    );
-    let one = runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await));
-    assert_eq!(one, 1);
-    runtime.shutdown(NOW).unwrap();
-    drop((runtime, world));
-    assert_eq!(Arc::strong_count(fragile), 1);
-    fragile.has_panicked()
+    let (fragile, surfaced) = (slot.get().unwrap(), surfaced.load(SeqCst));
+    is_contained(name, (runtime, world), &seen, fragile, surfaced)
 }
 
 /// Attacks each clone of each place in turn.

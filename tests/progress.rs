@@ -3,7 +3,7 @@
 mod common_b;
 mod support;
 
-use common_b::{noting, one_by_one, until, workers};
+use common_b::{noting, one_by_one, until, without_spares, workers};
 use spinney::{Group, Runtime, Wait, group, yield_now};
 use std::cell::Cell;
 use std::future::Future;
@@ -202,28 +202,12 @@ fn a_blocking_wait_that_never_sleeps_holds_up_nobody() {
         wait_on(&runtime);
         assert!(runtime.metrics().spares > 0);
         let (runtime, _) = workers(1);
-        let (release, released) = async_channel::bounded::<()>(1);
-        let (ready, is_ready) = mpsc::channel();
-        thread::scope(|threads| {
-            for _ in 0..16 {
-                let (ready, released, runtime) = (ready.clone(), released.clone(), &runtime);
-                threads.spawn(move || {
-                    runtime.block_on(group(async |g| {
-                        g.spawn(async {}).await;
-                        ready.send(()).unwrap();
-                        let _ = released.recv().await;
-                    }))
-                });
-            }
-            for _ in 0..16 {
-                is_ready.recv().unwrap();
-            }
+        without_spares(&runtime, || {
             let before = runtime.metrics();
             wait_on(&runtime);
             let after = runtime.metrics();
             assert_eq!(after.spares, before.spares);
             assert!(after.last_resorts > before.last_resorts);
-            release.close();
         });
     });
 }

@@ -1,8 +1,10 @@
 //! Many threads, many tasks, random trees: every task runs once, everything is dropped, every failure comes out, nothing
 //! hangs. Seeds are printed; `SPINNEY_SEED=n` repeats one.
 
+mod common_b;
 mod support;
 
+use common_b::without_spares;
 use spinney::{
     Failure, Group, Handle, Runtime, Wait, group, race, scope, shield, timeout, try_group,
     yield_now,
@@ -597,27 +599,10 @@ fn waits_nest_on_one_worker() {
 fn a_worker_that_no_spare_can_replace_runs_whatever_there_is() {
     without_hanging(|| {
         let runtime = Runtime::builder().workers(1).build().unwrap();
-        let (release, released) = async_channel::bounded::<()>(1);
-        let (ready, is_ready) = mpsc::channel();
-        thread::scope(|threads| {
-            // Guests take every seat that a spare could have.
-            for _ in 0..16 {
-                let (ready, released, runtime) = (ready.clone(), released.clone(), &runtime);
-                threads.spawn(move || {
-                    runtime.block_on(group(async |g| {
-                        g.spawn(async {}).await;
-                        ready.send(()).unwrap();
-                        let _ = released.recv().await;
-                    }))
-                });
-            }
-            for _ in 0..16 {
-                is_ready.recv().unwrap();
-            }
+        without_spares(&runtime, || {
             let nested = group(async |g| g.spawn(async { Ok(deep(4)) }).await);
             assert_eq!(runtime.block_on(nested), 15);
             assert!(runtime.metrics().last_resorts > 0);
-            release.close();
         });
     });
 }

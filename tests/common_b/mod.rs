@@ -2,14 +2,15 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each file uses a part")]
 
 use spinney::time::ManualClock;
-use spinney::{Runtime, RuntimeBuilder};
+use spinney::{Runtime, RuntimeBuilder, group};
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 pub(crate) const NOW: Duration = Duration::ZERO;
@@ -79,6 +80,30 @@ pub(crate) fn clocked(workers: usize) -> (Runtime, ManualClock, Seen) {
     (runtime, clock, seen)
 }
 
+/// Calls `f` while guests have every seat that a spare worker could take.
+pub(crate) fn without_spares(runtime: &Runtime, f: impl FnOnce()) {
+    let (release, released) = async_channel::bounded::<()>(1);
+    let (ready, is_ready) = mpsc::channel();
+    thread::scope(|threads| {
+        for _ in 0..16 {
+            let (ready, released) = (ready.clone(), released.clone());
+            threads.spawn(move || {
+                runtime.block_on(group(async |g| {
+                    g.spawn(async {}).await;
+                    ready.send(()).unwrap();
+                    let _ = released.recv().await;
+                }))
+            });
+        }
+        for _ in 0..16 {
+            is_ready.recv().unwrap();
+        }
+        f();
+        // Also if `f` panics.
+        drop(release);
+    });
+}
+
 /// Polls once, with the waker of the caller.
 pub(crate) async fn once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
@@ -99,7 +124,7 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
 /// Waits on a thread: others need a moment to get there.
 pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     while !condition() {
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
