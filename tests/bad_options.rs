@@ -3,7 +3,7 @@
 mod common_b;
 mod support;
 
-use common_b::{NEVER, NOW, in_a_child, is_child, wait_until};
+use common_b::{NEVER, NOW, entries, in_a_child, is_child, wait_until};
 use spinney::{Group, Runtime, block_on, group, sleep, time, timeout, try_group};
 use std::error::Error;
 use std::future::{pending, ready};
@@ -11,10 +11,6 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use support::without_hanging;
-
-fn count(folder: &str) -> usize {
-    std::fs::read_dir(folder).unwrap().count()
-}
 
 #[test]
 fn an_option_that_is_out_of_bounds_is_named_with_its_bound() {
@@ -63,8 +59,8 @@ fn a_thread_that_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
         assert!(output.status.success(), "{output:?}");
         return;
     }
-    let threads = count("/proc/self/task");
-    let files = count("/proc/self/fd");
+    let threads = entries("/proc/self/task");
+    let files = entries("/proc/self/fd");
     let cases = [(1, usize::MAX / 2), (3, usize::MAX / 2), (16, 1 << 30)];
     for (workers, stack) in cases {
         let error = Runtime::builder()
@@ -75,8 +71,8 @@ fn a_thread_that_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
         assert_eq!(error.field(), None);
         assert!(error.source().is_some());
         assert!(error.to_string().contains("thread"), "{error}");
-        wait_until(|| count("/proc/self/task") == threads);
-        assert_eq!(count("/proc/self/fd"), files);
+        wait_until(|| entries("/proc/self/task") == threads);
+        assert_eq!(entries("/proc/self/fd"), files);
     }
     let runtime = Runtime::builder().workers(1).build().unwrap();
     assert_eq!(

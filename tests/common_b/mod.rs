@@ -128,6 +128,11 @@ pub(crate) fn wait_until(condition: impl Fn() -> bool) {
     }
 }
 
+/// How many entries a folder of the system has.
+pub(crate) fn entries(folder: &str) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
 /// Runs the test of that name alone, in a process that knows so, through a shell command.
 pub(crate) fn in_a_child(test: &str, shell: &str) -> Output {
     let program = std::env::current_exe().unwrap();
