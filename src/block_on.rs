@@ -147,7 +147,7 @@ impl<'a> Blocked<'a> {
             open::cut(&self.host, cx.waker(), !held);
             let settled = !held
                 && match knew {
-                    true => open::settled(&self.host, cx.waker()),
+                    true => open::settled(&self.host, cx.waker(), true),
                     false => open::settled_before_poll(&self.host),
                 };
             if settled {

@@ -970,3 +970,58 @@ fn the_private_payload_of_a_cut_is_an_ordinary_panic_where_nothing_is_cut() {
         assert!(matches!(supervised, Err(Failure::Panic(_))));
     });
 }
+
+/// A failure after the last poll of its group, two groups deep in a task that is being cut: it still comes out.
+#[test]
+fn a_failure_at_the_last_moment_comes_out_of_the_inner_group() {
+    without_hanging(|| {
+        let log = Log::default();
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        runtime.block_on(group(async |g| {
+            let note = log.clone();
+            let task = g.spawn(async move {
+                let (fail, failing) = async_channel::bounded::<()>(1);
+                let (left, has_left) = std::sync::mpsc::sync_channel(1);
+                let fails = note.clone();
+                let inner = try_group(async move |h: Group<'_, '_, u8>| {
+                    let mut child = h.spawn(shield(async move {
+                        fails.note("open");
+                        let _ = failing.recv().await;
+                        Err::<(), _>(1)
+                    }));
+                    // Called when the child counts no more. Its group does not keep its body for that.
+                    let waker = Waker::from(Arc::new(Left(left)));
+                    let _ = Pin::new(&mut child).poll(&mut Context::from_waker(&waker));
+                    std::mem::forget(child);
+                    pending::<Result<(), u8>>().await
+                });
+                let heard = note.clone();
+                let inner = async move {
+                    assert!(inner.await.is_err());
+                    heard.note("heard");
+                    pending::<()>().await
+                };
+                // Polled after the group, in the same poll.
+                let last = poll_fn(move |_| {
+                    if current::is_cancelled() && fail.close() {
+                        has_left.recv().unwrap();
+                    }
+                    Poll::<()>::Pending
+                });
+                group(async move |_| or(inner, last).await).await
+            });
+            until(|| log.has("open")).await;
+            task.cancel().await;
+        }));
+        assert_eq!(log.take(), ["open", "heard"]);
+    });
+}
+
+/// Tells a thread that it was woken.
+struct Left(std::sync::mpsc::SyncSender<()>);
+
+impl Wake for Left {
+    fn wake(self: Arc<Self>) {
+        self.0.send(()).unwrap();
+    }
+}

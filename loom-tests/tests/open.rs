@@ -79,7 +79,7 @@ fn cut(host: &Host, sleeper: &Arc<Sleeper>) {
     let waker = Waker::from(Arc::clone(sleeper));
     loop {
         open::cut(host, &waker, true);
-        if open::settled(host, std::task::Waker::noop()) {
+        if open::settled(host, std::task::Waker::noop(), true) {
             return;
         }
         sleeper.park();

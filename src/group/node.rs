@@ -21,7 +21,7 @@
 //! | `SHIELDED` | the owner polled it last inside a shield or a defer: a cascade from above stops here |
 //! | `FAILED` | an error or a panic was recorded; never cleared |
 //! | `DEFERS` | a defer or a service was registered; never cleared |
-//! | `HEARD` | it has failed, and a host that is being cut was polled once more for it; never cleared |
+//! | `HEARD` | it has failed, and the outermost host that is being cut was polled once more for it; never cleared |
 //! | `LEFT` | its host ended while it was open, and no other has polled it since |
 //! | `SERVING` | its children are services of its parent, which receives their failures; never cleared |
 //! | `BUSY` | the owner was reached by the last poll of a host that is being cut, and its body still waits for joins |

@@ -280,8 +280,10 @@ fn tree_in(host: &Host) -> Vec<(NodeRef, Option<usize>)> {
 /// be dropped before their defers run; and a failure comes out of its group, if the poll reaches it.
 pub(crate) fn settled_before_poll(host: &Host) -> bool {
     let joined = |node: &Node| {
+        // The count first: a child fails, or registers defers, before it leaves, so who reads zero sees the flags.
+        let empty = node.word.count() == 0;
         let flags = node.flags();
-        node.word.count() == 0 && flags & FAILED == 0 && (flags & DEFERS == 0 || no_defers(node))
+        empty && flags & FAILED == 0 && (flags & DEFERS == 0 || no_defers(node))
     };
     host.is_empty() || tree_in(host).iter().all(|(node, _)| joined(node))
 }
@@ -292,7 +294,10 @@ fn no_defers(node: &Node) -> bool {
 
 /// The same after a poll that knew of the cut. Pending defers are started, from the inside out, of groups that the poll
 /// did not reach: nobody else will. The owner of a group that it did reach starts them when its body is gone.
-pub(crate) fn settled(host: &Host, waker: &Waker) -> bool {
+///
+/// `outermost`: no host around this one is being cut. That one alone decides that a group which has failed was polled
+/// often enough: what it decided inside the same poll would let the hosts around it drop what has yet to answer.
+pub(crate) fn settled(host: &Host, waker: &Waker, outermost: bool) -> bool {
     if host.is_empty() {
         return true;
     }
@@ -300,12 +305,14 @@ pub(crate) fn settled(host: &Host, waker: &Waker) -> bool {
     let mut unsettled_inside = vec![false; found.len()];
     let mut all = true;
     for (at, (node, outer)) in found.iter().enumerate().rev() {
+        // The count first, as in `settled_before_poll`.
+        let empty = node.word.count() == 0;
         let waits = unsettled_inside[at]
             || match node.flags() & BUSY {
                 0 => start_defers(node),
                 _ => !no_defers(node),
             }
-            || node.word.count() != 0;
+            || !empty;
         if waits {
             all = false;
             if let Some(outer) = outer {
@@ -314,9 +321,14 @@ pub(crate) fn settled(host: &Host, waker: &Waker) -> bool {
         }
     }
     // One that failed after it was polled has not answered: another poll lets the failure come out of it, if it is reached.
-    let unheard = |node: &Node| node.flags() & FAILED != 0 && node.set_flags(HEARD) & HEARD == 0;
-    if all && found.iter().filter(|(node, _)| unheard(node)).count() > 0 {
-        crate::waiters::wake(waker.clone());
+    let unheard = |node: &Node| node.flags() & (FAILED | HEARD) == FAILED;
+    if all && found.iter().any(|(node, _)| unheard(node)) {
+        if outermost {
+            for (node, _) in found.iter().filter(|(node, _)| unheard(node)) {
+                node.set_flags(HEARD);
+            }
+            crate::waiters::wake(waker.clone());
+        }
         return false;
     }
     all

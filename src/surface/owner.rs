@@ -122,7 +122,8 @@ impl Owner {
     #[cold]
     pub(crate) fn cut_after_poll(&self, waker: &Waker) -> bool {
         open::cut(&self.node.body, waker, !self.held);
-        !self.held && open::settled(&self.node.body, waker)
+        let outermost = frame::current(|frame| !frame.is_some_and(Frame::is_cut));
+        !self.held && open::settled(&self.node.body, waker, outermost)
     }
 
     /// Tells the host that a shield inside the body was reached.

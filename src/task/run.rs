@@ -144,7 +144,7 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
             open::cut(&header.open, &waker, !held);
             let settled = !held
                 && match knew {
-                    true => open::settled(&header.open, &waker),
+                    true => open::settled(&header.open, &waker, true),
                     false => open::settled_before_poll(&header.open),
                 };
             if settled {
