@@ -103,15 +103,12 @@ impl Case {
             When::Between => ends != Ends::First,
             When::After => ends != Ends::Never,
         };
-        let service_is_cut = self.kind == Kind::Service
-            && self.fate != Fate::Forgotten
-            && self.held != Held::Awaited;
+        let service_is_cut = self.kind == Kind::Service && self.held != Held::Awaited;
         let over = ends != Ends::Never
             || self.cut_by_group()
             || self.cut_by_handle()
             || service_is_cut
-            // A service of a group whose future was forgotten is out of reach of every cut but its own: left out.
-            || (self.fate == Fate::Forgotten && self.kind != Kind::Service);
+            || self.fate == Fate::Forgotten;
         !alike && reached && over && !(self.output_panics && self.gives != Gives::Value)
     }
 }
