@@ -441,6 +441,30 @@ fn a_cancel_ends_the_services_of_a_group_that_nobody_polls() {
     }
 }
 
+/// A service opened a group and forgot it: what runs in there ends with the services.
+#[test]
+fn a_group_that_a_service_forgot_ends_with_the_services() {
+    without_hanging(|| {
+        let log = Log::default();
+        block_on(group(async |g| {
+            let inner = log.clone();
+            g.service(async move {
+                let children = inner.clone();
+                let mut forgotten: Boxed<'_, ()> = Box::pin(group(async move |h| {
+                    h.spawn(children.never("child"));
+                    h.service(children.never("service"));
+                    pending::<()>().await
+                }));
+                once(forgotten.as_mut()).await;
+                std::mem::forget(forgotten);
+                inner.note("open");
+            });
+            until(|| log.has("open")).await;
+        }));
+        assert_eq!(log.take(), ["open", "child", "service"]);
+    });
+}
+
 /// A task that is blocked in sync code is cut alone: by its handle, by its set, by its start, or as a service.
 #[test]
 fn a_blocked_task_that_is_cut_alone_is_unwound() {

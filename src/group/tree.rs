@@ -262,6 +262,19 @@ pub(crate) fn cancel(root: &Node, why: u32) {
     }
 }
 
+/// Cancels the groups inside a node, and not the node.
+pub(crate) fn cancel_inner(node: &Node) {
+    let mut inner = Vec::new();
+    each_inner(&node.slow.lock(), |group| {
+        if group.flags() & SHIELDED == 0 {
+            inner.push(group.to_ref());
+        }
+    });
+    for group in inner {
+        cancel(&group, OUTER);
+    }
+}
+
 /// Asks a group and everything below it to stop.
 pub(crate) fn stop(root: &Node) {
     let mut work = vec![root.to_ref()];

@@ -10,6 +10,7 @@ use crate::group::frame;
 use crate::group::locals::Locals;
 use crate::group::node::{Node, Origin};
 use crate::group::services::{Services, Serving};
+use crate::group::tree;
 use crate::sync::cell::Cell;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
@@ -47,7 +48,8 @@ impl RunDefers {
             let node = self.node();
             let mut slow = node.slow.lock();
             let served = slow.served();
-            let service = if node.word.watch_defers() > 1 + served {
+            let works = node.word.watch_defers() > 1 + served;
+            let service = if works {
                 None
             } else {
                 slow.sealed = true;
@@ -62,6 +64,12 @@ impl RunDefers {
             if node.word.count() > 1 {
                 // Work, or the last service, which is over but still counted.
                 slow.defer_waker = Some(cx.waker().clone());
+                let services = slow.services.as_ref().map(|services| services.node.clone());
+                drop(slow);
+                if let Some(services) = services.filter(|_| !works) {
+                    // Groups that a service opened and forgot: a cascade from above passes them by.
+                    tree::cancel_inner(&services);
+                }
                 return Poll::Pending;
             }
             node.word.unwatch_defers();
