@@ -110,6 +110,18 @@ pub fn programs() -> Vec<(&'static str, Program)> {
             )]),
         ),
         (
+            "a group that a service forgot, with a service of its own, kept the group around them open",
+            alone(vec![Op::Service(frame(vec![nest(
+                true,
+                How::Forget(1),
+                vec![
+                    Op::Service(frame(vec![Op::Pend])),
+                    spawn(Use::Leave, vec![Op::Pend]),
+                    Op::Yield(3),
+                ],
+            )]))]),
+        ),
+        (
             "more errors than are kept whole",
             spread((0..40).map(|_| spawn(Use::Leave, vec![Op::Fail])).collect()),
         ),

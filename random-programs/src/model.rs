@@ -38,8 +38,8 @@ pub struct FrameFact {
     pub group: Id,
     /// The frame that makes it.
     pub maker: Option<Id>,
-    /// Some future of a group may be forgotten in it.
-    pub forgets: bool,
+    /// Some group that it polled may be open in it later, when the future is elsewhere: then a cut polls it on.
+    pub leaves_open: bool,
 }
 
 /// Where a group belongs, and what it may come to.
@@ -146,7 +146,7 @@ impl Facts {
                 kind,
                 group,
                 maker,
-                forgets: false,
+                leaves_open: false,
             },
         );
         self.steps(&frame.steps, frame.id, group, (false, false));
@@ -219,7 +219,7 @@ impl Facts {
                 kind: Kind::Child,
                 group,
                 maker: Some(frame),
-                forgets: false,
+                leaves_open: false,
             };
             self.frames.insert(*mover, child);
         }
@@ -227,10 +227,10 @@ impl Facts {
             self.cause(group, step);
         }
         self.group(inner, fact);
-        if let How::Forget(_) = how {
+        if let How::Forget(_) | How::Move(_) = how {
             self.frames
                 .entry(frame)
-                .and_modify(|frame| frame.forgets = true);
+                .and_modify(|frame| frame.leaves_open = true);
         }
     }
 

@@ -327,7 +327,10 @@ impl<'a> Replay<'a> {
                         | Kind::Member(_)
                         | Kind::Started(_)
                 );
-                if cut && self.cancelling.contains(&fact.frame) && !fact.shielded && !frame.forgets
+                if cut
+                    && self.cancelling.contains(&fact.frame)
+                    && !fact.shielded
+                    && !frame.leaves_open
                 {
                     wrong.push(format!("{step} came back in a group that was cancelled"));
                 }

@@ -189,7 +189,13 @@ impl Program {
             cleanup: false,
             alone: false,
         };
-        Numbers(0).group(&mut program.root, place);
+        let mut numbers = Numbers {
+            last: 0,
+            waits: false,
+        };
+        numbers.group(&mut program.root, place);
+        // Open: a child that the blocked caller runs in place, and that blocks, stands on the stack of the body.
+        program.callers_take_part &= !numbers.waits;
         program
     }
 }
@@ -198,12 +204,16 @@ impl Program {
 pub const LAST_RESORT: u8 = 100;
 
 /// Gives numbers, and repairs.
-struct Numbers(Id);
+struct Numbers {
+    last: Id,
+    /// Something blocks in a `.wait()`.
+    waits: bool,
+}
 
 impl Numbers {
     fn next(&mut self) -> Id {
-        self.0 += 1;
-        self.0
+        self.last += 1;
+        self.last
     }
 
     fn group(&mut self, group: &mut GroupProgram, place: Place) {
@@ -286,6 +296,7 @@ impl Numbers {
                     // to a child that lives: which panics, and says so.
                     nest.how = How::Move(0);
                 }
+                self.waits |= nest.how == How::Wait;
                 nest.passes_on &= !place.cleanup;
                 let sheltered = place.sheltered || nest.how == How::Shielded;
                 self.group(&mut nest.group, Place { sheltered, ..place });
