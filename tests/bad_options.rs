@@ -152,10 +152,19 @@ fn a_zero_duration_grants_one_poll() {
                 });
             assert_eq!(late.await.unwrap_err().into_first(), 9);
             assert!(polled.load(SeqCst));
+            // Of a body that ends in that poll the value stands, unless another thread was faster with the deadline.
+            polled.store(false, SeqCst);
             let ready = spinney::Builder::<u8>::new()
                 .deadline(NOW, 9)
-                .run(async |_| Ok(1));
-            assert_eq!(ready.await.unwrap(), 1);
+                .run(async |_| {
+                    polled.store(true, SeqCst);
+                    Ok(1)
+                });
+            match ready.await {
+                Ok(value) => assert_eq!(value, 1),
+                Err(late) => assert_eq!((late.len(), late.into_first()), (1, 9)),
+            }
+            assert!(polled.load(SeqCst));
             let stopped = try_group(async |g: Group<'_, '_, u8>| {
                 g.stop_within(NOW, 7);
                 g.stopping().await;
