@@ -6,7 +6,7 @@ mod support;
 use common_b::{noting, one_by_one, until, without_spares, workers};
 use spinney::{Group, Runtime, Wait, group, yield_now};
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -349,5 +349,29 @@ fn spawns_and_waits_from_many_threads_do_not_hang() {
             inner.await;
         }));
         assert_eq!(ran.load(SeqCst), 8_000);
+    });
+}
+
+/// A blocked caller runs children in place, but no service: one that blocks there would keep the body from ending, and ends
+/// after it.
+#[test]
+fn a_service_that_blocks_does_not_stand_on_the_stack_of_its_body() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        async fn with_service() {
+            group(async |g| {
+                let child = g.spawn(async {});
+                // The newest, so it is next on the caller's own queue.
+                g.service(async { pending::<()>().wait() });
+                child.await;
+            })
+            .await;
+        }
+        for _ in 0..50 {
+            runtime.block_on(with_service());
+            runtime.block_on(group(async |g| {
+                g.spawn(async { with_service().wait() });
+            }));
+        }
     });
 }

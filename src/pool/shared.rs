@@ -124,7 +124,7 @@ impl Shared {
     }
 
     /// Pushes to the queue for outsiders. The caller keeps `self` alive.
-    fn inject(&self, job: Job) {
+    pub(crate) fn inject(&self, job: Job) {
         self.injector.push(job);
         self.injected.bump_shared();
         self.announce();

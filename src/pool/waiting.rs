@@ -15,7 +15,7 @@
 )]
 
 use crate::group::frame::{self, AwaitedTask};
-use crate::group::node::Node;
+use crate::group::node::{Node, SERVING};
 use crate::group::open::Awaited;
 use crate::job::Job;
 use crate::parker::Parker;
@@ -206,12 +206,29 @@ fn run_seat(place: &Place, parker: &Parker, ran: &mut bool) -> bool {
         let Some(job) = worker::pop(deques, tick) else {
             break false;
         };
+        if group_of(&job).is_some_and(serves) {
+            place.shared.inject(job);
+            continue;
+        }
         seat.counters.jobs.bump();
         *ran = true;
         frame::outside(|| job.run());
     };
     frame::attach_record(before);
     woken
+}
+
+/// The group of a job that was not run.
+fn group_of(job: &Job) -> Option<&Node> {
+    let group: *const Node = job.group().cast();
+    // SAFETY: the group of a task that was not run counts it, and so is alive.
+    unsafe { group.as_ref() }
+}
+
+/// Whether the group is one of services. They end after the body that starts them. One that blocked on the stack of that
+/// body would keep it from being polled, and both would wait for ever; so they are left to workers.
+fn serves(group: &Node) -> bool {
+    group.flags() & SERVING != 0
 }
 
 /// Runs new children of what is awaited from the top of this thread's queue, until its future was woken (true) or the next
@@ -238,9 +255,7 @@ fn run_own(
         let Some(job) = deques.fork.pop() else {
             break false;
         };
-        let group: *const Node = job.group().cast();
-        // SAFETY: the group of a task that was not run counts it, and so is alive.
-        let group = unsafe { group.as_ref() };
+        let group = group_of(&job).filter(|group| !serves(group));
         let awaits = |awaited: Awaited| group.is_some_and(|group| awaited.contains(group));
         let is_in = |task: AwaitedTask| job.address() == task.job || awaits(Awaited::In(task.host));
         if !awaits(awaited) && !task.is_some_and(is_in) {
