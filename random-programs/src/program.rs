@@ -189,13 +189,8 @@ impl Program {
             cleanup: false,
             alone: false,
         };
-        let mut numbers = Numbers {
-            last: 0,
-            waits: false,
-        };
+        let mut numbers = Numbers { last: 0 };
         numbers.group(&mut program.root, place);
-        // Open: a child that the blocked caller runs in place, and that blocks, stands on the stack of the body.
-        program.callers_take_part &= !numbers.waits;
         program
     }
 }
@@ -206,8 +201,6 @@ pub const LAST_RESORT: u8 = 100;
 /// Gives numbers, and repairs.
 struct Numbers {
     last: Id,
-    /// Something blocks in a `.wait()`.
-    waits: bool,
 }
 
 impl Numbers {
@@ -296,7 +289,6 @@ impl Numbers {
                     // to a child that lives: which panics, and says so.
                     nest.how = How::Move(0);
                 }
-                self.waits |= nest.how == How::Wait;
                 nest.passes_on &= !place.cleanup;
                 let sheltered = place.sheltered || nest.how == How::Shielded;
                 self.group(&mut nest.group, Place { sheltered, ..place });
