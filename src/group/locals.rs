@@ -86,27 +86,35 @@ impl Locals {
 }
 
 impl Drop for Locals {
-    /// A loop, because lists may be long; and each value is dropped, also if the destructor of another one panics.
+    #[inline]
     fn drop(&mut self) {
-        let mut next = self.0.take();
-        let mut first = None;
-        while let Some(entry) = next.and_then(Arc::into_inner) {
-            let Entry {
-                value, next: rest, ..
-            } = entry;
-            if let Err(payload) = unwind::drop_quietly(value) {
-                match first {
-                    None => first = Some(payload),
-                    Some(_) => unwind::discard(payload),
-                }
+        if let Some(first) = self.0.take() {
+            drop_list(first);
+        }
+    }
+}
+
+/// A loop, because lists may be long; and each value is dropped, also if the destructor of another one panics.
+#[cold]
+fn drop_list(first: Arc<Entry>) {
+    let mut at = Some(first);
+    let mut thrown = None;
+    while let Some(entry) = at.and_then(Arc::into_inner) {
+        let Entry {
+            value, next: rest, ..
+        } = entry;
+        if let Err(payload) = unwind::drop_quietly(value) {
+            match thrown {
+                None => thrown = Some(payload),
+                Some(_) => unwind::discard(payload),
             }
-            next = std::mem::ManuallyDrop::new(rest).0.take();
         }
-        match first {
-            Some(payload) if !crate::sync::thread::panicking() => resume_unwind(payload),
-            Some(payload) => unwind::discard(payload),
-            None => {}
-        }
+        at = std::mem::ManuallyDrop::new(rest).0.take();
+    }
+    match thrown {
+        Some(payload) if !crate::sync::thread::panicking() => resume_unwind(payload),
+        Some(payload) => unwind::discard(payload),
+        None => {}
     }
 }
 

@@ -119,6 +119,7 @@ impl<T> fmt::Debug for TaskLocal<T> {
 }
 
 /// The task-locals of the code that runs.
+#[inline]
 pub(crate) fn around() -> Locals {
     frame::locals(|locals| locals.cloned().unwrap_or_default())
 }
