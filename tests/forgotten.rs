@@ -161,8 +161,12 @@ fn a_failure_in_a_forgotten_group_is_lost_with_it() {
         let ended = Arc::new(AtomicBool::new(false));
         runtime.block_on(group(async |outer| {
             let seen = Arc::clone(&ended);
+            let (forgotten, is_forgotten) = async_channel::bounded::<()>(1);
             let mut inner = Box::pin(outer.try_group(async move |g: Group<'_, '_, &str>| {
-                g.spawn(async { Err::<(), _>("nobody asks") });
+                g.spawn(async move {
+                    is_forgotten.recv().await.unwrap();
+                    Err::<(), _>("nobody asks")
+                });
                 let ended = common_b::on_drop(move || seen.store(true, SeqCst));
                 g.spawn(async move {
                     let _ended = ended;
@@ -172,6 +176,7 @@ fn a_failure_in_a_forgotten_group_is_lost_with_it() {
             }));
             assert!(once(inner.as_mut()).await.is_pending());
             forget(inner);
+            forgotten.send(()).await.unwrap();
             until(|| ended.load(SeqCst)).await;
         }));
         runtime.shutdown(NOW).unwrap();
