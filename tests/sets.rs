@@ -136,7 +136,10 @@ fn reading_ends_when_the_reader_has_seen_enough() {
             let limited = timeout(3 * common_b::SECOND / 2, async {
                 while let Some(Ok(number)) = set.next().await {
                     read.push(number);
-                    clock.advance(common_b::SECOND);
+                    // No further, or all of them might be ready in one poll, which wins.
+                    if number < 2 {
+                        clock.advance(common_b::SECOND);
+                    }
                 }
             });
             assert!(limited.await.is_err());
