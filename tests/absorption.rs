@@ -1,10 +1,10 @@
 //! A group answers for the cancels that were its own; one that comes from outside passes through it, and is met at the
 //! next await.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Log, never, until, workers};
+use common::{Log, never, until, workers};
 use spinney::{Group, current, shield, try_group, yield_now};
 use std::future::pending;
 use std::sync::Arc;

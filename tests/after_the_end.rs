@@ -1,9 +1,9 @@
 //! After a runtime has ended: what others still poll goes on, and no thread is left when it is over.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{NOW, panic_of, poll_alone};
+use common::{NOW, panic_of, poll_alone};
 use futures_lite::future::block_on;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::net::{TcpListener, TcpStream};

@@ -1,9 +1,9 @@
 //! What enters a group is joined or refused, nothing in between; what leaves it leaves nothing behind.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Alive, never, on_drop, until, workers};
+use common::{Alive, never, on_drop, until, workers};
 use spinney::{Group, Handle, Never, group, try_group, yield_now};
 use std::future::pending;
 use std::sync::Arc;
@@ -168,7 +168,7 @@ fn many_spawn_into_a_group_and_many_hear_of_its_end() {
                         let waiting = Arc::clone(&waiting);
                         outer.spawn(async move {
                             let mut end = std::pin::pin!(end);
-                            assert!(common_b::once(end.as_mut()).await.is_pending());
+                            assert!(common::once(end.as_mut()).await.is_pending());
                             waiting.fetch_add(1, SeqCst);
                             end.await;
                             assert_eq!(count.load(SeqCst), 4 * EACH);

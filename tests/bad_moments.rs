@@ -1,9 +1,9 @@
 //! Calls at the wrong moment: after the end, from the inside, many at once. Whoever calls is told; nothing hangs.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{NEVER, NOW, once, panic_of, wait_until, workers};
+use common::{NEVER, NOW, once, panic_of, wait_until, workers};
 use spinney::{Group, Runtime, block_on, group, scope, shield, try_group};
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};

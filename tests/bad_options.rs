@@ -1,9 +1,9 @@
 //! Bad options and extreme durations: an error with a message comes out, or what was asked for; nothing is left behind.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{NEVER, NOW, entries, in_a_child, is_child, wait_until};
+use common::{NEVER, NOW, entries, in_a_child, is_child, wait_until};
 use spinney::{Group, Runtime, block_on, group, sleep, time, timeout, try_group};
 use std::error::Error;
 use std::future::{pending, ready};

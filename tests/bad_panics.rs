@@ -1,10 +1,10 @@
 //! User code that panics where it hurts most: in payloads, destructors, hooks. The panic comes out where it belongs, once;
 //! nothing aborts, and no worker is lost.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{NOW, is_child, workers};
+use common::{NOW, is_child, workers};
 use spinney::{Group, Runtime, group, try_group, yield_now};
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};

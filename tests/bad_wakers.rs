@@ -1,7 +1,7 @@
 //! Wakers are user code: whatever panics in one surfaces in the foreign code that brought it, if at all, and disturbs
 //! nobody else.
 
-mod common_b;
+mod common;
 #[path = "bad_wakers/fragile.rs"]
 mod fragile;
 #[path = "bad_wakers/places.rs"]
@@ -9,7 +9,7 @@ mod places;
 mod support;
 
 use async_channel::bounded;
-use common_b::{NOW, SECOND, Seen, clocked, once, panic_of, poll_alone, wait_until, workers};
+use common::{NOW, SECOND, Seen, clocked, once, panic_of, poll_alone, wait_until, workers};
 use fragile::Fragile;
 use places::{ONCE, PLACES, Place, World};
 use spinney::{Runtime, group, race, shield, sleep, timeout};

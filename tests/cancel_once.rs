@@ -1,9 +1,9 @@
 //! A cancel is told once: nobody is dropped, woken or called twice for it, and nobody who waits is polled in vain.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Count, on_drop, once, one_by_one, panic_of, until, workers};
+use common::{Count, on_drop, once, one_by_one, panic_of, until, workers};
 use spinney::{Group, current, group, shield, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::panic::panic_any;

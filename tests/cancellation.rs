@@ -1,9 +1,9 @@
 //! A cancel reaches everybody below, once, wherever they are: suspended, running, not begun, joining.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Alive, never, one_by_one, until, workers};
+use common::{Alive, never, one_by_one, until, workers};
 use spinney::{Group, current, group, shield, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;

@@ -1,9 +1,9 @@
 //! Groups and the cancellation tokens of `tokio-util`: a token is cancelled when a group stops, and the other way round.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{on_drop, poll_alone, workers};
+use common::{on_drop, poll_alone, workers};
 use spinney::{Group, group, try_group};
 use std::future::pending;
 use std::pin::pin;

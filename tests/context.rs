@@ -1,9 +1,9 @@
 //! Context: names, places and paths say where a task belongs, and a blocking wait changes none of it.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{SECOND, clocked, noting, workers};
+use common::{SECOND, clocked, noting, workers};
 use spinney::{Builder, Group, Runtime, Wait, current, group, try_group, yield_now};
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -38,12 +38,12 @@ fn names_and_places_are_told() {
             .build()
             .unwrap();
         let line = line!() + 4;
-        let _ = common_b::panic_of(|| {
+        let _ = common::panic_of(|| {
             hooked.block_on(try_group(async |g: Group<'_, '_, u8>| {
                 // Outranked by the panic, each with its place.
                 g.spawn(async { Err::<(), u8>(1) });
                 g.spawn_named("second", async { Err::<(), u8>(2) });
-                spinney::shield(common_b::until(|| g.is_stopping())).await;
+                spinney::shield(common::until(|| g.is_stopping())).await;
                 if g.is_stopping() {
                     std::panic::panic_any("body");
                 }

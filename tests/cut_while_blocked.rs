@@ -1,9 +1,9 @@
 //! A cut of one task reaches it where it is blocked: in a wait, in nested waits, in a group's body, in a scope.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Seen, on_drop, until, workers};
+use common::{Seen, on_drop, until, workers};
 use spinney::{CancelKind, Group, Wait, block_on, current, group, scope, shield};
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;

@@ -1,9 +1,9 @@
 //! Deadlines: never early, the tightest wins, one error for each, and none that comes too late changes what was decided.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Count, NEVER, SECOND, clocked, on_drop, once, workers};
+use common::{Count, NEVER, SECOND, clocked, on_drop, once, workers};
 use spinney::{
     Builder, Errors, Group, Wait, block_on, current, shield, sleep, time, timeout, try_group,
     yield_now,
@@ -276,7 +276,7 @@ fn a_group_deadline_only_gets_tighter() {
             g.deadline(SECOND, "expired");
             g.spawn(shield(async move {
                 time.advance(SECOND);
-                common_b::until(|| g.is_stopping()).await;
+                common::until(|| g.is_stopping()).await;
                 g.deadline(10 * SECOND, "later");
                 assert!(g.is_stopping() && current::is_cancelled());
                 Ok(())
@@ -311,7 +311,7 @@ fn a_sleep_that_is_moved_often_wakes_once() {
             let marker = sleep(SECOND);
             clock.advance(SECOND);
             marker.await;
-            common_b::until(|| counter.0.load(SeqCst) > 0).await;
+            common::until(|| counter.0.load(SeqCst) > 0).await;
             assert!(nap.as_mut().poll(&mut cx).is_ready());
             assert_eq!(counter.0.load(SeqCst), 1);
             // Into the past.

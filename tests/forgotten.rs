@@ -1,9 +1,9 @@
 //! Whatever is forgotten: nothing hangs, no child is lost, and a shutdown ends what is left.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{NOW, once, poll_alone, until, workers};
+use common::{NOW, once, poll_alone, until, workers};
 use spinney::{Group, Out, Ready, group, shield, sleep, timeout, try_group, yield_now};
 use std::future::{Future, pending};
 use std::mem::forget;
@@ -167,7 +167,7 @@ fn a_failure_in_a_forgotten_group_is_lost_with_it() {
                     is_forgotten.recv().await.unwrap();
                     Err::<(), _>("nobody asks")
                 });
-                let ended = common_b::on_drop(move || seen.store(true, SeqCst));
+                let ended = common::on_drop(move || seen.store(true, SeqCst));
                 g.spawn(async move {
                     let _ended = ended;
                     pending::<Result<(), &str>>().await

@@ -1,9 +1,9 @@
 //! Limits: never more children than places, no place is lost, and places go out in the order of asking.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Armed, on_drop, once, panic_of, until, workers};
+use common::{Armed, on_drop, once, panic_of, until, workers};
 use spinney::{Group, group, shield, try_group, yield_now};
 use std::future::pending;
 use std::panic::panic_any;

@@ -1,9 +1,9 @@
 //! Names and paths: what a message says of a task and of its group.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{once, panic_of, until, workers};
+use common::{once, panic_of, until, workers};
 use spinney::{Builder, Group, Runtime, Task, current, group, shield, try_group};
 use std::future::pending;
 use std::panic::{Location, panic_any};
@@ -129,7 +129,7 @@ fn a_group_that_is_awaited_by_its_own_child_panics() {
                 });
                 let _: Result<(), _> = group.await;
             });
-            assert!(common_b::poll_alone(open.as_mut()).is_pending());
+            assert!(common::poll_alone(open.as_mut()).is_pending());
             // The child drops the group's future as it unwinds, so nobody receives the panic: the hook does.
             let before = seen.texts().len();
             hand_over.send_blocking(open).unwrap();
@@ -146,7 +146,7 @@ fn a_group_that_is_awaited_by_its_own_child_panics() {
                 "{text}"
             );
         }
-        runtime.shutdown(common_b::NOW).unwrap();
+        runtime.shutdown(common::NOW).unwrap();
     });
 }
 

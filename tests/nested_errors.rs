@@ -1,10 +1,10 @@
 //! Errors and cancels that meet in nested groups: each error comes out once, at its own group; a cancel from outside is
 //! never taken for an error, and never hides one.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Log, never, until, workers};
+use common::{Log, never, until, workers};
 use spinney::{Builder, Errors, Group, current, group, shield, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;

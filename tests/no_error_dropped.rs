@@ -1,9 +1,9 @@
 //! No error vanishes: who fails, and when, they are all there, in the order in which they came, or the hook has them.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{noting, on_drop, once, until, workers};
+use common::{noting, on_drop, once, until, workers};
 use spinney::{
     Errors, Failure, Group, Runtime, Wait, block_on, current, shield, try_group, try_scope,
     yield_now,

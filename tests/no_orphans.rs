@@ -1,9 +1,9 @@
 //! No task outlives its group, whatever ends it.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Alive, never, on_drop, once, poll_alone};
+use common::{Alive, never, on_drop, once, poll_alone};
 use spinney::{Group, Runtime, block_on, current, group, scope, shield, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;

@@ -1,9 +1,9 @@
 //! A panic ends its group, waits for everyone, and comes out where the group is awaited; what it outranks is reported.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{never, panic_of, until, workers};
+use common::{never, panic_of, until, workers};
 use spinney::{Failure, Group, block_on, current, group, scope, shield, try_group};
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};

@@ -1,9 +1,9 @@
 //! Progress: nobody waits for a thread that is there, for a stranger's task, or for a turn that never comes.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{noting, one_by_one, until, without_spares, workers};
+use common::{noting, one_by_one, until, without_spares, workers};
 use spinney::{Group, Runtime, Wait, group, yield_now};
 use std::cell::Cell;
 use std::future::{Future, pending};

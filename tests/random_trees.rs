@@ -1,10 +1,10 @@
 //! Random trees of groups: every task runs once, everything is dropped, every failure comes out, nothing hangs. Seeds are
 //! printed; `SPINNEY_SEED=n` repeats one.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::Alive;
+use common::Alive;
 use spinney::{Failure, Group, Runtime, Wait, shield, timeout, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::io::Write;

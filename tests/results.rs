@@ -1,9 +1,9 @@
 //! Results: done beats cancelled, handles and races give what was promised.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{clocked, on_drop, once, panic_of, until, workers};
+use common::{clocked, on_drop, once, panic_of, until, workers};
 use spinney::{Errors, Failure, Group, group, race, shield, sleep, try_group, yield_now};
 use std::future::{Future, pending, ready};
 use std::pin::{Pin, pin};
@@ -273,7 +273,7 @@ type Contestant = Pin<Box<dyn Future<Output = Result<u8, u8>> + Send>>;
 #[test]
 fn the_first_success_wins_and_the_rest_is_cut_and_joined() {
     without_hanging(|| {
-        let (runtime, seen) = common_b::one_by_one();
+        let (runtime, seen) = common::one_by_one();
         let alive = Arc::new(());
         let loser = Arc::clone(&alive);
         let (failing, failed) = async_channel::bounded::<()>(1);
@@ -322,13 +322,13 @@ fn a_staggered_race() {
         let entered = runtime.enter();
         let contestants = (0..4_u32).map(|number| {
             let (begun, clock) = (Arc::clone(&begun), time.clone());
-            let delay = sleep(number * common_b::SECOND);
+            let delay = sleep(number * common::SECOND);
             async move {
                 delay.await;
                 begun.fetch_add(1, SeqCst);
                 match number {
                     0 => {
-                        clock.advance(common_b::SECOND);
+                        clock.advance(common::SECOND);
                         Err(number.to_string())
                     }
                     1 => Ok(number),

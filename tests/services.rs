@@ -1,9 +1,9 @@
 //! Services end after the work, newest first, one after the other, however the group ends.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Log, on_drop, panic_of, workers};
+use common::{Log, on_drop, panic_of, workers};
 use spinney::{Errors, Group, shield, try_group, yield_now};
 use std::future::pending;
 use std::panic::panic_any;

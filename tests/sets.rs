@@ -1,9 +1,9 @@
 //! Sets: results are read in the order of ends, and what was not read is not lost.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Armed, clocked, on_drop, once, panic_of, until, workers};
+use common::{Armed, clocked, on_drop, once, panic_of, until, workers};
 use spinney::{
     Errors, Failure, Group, Out, TaskSet, group, shield, sleep, timeout, try_group, yield_now,
 };
@@ -109,7 +109,7 @@ fn reading_ends_when_the_reader_has_seen_enough() {
             let fill = |set: &mut TaskSet<'_, '_, u32, _>| {
                 for number in 0..6_u32 {
                     // It counts from here.
-                    let nap = sleep(number * common_b::SECOND);
+                    let nap = sleep(number * common::SECOND);
                     set.spawn(async move {
                         nap.await;
                         Ok(number)
@@ -118,7 +118,7 @@ fn reading_ends_when_the_reader_has_seen_enough() {
             };
             let mut set = g.set();
             fill(&mut set);
-            clock.advance(2 * common_b::SECOND);
+            clock.advance(2 * common::SECOND);
             let mut read = Vec::new();
             while let Some(Ok(number)) = set.next().await {
                 read.push(number);
@@ -133,12 +133,12 @@ fn reading_ends_when_the_reader_has_seen_enough() {
             let mut set = g.set();
             fill(&mut set);
             let mut read = Vec::new();
-            let limited = timeout(3 * common_b::SECOND / 2, async {
+            let limited = timeout(3 * common::SECOND / 2, async {
                 while let Some(Ok(number)) = set.next().await {
                     read.push(number);
                     // No further, or all of them might be ready in one poll, which wins.
                     if number < 2 {
-                        clock.advance(common_b::SECOND);
+                        clock.advance(common::SECOND);
                     }
                 }
             });

@@ -1,9 +1,9 @@
 //! Shields and cleanup: what is inside one is not cut, and the cut is only put off.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{SECOND, clocked, on_drop, once, until, workers};
+use common::{SECOND, clocked, on_drop, once, until, workers};
 use spinney::{Group, current, group, shield, sleep, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;

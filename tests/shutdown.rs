@@ -1,9 +1,9 @@
 //! Shutdown: what was started is joined or named, queued work is not lost, and no failure is.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{NEVER, NOW, SECOND, clocked, on_drop, poll_alone, workers};
+use common::{NEVER, NOW, SECOND, clocked, on_drop, poll_alone, workers};
 use spinney::{Group, group, try_group};
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -26,7 +26,7 @@ fn leftovers_are_cancelled_and_joined_and_their_failures_reported() {
             g.spawn(spinney::shield(async move {
                 let _child = child;
                 failing.send(()).unwrap();
-                common_b::until(|| g.is_stopping()).await;
+                common::until(|| g.is_stopping()).await;
                 Err::<(), _>("late error")
             }));
             g.spawn(async move {

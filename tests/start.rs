@@ -1,9 +1,9 @@
 //! The ready handshake: a start returns the child's value or its failure, and a child is never half started.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{NEVER, clocked, on_drop, once, panic_of, poll_alone, workers};
+use common::{NEVER, clocked, on_drop, once, panic_of, poll_alone, workers};
 use spinney::{Group, Ready, StartError, current, group, shield, try_group};
 use std::future::pending;
 use std::panic::panic_any;
@@ -133,7 +133,7 @@ fn a_start_that_is_dropped_loses_neither_a_failure_nor_a_value() {
                 Err::<(), u8>(5)
             });
             // The future of the child is dropped before its end is told, and `start` takes no count on this.
-            common_b::until(|| Arc::strong_count(&over) == 1).await;
+            common::until(|| Arc::strong_count(&over) == 1).await;
             drop(start);
             pending::<Result<(), u8>>().await
         }));
@@ -360,9 +360,9 @@ fn a_start_may_have_a_timeout() {
                 let (_ready, _child) = (ready, child);
                 pending::<()>().await
             });
-            let mut limited = pin!(spinney::timeout(common_b::SECOND, start));
+            let mut limited = pin!(spinney::timeout(common::SECOND, start));
             assert!(once(limited.as_mut()).await.is_pending());
-            clock.advance(common_b::SECOND);
+            clock.advance(common::SECOND);
             assert!(limited.await.is_err());
         }));
         assert_eq!(Arc::strong_count(&alive), 1);

@@ -1,9 +1,9 @@
 //! Streams: ordered results, and generators that their readers own.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Count, once, panic_of, poll_alone, until, workers};
+use common::{Count, once, panic_of, poll_alone, until, workers};
 use futures_lite::StreamExt;
 use spinney::{Errors, Group, Out, block_on, group, shield, try_group, yield_now};
 use std::future::pending;

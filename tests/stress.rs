@@ -1,9 +1,9 @@
 //! Many threads, many tasks, many runtimes: every task runs once, everything is dropped, nothing hangs.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{Alive, entries, without_spares};
+use common::{Alive, entries, without_spares};
 use spinney::{Group, Handle, Runtime, Wait, group, race, scope, try_group, yield_now};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

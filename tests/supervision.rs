@@ -1,10 +1,10 @@
 //! Supervision: a failure that belongs to its handle ends nobody else, a restart is bounded, and each failure is
 //! reported once.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{SECOND, clocked, on_drop, panic_of, until, workers};
+use common::{SECOND, clocked, on_drop, panic_of, until, workers};
 use spinney::{Failure, Group, Restart, block_on, group, shield, try_group, yield_now};
 use std::future::pending;
 use std::panic::panic_any;

@@ -1,9 +1,9 @@
 //! Task-locals: a child has what its spawner saw, and nothing else.
 
-mod common_b;
+mod common;
 mod support;
 
-use common_b::{NOW, OnDrop, on_drop, once, panic_of, poll_alone, until, workers};
+use common::{NOW, OnDrop, on_drop, once, panic_of, poll_alone, until, workers};
 use spinney::{Group, Ready, TaskLocal, block_on, group, shield, try_group, yield_now};
 use std::panic::panic_any;
 use std::pin::{Pin, pin};
@@ -53,7 +53,7 @@ fn a_child_has_the_values_around_its_spawn() {
 #[test]
 fn siblings_on_the_same_thread_do_not_see_it() {
     without_hanging(|| {
-        let (runtime, _) = common_b::one_by_one();
+        let (runtime, _) = common::one_by_one();
         runtime.block_on(group(async |g| {
             let turns = g.keep(AtomicUsize::new(0));
             g.spawn(NUMBER.scope(1, async {

@@ -1,6 +1,6 @@
 //! Each place where a waker is cloned, as a future that waits for its world to be released.
 
-use crate::common_b::{Alive, SECOND};
+use crate::common::{Alive, SECOND};
 use async_channel::{Receiver, Sender, bounded};
 use futures_lite::{AsyncRead, Stream};
 use spinney::net::{TcpListener, TcpStream};
