@@ -74,8 +74,8 @@ struct Blocked<'a> {
     doomed: bool,
     /// The next poll belongs to a cut.
     cut: bool,
-    /// Inside a shield, in a destructor while the thread panics, or where nothing can be unwound: no cut reaches the caller, nor the groups that the
-    /// future opens, which could not answer otherwise.
+    /// Inside a shield, in a destructor while the thread panics, or where nothing can be unwound: no cut reaches the
+    /// caller, nor the groups that the future opens, which could not answer otherwise.
     shielded: bool,
     /// The runtime counts it as a guest.
     guest: bool,
@@ -185,7 +185,7 @@ impl<'a> Blocked<'a> {
                 caller.stop_waiters.register(callers, cx.waker());
             }
         }
-        let marked = self.mark.look(cx) && is_marked();
+        let marked = is_marked(&mut self.mark, cx);
         let caller = self.caller.as_deref();
         if !self.shielded && (self.doomed || marked || caller.is_some_and(Node::is_cancelled)) {
             return Some(Ended::Cut);
@@ -209,9 +209,9 @@ impl Drop for Blocked<'_> {
     }
 }
 
-/// Whether a mark on the task reaches the caller: not in a shield.
-fn is_marked() -> bool {
-    frame::current(|frame| frame.is_some_and(Frame::is_marked))
+/// Whether the task of the caller is marked, and that reaches the caller: not in a shield. If not, it is woken by the mark.
+fn is_marked(mark: &mut Mark, cx: &mut Context<'_>) -> bool {
+    mark.look(cx) && frame::current(|frame| frame.is_some_and(Frame::is_marked))
 }
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
@@ -244,7 +244,7 @@ pub(crate) fn join<R>(
         if let Poll::Ready(value) = poll(cx) {
             return Step::Ready(value);
         }
-        if mark.look(cx) && is_marked() && !group.is_cancelled() {
+        if is_marked(&mut mark, cx) && !group.is_cancelled() {
             group.note_owner_cut();
             tree::cancel(group, OUTER);
         }

@@ -18,7 +18,7 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 /// The task that is polled, as its frames see it.
-pub(crate) trait Polled {
+pub(crate) trait PolledTask {
     /// Whether it was marked to be cut, be it during this poll.
     fn is_marked(&self) -> bool;
 
@@ -38,7 +38,7 @@ pub(crate) struct TaskView {
     /// Its task-locals, if it has any; borrowed like the name.
     pub(crate) locals: *const Locals,
     /// The task itself.
-    pub(crate) task: NonNull<dyn Polled>,
+    pub(crate) task: NonNull<dyn PolledTask>,
 }
 
 impl TaskView {
@@ -47,7 +47,7 @@ impl TaskView {
         self.name.map(|name| unsafe { name.as_ref() })
     }
 
-    pub(crate) fn task(&self) -> &dyn Polled {
+    pub(crate) fn task(&self) -> &dyn PolledTask {
         // SAFETY: as in `name`.
         unsafe { self.task.as_ref() }
     }

@@ -13,7 +13,7 @@
 use crate::pool::shared::Shared;
 use crate::pool::worker::{self, Kind};
 use crate::sync::atomic::{Ordering, fence};
-use crate::sync::{Arc, Weak, thread};
+use crate::sync::{Arc, Weak};
 
 impl Shared {
     /// After the end of the runtime: from now on what is left, or is added, is looked after.
@@ -39,33 +39,17 @@ impl Shared {
         if self.is_idle() {
             return;
         }
-        *there = self.start_caretaker();
+        let seat = self.this.upgrade().zip(self.seats.claim_from(0));
+        let starts = |(shared, seat): (Arc<Self>, usize)| {
+            worker::start(&shared, seat, Kind::Caretaker, "caretaker")
+        };
+        *there = seat.is_some_and(starts);
         let alone = !*there;
         drop(there);
         // No thread can be had: at least what is queued is run here.
         while let Some(job) = alone.then(|| self.take_injected(None)).flatten() {
             crate::group::frame::outside(|| job.run());
         }
-    }
-
-    fn start_caretaker(&self) -> bool {
-        let (Some(shared), Some(seat)) = (self.this.upgrade(), self.seats.claim_from(0)) else {
-            return false;
-        };
-        let mut builder = thread::Builder::new().name(format!("{}-caretaker", self.name));
-        if let Some(bytes) = self.stack_size {
-            builder = builder.stack_size(bytes);
-        }
-        let theirs = Arc::clone(&shared);
-        let started = builder.spawn(move || {
-            theirs.hooks.thread_started();
-            worker::run(&theirs, seat, Kind::Caretaker);
-            theirs.hooks.thread_stops();
-        });
-        if started.is_err() {
-            shared.give_back(seat);
-        }
-        started.is_ok()
     }
 
     /// Whether nothing is queued and nothing waits for time or I/O.

@@ -257,13 +257,9 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
                 at = at.below()?;
             }
             let running = || {
-                at.seat.get().and_then(|seat| {
-                    shared
-                        .seats
-                        .get(seat)
-                        .running
-                        .read(shared.driver.coarse_millis())
-                })
+                at.seat
+                    .get()
+                    .and_then(|seat| shared.running(shared.seats.get(seat)))
             };
             match task {
                 Some(task) if ptr::eq(at, innermost) => Some(Straggler {
@@ -369,7 +365,7 @@ fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
     shared.driver.tick(); // for their ages
     let mut found = tree::stragglers(root);
     for seat in shared.seats.iter() {
-        if let Some(running) = seat.running.read(shared.driver.coarse_millis()) {
+        if let Some(running) = shared.running(seat) {
             if found.iter().all(|known| known.task != running.task) {
                 found.push(running);
             }

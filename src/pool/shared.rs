@@ -7,14 +7,14 @@
 
 use crate::driver::poller::Driver;
 use crate::group::node::{Node, NodeRef};
-use crate::group::report::Unobserved;
+use crate::group::report::{Straggler, Unobserved};
 use crate::group::spawn::Spawn;
 use crate::job::Job;
 use crate::pool::blocking::Blocking;
 use crate::pool::config::Hooks;
 use crate::pool::context::{self, Place};
 use crate::pool::metrics::{Counter, Metrics};
-use crate::pool::seats::Seats;
+use crate::pool::seats::{Seat, Seats};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::{Injector, Steal};
@@ -157,20 +157,26 @@ impl Shared {
         }
     }
 
-    /// Gives back a seat that was claimed for a thread that could not be started.
-    pub(crate) fn give_back(&self, seat: usize) {
-        // SAFETY: claimed by the caller, and no thread uses it.
-        unsafe { self.seats.leave(seat) };
-    }
-
-    /// As [`Shared::take_injected`], for a thread that does not count as searching. While a batch moved, somebody may have
-    /// looked for it in vain and fallen asleep, and this thread may be busy with the first job for long: others are told.
-    pub(crate) fn take_injected_and_share(&self, seat: usize) -> Option<Job> {
-        let job = self.take_injected(Some(seat));
-        if job.is_some() && self.seats.get(seat).has_work() {
+    /// After a batch was moved to a seat by a thread that does not count as searching. On its way somebody may have looked
+    /// for it in vain and fallen asleep, and this thread may be busy with the first job for long: others are told.
+    pub(crate) fn share(&self, seat: usize) {
+        if self.seats.get(seat).has_work() {
             self.notify();
         }
+    }
+
+    /// As [`Shared::take_injected`], for a thread that does not count as searching.
+    pub(crate) fn take_injected_and_share(&self, seat: usize) -> Option<Job> {
+        let job = self.take_injected(Some(seat));
+        if job.is_some() {
+            self.share(seat);
+        }
         job
+    }
+
+    /// What runs on a seat right now, if anything does.
+    pub(crate) fn running(&self, seat: &Seat) -> Option<Straggler> {
+        seat.running.read(self.driver.coarse_millis())
     }
 
     /// Takes one job from the queue for outsiders, and a batch along with it if there is a seat for it.

@@ -20,6 +20,7 @@ use crate::group::open::Awaited;
 use crate::job::Job;
 use crate::parker::Parker;
 use crate::pool::context::{self, Place};
+use crate::pool::seats::Deques;
 use crate::pool::shared::Shared;
 use crate::pool::worker::{self, Kind};
 use crate::sync::{Arc, thread};
@@ -155,15 +156,20 @@ impl Drop for Busy {
     }
 }
 
+/// Hands the queue away.
+fn hand_away(place: &Place) {
+    if let Some(seat) = place.seat.get() {
+        // SAFETY: this thread claimed the seat.
+        unsafe { place.shared.flush(seat) };
+    }
+}
+
 /// Hands the queue away, and has a spare take the place of the worker that waits here, if it is one.
 #[cold]
 fn give_way(busy: &mut Option<Busy>) {
     context::place(|place| {
         let Some(place) = place else { return };
-        if let Some(seat) = place.seat.get() {
-            // SAFETY: this thread claimed the seat.
-            unsafe { place.shared.flush(seat) };
-        }
+        hand_away(place);
         if busy.is_some() {
             return;
         }
@@ -187,35 +193,50 @@ fn give_way(busy: &mut Option<Busy>) {
     thread::yield_now();
 }
 
-/// Runs jobs of the caller's own seat until its future was woken (true) or there is none (false). `ran` says whether it
-/// ran any.
-fn run_seat(place: &Place, parker: &Parker, ran: &mut bool) -> bool {
+/// Runs jobs of this thread's seat until the caller's future was woken (true) or `next` has none (false). `ran` says whether
+/// it ran any. `publish`: in the seat's record.
+fn run_jobs(
+    place: &Place,
+    parker: &Parker,
+    publish: bool,
+    ran: &mut bool,
+    mut next: impl FnMut(&Deques) -> Option<Job>,
+) -> bool {
     let Some(index) = place.seat.get() else {
         return parker.take_token();
     };
     let seat = place.shared.seats.get(index);
     // SAFETY: this thread claimed the seat through its place.
     let deques = unsafe { seat.deques() };
-    let before = frame::attach_record(Some(NonNull::from(&seat.running)));
-    let mut tick = 0_u32;
+    let before = frame::attach_record(publish.then(|| NonNull::from(&seat.running)));
     let woken = loop {
         if parker.take_token() {
             break true;
         }
-        tick = tick.wrapping_add(1);
-        let Some(job) = worker::pop(deques, tick) else {
+        let Some(job) = next(deques) else {
             break false;
         };
-        if group_of(&job).is_some_and(serves) {
-            place.shared.inject(job);
-            continue;
-        }
         seat.counters.jobs.bump();
         *ran = true;
         frame::outside(|| job.run());
     };
     frame::attach_record(before);
     woken
+}
+
+/// Runs whatever is on the caller's seat, but services.
+fn run_seat(place: &Place, parker: &Parker, ran: &mut bool) -> bool {
+    let mut tick = 0_u32;
+    run_jobs(place, parker, true, ran, |deques| {
+        loop {
+            tick = tick.wrapping_add(1);
+            let job = worker::pop(deques, tick)?;
+            if !group_of(&job).is_some_and(serves) {
+                return Some(job);
+            }
+            place.shared.inject(job);
+        }
+    })
 }
 
 /// The group of a job that was not run.
@@ -231,8 +252,8 @@ fn serves(group: &Node) -> bool {
     group.flags() & SERVING != 0
 }
 
-/// Runs new children of what is awaited from the top of this thread's queue, until its future was woken (true) or the next
-/// job is a stranger's (false). A tree of blocking scopes runs on as many stack frames as it has levels, like a tree of calls.
+/// Runs new children of what is awaited from the top of this thread's queue, until the next job is a stranger's. A tree of
+/// blocking scopes runs on as many stack frames as it has levels, like a tree of calls.
 fn run_own(
     place: &Place,
     parker: &Parker,
@@ -240,34 +261,18 @@ fn run_own(
     task: Option<AwaitedTask>,
     ran: &mut bool,
 ) -> bool {
-    let Some(index) = place.seat.get() else {
-        return parker.take_token();
-    };
-    let seat = place.shared.seats.get(index);
-    // SAFETY: this thread claimed the seat through its place.
-    let deques = unsafe { seat.deques() };
-    // What is published is the task below, which is blocked.
-    let before = frame::attach_record(None);
-    let woken = loop {
-        if parker.take_token() {
-            break true;
-        }
-        let Some(job) = deques.fork.pop() else {
-            break false;
-        };
+    // Not published: what is, is the task below, which is blocked.
+    run_jobs(place, parker, false, ran, |deques| {
+        let job = deques.fork.pop()?;
         let group = group_of(&job).filter(|group| !serves(group));
         let awaits = |awaited: Awaited| group.is_some_and(|group| awaited.contains(group));
         let is_in = |task: AwaitedTask| job.address() == task.job || awaits(Awaited::In(task.host));
-        if !awaits(awaited) && !task.is_some_and(is_in) {
-            deques.fork.push(job);
-            break false;
+        if awaits(awaited) || task.is_some_and(is_in) {
+            return Some(job);
         }
-        seat.counters.jobs.bump();
-        *ran = true;
-        frame::outside(|| job.run());
-    };
-    frame::attach_record(before);
-    woken
+        deques.fork.push(job);
+        None
+    })
 }
 
 /// Sleeps until there is a token; true if there was one already. `busy`: this thread counts as blocked as it is.
@@ -276,12 +281,7 @@ fn park(parker: &Parker, busy: bool) -> bool {
         return true;
     }
     if busy {
-        context::place(|place| {
-            if let Some((place, seat)) = place.and_then(|place| Some((place, place.seat.get()?))) {
-                // SAFETY: this thread claimed the seat.
-                unsafe { place.shared.flush(seat) };
-            }
-        });
+        context::place(|place| place.map(hand_away));
         parker.park();
         return false;
     }
@@ -311,10 +311,7 @@ fn blocked_if(sleep: impl FnOnce()) -> bool {
             sleep();
             return true;
         };
-        if let Some(seat) = place.seat.get() {
-            // SAFETY: this thread claimed the seat.
-            unsafe { place.shared.flush(seat) };
-        }
+        hand_away(place);
         let Some((shared, _)) = worker_below(place) else {
             sleep();
             return true;
@@ -359,18 +356,16 @@ fn turn(shared: &Shared) -> bool {
 
 /// A job from the own seat, from outside, or from anybody.
 fn any_job(shared: &Arc<Shared>, index: usize, tick: u32) -> Option<Job> {
-    let seat = shared.seats.get(index);
     // SAFETY: this thread claimed the seat, as its worker.
-    let deques = unsafe { seat.deques() };
+    let deques = unsafe { shared.seats.get(index).deques() };
     let own = worker::pop(deques, tick).or_else(|| shared.take_injected_and_share(index));
     own.or_else(|| {
         let others = shared.seats.active_from(0).filter(|other| *other != index);
         let stolen = others
             .filter_map(|other| shared.seats.get(other).steal(deques).success())
             .next();
-        // What came along could not be seen on its way.
-        if stolen.is_some() && seat.has_work() {
-            shared.notify();
+        if stolen.is_some() {
+            shared.share(index);
         }
         stolen
     })
@@ -401,35 +396,12 @@ fn replace_me(shared: &Arc<Shared>) -> bool {
         }
         spares.running += 1;
     }
-    let started = shared
-        .seats
-        .claim_from(shared.workers)
-        .is_some_and(|seat| start_spare(shared, seat));
-    if !started {
+    let seat = shared.seats.claim_from(shared.workers);
+    let started = seat.is_some_and(|seat| worker::start(shared, seat, Kind::Spare, "spare"));
+    if started {
+        shared.spares_started.bump_shared();
+    } else {
         shared.spares.lock().running -= 1;
     }
     started
-}
-
-fn start_spare(shared: &Arc<Shared>, seat: usize) -> bool {
-    let mut builder = thread::Builder::new().name(format!("{}-spare", shared.name));
-    if let Some(bytes) = shared.stack_size {
-        builder = builder.stack_size(bytes);
-    }
-    let theirs = Arc::clone(shared);
-    let spawned = builder.spawn(move || {
-        theirs.hooks.thread_started();
-        worker::run(&theirs, seat, Kind::Spare);
-        theirs.hooks.thread_stops();
-    });
-    match spawned {
-        Ok(_) => {
-            shared.spares_started.bump_shared();
-            true
-        }
-        Err(_) => {
-            shared.give_back(seat);
-            false
-        }
-    }
 }

@@ -61,6 +61,25 @@ pub(crate) fn pop(deques: &Deques, tick: u32) -> Option<Job> {
     }
 }
 
+/// Starts a thread for a worker on a seat that the caller has claimed; if none can be had, the seat is given back.
+pub(crate) fn start(shared: &Arc<Shared>, seat: usize, kind: Kind, name: &str) -> bool {
+    let mut builder = thread::Builder::new().name(format!("{}-{name}", shared.name));
+    if let Some(bytes) = shared.stack_size {
+        builder = builder.stack_size(bytes);
+    }
+    let theirs = Arc::clone(shared);
+    let started = builder.spawn(move || {
+        theirs.hooks.thread_started();
+        run(&theirs, seat, kind);
+        theirs.hooks.thread_stops();
+    });
+    if started.is_err() {
+        // SAFETY: claimed by the caller, and no thread uses it.
+        unsafe { shared.seats.leave(seat) };
+    }
+    started.is_ok()
+}
+
 /// Runs a worker on a seat that this thread has claimed, until its kind is not needed any more.
 pub(crate) fn run(shared: &Arc<Shared>, index: usize, kind: Kind) {
     let seat = shared.seats.get(index);

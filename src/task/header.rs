@@ -99,7 +99,7 @@ pub(crate) struct Header {
 
 const _: () = assert!(size_of::<Header>() == 88 || !crate::sync::EXACT_SIZES);
 
-impl frame::Polled for Header {
+impl frame::PolledTask for Header {
     fn is_marked(&self) -> bool {
         self.state.load().is_cancelled()
     }
@@ -145,7 +145,7 @@ impl Header {
             locals: extension.map_or(std::ptr::null(), |extension| {
                 extension.locals.as_ptr().cast_const()
             }),
-            task: NonNull::from(self as &dyn frame::Polled),
+            task: NonNull::from(self as &dyn frame::PolledTask),
         }
     }
 
