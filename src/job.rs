@@ -81,6 +81,36 @@ impl Job {
     }
 }
 
+/// A place in a line, for a job that others may take away meanwhile, such as who cuts what waits in that line.
+#[must_use = "a ticket that is not redeemed keeps what it stands for"]
+pub(crate) struct Ticket {
+    target: NonNull<JobHeader>,
+    claim: unsafe fn(NonNull<JobHeader>) -> Option<Job>,
+}
+
+// SAFETY: `Ticket::new` asks for a target that any thread may claim.
+unsafe impl Send for Ticket {}
+
+impl Ticket {
+    /// A ticket for `target`, which `claim` turns into a job, unless somebody else was first.
+    ///
+    /// # Safety
+    ///
+    /// `claim` may be called once with `target`, on any thread, at any time from now on.
+    pub(crate) unsafe fn new(
+        target: NonNull<JobHeader>,
+        claim: unsafe fn(NonNull<JobHeader>) -> Option<Job>,
+    ) -> Self {
+        Self { target, claim }
+    }
+
+    /// The job, if nobody else has taken it.
+    pub(crate) fn redeem(self) -> Option<Job> {
+        // SAFETY: `Ticket::new`; `self` is consumed, so this is the one call.
+        unsafe { (self.claim)(self.target) }
+    }
+}
+
 /// A job that unwinds is a bug of ours, and must not get past here: further down this stack there may be a scope, whose
 /// children borrow from it.
 struct NeverUnwinds;

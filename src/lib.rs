@@ -64,6 +64,7 @@ pub use crate::pool::runtime::{Enter, Runtime, Stragglers};
 pub use crate::surface::bounded::{Bounded, SpawnBounded};
 pub use crate::surface::builder::Builder;
 pub use crate::surface::child::{CancelSupervised, CancelTask, Failure, Supervised, Task};
+pub use crate::surface::closures::blocking;
 pub use crate::surface::group::{Group, GroupFuture, TryGroupFuture, group, try_group};
 pub use crate::surface::handle::Handle;
 pub use crate::surface::local::{Scope, TaskLocal};

@@ -122,6 +122,45 @@ fn model_the_second_waker_is_seen() {
     });
 }
 
+/// A task in a line is run by whoever redeems its ticket or cut by whoever cancels it there, and never both; it is freed
+/// once, after everything else.
+#[test]
+fn model_a_ticket_against_a_cut() {
+    explore(|| {
+        let task = Arc::new(Task {
+            state: State::waiting(),
+            future: UnsafeCell::new(0),
+            message: UnsafeCell::new(0),
+            output: UnsafeCell::new(0),
+            racy: Racy::default(),
+        });
+        let run_once = |task: &Task| {
+            let _ = task.state.start();
+            poll(task);
+            let _ = task.state.complete(false);
+            task.state.drop_reference()
+        };
+        let theirs = Arc::clone(&task);
+        let redeemer = thread::spawn(move || {
+            let mine = theirs.state.wake();
+            let freed = theirs.state.drop_reference();
+            assert!(!(mine && freed), "the engine's reference is left");
+            freed || mine && run_once(&theirs)
+        });
+        let theirs = Arc::clone(&task);
+        let canceller = thread::spawn(move || theirs.state.cancel() && run_once(&theirs));
+        let released = task.state.drop_handle();
+        assert_ne!(released, Release::DropOutput);
+        let freed = [
+            released == Release::Free,
+            redeemer.join().unwrap(),
+            canceller.join().unwrap(),
+        ];
+        assert_eq!(freed.iter().filter(|freed| **freed).count(), 1);
+        task.future.with(|future| assert_eq!(unsafe { *future }, 1));
+    });
+}
+
 /// Of two wakers at most one owns the right to run, so the task is never run twice at once.
 #[test]
 fn model_two_wakers_one_right() {

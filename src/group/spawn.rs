@@ -2,7 +2,7 @@
 
 use crate::group::node::Node;
 use crate::group::report::Unobserved;
-use crate::job::Job;
+use crate::job::{Job, Ticket};
 use crate::waiters::Waiters;
 use std::any::Any;
 use std::time::Instant;
@@ -15,6 +15,9 @@ pub(crate) trait Spawn: Send + Sync {
     /// Queues a job that was woken, of this group: in order, stealable, and someone is woken for it. The group is not
     /// used once the job is out.
     fn wake(&self, job: Job, group: &Node);
+
+    /// Queues a job that blocks the thread that runs it: on a thread of its own.
+    fn fork_blocking(&self, ticket: Ticket);
 
     /// Hands over a failure that nobody can be given. User code (the hook) runs inside: no lock may be held.
     fn unobserved(&self, failure: Unobserved);

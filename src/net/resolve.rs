@@ -1,6 +1,7 @@
 //! Names to addresses, on a thread for blocking calls: the system's resolver blocks.
 
 use crate::group::frame;
+use crate::pool::blocking::Work;
 use crate::pool::context;
 use crate::sync::{Arc, Mutex};
 use std::io;
@@ -23,11 +24,13 @@ pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
     let answer = Arc::new(Mutex::new(Answer::default()));
     let reply = Reply(Arc::clone(&answer));
     let name = name.to_owned();
-    context::runtime().blocking.run(Box::new(move || {
+    let runtime = context::runtime();
+    let call = Box::new(move || {
         let addresses = name.to_socket_addrs().map(Iterator::collect);
         reply.0.lock().addresses = Some(addresses);
         drop(reply);
-    }))?;
+    });
+    runtime.blocking.push(&runtime, Work::Call(call));
     Resolve(answer).await
 }
 

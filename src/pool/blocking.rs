@@ -1,118 +1,222 @@
-//! Threads for calls that block: grown on demand up to a limit, gone when idle.
-//!
-//! So far the resolver of names uses them. A thread is started when work comes in and nobody is idle, up to the
-//! runtime's `max_blocking`; beyond that work waits in line. A thread that has been idle for [`LINGER`] ends.
+//! Threads for closures that block: grown on demand up to a limit, gone when idle.
 //!
 //! # Protocol
 //!
-//! All under one lock: work is pushed, and one idle thread is notified or a new one counted; a thread counts itself
-//! idle while it waits. So work in the line has somebody who will come for it: an idle thread that was notified, a busy
-//! one that looks at the line when it is done, or a new one. If a new thread cannot be had and there is no other, the
-//! work goes back to the caller.
+//! All under one lock. *While there is work in the line and a thread may be had, somebody is coming for it*: an idle
+//! thread that was called, or a new one. Who arrives takes the first piece of work and, if there is more, sees to it that
+//! the next one comes before it begins. Busy threads look at the line when they are done. So a burst wakes one thread
+//! after the other, each while the one before works, and not all at once.
+//!
+//! A thread whose closure waits in turn (`.wait()`, a scope) does not count against the limit meanwhile: what it waits for
+//! may be in the line. So closures that wait for closures do not deadlock, however low the limit.
+//!
+//! If the only way to get a thread fails, workers do what is in the line.
 
-use crate::sync::thread::Builder;
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::job::Ticket;
+use crate::pool::context::Place;
+use crate::pool::shared::Shared;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
 use crate::unwind;
 use std::collections::VecDeque;
-use std::io;
+use std::mem;
 use std::time::Duration;
 
 /// How long an idle thread waits for work before it ends: a thread costs about 20 us to start, and a few pages of stack
 /// to keep. tokio keeps them for as long.
 const LINGER: Duration = Duration::from_secs(10);
 
-type Work = Box<dyn FnOnce() + Send>;
+/// What the threads do.
+pub(crate) enum Work {
+    /// A child of a group.
+    Child(Ticket),
+    /// A call of our own. It is dropped uncalled if no thread can be had, or the runtime has ended.
+    Call(Box<dyn FnOnce() + Send>),
+}
 
+#[derive(Default)]
 struct Line {
     work: VecDeque<Work>,
     threads: usize,
+    /// Threads that sleep and were not called.
     idle: usize,
+    /// Calls to sleepers that no one has answered yet.
+    calls: usize,
+    /// Threads that were called or started and have not looked at the line yet.
+    coming: usize,
+    /// Threads whose closure waits.
+    waiting: usize,
     closed: bool,
+    /// Threads that have not come to their last line yet.
+    alive: usize,
+    /// Those of them that are in a call of our own.
+    in_calls: usize,
 }
 
-/// The threads for blocking calls of one runtime.
+/// The threads for blocking closures of one runtime.
 pub(crate) struct Blocking {
-    name: String,
     limit: usize,
     line: Mutex<Line>,
-    more: Condvar,
+    called: Condvar,
+    /// Told when a thread comes to its last line after the end.
+    ended: Condvar,
 }
 
 impl Blocking {
-    pub(crate) fn new(runtime: &str, limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self {
-            name: format!("{runtime}-blocking"),
             limit,
-            line: Mutex::new(Line {
-                work: VecDeque::new(),
-                threads: 0,
-                idle: 0,
-                closed: false,
-            }),
-            more: Condvar::new(),
+            line: Mutex::new(Line::default()),
+            called: Condvar::new(),
+            ended: Condvar::new(),
         }
     }
 
-    /// Has `work` called on one of the threads. A panic in it is contained.
-    ///
-    /// # Errors
-    ///
-    /// If no thread can be had, or the runtime has ended; then `work` was dropped uncalled.
-    pub(crate) fn run(self: &Arc<Self>, work: Work) -> io::Result<()> {
+    /// Has `work` done by one of the threads of this runtime.
+    pub(crate) fn push(&self, shared: &Arc<Shared>, work: Work) {
         let mut line = self.line.lock();
-        if line.closed {
-            return Err(io::Error::other("the runtime was shut down"));
-        }
         line.work.push_back(work);
-        if line.idle >= line.work.len() {
-            self.more.notify_one();
-            return Ok(());
-        }
-        if line.threads == self.limit {
-            return Ok(());
-        }
-        line.threads += 1;
-        drop(line);
-        let this = Arc::clone(self);
-        let started = Builder::new()
-            .name(self.name.clone())
-            .spawn(move || this.serve());
-        let Err(error) = started else { return Ok(()) };
-        let mut line = self.line.lock();
-        line.threads -= 1;
-        if line.threads > 0 {
-            return Ok(());
-        }
-        let stranded = std::mem::take(&mut line.work);
-        drop(line);
-        drop(stranded);
-        Err(error)
+        self.call(shared, line);
     }
 
-    fn serve(&self) {
+    /// Sees to it that somebody comes for what is in the line.
+    fn call(&self, shared: &Arc<Shared>, mut line: MutexGuard<'_, Line>) {
+        if line.work.is_empty() || line.coming > 0 {
+            return;
+        }
+        if line.idle > 0 {
+            line.idle -= 1;
+            line.calls += 1;
+            line.coming += 1;
+            drop(line);
+            self.called.notify_one();
+            return;
+        }
+        let busy = line.threads - line.waiting;
+        if busy >= self.limit {
+            return;
+        }
+        line.coming += 1;
+        line.threads += 1;
+        line.alive += 1;
+        let refused = line.closed;
+        drop(line);
+        if !refused && start(shared) {
+            return;
+        }
         let mut line = self.line.lock();
+        line.coming -= 1;
+        line.threads -= 1;
+        line.alive -= 1;
+        if line.threads > line.waiting {
+            return; // a busy thread looks when it is done
+        }
+        let stranded = mem::take(&mut line.work);
+        drop(line);
+        for work in stranded {
+            strand(shared, work);
+        }
+    }
+
+    fn serve(&self, shared: &Arc<Shared>, place: &Place) {
+        let mut line = self.line.lock();
+        line.coming -= 1;
         loop {
-            if let Some(work) = line.work.pop_front() {
-                drop(line);
-                if let Err(payload) = unwind::catch(work) {
-                    unwind::discard(payload);
-                }
+            while let Some(work) = line.work.pop_front() {
+                self.call(shared, line);
+                self.run(work);
+                place.leave_seat();
                 line = self.line.lock();
-                continue;
             }
             line.idle += 1;
-            let lonely = !line.closed && self.more.wait_for(&mut line, LINGER).timed_out();
-            line.idle -= 1;
-            if (lonely || line.closed) && line.work.is_empty() {
+            while line.calls == 0 && !line.closed {
+                if self.called.wait_for(&mut line, LINGER).timed_out() {
+                    break;
+                }
+            }
+            if line.calls == 0 {
+                line.idle -= 1;
                 line.threads -= 1;
                 return;
             }
+            line.calls -= 1;
+            line.coming -= 1;
         }
     }
 
-    /// Ends idle threads, and busy ones after their work. It does not wait: nothing can cut a call that blocks.
+    fn run(&self, work: Work) {
+        match work {
+            Work::Child(ticket) => {
+                if let Some(job) = ticket.redeem() {
+                    job.run();
+                }
+            }
+            Work::Call(call) => {
+                self.line.lock().in_calls += 1;
+                if let Err(payload) = unwind::catch(call) {
+                    unwind::discard(payload);
+                }
+                self.line.lock().in_calls -= 1;
+            }
+        }
+    }
+
+    /// Runs `wait`, in which a thread of these waits for others: it does not count against the limit.
+    pub(crate) fn without_me<R>(&self, shared: &Arc<Shared>, wait: impl FnOnce() -> R) -> R {
+        let mut line = self.line.lock();
+        line.waiting += 1;
+        self.call(shared, line);
+        let value = wait();
+        self.line.lock().waiting -= 1;
+        value
+    }
+
+    /// Ends idle threads, and busy ones after their work.
     pub(crate) fn close(&self) {
         self.line.lock().closed = true;
-        self.more.notify_all();
+        self.called.notify_all();
+    }
+
+    /// After the end: waits for the threads to leave. No child is left by then; a call of our own may take its time, and is
+    /// not waited for.
+    pub(crate) fn join(&self) {
+        let mut line = self.line.lock();
+        while line.alive > line.in_calls {
+            self.ended.wait(&mut line);
+        }
+    }
+
+    /// The last line of a thread.
+    fn leave(&self) {
+        let mut line = self.line.lock();
+        line.alive -= 1;
+        if line.closed {
+            self.ended.notify_all();
+        }
+    }
+}
+
+fn start(shared: &Arc<Shared>) -> bool {
+    let theirs = Arc::clone(shared);
+    let started = shared.thread("blocking").spawn(move || {
+        theirs.hooks.thread_started();
+        let place = Place::blocking(Arc::clone(&theirs));
+        place.occupy(|| theirs.blocking.serve(&theirs, &place));
+        theirs.hooks.thread_stops();
+        theirs.blocking.leave();
+    });
+    started.is_ok()
+}
+
+/// No thread can be had: a worker runs the child, though it may block there.
+#[cold]
+fn strand(shared: &Arc<Shared>, work: Work) {
+    match work {
+        Work::Child(ticket) => {
+            if let Some(job) = ticket.redeem() {
+                shared.last_resorts.bump_shared();
+                shared.inject(job);
+            }
+        }
+        Work::Call(call) => drop(call),
     }
 }

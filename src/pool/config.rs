@@ -136,13 +136,15 @@ impl RuntimeBuilder {
         self
     }
 
-    /// The stack of each worker in bytes; not zero. Default: that of `std::thread`.
+    /// The stack of each thread in bytes; not zero. Default: that of `std::thread`.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
     }
 
     /// How many threads blocking closures may use at once: at least 1. Default: 512.
+    ///
+    /// One whose closure waits for async code does not count meanwhile.
     pub fn max_blocking(mut self, threads: usize) -> Self {
         self.max_blocking = threads;
         self
@@ -170,13 +172,13 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Called on each worker thread before its first job.
+    /// Called on each thread, of workers and of blocking closures, before its first job.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.start = Some(Arc::new(hook));
         self
     }
 
-    /// Called on each worker thread after its last job.
+    /// Called on each thread, of workers and of blocking closures, after its last job.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.stop = Some(Arc::new(hook));
         self

@@ -14,13 +14,23 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::time::Instant;
 
+/// What a thread is in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Post {
+    /// A worker's loop, which others rely on.
+    Worker,
+    /// A caller that is blocked.
+    Caller,
+    /// A thread for closures that block.
+    Blocking,
+}
+
 /// A thread's place in a runtime, on the stack of the function that took it.
 pub(crate) struct Place {
     pub(crate) shared: Arc<Shared>,
     /// The seat; a blocked caller claims one at its first push.
     pub(crate) seat: Cell<Option<usize>>,
-    /// Whether this is a worker's loop, which others rely on.
-    pub(crate) worker: bool,
+    pub(crate) post: Post,
     /// What a blocked caller waits for.
     pub(crate) awaited: Option<Awaited>,
     /// Guests of the runtime that are blocked in this place.
@@ -41,11 +51,11 @@ thread_local! {
 static GLOBAL: OnceLock<Runtime> = OnceLock::new();
 
 impl Place {
-    pub(crate) fn new(shared: Arc<Shared>, seat: Option<usize>, worker: bool) -> Self {
+    fn new(shared: Arc<Shared>, seat: Option<usize>, post: Post) -> Self {
         Self {
             shared,
             seat: Cell::new(seat),
-            worker,
+            post,
             awaited: None,
             guests: Cell::new(0),
             below: Cell::new(ptr::null()),
@@ -53,11 +63,31 @@ impl Place {
         }
     }
 
+    /// The place of a worker, on a seat that it has claimed.
+    pub(crate) fn worker(shared: Arc<Shared>, seat: usize) -> Self {
+        Self::new(shared, Some(seat), Post::Worker)
+    }
+
+    /// The place of a thread for closures that block.
+    pub(crate) fn blocking(shared: Arc<Shared>) -> Self {
+        Self::new(shared, None, Post::Blocking)
+    }
+
     /// The place of a caller that blocks until something has ended.
     pub(crate) fn blocked(shared: Arc<Shared>, awaited: Awaited) -> Self {
         Self {
             awaited: Some(awaited),
-            ..Self::new(shared, None, false)
+            ..Self::new(shared, None, Post::Caller)
+        }
+    }
+
+    /// Gives the seat back, if one was claimed.
+    pub(crate) fn leave_seat(&self) {
+        if let Some(seat) = self.seat.take() {
+            // SAFETY: this thread claimed the seat through this place.
+            unsafe { self.shared.flush(seat) };
+            // SAFETY: as above, and it is used no more.
+            unsafe { self.shared.seats.leave(seat) };
         }
     }
 

@@ -18,7 +18,7 @@ use crate::group::spawn::Spawn;
 use crate::group::tree;
 use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
-use crate::pool::context;
+use crate::pool::context::{self, Post};
 use crate::pool::metrics::{Counter, Metrics};
 use crate::pool::seats::Seats;
 use crate::pool::shared::{Shared, Spares};
@@ -27,7 +27,7 @@ use crate::pool::worker;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::Injector;
-use crate::sync::{Arc, Condvar, Mutex, Weak, thread};
+use crate::sync::{Arc, Condvar, Mutex, Weak};
 use crate::waiters::{Key, Waiters};
 use std::error::Error;
 use std::fmt;
@@ -78,7 +78,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         injector: Injector::new(),
         sleep: Sleep::new(),
         driver,
-        blocking: Arc::new(Blocking::new(&options.thread_name, options.max_blocking)),
+        blocking: Blocking::new(options.max_blocking),
         hooks,
         root: Mutex::new(None),
         threads: Mutex::new(Vec::new()),
@@ -100,11 +100,8 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
     let runtime = Runtime { shared };
     for index in 0..options.workers {
         let shared = Arc::clone(&runtime.shared);
-        let mut builder = thread::Builder::new().name(format!("{}-{index}", options.thread_name));
-        if let Some(bytes) = options.stack_size {
-            builder = builder.stack_size(bytes);
-        }
-        let started = builder.spawn(move || {
+        let thread = shared.thread(&index.to_string());
+        let started = thread.spawn(move || {
             if shared.seats.claim(index) {
                 shared.hooks.thread_started();
                 worker::run(&shared, index, worker::Kind::Worker);
@@ -222,6 +219,7 @@ impl Runtime {
             // A worker does not panic: jobs do not unwind, and hooks are caught.
             let _ = thread.join();
         }
+        self.shared.blocking.join();
     }
 }
 
@@ -272,7 +270,7 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
                         .unwrap_or_default(),
                 }),
                 // A hook, a waker or a destructor between two tasks.
-                _ if at.worker => Some(running().unwrap_or_else(|| Straggler {
+                _ if at.post == Post::Worker => Some(running().unwrap_or_else(|| Straggler {
                     task: TaskId(0),
                     name: Some("a hook, waker or destructor on a worker".to_owned()),
                     location,

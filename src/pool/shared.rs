@@ -9,16 +9,16 @@ use crate::driver::poller::Driver;
 use crate::group::node::{Node, NodeRef};
 use crate::group::report::{Straggler, Unobserved};
 use crate::group::spawn::Spawn;
-use crate::job::Job;
-use crate::pool::blocking::Blocking;
+use crate::job::{Job, Ticket};
+use crate::pool::blocking::{Blocking, Work};
 use crate::pool::config::Hooks;
-use crate::pool::context::{self, Place};
+use crate::pool::context::{self, Place, Post};
 use crate::pool::metrics::{Counter, Metrics};
 use crate::pool::seats::{Seat, Seats};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::{Injector, Steal};
-use crate::sync::thread::JoinHandle;
+use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::unwind;
 use crate::waiters::Waiters;
@@ -50,7 +50,7 @@ pub(crate) struct Shared {
     pub(crate) injector: Injector<Job>,
     pub(crate) sleep: Sleep,
     pub(crate) driver: Arc<Driver>,
-    pub(crate) blocking: Arc<Blocking>,
+    pub(crate) blocking: Blocking,
     pub(crate) hooks: Hooks,
     pub(crate) root: Mutex<Option<NodeRef>>,
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
@@ -86,6 +86,15 @@ impl Shared {
 
     pub(crate) fn open_root(&self) -> Option<NodeRef> {
         self.root.lock().clone()
+    }
+
+    /// A thread of this runtime that is yet to be started.
+    pub(crate) fn thread(&self, name: &str) -> thread::Builder {
+        let builder = thread::Builder::new().name(format!("{}-{name}", self.name));
+        match self.stack_size {
+            Some(bytes) => builder.stack_size(bytes),
+            None => builder,
+        }
     }
 
     /// Wakes a worker for a push, if one must be woken.
@@ -326,7 +335,8 @@ impl Spawn for Shared {
         context::place(|place| match place {
             Some(place) if ptr::eq(&raw const *place.shared, self) => {
                 // A blocked caller runs what is on its seat, perhaps under a lock of its own that a stranger wants.
-                let mine = place.worker || place.awaited.is_some_and(|at| at.contains(group));
+                let mine = place.post == Post::Worker
+                    || place.awaited.is_some_and(|at| at.contains(group));
                 match place.seat.get() {
                     Some(seat) if mine => {
                         // SAFETY: the seat of this thread's place is claimed by it.
@@ -338,6 +348,12 @@ impl Spawn for Shared {
             }
             _ => self.inject_from_outside(job),
         });
+    }
+
+    fn fork_blocking(&self, ticket: Ticket) {
+        // The spawner's group keeps the runtime.
+        let this = self.this.upgrade().expect("it is in use");
+        self.blocking.push(&this, Work::Child(ticket));
     }
 
     fn unobserved(&self, failure: Unobserved) {

@@ -19,7 +19,7 @@ use crate::group::node::{Node, SERVING};
 use crate::group::open::Awaited;
 use crate::job::Job;
 use crate::parker::Parker;
-use crate::pool::context::{self, Place};
+use crate::pool::context::{self, Place, Post};
 use crate::pool::seats::Deques;
 use crate::pool::shared::Shared;
 use crate::pool::worker::{self, Kind};
@@ -87,12 +87,7 @@ struct Leave<'a>(&'a Place);
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        if let Some(seat) = self.0.seat.take() {
-            // SAFETY: this thread claimed the seat through its place.
-            unsafe { self.0.shared.flush(seat) };
-            // SAFETY: as above, and it is used no more.
-            unsafe { self.0.shared.seats.leave(seat) };
-        }
+        self.0.leave_seat();
     }
 }
 
@@ -313,7 +308,10 @@ fn blocked_if(sleep: impl FnOnce()) -> bool {
         };
         hand_away(place);
         let Some((shared, _)) = worker_below(place) else {
-            sleep();
+            match blocking_below(place) {
+                Some(shared) => shared.blocking.without_me(shared, sleep),
+                None => sleep(),
+            }
             return true;
         };
         let replaced = replace_me(shared);
@@ -373,10 +371,20 @@ fn any_job(shared: &Arc<Shared>, index: usize, tick: u32) -> Option<Job> {
 
 /// The runtime whose worker this thread is, at whatever depth, and its seat there.
 fn worker_below(place: &Place) -> Option<(&Arc<Shared>, usize)> {
+    let place = place_below(place, Post::Worker)?;
+    Some((&place.shared, place.seat.get()?))
+}
+
+/// The runtime for whose blocking closures this thread is, at whatever depth.
+fn blocking_below(place: &Place) -> Option<&Arc<Shared>> {
+    Some(&place_below(place, Post::Blocking)?.shared)
+}
+
+fn place_below(place: &Place, post: Post) -> Option<&Place> {
     let mut at = Some(place);
     while let Some(place) = at {
-        if let (true, Some(seat)) = (place.worker, place.seat.get()) {
-            return Some((&place.shared, seat));
+        if place.post == post {
+            return Some(place);
         }
         at = place.below();
     }

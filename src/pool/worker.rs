@@ -63,12 +63,8 @@ pub(crate) fn pop(deques: &Deques, tick: u32) -> Option<Job> {
 
 /// Starts a thread for a worker on a seat that the caller has claimed; if none can be had, the seat is given back.
 pub(crate) fn start(shared: &Arc<Shared>, seat: usize, kind: Kind, name: &str) -> bool {
-    let mut builder = thread::Builder::new().name(format!("{}-{name}", shared.name));
-    if let Some(bytes) = shared.stack_size {
-        builder = builder.stack_size(bytes);
-    }
     let theirs = Arc::clone(shared);
-    let started = builder.spawn(move || {
+    let started = shared.thread(name).spawn(move || {
         theirs.hooks.thread_started();
         run(&theirs, seat, kind);
         theirs.hooks.thread_stops();
@@ -83,7 +79,7 @@ pub(crate) fn start(shared: &Arc<Shared>, seat: usize, kind: Kind, name: &str) -
 /// Runs a worker on a seat that this thread has claimed, until its kind is not needed any more.
 pub(crate) fn run(shared: &Arc<Shared>, index: usize, kind: Kind) {
     let seat = shared.seats.get(index);
-    let place = Place::new(Arc::clone(shared), Some(index), true);
+    let place = Place::worker(Arc::clone(shared), index);
     frame::attach_record(Some(NonNull::from(&seat.running)));
     place.occupy(|| {
         let mut worker = Worker {

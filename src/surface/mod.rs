@@ -1,6 +1,6 @@
 //! The surface: groups and tasks as users see them.
 //!
-//! `outcome` says what a child may return; `child` is a child's handle; `dead` is what becomes
+//! `outcome` says what a child may return; `child` is a child's handle; `closures` are children that compute or block; `dead` is what becomes
 //! of whoever waits for one that was cut; `group` is the handle of an open group; `owner`
 //! and `opened` are the future that runs a body and joins; `with` lends state; `builder` names options; `handle` lets
 //! callbacks in; `shield`, `race`, `scope` and `current` are the free functions.
@@ -13,6 +13,7 @@
 pub(crate) mod bounded;
 pub(crate) mod builder;
 pub(crate) mod child;
+pub(crate) mod closures;
 pub(crate) mod current;
 pub(crate) mod dead;
 pub(crate) mod group;

@@ -105,12 +105,14 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         output: offset_of!(Self, stage),
     };
 
-    /// Allocates a task; `None` for one that is born cancelled and has no future.
-    pub(crate) fn allocate(node: &Node, future: Option<F>, birth: Birth) -> NonNull<Header> {
-        let state = match future {
-            Some(_) => State::scheduled(),
-            None => State::stillborn(),
-        };
+    /// Allocates a task in this state, which has no future if it is born cancelled.
+    #[inline]
+    pub(crate) fn allocate(
+        node: &Node,
+        state: State,
+        future: Option<F>,
+        birth: Birth,
+    ) -> NonNull<Header> {
         let mut cell = Box::<Self>::new_uninit();
         let place = cell.as_mut_ptr();
         let header = Header {

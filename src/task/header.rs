@@ -16,7 +16,7 @@ use crate::group::node::{Node, Origin};
 use crate::group::open::Host;
 use crate::group::report::{Straggler, TaskId};
 use crate::group::running::age;
-use crate::job::{Job, JobHeader, JobTable};
+use crate::job::{Job, JobHeader, JobTable, Ticket};
 use crate::sync::cell::Cell;
 use crate::task::awaiter::Awaiter;
 use crate::task::state::State;
@@ -189,6 +189,32 @@ impl Header {
         // SAFETY: a task is alive until it is complete, and only a runner completes it; tasks are `Send`; the right
         // is exclusive.
         unsafe { Job::new(this.cast::<JobHeader>()) }
+    }
+
+    /// The ticket of a task that waits in a line.
+    ///
+    /// # Safety
+    ///
+    /// The caller gives up the ticket's reference, of which there is one.
+    pub(crate) unsafe fn ticket(this: NonNull<Self>) -> Ticket {
+        // SAFETY: the reference keeps the task until `claim`, which gives it back; tasks may be claimed on any thread.
+        unsafe { Ticket::new(this.cast(), Self::claim) }
+    }
+
+    /// Takes the right to run a task that waits in a line, unless it was cut there.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the ticket's reference and gives it up.
+    unsafe fn claim(job: NonNull<JobHeader>) -> Option<Job> {
+        let this = job.cast::<Self>();
+        // SAFETY: the ticket's reference keeps it alive.
+        let header = unsafe { this.as_ref() };
+        // SAFETY: `wake` gave the right to run it to this caller.
+        let job = header.state.wake().then(|| unsafe { Self::job(this) });
+        // SAFETY: given up, says the caller. With the right to run it comes the engine's reference.
+        unsafe { Self::release(this) };
+        job
     }
 
     /// Queues a woken task.

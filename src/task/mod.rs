@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | the engine's | the task itself, from its birth until it is complete: a queue entry, a place in a list and the right to run are all covered by it | yes, one |
 //! | a handle's | `Handle`, at most one | yes, one |
+//! | a ticket's | the line for threads that may block, at most one | yes, one |
 //! | a waker's | every `Waker` but the borrowed one of a poll | yes, each |
 //!
 //! # Who may touch which field when

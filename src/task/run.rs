@@ -19,7 +19,7 @@ use crate::job::JobHeader;
 use crate::task::cell::{Birth, Kind, TaskCell, fail_with_panic};
 use crate::task::handle::Handle;
 use crate::task::header::{Header, Polled};
-use crate::task::state::Pause;
+use crate::task::state::{Pause, State};
 use crate::task::waker;
 use crate::unwind;
 use std::borrow::Cow;
@@ -38,21 +38,67 @@ where
     F: Future,
     K: Kind<F::Output>,
 {
-    if !node.enter() {
-        return stillborn::<F, K>(node, future, birth);
+    match Entry::of(node, &birth) {
+        // SAFETY: entered; (1), (2).
+        Entry::Open => unsafe { spawn_counted::<F, K>(node, future, birth) },
+        entry => stillborn::<F, K>(node, future, birth, entry),
     }
-    let shielded = birth
-        .extension
-        .as_ref()
-        .is_some_and(|extension| extension.shielded);
-    if node.is_cancelled() && !shielded {
-        let handle = stillborn::<F, K>(node, future, birth);
-        // SAFETY: the count that was taken above is given back, and the node is not used afterwards.
-        unsafe { node::leave(node.whole) };
+}
+
+/// As [`spawn`], for a child that blocks the thread that runs it: it waits in a line for a thread of its own, where a cut
+/// reaches it.
+///
+/// # Safety
+///
+/// As [`spawn`].
+pub(crate) unsafe fn spawn_blocking<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
+where
+    F: Future,
+    K: Kind<F::Output>,
+{
+    let entry = Entry::of(node, &birth);
+    if entry != Entry::Open {
+        return stillborn::<F, K>(node, future, birth, entry);
+    }
+    let spawn = node.spawn();
+    let task = TaskCell::<F, K>::allocate(node, State::waiting(), Some(future), birth);
+    // SAFETY: a new task has one reference for its handle, and its value is `K::Value`.
+    let handle = unsafe { Handle::new(task) };
+    // SAFETY: a new task has one reference for its ticket.
+    let ticket = unsafe { Header::ticket(task) };
+    if link(task, node, false) {
+        // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here.
+        let cut = ticket.redeem().map(|job| frame::outside(|| job.run()));
+        debug_assert!(cut.is_some(), "nobody else knows the task");
         return handle;
     }
-    // SAFETY: entered above; (1), (2).
-    unsafe { spawn_counted::<F, K>(node, future, birth) }
+    spawn.fork_blocking(ticket);
+    handle
+}
+
+/// What became of the attempt to count one more child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Open,
+    /// The group is cancelled; the child is counted.
+    Cancelled,
+    /// The group has ended.
+    Closed,
+}
+
+impl Entry {
+    #[inline]
+    fn of(node: &Node, birth: &Birth) -> Self {
+        if !node.enter() {
+            return Self::Closed;
+        }
+        let extension = birth.extension.as_ref();
+        let shielded = extension.is_some_and(|extension| extension.shielded);
+        if node.is_cancelled() && !shielded {
+            return Self::Cancelled;
+        }
+        Self::Open
+    }
 }
 
 /// Starts a child that is counted already.
@@ -66,7 +112,7 @@ where
     K: Kind<F::Output>,
 {
     let spawn = node.spawn();
-    let task = TaskCell::<F, K>::allocate(node, Some(future), birth);
+    let task = TaskCell::<F, K>::allocate(node, State::scheduled(), Some(future), birth);
     // SAFETY: a new task is scheduled, and no other job for it exists.
     let job = unsafe { Header::job(task) };
     spawn.fork(job);
@@ -75,15 +121,15 @@ where
 }
 
 #[cold]
-fn stillborn<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
+fn stillborn<F, K>(node: &Node, future: F, birth: Birth, entry: Entry) -> Handle<K::Value>
 where
     F: Future,
     K: Kind<F::Output>,
 {
-    let task = TaskCell::<F, K>::allocate(node, None, birth);
+    let task = TaskCell::<F, K>::allocate(node, State::stillborn(), None, birth);
     // SAFETY: a task born cancelled has one reference, for its handle.
     let handle = unsafe { Handle::new(task) };
-    // The caller gives its count back afterwards, so a destructor that panics must not get past here.
+    // A count is given back afterwards, so a destructor that panics must not get past here.
     // SAFETY: alive by its handle.
     let header = unsafe { task.as_ref() };
     for dropped in [unwind::drop_quietly(future), header.drop_locals()] {
@@ -91,6 +137,10 @@ where
             // SAFETY: the group is alive, says `spawn`.
             unsafe { fail_with_panic(payload, node.whole, header.origin()) };
         }
+    }
+    if entry == Entry::Cancelled {
+        // SAFETY: it was counted, and the node is not used afterwards.
+        unsafe { node::leave(node.whole) };
     }
     handle
 }

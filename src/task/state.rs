@@ -11,7 +11,7 @@
 //! | 4 | `HELD` | the last poll ended inside a shield: a cut must poll it |
 //! | 5 | `HANDLE` | somebody may still want the output |
 //! | 6 | `VALUE` | the output is in the cell; only with `COMPLETE` |
-//! | 7 | `LINKED` | it was put into its group's list at its first suspension |
+//! | 7 | `LINKED` | it was put into its group's list, as a rule at its first suspension |
 //! | 8.. | references | see `task` |
 //!
 //! # Protocol
@@ -109,6 +109,12 @@ impl State {
     #[inline]
     pub(crate) fn scheduled() -> Self {
         Self(AtomicUsize::new(SCHEDULED | HANDLE | (2 * REFERENCE)))
+    }
+
+    /// A task that waits in a line until its ticket is redeemed or somebody cuts it: idle, in its group's list from the
+    /// beginning, with the engine's reference, a handle's and the ticket's.
+    pub(crate) fn waiting() -> Self {
+        Self(AtomicUsize::new(LINKED | HANDLE | (3 * REFERENCE)))
     }
 
     /// A task that was born cancelled: complete without a value, with a handle's reference only.

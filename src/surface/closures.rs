@@ -1,0 +1,149 @@
+//! Closures as children: those that compute, on a worker, and those that block, on a thread of their own.
+
+#![expect(
+    unsafe_code,
+    reason = "a child is a child of its group's untyped node"
+)]
+
+use crate::surface::child::{Plain, Task};
+use crate::surface::group::{Group, birth, group};
+use crate::surface::outcome::Outcome;
+use crate::task::run;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The future that calls a closure in its first poll.
+struct Call<F>(Option<F>);
+
+// The closure is moved out before it is called: nothing relies on its being pinned.
+impl<F> Unpin for Call<F> {}
+
+impl<F: FnOnce() -> O, O> Future for Call<F> {
+    type Output = O;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<O> {
+        let call = self.get_mut().0.take();
+        Poll::Ready(call
+            .expect("a child is polled until it is ready, and no more")(
+        ))
+    }
+}
+
+impl<'s, E: Send + 'static> Group<'s, '_, E> {
+    /// Starts a child that is a closure: it computes on a worker.
+    ///
+    /// It returns what a future's child may return. Sync code inside it may wait for async code (`future.wait()`), open
+    /// scopes, and compute for as long as it likes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sum = spinney::block_on(spinney::group(async |g| {
+    ///     let numbers = g.keep((1..=1000).collect::<Vec<u64>>());
+    ///     let (left, right) = numbers.split_at(500);
+    ///     let left = g.compute(|| Ok(left.iter().sum::<u64>()));
+    ///     let right = g.compute(|| Ok(right.iter().sum::<u64>()));
+    ///     left.await + right.await
+    /// }));
+    /// assert_eq!(sum, 500_500);
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// A closure that has not begun is dropped uncalled. One that runs is unwound where it waits, and runs on elsewhere:
+    /// ask [`current::is_cancelled`](crate::current::is_cancelled) now and then.
+    ///
+    /// # Blocking
+    ///
+    /// It occupies a worker. For calls that sleep in the kernel there is [`blocking`](Group::blocking).
+    #[track_caller]
+    pub fn compute<F, O>(self, f: F) -> Task<'s, O::Value>
+    where
+        F: FnOnce() -> O + Send + 's,
+        O: Outcome<E, Value: Send + 's>,
+    {
+        self.spawn_at(Call(Some(f)), None, Location::caller())
+    }
+
+    /// Starts a child that is a closure which blocks: a file, a database driver, another library's lock.
+    ///
+    /// It runs on a thread for such closures, of which a runtime has up to `max_blocking`; the rest waits in line. The
+    /// child is like any other: the group joins it, its failure is the group's, it sees task-locals, deadline and
+    /// [`cancel_reason`](crate::current::cancel_reason), and async code that it waits for (`future.wait()`) belongs to the
+    /// group, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, block_on, try_group};
+    ///
+    /// let result = block_on(try_group(async |g: Group<'_, '_, std::io::Error>| {
+    ///     let path = g.keep(std::env::temp_dir());
+    ///     let entries = g.blocking(|| Ok(std::fs::read_dir(path)?.count()));
+    ///     Ok(entries.await)
+    /// }));
+    /// assert!(result.is_ok());
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// As [`compute`](Group::compute). Nothing cuts a call into the kernel: the group waits for it.
+    ///
+    /// # Blocking
+    ///
+    /// No worker is occupied. A closure that waits for async code does not count against `max_blocking` meanwhile. Where
+    /// no thread can be had at all, a worker runs it.
+    #[track_caller]
+    pub fn blocking<F, O>(self, f: F) -> Task<'s, O::Value>
+    where
+        F: FnOnce() -> O + Send + 's,
+        O: Outcome<E, Value: Send + 's>,
+    {
+        self.blocking_at(f, Location::caller())
+    }
+
+    fn blocking_at<F, O>(self, f: F, location: &'static Location<'static>) -> Task<'s, O::Value>
+    where
+        F: FnOnce() -> O + Send + 's,
+        O: Outcome<E, Value: Send + 's>,
+    {
+        let birth = birth(None, location);
+        let call = Call(Some(f));
+        // SAFETY: `'s` keeps the node alive, whose error is `E`; closure and value are `Send` and outlive the children of
+        // the group (`'s`).
+        Task::new(unsafe { run::spawn_blocking::<_, Plain<E>>(self.untyped(), call, birth) })
+    }
+}
+
+/// Runs a closure that blocks, without stalling anyone; resolves with its value.
+///
+/// It is a group with one child: see [`Group::blocking`].
+///
+/// # Examples
+///
+/// ```
+/// let answer = spinney::block_on(spinney::blocking(|| {
+///     std::thread::sleep(std::time::Duration::from_millis(1));
+///     42
+/// }));
+/// assert_eq!(answer, 42);
+/// ```
+///
+/// # Panics
+///
+/// A panic of the closure resumes in whoever awaits it.
+///
+/// # Cancellation
+///
+/// A closure that has not begun is dropped uncalled. One that runs is joined: by a task that is cut, or, if the future is
+/// dropped early, by the group around it.
+#[track_caller]
+pub fn blocking<T, F>(f: F) -> impl Future<Output = T> + Send
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let location = Location::caller();
+    group(async move |g| g.blocking_at(move || Ok(f()), location).await)
+}
