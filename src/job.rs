@@ -8,6 +8,7 @@
     reason = "a job is a thin pointer whose table says what it points to"
 )]
 
+use crate::unwind;
 use std::fmt;
 use std::ptr::NonNull;
 
@@ -33,6 +34,8 @@ pub(crate) struct JobTable {
     ///
     /// The job has not been run.
     pub(crate) group: unsafe fn(NonNull<JobHeader>) -> *const (),
+    /// Whether it is a half of a `join`, on the stack of the thread that forked it.
+    pub(crate) fork: bool,
 }
 
 /// The right, and the duty, to run something once.
@@ -61,6 +64,13 @@ impl Job {
         self.0.as_ptr().cast_const().cast()
     }
 
+    /// The half of a `join` that it is, if it is one.
+    pub(crate) fn fork(&self) -> Option<NonNull<JobHeader>> {
+        // SAFETY: `Job::new` (1): the target is valid until it runs.
+        let table = unsafe { self.0.as_ref() }.table;
+        table.fork.then_some(self.0)
+    }
+
     /// The address of the node of its group, or null: see [`JobTable::group`].
     pub(crate) fn group(&self) -> *const () {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
@@ -74,10 +84,9 @@ impl Job {
     pub(crate) fn run(self) {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
         let table = unsafe { self.0.as_ref() }.table;
-        let guard = NeverUnwinds;
+        // Further down this stack there may be a scope, whose children borrow from it.
         // SAFETY: the pointer is the one given to `Job::new`; `self` is consumed, so this is the one call.
-        unsafe { (table.run)(self.0) };
-        std::mem::forget(guard);
+        unwind::never(|| unsafe { (table.run)(self.0) });
     }
 }
 
@@ -108,16 +117,6 @@ impl Ticket {
     pub(crate) fn redeem(self) -> Option<Job> {
         // SAFETY: `Ticket::new`; `self` is consumed, so this is the one call.
         unsafe { (self.claim)(self.target) }
-    }
-}
-
-/// A job that unwinds is a bug of ours, and must not get past here: further down this stack there may be a scope, whose
-/// children borrow from it.
-struct NeverUnwinds;
-
-impl Drop for NeverUnwinds {
-    fn drop(&mut self) {
-        std::process::abort();
     }
 }
 

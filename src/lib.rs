@@ -37,8 +37,9 @@ mod unwind;
 // Floor 1: waiting.
 mod parker;
 mod waiters;
-// Floor 2: what is queued, who sleeps.
+// Floor 2: what is queued, who sleeps, who waits in whose frame.
 mod job;
+mod latch;
 mod sleep;
 // Floor 3: groups and the driver.
 mod driver;
@@ -65,6 +66,7 @@ pub use crate::surface::bounded::{Bounded, SpawnBounded};
 pub use crate::surface::builder::Builder;
 pub use crate::surface::child::{CancelSupervised, CancelTask, Failure, Supervised, Task};
 pub use crate::surface::closures::blocking;
+pub use crate::surface::fork_join::join;
 pub use crate::surface::group::{Group, GroupFuture, TryGroupFuture, group, try_group};
 pub use crate::surface::handle::Handle;
 pub use crate::surface::local::{Scope, TaskLocal};

@@ -82,6 +82,13 @@ impl Sleep {
         Some(seat)
     }
 
+    /// Whether somebody searches or sleeps: as of some moment, for those who may offer work or not.
+    #[inline]
+    pub(crate) fn is_anyone_idle(&self) -> bool {
+        // Relaxed: a hint.
+        self.word.load(Ordering::Relaxed) != 0
+    }
+
     /// Starts to search, unless half of `workers` search already.
     pub(crate) fn start_search(&self, workers: usize) -> bool {
         // Relaxed: a limit on wasted work, nothing depends on its being exact.

@@ -22,6 +22,22 @@ pub(crate) fn drop_quietly<T>(value: T) -> Result<(), Payload> {
     catch(move || drop(value))
 }
 
+/// Runs `f`, which must not unwind: somebody else may be using this stack. If it does, that is a bug of ours, and the
+/// process ends.
+#[inline]
+pub(crate) fn never<R>(f: impl FnOnce() -> R) -> R {
+    struct Unwinds;
+    impl Drop for Unwinds {
+        fn drop(&mut self) {
+            std::process::abort();
+        }
+    }
+    let guard = Unwinds;
+    let value = f();
+    std::mem::forget(guard);
+    value
+}
+
 /// Throws a payload away. A payload whose own destructor panics is forgotten at the second attempt, so this never
 /// unwinds and never aborts.
 pub(crate) fn discard(payload: Payload) {

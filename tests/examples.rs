@@ -30,6 +30,7 @@ run!(
     borrow cleanup cut_unpolled deadline fan_out happy_eyeballs late_defer map_reduce migrated_group nested pipeline runtime
     server service start
     supervisor task_set
+    fork_join join_sort sync_calls_async sync_errors
     bounded generator restart run_in task_locals why
 );
 

@@ -17,6 +17,9 @@ mod parker;
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/sleep.rs"]
 mod sleep;
+#[expect(dead_code, reason = "jobs need a part of it")]
+#[path = "../../src/unwind.rs"]
+mod unwind;
 
 /// What a seat brings along and its protocol does not touch.
 mod group {
@@ -62,6 +65,7 @@ unsafe impl Send for Once {}
 static TABLE: JobTable = JobTable {
     run,
     group: |_| std::ptr::null(),
+    fork: false,
 };
 
 unsafe fn run(job: NonNull<JobHeader>) {

@@ -7,6 +7,7 @@ use loom_tests::sync;
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
+#[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/sleep.rs"]
 mod sleep;
 

@@ -76,7 +76,7 @@ mod surface {
 mod children;
 mod support;
 
-use children::{Stage, World, spawn};
+use children::{Stage, World, spawn, spawn_blocking};
 use group::gate::Gate;
 use group::node::{DEFERS, leave};
 use group::tree;
@@ -149,6 +149,52 @@ fn model_cancel_by_the_handle() {
             pool.run_all();
         });
         stage.end([canceller, waker]);
+        assert_eq!(world.futures.get(), 1);
+        assert!(world.outputs.get() <= 1);
+        drop(world.waker.lock().take());
+    });
+}
+
+/// A child is put into the line while its group is cancelled: it is born cancelled, or cut by a reaper, or run.
+#[test]
+fn model_cancel_of_the_group_of_a_child_in_line() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        world.flag.set(1);
+        let pool = Arc::clone(&stage.tree.pool);
+        let node = stage.owner.node.clone();
+        let canceller = thread::spawn(move || {
+            tree::cancel(&node, 0);
+            drop(node);
+            pool.run_all();
+        });
+        drop(spawn_blocking(&stage.owner.node, &world, stage.kept));
+        stage.tree.pool.serve();
+        stage.end([canceller]);
+        assert_eq!(world.futures.get(), 1);
+        assert!(world.outputs.get() <= 1);
+        drop(world.waker.lock().take());
+    });
+}
+
+/// The handle of a child in line cancels it, and goes away, while a thread comes for it.
+#[test]
+fn model_cancel_of_a_child_in_line() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        world.flag.set(1);
+        let handle = spawn_blocking(&stage.owner.node, &world, stage.kept);
+        let pool = Arc::clone(&stage.tree.pool);
+        let server = thread::spawn(move || pool.serve());
+        let pool = Arc::clone(&stage.tree.pool);
+        let canceller = thread::spawn(move || {
+            handle.cancel();
+            drop(handle);
+            pool.run_all();
+        });
+        stage.end([server, canceller]);
         assert_eq!(world.futures.get(), 1);
         assert!(world.outputs.get() <= 1);
         drop(world.waker.lock().take());

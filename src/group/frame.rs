@@ -337,6 +337,66 @@ pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
     f(unsafe { frame.as_ref() })
 }
 
+/// Where a part of a poll was forked off, for the thread that runs it: the frame that was on top, and what of it may change
+/// until then.
+#[derive(Clone, Copy)]
+pub(crate) struct Branch {
+    frame: *const Frame,
+    shielded: bool,
+    locals: *const Locals,
+}
+
+impl Branch {
+    /// The point at which this thread is.
+    #[inline]
+    pub(crate) fn here() -> Self {
+        current(|frame| Self {
+            frame: frame.map_or(ptr::null(), ptr::from_ref),
+            shielded: frame.is_some_and(Frame::is_shielded),
+            locals: locals_cell(frame, Cell::get),
+        })
+    }
+
+    fn frame(&self) -> Option<&Frame> {
+        // SAFETY: whoever follows the pointer is waited for by the function on whose stack the frame is, or above.
+        unsafe { self.frame.as_ref() }
+    }
+
+    /// The innermost group, if there is one.
+    pub(crate) fn node(&self) -> Option<NonNull<Node>> {
+        self.frame().map(|frame| frame.node)
+    }
+
+    /// The task, if there is one.
+    pub(crate) fn task(&self) -> Option<&TaskView> {
+        self.frame()?.task_view()
+    }
+
+    /// Runs `f` as the part of the poll that was forked off here. Groups that it polls and leaves open are open in no host
+    /// afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The thread that was at this point stays in the function that it was in until `f` has returned.
+    pub(crate) unsafe fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        // SAFETY: the list is on the stack of the thread at that point, or in its task.
+        let locals = unsafe { self.locals.as_ref() };
+        let Some(around) = self.frame() else {
+            return outside(|| with_locals(locals, f));
+        };
+        let host = Host::new();
+        let frame = Frame {
+            // Immutable, unlike the cells, which only the thread of that frame reads.
+            task: around.task,
+            sheltered: around.sheltered || self.shielded,
+            shields: Cell::new(self.shielded.into()),
+            locals: Cell::new(self.locals),
+            ..Frame::new(around.node, &raw const host, around.cut)
+        };
+        outside(|| frame.enter(f))
+    }
+}
+
 /// Runs `f` with no frame: for calls into code that is none of this poll's business.
 pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
     struct Restore(*const Frame);
@@ -398,7 +458,7 @@ pub(crate) fn locals<R>(f: impl FnOnce(Option<&Locals>) -> R) -> R {
 }
 
 /// Runs `f` with these task-locals in place of those around it.
-pub(crate) fn with_locals<R>(locals: &Locals, f: impl FnOnce() -> R) -> R {
+pub(crate) fn with_locals<R>(locals: Option<&Locals>, f: impl FnOnce() -> R) -> R {
     struct Restore<'a>(&'a Cell<*const Locals>, *const Locals);
     impl Drop for Restore<'_> {
         fn drop(&mut self) {
@@ -407,6 +467,7 @@ pub(crate) fn with_locals<R>(locals: &Locals, f: impl FnOnce() -> R) -> R {
     }
     current(|frame| {
         locals_cell(frame, |cell| {
+            let locals = locals.map_or(ptr::null(), ptr::from_ref);
             let _restore = Restore(cell, cell.replace(locals));
             f()
         })

@@ -56,6 +56,8 @@ pub(crate) enum Awaited {
     In(*const Host),
     /// One group.
     Group(*const Node),
+    /// No group.
+    Nothing,
 }
 
 /// Levels that a look upwards takes at most. Source: the design; who is deeper counts as a stranger.
@@ -71,6 +73,7 @@ impl Awaited {
                 // Relaxed: addresses are compared; a group that moves at this moment may count as either.
                 Self::In(host) => node.hosted.host.load(Ordering::Relaxed).cast_const() == host,
                 Self::Group(awaited) => ptr::eq(node, awaited),
+                Self::Nothing => return false,
             };
             if found {
                 return true;

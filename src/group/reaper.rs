@@ -24,6 +24,7 @@ const CHUNK: usize = 64;
 pub(crate) static TABLE: JobTable = JobTable {
     run: reap,
     group: |_| std::ptr::null(),
+    fork: false,
 };
 
 /// Queues a reaper for a node.

@@ -6,6 +6,7 @@ use crate::driver::clock::Clock;
 use crate::driver::poller::Driver;
 use crate::group::open::Awaited;
 use crate::pool::config::RuntimeBuilder;
+use crate::pool::fork::Forks;
 use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -35,17 +36,21 @@ pub(crate) struct Place {
     pub(crate) awaited: Option<Awaited>,
     /// Guests of the runtime that are blocked in this place.
     pub(crate) guests: Cell<usize>,
+    /// Halves of `join` that were forked off here.
+    pub(crate) forks: Forks,
     below: Cell<*const Place>,
     /// Entries with a smaller number were made before the place was taken: they do not count in it.
     since: Cell<u64>,
 }
 
 /// The number of the next entry, in the whole process: entries and places of a thread are in its order.
-static NEXT_ENTRY: AtomicU64 = AtomicU64::new(0);
+static NEXT_ENTRY: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
     static PLACE: Cell<*const Place> = const { Cell::new(ptr::null()) };
     static ENTERED: RefCell<Vec<(u64, Arc<Shared>)>> = const { RefCell::new(Vec::new()) };
+    /// The number of the last of these, or zero.
+    static NEWEST: Cell<u64> = const { Cell::new(0) };
 }
 
 static GLOBAL: OnceLock<Runtime> = OnceLock::new();
@@ -58,6 +63,7 @@ impl Place {
             post,
             awaited: None,
             guests: Cell::new(0),
+            forks: Forks::new(),
             below: Cell::new(ptr::null()),
             since: Cell::new(0),
         }
@@ -84,6 +90,7 @@ impl Place {
     /// Gives the seat back, if one was claimed.
     pub(crate) fn leave_seat(&self) {
         if let Some(seat) = self.seat.take() {
+            self.forks.forget_seat();
             // SAFETY: this thread claimed the seat through this place.
             unsafe { self.shared.flush(seat) };
             // SAFETY: as above, and it is used no more.
@@ -143,6 +150,12 @@ fn runtime_here() -> Option<Arc<Shared>> {
     entered.ok().flatten().or(occupied)
 }
 
+/// Calls `f` with this thread's place, if that is in the runtime of free functions: none was entered since.
+#[inline]
+pub(crate) fn place_of_free_functions<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
+    place(|place| f(place.filter(|place| NEWEST.get() < place.since.get())))
+}
+
 /// The driver of this thread's runtime.
 pub(crate) fn driver() -> Arc<Driver> {
     Arc::clone(&runtime().driver)
@@ -177,6 +190,7 @@ pub(crate) fn enter(shared: Arc<Shared>) -> u64 {
     // Relaxed: only uniqueness and the order within this thread matter.
     let number = NEXT_ENTRY.fetch_add(1, Ordering::Relaxed);
     ENTERED.with_borrow_mut(|entered| entered.push((number, shared)));
+    NEWEST.set(number);
     number
 }
 
@@ -185,7 +199,9 @@ pub(crate) fn exit(number: u64) {
     let entry = ENTERED.try_with(|entered| {
         let mut entered = entered.borrow_mut();
         let at = entered.iter().rposition(|entry| entry.0 == number)?;
-        Some(entered.remove(at))
+        let entry = entered.remove(at);
+        NEWEST.set(entered.last().map_or(0, |last| last.0));
+        Some(entry)
     });
     // After the borrow: it may be the last reference to the runtime.
     drop(entry);

@@ -36,6 +36,8 @@ counters! {
     wakes,
     /// Jobs pushed by threads without a seat.
     injected,
+    /// Halves of `join` that were offered to other threads.
+    forks,
     /// Spare workers started for blocked ones.
     spares,
     /// Waits that ran whatever was there because no thread could be had.

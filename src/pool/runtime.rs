@@ -94,6 +94,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         wakes: Counter::default(),
         spares_started: Counter::default(),
         last_resorts: Counter::default(),
+        forks: Counter::default(),
     });
     let spawn: Arc<dyn Spawn> = Arc::clone(&shared) as Arc<dyn Spawn>;
     *shared.root.lock() = Some(NodeRef::root(spawn));

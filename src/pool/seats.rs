@@ -189,6 +189,13 @@ impl Seat {
             .or_else(|| ends.wake.steal_batch_and_pop(&thief.wake))
     }
 
+    /// Steals the oldest job of the fork deque.
+    pub(crate) fn steal_fork(&self) -> Steal<Job> {
+        self.ends
+            .get()
+            .map_or(Steal::Empty, |ends| ends.fork.steal())
+    }
+
     /// Whether there is something to steal.
     pub(crate) fn has_work(&self) -> bool {
         self.ends

@@ -71,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) wakes: Counter,
     pub(crate) spares_started: Counter,
     pub(crate) last_resorts: Counter,
+    pub(crate) forks: Counter,
 }
 
 impl Shared {
@@ -278,6 +279,7 @@ impl Shared {
         sum.wakes += self.wakes.get();
         sum.spares += self.spares_started.get();
         sum.last_resorts += self.last_resorts.get();
+        sum.forks += self.forks.get();
         sum
     }
 
@@ -291,7 +293,7 @@ impl Shared {
     }
 
     #[inline]
-    fn seat_of(&self, place: &Place) -> Option<usize> {
+    pub(crate) fn seat_of(&self, place: &Place) -> Option<usize> {
         let seat = place.seat.get();
         if seat.is_some() || !self.callers_take_part {
             return seat;

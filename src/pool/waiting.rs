@@ -20,6 +20,7 @@ use crate::group::open::Awaited;
 use crate::job::Job;
 use crate::parker::Parker;
 use crate::pool::context::{self, Place, Post};
+use crate::pool::fork;
 use crate::pool::seats::Deques;
 use crate::pool::shared::Shared;
 use crate::pool::worker::{self, Kind};
@@ -151,8 +152,9 @@ impl Drop for Busy {
     }
 }
 
-/// Hands the queue away.
+/// Hands the queue away, and whatever else others could do meanwhile.
 fn hand_away(place: &Place) {
+    fork::publish_all(place);
     if let Some(seat) = place.seat.get() {
         // SAFETY: this thread claimed the seat.
         unsafe { place.shared.flush(seat) };

@@ -1,9 +1,6 @@
 //! Closures as children: those that compute, on a worker, and those that block, on a thread of their own.
 
-#![expect(
-    unsafe_code,
-    reason = "a child is a child of its group's untyped node"
-)]
+#![expect(unsafe_code, reason = "a child is a child of its group's untyped node")]
 
 use crate::surface::child::{Plain, Task};
 use crate::surface::group::{Group, birth, group};

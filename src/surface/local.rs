@@ -85,7 +85,7 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     /// ```
     pub fn sync_scope<R>(&'static self, value: T, f: impl FnOnce() -> R) -> R {
         let locals = around().and(self.key(), Arc::new(value));
-        frame::with_locals(&locals, f)
+        frame::with_locals(Some(&locals), f)
     }
 
     /// Calls a closure with the value, or with `None` where there is none.
@@ -198,7 +198,7 @@ impl<F: Future> Future for Carrying<F> {
         // SAFETY: structural pinning: the future is never moved out, and dropped in place.
         let this = unsafe { self.get_unchecked_mut() };
         let place = &mut this.future;
-        frame::with_locals(&this.locals, || {
+        frame::with_locals(Some(&this.locals), || {
             let future = place.as_mut().expect("polled after it was ready");
             // SAFETY: as above.
             let future = unsafe { Pin::new_unchecked(future) };
@@ -214,6 +214,6 @@ impl<F: Future> Future for Carrying<F> {
 impl<F> Drop for Carrying<F> {
     fn drop(&mut self) {
         let place = &mut self.future;
-        frame::with_locals(&self.locals, || *place = None);
+        frame::with_locals(Some(&self.locals), || *place = None);
     }
 }

@@ -97,6 +97,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         job: JobTable {
             run: run::run,
             group: run::group,
+            fork: false,
         },
         poll: Self::poll,
         drop_future: Self::drop_future,

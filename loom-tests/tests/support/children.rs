@@ -143,7 +143,7 @@ impl Stage {
     }
 }
 
-pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
+fn child(world: &Arc<World>, kept: NonNull<Kept>) -> (Child, Birth) {
     let child = Child {
         world: Arc::clone(world),
         polls: Cell::new(0),
@@ -153,6 +153,18 @@ pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kep
         location: Location::caller(),
         extension: None,
     };
+    (child, birth)
+}
+
+pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
+    let (child, birth) = child(world, kept);
     // SAFETY: the node is alive and counts the child; `Plain` uses no error type.
     unsafe { run::spawn::<_, Plain>(node, child, birth) }
+}
+
+/// A child that waits in line for a thread of its own.
+pub fn spawn_blocking(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
+    let (child, birth) = child(world, kept);
+    // SAFETY: as in `spawn`.
+    unsafe { run::spawn_blocking::<_, Plain>(node, child, birth) }
 }

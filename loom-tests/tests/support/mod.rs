@@ -7,7 +7,7 @@ use crate::group::node::{self, Node, NodeRef, NodeTable, Opening};
 use crate::group::report::Unobserved;
 use crate::group::spawn::Spawn;
 use crate::group::typed::Typed;
-use crate::job::Job;
+use crate::job::{Job, Ticket};
 use crate::parker::Parker;
 use crate::surface::owner::Owner;
 use crate::sync::cell::{Cell, Racy};
@@ -23,6 +23,7 @@ use std::time::Instant;
 #[derive(Default)]
 pub struct Pool {
     jobs: Mutex<Vec<Job>>,
+    line: Mutex<Vec<Ticket>>,
     pub unobserved: Racy,
     blocked: Waiters,
 }
@@ -30,6 +31,14 @@ pub struct Pool {
 impl Pool {
     pub fn next(&self) -> Option<Job> {
         self.jobs.lock().pop()
+    }
+
+    /// Runs, as a thread for closures that block, what waits in line.
+    pub fn serve(&self) {
+        let line = std::mem::take(&mut *self.line.lock());
+        for job in line.into_iter().filter_map(Ticket::redeem) {
+            job.run();
+        }
     }
 
     /// Runs jobs until there is none.
@@ -48,6 +57,10 @@ unsafe impl Send for Pool {}
 impl Spawn for Pool {
     fn fork(&self, job: Job) {
         self.jobs.lock().push(job);
+    }
+
+    fn fork_blocking(&self, ticket: Ticket) {
+        self.line.lock().push(ticket);
     }
 
     fn wake(&self, job: Job, _: &Node) {

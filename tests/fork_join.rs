@@ -1,0 +1,476 @@
+//! `join`: both halves run to their end, wherever they run, in the context of the caller.
+
+#![expect(unsafe_code, reason = "an allocator that counts")]
+
+mod common;
+mod support;
+
+use common::{NEVER, NOW, on_drop, panic_of, until, wait_until, workers};
+use spinney::{
+    Group, Runtime, TaskLocal, Wait, blocking, current, group, join, scope, shield, try_group,
+};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::thread::{self, ThreadId};
+use support::without_hanging;
+
+/// Counts what this thread allocates.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is left to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: passed on.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Calls `join` until the second half is begun by another thread, which runs it beside `a`.
+fn apart<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+    let begun = AtomicBool::new(false);
+    join(
+        || {
+            while !begun.load(SeqCst) {
+                // Looks whether somebody is idle by now.
+                join(|| (), thread::yield_now);
+            }
+            a()
+        },
+        || {
+            begun.store(true, SeqCst);
+            b()
+        },
+    )
+}
+
+fn here() -> ThreadId {
+    thread::current().id()
+}
+
+fn fib(n: u64) -> u64 {
+    if n < 2 {
+        return n;
+    }
+    let (a, b) = join(|| fib(n - 1), || fib(n - 2));
+    a + b
+}
+
+#[test]
+fn it_works_on_any_thread() {
+    let (runtime, _) = workers(2);
+    assert_eq!(fib(15), 610);
+    let fibs = runtime.block_on(group(async |g| {
+        let on_a_worker = g.compute(|| Ok(fib(15)));
+        let on_a_blocking_thread = g.blocking(|| Ok(fib(15)));
+        let in_a_body = fib(15);
+        let in_a_scope = scope(|s| s.compute(|| Ok(fib(15))).wait());
+        [
+            on_a_worker.await,
+            on_a_blocking_thread.await,
+            in_a_body,
+            in_a_scope,
+        ]
+    }));
+    assert_eq!(fibs, [610; 4]);
+}
+
+#[test]
+fn halves_run_at_once_where_there_is_an_idle_worker() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let _entered = runtime.enter();
+        let (a, b) = apart(here, here);
+        assert_ne!(a, b);
+        assert!(runtime.metrics().forks > 0);
+        let (a, b) = runtime.block_on(group(async |g| g.compute(|| Ok(apart(here, here))).await));
+        assert_ne!(a, b);
+    });
+}
+
+/// Where nobody is idle nothing is published, and nothing is allocated.
+#[test]
+fn a_half_that_nobody_wants_costs_no_allocation() {
+    let runtime = Runtime::builder()
+        .workers(1)
+        .callers_take_part(false)
+        .build()
+        .unwrap();
+    let (sum, allocations) = runtime.block_on(group(async |g| {
+        let count = || {
+            let before = ALLOCATIONS.get();
+            let sum = fib(12);
+            Ok((sum, ALLOCATIONS.get() - before))
+        };
+        g.compute(count).await
+    }));
+    assert_eq!((sum, allocations), (144, 0));
+    assert_eq!(runtime.metrics().forks, 0);
+}
+
+/// The panic of the first half comes out, that of the second goes to the hook; both halves were run.
+#[test]
+fn one_panic_comes_out_and_the_other_is_reported() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let _entered = runtime.enter();
+        let ended = AtomicUsize::new(0);
+        let text = panic_of(|| join(|| panic!("a"), || ended.fetch_add(1, SeqCst)));
+        assert_eq!(text, "a");
+        let text = panic_of(|| join(|| ended.fetch_add(1, SeqCst), || panic!("b")));
+        assert_eq!(text, "b");
+        assert_eq!((ended.load(SeqCst), seen.texts()), (2, vec![]));
+        let text = panic_of(|| join(|| panic!("a"), || panic!("b")));
+        assert_eq!((text.as_str(), seen.texts()), ("a", vec!["b".to_owned()]));
+        let text = panic_of(|| apart(|| panic!("c"), || panic!("d")));
+        assert_eq!((text.as_str(), seen.texts().len()), ("c", 2));
+    });
+}
+
+/// A value that cannot be given to anybody is dropped, and a panic of its destructor is reported.
+#[test]
+fn the_value_beside_a_panic_is_dropped() {
+    let (runtime, seen) = workers(1);
+    let _entered = runtime.enter();
+    let text = panic_of(|| join(|| on_drop(|| panic!("drop")), || panic!("b")));
+    assert_eq!(
+        (text.as_str(), seen.texts()),
+        ("b", vec!["drop".to_owned()])
+    );
+}
+
+static REQUEST: TaskLocal<u32> = TaskLocal::new();
+
+#[derive(Debug, PartialEq)]
+struct Context {
+    task: Option<spinney::TaskId>,
+    group: Option<String>,
+    deadline: Option<std::time::Instant>,
+    request: Option<u32>,
+    is_cancelled: bool,
+}
+
+fn context() -> Context {
+    Context {
+        task: current::task_id(),
+        group: current::group_path().map(|path| path.to_string()),
+        deadline: current::deadline(),
+        request: REQUEST.get(),
+        is_cancelled: current::is_cancelled(),
+    }
+}
+
+#[test]
+fn both_halves_are_in_the_context_of_the_caller() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let checked = runtime.block_on(REQUEST.scope(
+            7,
+            try_group(async |g: Group<'_, '_, ()>| {
+                g.deadline(common::SECOND * 1000, ());
+                let child = g.compute(|| {
+                    let caller = context();
+                    // What the first half changes for itself is none of the second one's business.
+                    let (a, b) = REQUEST.sync_scope(8, || {
+                        let inner = context();
+                        assert_eq!(apart(context, context), (inner, context()));
+                        apart(|| REQUEST.sync_scope(9, context), context)
+                    });
+                    assert_eq!((a.request, b.request), (Some(9), Some(8)));
+                    assert_eq!(apart(context, context), (context(), caller));
+                    Ok(())
+                });
+                let caller = context();
+                assert_eq!(apart(context, context), (context(), caller));
+                child.await;
+                Ok(())
+            }),
+        ));
+        assert!(checked.is_ok());
+        // Outside every group.
+        let _entered = runtime.enter();
+        assert_eq!(apart(context, context), (context(), context()));
+        REQUEST.sync_scope(7, || {
+            assert_eq!(apart(context, context), (context(), context()))
+        });
+    });
+}
+
+/// A future that is never ready, and says when it was polled first.
+fn blocks(told: &AtomicBool) -> impl Future<Output = ()> + '_ {
+    poll_fn(|_| {
+        told.store(true, SeqCst);
+        Poll::Pending
+    })
+}
+
+/// A cut of the group unwinds the half that waits, on whatever thread, and the other one runs to its end.
+#[test]
+fn a_cut_reaches_a_half_that_waits() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        for first in [true, false] {
+            let ended = Arc::new(AtomicBool::new(false));
+            let told = Arc::clone(&ended);
+            let result =
+                runtime.block_on(try_group(async move |g: Group<'_, '_, &'static str>| {
+                    let (waits, told) = (g.keep(AtomicBool::new(false)), g.keep(told));
+                    g.compute(move || {
+                        let blocks = || blocks(waits).wait();
+                        let works = || {
+                            wait_until(current::is_cancelled);
+                            told.store(true, SeqCst);
+                        };
+                        match first {
+                            true => apart(blocks, works),
+                            false => apart(works, blocks),
+                        };
+                    });
+                    until(|| waits.load(SeqCst)).await;
+                    Err::<(), _>("enough")
+                }));
+            assert_eq!(result.unwrap_err().into_first(), "enough");
+            assert!(ended.load(SeqCst));
+        }
+        assert_eq!(seen.texts(), [""; 0]);
+    });
+}
+
+/// A cut of the one task that forked does the same.
+#[test]
+fn a_cut_of_the_task_reaches_a_half_that_waits() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        runtime.block_on(group(async |g| {
+            let waits = g.keep(AtomicBool::new(false));
+            let victim = g.compute(|| {
+                apart(|| (), || blocks(waits).wait());
+            });
+            until(|| waits.load(SeqCst)).await;
+            assert!(victim.cancel().await.is_none());
+            assert!(!current::is_cancelled());
+        }));
+        assert_eq!(seen.texts(), [""; 0]);
+    });
+}
+
+/// Inside a shield nothing is unwound, on neither thread.
+#[test]
+fn a_shield_covers_both_halves() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let both = Arc::new(AtomicUsize::new(0));
+        runtime.block_on(group(async |g| {
+            let (begun, gate) = (
+                g.keep(AtomicBool::new(false)),
+                g.keep(AtomicBool::new(false)),
+            );
+            let both = g.keep(Arc::clone(&both));
+            let victim = g.spawn(async {
+                shield(async {
+                    let half = || {
+                        begun.store(true, SeqCst);
+                        until(|| gate.load(SeqCst)).wait();
+                        both.fetch_add(1, SeqCst)
+                    };
+                    apart(half, half);
+                })
+                .await;
+            });
+            until(|| begun.load(SeqCst)).await;
+            let cut = victim.cancel();
+            gate.store(true, SeqCst);
+            cut.await;
+        }));
+        assert_eq!(both.load(SeqCst), 2);
+    });
+}
+
+/// Children that a half starts are run, although the forker does not run them on its stack.
+#[test]
+fn children_that_a_half_starts_are_run() {
+    without_hanging(|| {
+        for workers in 1..4 {
+            let (runtime, _) = common::workers(workers);
+            for _ in 0..50 {
+                let count = runtime.block_on(group(async |g| {
+                    let count = g.keep(AtomicUsize::new(0));
+                    g.group(async |h| {
+                        let spawn = move || {
+                            for _ in 0..5 {
+                                h.spawn(async {
+                                    count.fetch_add(1, SeqCst);
+                                });
+                            }
+                        };
+                        h.compute(move || {
+                            join(|| join(spawn, spawn), || join(spawn, spawn));
+                        });
+                    })
+                    .await;
+                    count.load(SeqCst)
+                }));
+                assert_eq!(count, 20);
+            }
+        }
+    });
+}
+
+/// A thread that waits for a half under a lock runs nothing that wants that lock. A pool whose waits run whatever there is
+/// deadlocks here.
+#[test]
+fn a_wait_under_a_lock_runs_no_stranger() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let total = Arc::new(Mutex::new(0));
+        runtime.block_on(group(async |g| {
+            for _ in 0..200 {
+                let total = Arc::clone(&total);
+                g.compute(move || {
+                    let mut total = total.lock().unwrap();
+                    let (a, b) = join(|| fib(8), || fib(8));
+                    *total += a + b;
+                });
+            }
+        }));
+        assert_eq!(*total.lock().unwrap(), 200 * 42);
+    });
+}
+
+/// Sums of random trees, in which halves wait for tasks, tasks fork, and closures block, on few threads and on many.
+#[test]
+fn trees_of_everything_add_up() {
+    fn tree(seed: u64, depth: u32) -> u64 {
+        if depth == 0 {
+            return 1;
+        }
+        let next =
+            |n: u64| seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(n) ^ (seed >> 29);
+        let (left, right) = (next(1), next(2));
+        match seed >> 33 & 7 {
+            0 => {
+                let child = async |seed| {
+                    group(async |g| g.spawn(async move { Ok(tree(seed, depth - 1)) }).await).await
+                };
+                let (a, b) = join(|| child(left).wait(), || child(right).wait());
+                a + b
+            }
+            1 => {
+                let (mut a, mut b) = (0, 0);
+                scope(|s| {
+                    s.compute(|| a = tree(left, depth - 1));
+                    b = tree(right, depth - 1);
+                });
+                a + b
+            }
+            2 => {
+                let far = move || blocking(move || tree(left, depth - 1)).wait();
+                let (a, b) = join(far, || tree(right, depth - 1));
+                a + b
+            }
+            _ => {
+                let (a, b) = join(|| tree(left, depth - 1), || tree(right, depth - 1));
+                a + b
+            }
+        }
+    }
+    without_hanging(|| {
+        for workers in [1, 2, 5] {
+            let (runtime, _) = common::workers(workers);
+            for seed in 0..6 {
+                let seed = u64::wrapping_mul(seed + 1, 0x9E37_79B9_7F4A_7C15);
+                let sum =
+                    runtime.block_on(group(async |g| g.compute(move || Ok(tree(seed, 9))).await));
+                assert_eq!(sum, 1 << 9);
+                let _entered = runtime.enter();
+                assert_eq!(tree(seed, 9), 1 << 9);
+            }
+        }
+    });
+}
+
+/// Many threads from outside at once.
+#[test]
+fn callers_from_many_threads() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| {
+                    let _entered = runtime.enter();
+                    for _ in 0..200 {
+                        assert_eq!(fib(11), 89);
+                    }
+                });
+            }
+        });
+        runtime.shutdown(NEVER).unwrap();
+    });
+}
+
+/// A runtime that ends while a caller from outside is in a `join` gives it its grace; without one the halves are run all the
+/// same.
+#[test]
+fn a_join_outlives_its_runtime() {
+    without_hanging(|| {
+        for round in 0..100 {
+            let (runtime, _) = workers(2);
+            let begun = &AtomicBool::new(false);
+            thread::scope(|threads| {
+                let runtime = &runtime;
+                threads.spawn(move || {
+                    let _entered = runtime.enter();
+                    let half = || {
+                        begun.store(true, SeqCst);
+                        fib(14)
+                    };
+                    assert_eq!(join(half, half), (377, 377));
+                });
+                wait_until(|| begun.load(SeqCst));
+                let grace = if round % 2 == 0 { NOW } else { NEVER };
+                runtime.shutdown(grace).unwrap();
+            });
+        }
+    });
+}
+
+/// Halves belong to the runtime of free functions at the caller.
+#[test]
+fn halves_run_on_the_entered_runtime() {
+    without_hanging(|| {
+        let named = |name: &str| {
+            Runtime::builder()
+                .workers(2)
+                .thread_name(name)
+                .build()
+                .unwrap()
+        };
+        let (outer, inner) = (named("outer"), named("inner"));
+        let name = || thread::current().name().unwrap_or_default().to_owned();
+        let (first, second) = outer.block_on(async {
+            let first = apart(|| (), name).1;
+            let _entered = inner.enter();
+            (first, apart(|| (), name).1)
+        });
+        assert!(
+            first.starts_with("outer-") && second.starts_with("inner-"),
+            "{first}, {second}"
+        );
+    });
+}
