@@ -56,6 +56,7 @@ mod surface;
 pub mod time;
 
 pub use crate::block_on::{Wait, block_on};
+pub use crate::group::dump::{Dump, GroupDump, TaskDump, TaskState};
 pub use crate::group::errors::{Entry, Errors};
 pub use crate::group::reason::{CancelKind, CancelReason};
 pub use crate::group::report::{Straggler, TaskId, Unobserved};

@@ -11,10 +11,7 @@ const CASES: &str = "1-2 4-7 9-12 14-17 19-22 24-27 29-32 34-37 39-42 44-47 49-5
 
 const RULES: u32 = 40;
 
-const VERDICTS: [&str; 4] = ["holds", "differs on purpose", "cannot occur", "later"];
-
-/// What a row may wait for.
-const PARTS: [&str; 5] = ["blocking", "compute", "join", "signals", "tree dump"];
+const VERDICTS: [&str; 3] = ["holds", "differs on purpose", "cannot occur"];
 
 fn cases() -> BTreeSet<u32> {
     let ranges = CASES.split_whitespace().flat_map(|range| {
@@ -156,15 +153,6 @@ fn repository() -> Tests {
     tests
 }
 
-/// Whether a verdict is one of ours; `later` names what it waits for.
-fn is_verdict(verdict: &str) -> bool {
-    match verdict.split_once(": ") {
-        Some(("later", part)) => PARTS.contains(&part),
-        Some(_) => false,
-        None => verdict != "later" && VERDICTS.contains(&verdict),
-    }
-}
-
 /// What is wrong with a page, given the tests that there are.
 fn complaints(page: &str, tests: &Tests) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -177,7 +165,7 @@ fn complaints(page: &str, tests: &Tests) -> Vec<String> {
         if !left.remove(row.name) {
             wrong.push(format!("{}: unknown, or there twice", row.name));
         }
-        if !is_verdict(row.verdict) {
+        if !VERDICTS.contains(&row.verdict) {
             wrong.push(format!("{}: `{}` is no verdict", row.name, row.verdict));
         }
         let named = row.tests(&mut wrong);
@@ -213,7 +201,7 @@ fn complaints(page: &str, tests: &Tests) -> Vec<String> {
         if !VERDICTS.contains(&cells[0]) {
             continue;
         }
-        let is = |row: &&Row<'_>| row.verdict.split(':').next() == Some(cells[0]);
+        let is = |row: &&Row<'_>| row.verdict == cells[0];
         let real = [&of_cases, &of_rules].map(|rows| rows.iter().filter(is).count().to_string());
         if cells.get(1..3) != Some(&real.each_ref().map(String::as_str)[..]) {
             wrong.push(format!("counts: {} is {real:?}", cells[0]));
@@ -251,8 +239,6 @@ fn a_wrong_page_is_noticed() {
     assert!(after("\n| 9 | ", "\n| 8 | ").contains("9: missing"));
     assert!(after("\n| 9 | ", "\n| 7 | ").contains("7: unknown, or there twice"));
     assert!(after("\n| R9 | ", "\n| R41 | ").contains("R9: missing"));
-    assert!(after("| later: signals |", "| later: luck |").contains("`later: luck` is no verdict"));
-    assert!(after("| later: signals |", "| later |").contains("`later` is no verdict"));
     assert!(after(" | holds |", " | perhaps |").contains("`perhaps` is no verdict"));
     assert!(after("| holds | ", "| holds | 1").contains("counts: holds"));
     assert!(after("| cannot occur | ", "| impossible | ").contains("counts: one line"));

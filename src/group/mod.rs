@@ -3,9 +3,10 @@
 //! `word` counts children; `node` is the untyped group; `tree` connects groups, `root` is where it begins; `open` says where they are polled;
 //! `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers in; `arena` keeps
 //! values; `errors` keeps failures; `typed` adds the error type; `frame` and `running` say where a thread is;
-//! `mark` waits for the cut of one task; `locals` are the values of task-locals; `spawn` and `report` are the seams to the pool and to the hook.
+//! `mark` waits for the cut of one task; `dump` is what there is at about one moment; `locals` are the values of task-locals; `spawn` and `report` are the seams to the pool and to the hook.
 
 pub(crate) mod arena;
+pub(crate) mod dump;
 pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod gate;

@@ -37,12 +37,13 @@
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
 use crate::group::arena::Arena;
+use crate::group::dump::TaskDump;
 use crate::group::frame;
 use crate::group::gate::Gate;
 use crate::group::list::{Links, List};
 use crate::group::open::Host;
 use crate::group::reason::Reason;
-use crate::group::report::{Straggler, Unobserved};
+use crate::group::report::Unobserved;
 use crate::group::services::Services;
 use crate::group::spawn::Spawn;
 use crate::group::word::{Enter, JoinWord, Leave};
@@ -86,7 +87,7 @@ pub(crate) struct NodeTable {
     /// Marks the member cancelled; the job is the right to cut it, if it was idle.
     pub(crate) mark_member: unsafe fn(NonNull<Links>) -> Option<Job>,
     /// Describes the member to a human.
-    pub(crate) describe_member: unsafe fn(NonNull<Links>) -> Straggler,
+    pub(crate) describe_member: unsafe fn(NonNull<Links>) -> TaskDump,
 }
 
 /// A word alone on its cache line, whatever that line's address: 56 bytes on both sides. An alignment would do the same,

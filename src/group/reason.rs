@@ -35,7 +35,7 @@ pub enum CancelKind {
 }
 
 impl CancelKind {
-    fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::ChildFailed => "a child failed",
             Self::ChildPanicked => "a child panicked",

@@ -55,7 +55,7 @@ fn links_of(node: &NodeRef) -> NonNull<Links> {
 }
 
 /// Calls `f` with each inner node. `slow` is what the lock of their parent protects, so the lock is held.
-fn each_inner(slow: &Slow, mut f: impl FnMut(&Node)) {
+pub(crate) fn each_inner(slow: &Slow, mut f: impl FnMut(&Node)) {
     let mut visit = |links| {
         // SAFETY: linked nodes are alive, and their links were made by `links_of`.
         f(unsafe { node_of(links) });
@@ -299,9 +299,8 @@ pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
         let slow = node.slow.lock();
         let mut describe = |links| {
             // SAFETY: linked members are alive, and the table is that of their group.
-            let mut straggler = unsafe { (node.table.describe_member)(links) };
-            straggler.group.clone_from(&path);
-            found.push(straggler);
+            let task = unsafe { (node.table.describe_member)(links) };
+            found.push(task.straggler(path.clone()));
         };
         // SAFETY: the lock is held.
         unsafe { slow.members.for_each(&mut describe) };

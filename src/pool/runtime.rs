@@ -11,6 +11,7 @@
 
 use crate::driver::clock::Clock;
 use crate::driver::poller::Driver;
+use crate::group::dump::{self, Dump};
 use crate::group::frame;
 use crate::group::node::NodeRef;
 use crate::group::report::{Straggler, TaskId, Unobserved};
@@ -163,6 +164,48 @@ impl Runtime {
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics()
+    }
+
+    /// The groups and tasks that there are now, for a log or a page that somebody looks at.
+    ///
+    /// It is taken without stopping anybody, so it may show one part of the tree a little later than another. It is linear
+    /// in the tasks that were suspended at least once. A runtime that has ended has none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Builder, Runtime, yield_now};
+    ///
+    /// let runtime = Runtime::builder().workers(1).build()?;
+    /// let server = Builder::<()>::new().name("server").run(async |g| {
+    ///     let client = g.spawn_named("client", std::future::pending::<()>());
+    ///     while runtime.dump().groups()[0].tasks.is_empty() {
+    ///         yield_now().await; // until it was polled
+    ///     }
+    ///     let dump = runtime.dump().to_string();
+    ///     assert!(dump.starts_with("group server at ") && dump.contains("\n  client #"));
+    ///     client.cancel().await;
+    ///     Ok(())
+    /// });
+    /// runtime.block_on(server).unwrap();
+    /// assert!(runtime.dump().groups().is_empty());
+    /// # Ok::<(), spinney::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn dump(&self) -> Dump {
+        let shared = &self.shared;
+        shared.driver.tick(); // for ages
+        let groups = shared.open_root().map(|root| dump::groups(&root));
+        let groups = groups.unwrap_or_default();
+        let mut first_polls = running(shared);
+        first_polls.retain(|running| {
+            let mut tasks = groups.iter().flat_map(|group| &group.tasks);
+            tasks.all(|task| task.id != running.task)
+        });
+        Dump {
+            groups,
+            first_polls,
+        }
     }
 
     /// Asks every group to stop, cancels after `grace` what has not ended, and ends the workers.
@@ -363,14 +406,18 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: boo
 fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
     shared.driver.tick(); // for their ages
     let mut found = tree::stragglers(root);
-    for seat in shared.seats.iter() {
-        if let Some(running) = shared.running(seat) {
-            if found.iter().all(|known| known.task != running.task) {
-                found.push(running);
-            }
+    for running in running(shared) {
+        if found.iter().all(|known| known.task != running.task) {
+            found.push(running);
         }
     }
     found
+}
+
+/// What runs on the seats.
+fn running(shared: &Shared) -> Vec<Straggler> {
+    let seats = shared.seats.iter();
+    seats.filter_map(|seat| shared.running(seat)).collect()
 }
 
 /// Ends the workers once the root is empty: now, or by the last leaver.

@@ -10,7 +10,8 @@ use crate::group::node::{Node, Origin};
 use crate::group::open::Host;
 use crate::group::tree;
 use crate::job::JobTable;
-use crate::sync::cell::{Cell, UnsafeCell};
+use crate::sync::atomic::AtomicU32;
+use crate::sync::cell::UnsafeCell;
 use crate::task::awaiter::Awaiter;
 use crate::task::header::{Extension, Header, Polled, TaskTable};
 use crate::task::run;
@@ -124,7 +125,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
             location: birth.location,
             awaiter: Awaiter::new(),
             open: Host::new(),
-            polls: Cell::new(0),
+            polls: AtomicU32::new(0),
             birth: node.spawn().coarse_millis(),
             id: frame::next_id(),
             extension: birth.extension,

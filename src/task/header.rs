@@ -8,15 +8,17 @@
     reason = "headers are reached through counted raw pointers"
 )]
 
+use crate::group::dump::{TaskDump, TaskState};
 use crate::group::frame;
 use crate::group::frame::TaskView;
 use crate::group::list::Links;
 use crate::group::locals::Locals;
 use crate::group::node::{Node, Origin};
 use crate::group::open::Host;
-use crate::group::report::{Straggler, TaskId};
+use crate::group::report::TaskId;
 use crate::group::running::age;
 use crate::job::{Job, JobHeader, JobTable, Ticket};
+use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::cell::Cell;
 use crate::task::awaiter::Awaiter;
 use crate::task::state::State;
@@ -90,7 +92,8 @@ pub(crate) struct Header {
     pub(crate) location: &'static Location<'static>,
     pub(crate) awaiter: Awaiter,
     pub(crate) open: Host,
-    pub(crate) polls: Cell<u32>,
+    /// Written by the runner only.
+    pub(crate) polls: AtomicU32,
     /// Coarse milliseconds since the runtime was built, wrapping.
     pub(crate) birth: u32,
     pub(crate) id: TaskId,
@@ -312,14 +315,22 @@ pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
 /// # Safety
 ///
 /// As [`mark_member`].
-pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> Straggler {
+pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> TaskDump {
     // SAFETY: alive, says the caller.
     let header = unsafe { Header::of_links(links).as_ref() };
-    Straggler {
-        task: header.id,
+    let state = header.state.load();
+    TaskDump {
+        id: header.id,
         name: header.name().map(ToString::to_string),
         location: header.location,
         age: header.age(),
-        group: String::new(),
+        // Relaxed: a statistic.
+        polls: header.polls.load(Ordering::Relaxed),
+        state: match (state.is_running(), state.is_scheduled()) {
+            (true, _) => TaskState::Running,
+            (false, true) => TaskState::Queued,
+            (false, false) => TaskState::Waiting,
+        },
+        is_cancelled: state.is_cancelled(),
     }
 }

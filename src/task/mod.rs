@@ -21,7 +21,7 @@
 //! | `group` | while the task is not complete: whoever has the right to run it or to queue it; never afterwards |
 //! | `links` | under the group's lock |
 //! | `open` | under the lock of that host; polls add to it, while they run |
-//! | `polls`, the future | whoever runs it (`RUNNING`) |
+//! | `polls`, the future | whoever runs it (`RUNNING`); dumps read `polls` |
 //! | the output | the completer before `COMPLETE`; afterwards the handle, or, if there was none, the completer |
 //! | the rest | immutable |
 

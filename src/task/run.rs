@@ -16,6 +16,7 @@ use crate::group::node::{self, Node};
 use crate::group::open;
 use crate::group::running::Publication;
 use crate::job::JobHeader;
+use crate::sync::atomic::Ordering;
 use crate::task::cell::{Birth, Kind, TaskCell, fail_with_panic};
 use crate::task::handle::Handle;
 use crate::task::header::{Header, Polled};
@@ -224,7 +225,10 @@ fn poll(
     cutting: bool,
     cx: &mut Context<'_>,
 ) -> (Polled, bool) {
-    header.polls.set(header.polls.get().wrapping_add(1));
+    // Relaxed: a statistic with one writer at a time, here and below.
+    let polls = header.polls.load(Ordering::Relaxed);
+    // Relaxed: as above.
+    header.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
     let name = header.name();
     let view = header.view();
     let frame = Frame::task(node.whole, &raw const header.open, &view, cutting);

@@ -67,6 +67,10 @@ impl Snapshot {
         self.0 & LINKED != 0
     }
 
+    pub(crate) fn is_scheduled(self) -> bool {
+        self.0 & SCHEDULED != 0
+    }
+
     pub(crate) fn is_running(self) -> bool {
         self.0 & RUNNING != 0
     }

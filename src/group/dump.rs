@@ -1,0 +1,224 @@
+//! A dump: what is in the tree of groups at about one moment.
+//!
+//! It is taken from the links that are there anyhow, one node's lock at a time, without stopping anybody: so it is not one
+//! moment for all of the tree, and costs nothing until somebody asks. It is linear in what it shows, and does not recurse.
+
+#![expect(unsafe_code, reason = "lists of members are intrusive")]
+
+use crate::group::node::{CANCELLED, Node, NodeRef, SHIELDED, STOPPING};
+use crate::group::reason::CancelKind;
+use crate::group::report::{Straggler, TaskId};
+use crate::group::tree;
+use std::fmt;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+/// The groups and tasks of a runtime at about one moment: [`Runtime::dump`](crate::Runtime::dump).
+///
+/// It prints as a tree.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    pub(crate) groups: Vec<GroupDump>,
+    pub(crate) first_polls: Vec<Straggler>,
+}
+
+impl Dump {
+    /// The groups, each before those inside it.
+    #[must_use]
+    pub fn groups(&self) -> &[GroupDump] {
+        &self.groups
+    }
+
+    /// Tasks that run on a worker or a blocked caller, and have not been suspended yet: they are in no group's list, only
+    /// in its count.
+    #[must_use]
+    pub fn first_polls(&self) -> &[Straggler] {
+        &self.first_polls
+    }
+}
+
+/// A group in a [`Dump`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GroupDump {
+    /// How many groups are around it, below the root.
+    pub depth: usize,
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// Where it was opened.
+    pub location: &'static Location<'static>,
+    /// Whether it was asked to stop.
+    pub is_stopping: bool,
+    /// Whether it is being cancelled.
+    pub is_cancelled: bool,
+    /// Why, if the cancel began in this group.
+    pub why: Option<CancelKind>,
+    /// Whether it was polled last inside a shield or a defer, so that a cancel from outside does not reach it.
+    pub is_shielded: bool,
+    /// Its own deadline; that of a group around it may come first.
+    pub deadline: Option<Instant>,
+    /// Children and groups inside that it waits for. A group inside counts as one while it has children itself.
+    pub count: usize,
+    /// The children that were suspended at least once, or block. The rest is queued, or in its first poll.
+    pub tasks: Vec<TaskDump>,
+}
+
+/// A task in a [`Dump`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TaskDump {
+    /// The task.
+    pub id: TaskId,
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// Where it was spawned.
+    pub location: &'static Location<'static>,
+    /// How long ago it was spawned, in coarse milliseconds; wraps after 49 days.
+    pub age: Duration,
+    /// How often it was polled; wraps.
+    pub polls: u32,
+    /// What it does.
+    pub state: TaskState,
+    /// Whether it is to be cut by itself, or its group's cancel has reached it.
+    pub is_cancelled: bool,
+}
+
+impl TaskDump {
+    /// The task as one that still runs when a shutdown ends, in the group of this path.
+    pub(crate) fn straggler(self, group: String) -> Straggler {
+        Straggler {
+            task: self.id,
+            name: self.name,
+            location: self.location,
+            age: self.age,
+            group,
+        }
+    }
+}
+
+/// What a task does at the moment of a [`Dump`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It waits to be woken.
+    Waiting,
+    /// It was woken, and waits for a thread.
+    Queued,
+    /// It is polled, or blocks in a poll.
+    Running,
+}
+
+impl TaskState {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Queued => "queued",
+            Self::Running => "running",
+        }
+    }
+}
+
+/// The groups below a root.
+pub(crate) fn groups(root: &NodeRef) -> Vec<GroupDump> {
+    let mut found = Vec::new();
+    // Depths are one more than what is shown: the root is not.
+    let mut work = vec![(root.clone(), 0)];
+    while let Some((node, depth)) = work.pop() {
+        let shown = one(&node, depth, &mut work);
+        if depth > 0 {
+            found.push(shown);
+        }
+    }
+    found
+}
+
+/// One group; those inside it are added to `work`.
+fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump {
+    let count = node.word.count();
+    let flags = node.flags();
+    let mut tasks = Vec::new();
+    let slow = node.slow.lock();
+    let mut describe = |links| {
+        // SAFETY: linked members are alive under the lock, and the table is that of their group.
+        tasks.push(unsafe { (node.table.describe_member)(links) });
+    };
+    // SAFETY: the lock is held.
+    unsafe { slow.members.for_each(&mut describe) };
+    // SAFETY: the lock is held.
+    unsafe { slow.marked.for_each(&mut describe) };
+    tree::each_inner(&slow, |inner| work.push((inner.to_ref(), depth + 1)));
+    let (why, deadline) = (
+        slow.reason.as_ref().map(|reason| reason.kind),
+        slow.deadline,
+    );
+    drop(slow);
+    // Oldest first, as the groups inside are.
+    tasks.sort_by_key(|task| task.id);
+    GroupDump {
+        depth: depth.saturating_sub(1),
+        name: node.name.as_ref().map(ToString::to_string),
+        location: node.location,
+        is_stopping: flags & STOPPING != 0,
+        is_cancelled: flags & CANCELLED != 0,
+        why,
+        is_shielded: flags & SHIELDED != 0,
+        deadline,
+        count,
+        tasks,
+    }
+}
+
+/// Levels that are indented at most, so that what is printed of a deep tree stays linear.
+const INDENTED: usize = 40;
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for group in &self.groups {
+            let indent = 2 * group.depth.min(INDENTED);
+            writeln!(f, "{:indent$}{group}", "")?;
+            for task in &group.tasks {
+                writeln!(f, "{:indent$}  {task}", "")?;
+            }
+        }
+        for running in &self.first_polls {
+            writeln!(f, "running: {running}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for GroupDump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "group {name} at {}: {}", self.location, self.count)?,
+            None => write!(f, "group at {}: {}", self.location, self.count)?,
+        }
+        f.write_str(" counted")?;
+        match (self.is_cancelled, self.why) {
+            (true, Some(why)) => write!(f, ", cancelled: {}", why.text())?,
+            (true, None) => f.write_str(", cancelled from outside")?,
+            (false, _) if self.is_stopping => f.write_str(", stopping")?,
+            (false, _) => {}
+        }
+        if self.is_shielded {
+            f.write_str(", shielded")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for TaskDump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.as_deref().unwrap_or("task");
+        write!(
+            f,
+            "{name} {} at {}: {}, {} polls, {:?} old",
+            self.id,
+            self.location,
+            self.state.text(),
+            self.polls,
+            self.age
+        )?;
+        f.write_str(if self.is_cancelled { ", cancelled" } else { "" })
+    }
+}
