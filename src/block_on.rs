@@ -38,7 +38,7 @@ use std::task::{Context, Poll};
 /// # Cancellation
 ///
 /// Inside a task or group that is being cut it unwinds with a private payload that no hook prints. In a program that is
-/// built with `panic = "abort"` it waits on.
+/// built with `panic = "abort"` it waits on, and aborts with a message if what it waits for was cut.
 ///
 /// # Blocking
 ///
