@@ -178,6 +178,28 @@ impl Log {
     pub(crate) fn take(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
+
+    pub(crate) fn local(&self, what: &'static str) -> Local {
+        Local(self.clone(), what)
+    }
+
+    /// A future that never ends, and notes its drop.
+    pub(crate) fn never(&self, what: &'static str) -> impl Future<Output = ()> + Send + use<> {
+        let local = self.local(what);
+        async move {
+            let _local = local;
+            pending().await
+        }
+    }
+}
+
+/// Notes its drop.
+pub(crate) struct Local(pub(crate) Log, &'static str);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.0.note(self.1);
+    }
 }
 
 /// A waker that counts.
