@@ -1,12 +1,17 @@
-//! Context: names, places and paths say where a task belongs, and a blocking wait changes none of it.
+//! Context: names, places and paths say where a task belongs, and a blocking wait changes none of it. A waker is called outside
+//! of it.
 
 mod common;
 mod support;
 
-use common::{SECOND, clocked, noting, workers};
-use spinney::{Builder, Group, Runtime, Wait, current, group, try_group, yield_now};
-use std::future::pending;
+use common::{SECOND, clocked, noting, until, workers};
+use spinney::{
+    Builder, Group, Out, Ready, Runtime, TaskId, Wait, current, group, try_group, yield_now,
+};
+use std::future::{Future, pending};
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use support::without_hanging;
 
 /// Case 199: a name is seen wherever a task is told of; without one it is the place where it was spawned.
@@ -43,7 +48,7 @@ fn names_and_places_are_told() {
                 // Outranked by the panic, each with its place.
                 g.spawn(async { Err::<(), u8>(1) });
                 g.spawn_named("second", async { Err::<(), u8>(2) });
-                spinney::shield(common::until(|| g.is_stopping())).await;
+                spinney::shield(until(|| g.is_stopping())).await;
                 if g.is_stopping() {
                     std::panic::panic_any("body");
                 }
@@ -152,5 +157,64 @@ fn a_wait_in_another_runtime_has_that_runtimes_context() {
             name.starts_with("other") || name.starts_with("spinney"),
             "{name}"
         );
+    });
+}
+
+/// A waker that polls in place finds no task around it: what it opens is not the child's.
+#[test]
+fn wakers_are_called_outside_the_child() {
+    struct InPlace(Mutex<Vec<Option<TaskId>>>);
+    impl Wake for InPlace {
+        fn wake(self: Arc<Self>) {
+            self.0.lock().unwrap().push(current::task_id());
+        }
+    }
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let waker = Arc::new(InPlace(Mutex::new(Vec::new())));
+        runtime.block_on(group(async |g| {
+            let foreign = Waker::from(Arc::clone(&waker));
+            let mut cx = Context::from_waker(&foreign);
+            let (open, opened) = async_channel::bounded::<()>(1);
+            let gate = || {
+                let opened = opened.clone();
+                async move { opened.recv().await.unwrap_err() }
+            };
+            let mut set = g.set();
+            let wait = gate();
+            set.spawn(async move {
+                wait.await;
+                Ok(())
+            });
+            let wait = gate();
+            let mut start = pin!(g.start(async move |ready: Ready<()>| {
+                wait.await;
+                ready.set(());
+            }));
+            let wait = gate();
+            let mut stream = g.stream(async move |mut out: Out<()>| {
+                wait.await;
+                out.send(()).await;
+            });
+            let places = g.bounded(1);
+            let wait = gate();
+            drop(
+                places
+                    .spawn(async move {
+                        wait.await;
+                        Ok(())
+                    })
+                    .await,
+            );
+            let mut place = pin!(places.spawn(async { Ok(()) }));
+            assert!(pin!(set.next()).as_mut().poll(&mut cx).is_pending());
+            assert!(start.as_mut().poll(&mut cx).is_pending());
+            assert!(pin!(stream.next()).as_mut().poll(&mut cx).is_pending());
+            assert!(place.as_mut().poll(&mut cx).is_pending());
+            open.close();
+            until(|| waker.0.lock().unwrap().len() >= 4).await;
+            drop(place.await);
+        }));
+        assert!(waker.0.lock().unwrap().iter().all(Option::is_none));
     });
 }

@@ -11,8 +11,8 @@ use std::future::{pending, ready};
 use std::panic::panic_any;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
 use support::without_hanging;
 
 /// Case 159.
@@ -361,64 +361,5 @@ fn an_error_that_a_destructor_outranks_goes_to_the_hook() {
         });
         assert_eq!(text, "drop");
         assert_eq!(seen.texts(), ["error", "plain"]);
-    });
-}
-
-/// A waker that polls in place finds no task around it: what it opens is not the child's.
-#[test]
-fn wakers_are_called_outside_the_child() {
-    struct InPlace(Mutex<Vec<Option<spinney::TaskId>>>);
-    impl std::task::Wake for InPlace {
-        fn wake(self: Arc<Self>) {
-            self.0.lock().unwrap().push(spinney::current::task_id());
-        }
-    }
-    without_hanging(|| {
-        let (runtime, _) = workers(1);
-        let waker = Arc::new(InPlace(Mutex::new(Vec::new())));
-        runtime.block_on(group(async |g| {
-            let foreign = Waker::from(Arc::clone(&waker));
-            let mut cx = Context::from_waker(&foreign);
-            let (open, opened) = async_channel::bounded::<()>(1);
-            let gate = || {
-                let opened = opened.clone();
-                async move { opened.recv().await.unwrap_err() }
-            };
-            let mut set = g.set();
-            let wait = gate();
-            set.spawn(async move {
-                wait.await;
-                Ok(())
-            });
-            let wait = gate();
-            let mut start = pin!(g.start(async move |ready: spinney::Ready<()>| {
-                wait.await;
-                ready.set(());
-            }));
-            let wait = gate();
-            let mut stream = g.stream(async move |mut out: Out<()>| {
-                wait.await;
-                out.send(()).await;
-            });
-            let places = g.bounded(1);
-            let wait = gate();
-            drop(
-                places
-                    .spawn(async move {
-                        wait.await;
-                        Ok(())
-                    })
-                    .await,
-            );
-            let mut place = pin!(places.spawn(async { Ok(()) }));
-            assert!(pin!(set.next()).as_mut().poll(&mut cx).is_pending());
-            assert!(start.as_mut().poll(&mut cx).is_pending());
-            assert!(pin!(stream.next()).as_mut().poll(&mut cx).is_pending());
-            assert!(place.as_mut().poll(&mut cx).is_pending());
-            open.close();
-            until(|| waker.0.lock().unwrap().len() >= 4).await;
-            drop(place.await);
-        }));
-        assert!(waker.0.lock().unwrap().iter().all(Option::is_none));
     });
 }
