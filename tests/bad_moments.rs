@@ -3,7 +3,7 @@
 mod common;
 mod support;
 
-use common::{NEVER, NOW, once, panic_of, wait_until, workers};
+use common::{NEVER, NOW, noting, once, panic_of, wait_until, workers};
 use spinney::{Group, Runtime, block_on, group, scope, shield, try_group};
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
@@ -201,11 +201,7 @@ fn a_runtime_that_is_dropped_in_its_own_task_ends_later() {
 #[test]
 fn a_foreign_executor_learns_that_the_runtime_was_shut_down() {
     without_hanging(|| {
-        let runtime = Runtime::builder()
-            .workers(1)
-            .thread_name("grove")
-            .build()
-            .unwrap();
+        let (runtime, _) = noting(Runtime::builder().workers(1).thread_name("grove"));
         let _entered = runtime.enter();
         let alive = Arc::new(());
         let child = Arc::clone(&alive);
@@ -241,11 +237,7 @@ fn a_foreign_executor_learns_that_the_runtime_was_shut_down() {
 #[test]
 fn blocked_callers_learn_that_the_runtime_was_shut_down() {
     without_hanging(|| {
-        let runtime = Runtime::builder()
-            .workers(1)
-            .thread_name("grove")
-            .build()
-            .unwrap();
+        let (runtime, _) = noting(Runtime::builder().workers(1).thread_name("grove"));
         let (ready, blocked) = mpsc::channel();
         thread::scope(|threads| {
             let callers = [0, 1, 2].map(|children| {

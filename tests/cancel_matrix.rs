@@ -3,6 +3,7 @@
 //! The victim is dropped once, in its task, with the right reason, what it started before it, and all of that before its
 //! group answers. Nobody else is disturbed, the failure goes to its one receiver, and the runtime is empty afterwards.
 
+mod common;
 #[path = "support/matrix.rs"]
 mod matrix;
 #[path = "cancel_matrix/model.rs"]
@@ -14,8 +15,9 @@ mod victim;
 #[path = "cancel_matrix/world.rs"]
 mod world;
 
+use common::until;
 use futures_lite::FutureExt;
-use matrix::{Answer, each, noting, throw, until};
+use matrix::{Answer, each, noting, throw};
 use model::{Case, Cause, Doing, Host, Kind};
 use spinney::time::ManualClock;
 use spinney::{Group, Runtime, try_group, yield_now};

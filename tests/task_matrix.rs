@@ -7,6 +7,7 @@
 mod case;
 #[path = "task_matrix/child.rs"]
 mod child;
+mod common;
 #[path = "support/matrix.rs"]
 mod matrix;
 #[path = "task_matrix/model.rs"]
@@ -14,8 +15,9 @@ mod model;
 
 use case::{Case, Fate, Held, Host, Kind, When};
 use child::{Handle, Log};
+use common::until;
 use futures_lite::FutureExt;
-use matrix::{Answer, Gate, each, noting, until};
+use matrix::{Answer, Gate, each, noting};
 use model::Report;
 use spinney::{Group, Runtime, shield, try_group};
 use std::future::{Future, pending, poll_fn};

@@ -2,7 +2,8 @@
 #![allow(dead_code, clippy::allow_attributes, reason = "each file uses a part")]
 
 use spinney::time::ManualClock;
-use spinney::{Runtime, RuntimeBuilder, group};
+use spinney::{Runtime, RuntimeBuilder, Unobserved, group};
+use std::any::Any;
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::Pin;
@@ -45,21 +46,28 @@ impl Seen {
     }
 }
 
-/// A runtime whose hook notes the texts of payloads; `?` is one without a text.
+/// The text of a payload; `?` is one without a text.
+pub(crate) fn text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("?")
+}
+
+/// A runtime whose hook notes the texts of payloads.
 pub(crate) fn noting(builder: RuntimeBuilder) -> (Runtime, Seen) {
+    noting_as(builder, |failure| text(&*failure.payload).to_owned())
+}
+
+/// A runtime whose hook notes what is said of each failure.
+pub(crate) fn noting_as(
+    builder: RuntimeBuilder,
+    say: impl Fn(&Unobserved) -> String + Send + Sync + 'static,
+) -> (Runtime, Seen) {
     let seen = Seen::default();
     let hook = seen.clone();
     let builder = builder.on_unobserved(move |failure| {
-        let payload = &failure.payload;
-        let text = match (
-            payload.downcast_ref::<&'static str>(),
-            payload.downcast_ref::<String>(),
-        ) {
-            (Some(text), _) => (*text).to_owned(),
-            (_, Some(text)) => text.clone(),
-            _ => "?".to_owned(),
-        };
-        hook.0.lock().unwrap().push(text);
+        let said = say(&failure);
+        hook.0.lock().unwrap().push(said);
     });
     (builder.build().unwrap(), seen)
 }
@@ -156,10 +164,7 @@ pub(crate) fn panic_of<R>(f: impl FnOnce() -> R) -> String {
     let Err(payload) = catch_unwind(AssertUnwindSafe(f)) else {
         panic!("it did not panic");
     };
-    match payload.downcast::<String>() {
-        Ok(text) => *text,
-        Err(payload) => (*payload.downcast::<&str>().unwrap()).to_owned(),
-    }
+    text(&*payload).to_owned()
 }
 
 /// What happened, in order.

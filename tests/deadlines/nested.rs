@@ -1,6 +1,6 @@
 //! Of the deadlines of groups within groups each reports for its own group, and the outermost that is due decides.
 
-use crate::common::{SECOND, clocked, on_drop, once};
+use crate::common::{Count, SECOND, clocked, on_drop, once, wait_until};
 use crate::support::without_hanging;
 use spinney::{Builder, Errors, Group, current, shield, sleep, try_group, yield_now};
 use std::future::{Future, pending};
@@ -161,12 +161,6 @@ fn an_outer_cancel_before_the_deadline_is_no_timeout() {
 #[test]
 fn a_deadline_that_is_due_while_the_parent_ends_still_comes() {
     type Opened = std::pin::Pin<Box<dyn Future<Output = Result<(), Errors<&'static str>>> + Send>>;
-    struct Fired(AtomicUsize);
-    impl std::task::Wake for Fired {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, SeqCst);
-        }
-    }
     without_hanging(|| {
         let (runtime, clock, _) = clocked(1);
         let (out, taken) = async_channel::bounded::<Opened>(1);
@@ -176,16 +170,14 @@ fn a_deadline_that_is_due_while_the_parent_ends_still_comes() {
                 // At the same instant, so it would speak for the inner group, too; but it ends before.
                 g.deadline(2 * SECOND, "outer");
                 g.keep(on_drop(move || {
-                    let fired = Arc::new(Fired(AtomicUsize::new(0)));
+                    let fired = Arc::new(Count::default());
                     let waker = Waker::from(Arc::clone(&fired));
                     let mut later = pin!(sleep(3 * SECOND));
                     let mut cx = Context::from_waker(&waker);
                     assert!(later.as_mut().poll(&mut cx).is_pending());
                     advance.advance(3 * SECOND);
                     // Timers fire in order: that of the inner group has been called then.
-                    while fired.0.load(SeqCst) == 0 {
-                        std::thread::yield_now();
-                    }
+                    wait_until(|| fired.0.load(SeqCst) > 0);
                 }));
                 let inner = Builder::<&'static str>::new().deadline(2 * SECOND, "inner");
                 let body = async |_: Group<'_, '_, &'static str>| {

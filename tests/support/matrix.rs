@@ -1,13 +1,13 @@
 //! What the matrices share: running every combination, naming the one that fails or hangs, gates, scripted failures.
 #![allow(dead_code, clippy::allow_attributes, reason = "each file uses a part")]
 
+use crate::common::{Seen, noting_as, text};
 use async_channel::{Receiver, Sender};
-use spinney::{Errors, Runtime, RuntimeBuilder, yield_now};
+use spinney::{Errors, Runtime, RuntimeBuilder};
 use std::any::Any;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -58,36 +58,12 @@ pub(crate) fn throw(text: &'static str) -> ! {
     resume_unwind(Box::new(text))
 }
 
-/// The text of a payload.
-pub(crate) fn text(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&'static str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a payload without a text")
-}
-
-/// What a runtime's hook was given, as `error x` and `panic x`.
-#[derive(Clone, Default)]
-pub(crate) struct Unseen(Arc<Mutex<Vec<String>>>);
-
-impl Unseen {
-    /// Sorted: workers report in no order.
-    pub(crate) fn texts(&self) -> Vec<String> {
-        let mut texts = self.0.lock().unwrap().clone();
-        texts.sort();
-        texts
-    }
-}
-
-/// A runtime whose hook notes what it is given.
-pub(crate) fn noting(builder: RuntimeBuilder) -> (Runtime, Unseen) {
-    let unseen = Unseen::default();
-    let hook = unseen.clone();
-    let builder = builder.on_unobserved(move |failure| {
+/// A runtime whose hook notes what it is given, as `error x` and `panic x`.
+pub(crate) fn noting(builder: RuntimeBuilder) -> (Runtime, Seen) {
+    noting_as(builder, |failure| {
         let kind = if failure.is_panic { "panic" } else { "error" };
-        let text = format!("{kind} {}", text(&*failure.payload));
-        hook.0.lock().unwrap().push(text);
-    });
-    (builder.build().unwrap(), unseen)
+        format!("{kind} {}", text(&*failure.payload))
+    })
 }
 
 /// What came out of a group.
@@ -145,13 +121,6 @@ impl Gate {
 
     pub(crate) fn block(&self) {
         let _ = self.1.recv_blocking();
-    }
-}
-
-/// Polls again and again until the condition holds.
-pub(crate) async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        yield_now().await;
     }
 }
 

@@ -2,7 +2,8 @@
 
 use crate::Fault;
 use crate::case::{Case, Gives, Kind, When};
-use crate::matrix::{Answer, Gate, text, throw};
+use crate::common::text;
+use crate::matrix::{Answer, Gate, throw};
 use spinney::{CancelKind, Failure, Group, Supervised, Task, TaskId, current};
 use std::future::Future;
 use std::pin::Pin;
