@@ -2,7 +2,8 @@
 //! normally or aborts. `tests/abort.rs` builds it with the profile `abort`, and says which case does what.
 
 use spinney::{
-    Errors, Group, Runtime, Wait, current, group, scope, shield, try_group, try_scope, yield_now,
+    Errors, Group, Runtime, Wait, current, group, join, scope, shield, try_group, try_scope,
+    yield_now,
 };
 use std::future::{Future, pending, poll_fn};
 use std::process::exit;
@@ -31,6 +32,9 @@ fn main() {
         "a_wait_begins_in_a_group_that_was_cut" => goes_on(Cut::Group, When::Before),
         "a_wait_begins_in_a_task_that_was_cut" => goes_on(Cut::Task, When::Before),
         "what_a_cut_task_waits_for_runs_to_its_end" => what_a_cut_task_waits_for_runs_to_its_end(),
+        "what_a_cut_closure_waits_for_runs_to_its_end" => {
+            what_a_cut_closure_waits_for_runs_to_its_end();
+        }
         "a_body_waits_for_a_child_that_was_cut" => a_body_waits_for_a_child_that_was_cut(),
         "a_scope_waits_for_a_child_that_was_cut" => a_scope_waits_for_a_child_that_was_cut(),
         "a_task_waits_for_a_sibling_that_was_cut" => awaits_a_dead_sibling(false),
@@ -231,6 +235,35 @@ fn what_a_cut_task_waits_for_runs_to_its_end() {
     }));
     assert_eq!(result.unwrap_err().into_first(), "cut");
     assert_eq!(sum.load(SeqCst), 3);
+}
+
+/// The same of closures, and of the halves of a `join` in one.
+fn what_a_cut_closure_waits_for_runs_to_its_end() {
+    fn waits() -> usize {
+        let child = async {
+            yield_now().await;
+            Ok(1)
+        };
+        group(async |g| g.spawn(child).await).wait()
+    }
+    let [begun, sum] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let result = runtime().block_on(try_group(async |g: Group<'_, '_, &str>| {
+        let closure = || {
+            let (began, total) = (begun.clone(), sum.clone());
+            move || {
+                began.fetch_add(1, SeqCst);
+                block_until(current::is_cancelled);
+                let (one, other) = join(waits, waits);
+                total.fetch_add(one + other, SeqCst);
+            }
+        };
+        g.compute(closure());
+        g.blocking(closure());
+        until(|| begun.load(SeqCst) == 2).await;
+        Err::<(), _>("cut")
+    }));
+    assert_eq!(result.unwrap_err().into_first(), "cut");
+    assert_eq!(sum.load(SeqCst), 4);
 }
 
 fn a_body_waits_for_a_child_that_was_cut() {

@@ -91,6 +91,7 @@ ends!(
     a_wait_begins_in_a_group_that_was_cut
     a_wait_begins_in_a_task_that_was_cut
     what_a_cut_task_waits_for_runs_to_its_end
+    what_a_cut_closure_waits_for_runs_to_its_end
 );
 
 aborts!(
