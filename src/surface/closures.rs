@@ -77,7 +77,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     ///
     /// let result = block_on(try_group(async |g: Group<'_, '_, std::io::Error>| {
     ///     let path = g.keep(std::env::temp_dir());
-    ///     let entries = g.blocking(|| Ok(std::fs::read_dir(path)?.count()));
+    ///     let entries = g.blocking(move || Ok(std::fs::read_dir(path)?.count()));
     ///     Ok(entries.await)
     /// }));
     /// assert!(result.is_ok());
