@@ -1,7 +1,7 @@
 //! Every way in which a cut can come, times what it meets.
 //!
 //! The victim is dropped once, in its task, with the right reason, what it started before it, and all of that before its
-//! group answers. Nobody else is disturbed, the failure goes to its one receiver, and the runtime is empty afterwards.
+//! group answers. Nobody else is disturbed, the failure goes to its one receiver, and nothing is alive afterwards.
 
 mod common;
 #[path = "support/matrix.rs"]
@@ -214,6 +214,12 @@ fn run(case: Case) {
         world.hold.open();
         top.join().unwrap()
     });
+    let now = world.runtime.metrics();
+    assert_eq!(
+        [now.live_tasks, now.live_groups, now.live_timers],
+        [0, 0, 0],
+        "tasks, groups and timers that are alive"
+    );
     shut_down(&world.runtime);
     check(case, &world, outer, unseen.texts());
 }

@@ -1,10 +1,11 @@
-//! Whatever is forgotten: nothing hangs, no child is lost, and a shutdown ends what is left.
+//! Whatever is forgotten: nothing hangs, no child is lost, it is counted while it is there, and a shutdown ends what is
+//! left.
 
 mod common;
 mod support;
 
 use common::{NOW, once, poll_alone, until, workers};
-use spinney::{Group, Out, Ready, group, shield, sleep, timeout, try_group, yield_now};
+use spinney::{Group, Out, Ready, Runtime, group, shield, sleep, timeout, try_group, yield_now};
 use std::future::{Future, pending};
 use std::mem::forget;
 use std::pin::{Pin, pin};
@@ -13,10 +14,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 use support::without_hanging;
 
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
 type Open<'s> = Group<'s, 'static, &'static str>;
 
-/// Runs `body` in a group with a guard for its children; when the group has ended no child holds the guard any more.
-fn in_a_group(body: impl AsyncFnOnce(Open<'_>, &Arc<()>)) {
+/// Tasks, groups and timers that are alive.
+fn live(runtime: &Runtime) -> [u64; 3] {
+    let now = runtime.metrics();
+    [now.live_tasks, now.live_groups, now.live_timers]
+}
+
+/// Runs `body` in a group with a guard for its children; when the group has ended no child holds the guard any more, and
+/// of what is alive so many groups and timers are left, which were forgotten.
+fn in_a_group(groups: u64, timers: u64, body: impl AsyncFnOnce(Open<'_>, &Arc<()>)) {
     let (runtime, seen) = workers(2);
     let guard = Arc::new(());
     let result = runtime.block_on(try_group(async |g: Open<'_>| {
@@ -25,8 +35,10 @@ fn in_a_group(body: impl AsyncFnOnce(Open<'_>, &Arc<()>)) {
     }));
     assert!(result.is_ok());
     assert_eq!(Arc::strong_count(&guard), 1, "a child is left");
+    assert_eq!(live(&runtime), [0, groups, timers]);
     assert_eq!(seen.texts(), [""; 0]);
     runtime.shutdown(NOW).unwrap();
+    assert_eq!(live(&runtime), [0, groups, timers]);
 }
 
 /// A child that yields a few times and holds the guard until it ends.
@@ -44,7 +56,7 @@ fn child<E>(guard: &Arc<()>) -> impl Future<Output = Result<u8, E>> + Send + 'st
 #[test]
 fn handles_of_children() {
     without_hanging(|| {
-        in_a_group(async |g, guard| {
+        in_a_group(0, 0, async |g, guard| {
             forget(g.spawn(child(guard)));
             forget(g.spawn(child(guard)).cancel());
             forget(g.supervise(child(guard)));
@@ -61,7 +73,7 @@ fn handles_of_children() {
 #[test]
 fn sets_streams_starts_and_places() {
     without_hanging(|| {
-        in_a_group(async |g, guard| {
+        in_a_group(0, 0, async |g, guard| {
             let mut set = g.set();
             set.spawn(child(guard));
             set.spawn(child(guard));
@@ -102,7 +114,7 @@ fn sets_streams_starts_and_places() {
 #[test]
 fn a_start_that_waits() {
     without_hanging(|| {
-        in_a_group(async |g, guard| {
+        in_a_group(0, 0, async |g, guard| {
             let ready = child(guard);
             let mut start = Box::pin(g.start(async |told: Ready<u8>| {
                 yield_now().await;
@@ -118,10 +130,11 @@ fn a_start_that_waits() {
 #[test]
 fn leaves() {
     without_hanging(|| {
-        in_a_group(async |g, guard| {
-            for shielded in [false, true] {
-                let mut asleep = Box::pin(sleep(Duration::MAX));
-                let mut timed = Box::pin(timeout(Duration::MAX, pending::<()>()));
+        in_a_group(0, 2, async |g, guard| {
+            // No timer is set for what never comes.
+            for (shielded, late) in [(false, Duration::MAX), (true, HOUR)] {
+                let mut asleep = Box::pin(sleep(late));
+                let mut timed = Box::pin(timeout(late, pending::<()>()));
                 let mut stopping = Box::pin(g.stopping());
                 let mut held = Box::pin(shield(yield_now()));
                 assert!(once(asleep.as_mut()).await.is_pending());
@@ -141,7 +154,7 @@ fn leaves() {
 #[test]
 fn a_group_inside_another() {
     without_hanging(|| {
-        in_a_group(async |g, guard| {
+        in_a_group(1, 0, async |g, guard| {
             let child = child(guard);
             let mut inner = Box::pin(g.group(async |inner| {
                 inner.spawn(async { child.await.map(drop) });
@@ -179,11 +192,12 @@ fn a_failure_in_a_forgotten_group_is_lost_with_it() {
             forgotten.send(()).await.unwrap();
             until(|| ended.load(SeqCst)).await;
         }));
+        assert_eq!(live(&runtime), [0, 1, 0]);
         runtime.shutdown(NOW).unwrap();
     });
 }
 
-/// What never ends by itself is counted until the shutdown, which cancels it.
+/// What never ends by itself is counted until the shutdown, which cancels it. The groups are there for good.
 #[test]
 fn groups_without_a_parent() {
     without_hanging(|| {
@@ -211,8 +225,54 @@ fn groups_without_a_parent() {
         }
         drop(entered);
         assert_eq!(Arc::strong_count(&guard), 1 + 6);
+        assert_eq!(live(&runtime), [6, 3, 0]);
         runtime.shutdown(NOW).unwrap();
         assert_eq!(Arc::strong_count(&guard), 1);
+        assert_eq!(live(&runtime), [0, 3, 0]);
+        assert_eq!(seen.texts(), [""; 0]);
+    });
+}
+
+/// The same for children whose handle, set or stream was forgotten with the group.
+#[test]
+fn what_its_body_forgot() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let guard = Arc::new(());
+        let theirs = Arc::clone(&guard);
+        let mut open = Box::pin(try_group(async move |g: Open<'_>| {
+            let child = || {
+                let guard = Arc::clone(&theirs);
+                async move {
+                    let _guard = guard;
+                    pending::<Result<(), _>>().await
+                }
+            };
+            forget(g.spawn(child()));
+            forget(g.supervise(child()));
+            forget(g.service(child()));
+            let mut set = g.set();
+            set.spawn(child());
+            set.spawn(child());
+            forget(set);
+            let streamed = child();
+            forget(g.stream(async move |_: Out<u8>| streamed.await));
+            let started = child();
+            let mut start = Box::pin(g.start(async move |_: Ready<u8>| started.await));
+            assert!(once(start.as_mut()).await.is_pending());
+            forget(start);
+            Ok(())
+        }));
+        {
+            let _entered = runtime.enter();
+            assert!(poll_alone(open.as_mut()).is_pending());
+        }
+        forget(open);
+        // And the task that is to end the service.
+        assert_eq!(live(&runtime), [7 + 1, 1, 0]);
+        runtime.shutdown(NOW).unwrap();
+        assert_eq!(Arc::strong_count(&guard), 1);
+        assert_eq!(live(&runtime), [0, 1, 0]);
         assert_eq!(seen.texts(), [""; 0]);
     });
 }

@@ -1,7 +1,8 @@
 //! Every way in which a child can end, times what becomes of its handle and of its group, at every moment of its life.
 //!
 //! A child is dropped once, in its task, before its group answers; its output is dropped once; each failure goes to one
-//! receiver, and to the right one. `model` says what must come of a combination.
+//! receiver, and to the right one; nothing is alive after the outer group but what was forgotten. `model` says what must
+//! come of a combination.
 
 #[path = "task_matrix/case.rs"]
 mod case;
@@ -145,6 +146,7 @@ async fn owner(outer: Group<'_, '_, Fault>, case: Case, log: Arc<Log>) {
             if answer.is_none() && case.fate == Fate::Dropped {
                 drop(group);
             } else {
+                log.forgotten.store(answer.is_none(), SeqCst);
                 mem::forget(group);
             }
             log.release();
@@ -180,6 +182,12 @@ fn run(case: Case) {
         }
         _ => runtime.block_on(top),
     }));
+    let now = runtime.metrics();
+    assert_eq!(
+        [now.live_tasks, now.live_groups, now.live_timers],
+        [0, log.forgotten.load(SeqCst).into(), 0],
+        "tasks, groups and timers that are alive"
+    );
     let left = runtime.shutdown(Duration::ZERO);
     assert!(left.is_ok(), "stragglers: {left:?}");
     assert_eq!(log.drops.load(SeqCst), 1, "drops of the child");

@@ -418,6 +418,29 @@ pub mod cell {
         }
     }
 
+    /// Counts what begins and what ends, unseen by the model checker: no schedule depends on it. Both are equal when it
+    /// is dropped.
+    #[derive(Debug, Default)]
+    pub struct Balance(std::sync::atomic::AtomicIsize);
+
+    impl Balance {
+        pub fn begin(&self) {
+            self.0.fetch_add(1, Relaxed);
+        }
+
+        pub fn end(&self) {
+            self.0.fetch_sub(1, Relaxed);
+        }
+    }
+
+    impl Drop for Balance {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                assert_eq!(*self.0.get_mut(), 0, "what begins ends, once");
+            }
+        }
+    }
+
     /// `std::cell::Cell`, watched.
     #[derive(Debug)]
     pub struct Cell<T> {

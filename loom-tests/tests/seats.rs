@@ -23,6 +23,16 @@ mod unwind;
 
 /// What a seat brings along and its protocol does not touch.
 mod group {
+    pub mod ledger {
+        pub struct Ledger;
+
+        impl Ledger {
+            pub fn new() -> Self {
+                Self
+            }
+        }
+    }
+
     pub mod running {
         pub struct Running;
 

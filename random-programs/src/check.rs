@@ -3,7 +3,7 @@
 
 use crate::model::{Facts, Kind};
 use crate::order;
-use crate::program::{Id, Op};
+use crate::program::{How, Id, Op};
 use crate::record::{Began, Event, To};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,18 @@ pub fn check(facts: &Facts, events: &[Event]) -> Vec<String> {
     known.failures(&mut wrong);
     known.outcomes(&mut wrong);
     known.calls(&mut wrong);
+    known.alive(&mut wrong);
     order::check(facts, &known, &mut wrong);
+    wrong
+}
+
+/// What is wrong with what was alive when the outermost group had ended, for a run that hangs afterwards.
+#[must_use]
+pub fn left_over(facts: &Facts, events: &[Event]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if events.contains(&Event::Over) {
+        Known::of(facts, events).alive(&mut wrong);
+    }
     wrong
 }
 
@@ -94,6 +105,57 @@ impl<'a> Known<'a> {
             at = host.map(|host| self.facts.frames[&host].group);
         }
         way
+    }
+
+    /// After the outermost group no task is alive, and no group and no timer but those that were forgotten.
+    fn alive(&self, wrong: &mut Vec<String>) {
+        let alive = self.events.iter().find_map(|event| match event {
+            Event::Alive(tasks, groups, timers) => Some((*tasks, *groups as usize, *timers)),
+            _ => None,
+        });
+        let Some((tasks, groups, timers)) = alive else {
+            wrong.push("nobody asked what is alive".to_owned());
+            return;
+        };
+        if tasks != 0 {
+            wrong.push(format!("{tasks} tasks are alive"));
+        }
+        let after = Event::AliveAfter(tasks + 1, groups as u64 + 1);
+        if !self.events.contains(&after) {
+            wrong.push("one more task and one more group are not counted".to_owned());
+        }
+        // A timer of a forgotten group is there until it fires.
+        if timers != 0 && self.forgotten.is_empty() {
+            wrong.push(format!("{timers} timers are alive"));
+        }
+        let (least, most) = (self.surely_open(), self.perhaps_open());
+        if !(least..=most).contains(&groups) {
+            wrong.push(format!(
+                "{groups} groups are alive, and should be {least} to {most}"
+            ));
+        }
+    }
+
+    /// How many groups were forgotten with their bodies.
+    fn surely_open(&self) -> usize {
+        let happened = |event: &Event| self.events.contains(event);
+        let bodies = self
+            .forgotten
+            .iter()
+            .filter_map(|group| self.facts.groups.get(group)?.body);
+        bodies
+            .filter(|body| happened(&Event::Made(*body)) && !happened(&Event::Dropped(*body)))
+            .count()
+    }
+
+    /// As many more may have been opened, and not have ended before they were forgotten. One that escapes has another
+    /// one around it.
+    fn perhaps_open(&self) -> usize {
+        let steps = self.facts.steps.values();
+        let escapes = steps.filter(|step| {
+            matches!(&step.op, Op::Nest(nest) if nest.how == How::Escape) && self.holds(step.frame)
+        });
+        self.forgotten.len() + escapes.count()
     }
 
     fn failures(&self, wrong: &mut Vec<String>) {

@@ -1,6 +1,6 @@
 //! Runs programs one after the other: seeds, a watchdog, shrinking, and what is printed about a failure.
 
-use crate::check::check;
+use crate::check::{check, left_over};
 use crate::generate::programs;
 use crate::interpret;
 use crate::model::Facts;
@@ -8,8 +8,9 @@ use crate::program::Program;
 use crate::record::{Event, TICK, To, World};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use spinney::Runtime;
+use spinney::{Runtime, group};
 use std::fmt::Write;
+use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
@@ -44,7 +45,7 @@ pub fn judge(program: &Program, limit: Duration) -> Result<(), Failure> {
     let ran = over.recv_timeout(limit);
     let events = world.events();
     let hangs = ran.is_err();
-    let wrong = match ran {
+    let mut wrong = match ran {
         Err(_) if matches!(events.last(), Some(Event::ShutDown(_))) => {
             vec!["the runtime is not freed".to_owned()]
         }
@@ -58,6 +59,9 @@ pub fn judge(program: &Program, limit: Duration) -> Result<(), Failure> {
             check(&Facts::of(program), &events)
         }
     };
+    if hangs {
+        wrong.extend(left_over(&Facts::of(program), &events));
+    }
     match wrong.is_empty() {
         true => Ok(()),
         false => Err(Failure {
@@ -111,6 +115,18 @@ fn run(program: &Program, world: &Arc<World>) {
     stop.store(true, SeqCst);
     clock.thread().unpark();
     let _ = clock.join();
+    // At once: whoever learns that something has ended does not find it alive.
+    let now = runtime.metrics();
+    world.note(Event::Alive(
+        now.live_tasks,
+        now.live_groups,
+        now.live_timers,
+    ));
+    let now = runtime.block_on(group(async |g| {
+        g.service(pending::<Result<(), _>>());
+        runtime.metrics()
+    }));
+    world.note(Event::AliveAfter(now.live_tasks, now.live_groups));
     // A forgotten future keeps its group for ever, and that keeps the rest.
     let forgotten = |event: &Event| matches!(event, Event::Forgotten(_));
     let forgotten = world.events().iter().any(forgotten);

@@ -76,6 +76,10 @@ pub enum Event {
     Alien(String),
     /// The outermost group has resolved or panicked.
     Over,
+    /// What the runtime says to be alive then: tasks, groups, timers.
+    Alive(u64, u64, u64),
+    /// The tasks and groups of a second answer, when one more of each is alive: an end that counts twice hides it.
+    AliveAfter(u64, u64),
     /// The runtime was shut down; the text of its stragglers.
     ShutDown(Option<String>),
     /// Nothing of the runtime is left in memory: no group, because each keeps the one around it, and the outermost keeps

@@ -91,7 +91,12 @@ impl Driver {
 
     /// Whether there is neither a timer nor a source.
     pub(crate) fn is_idle(&self) -> bool {
-        self.role.has_no_timer() && self.role.selector.sources.lock().is_empty()
+        self.timers() == 0 && self.role.selector.sources.lock().is_empty()
+    }
+
+    /// How many timers are set and have not fired.
+    pub(crate) fn timers(&self) -> usize {
+        self.role.timers()
     }
 
     fn insert(self: &Arc<Self>, at: Instant, action: Action) -> Timer {

@@ -246,8 +246,9 @@ impl<S: Selector> Role<S> {
         key
     }
 
-    pub(crate) fn has_no_timer(&self) -> bool {
-        self.shelf.lock().wheel.is_empty()
+    /// How many timers are set and have not fired.
+    pub(crate) fn timers(&self) -> usize {
+        self.shelf.lock().wheel.len()
     }
 
     /// Replaces what a timer will do, and returns what it would have done; `None` if it has fired.

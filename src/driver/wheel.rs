@@ -114,6 +114,11 @@ impl Wheel {
         self.len == 0
     }
 
+    /// How many timers are set and have not fired.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Adds a timer.
     pub(crate) fn insert(&mut self, at: Instant, action: Action) -> Key {
         let index = self.allocate();

@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "the current frame lives on the stack below")]
 
+use crate::group::ledger::Ledger;
 use crate::group::locals::Locals;
 use crate::group::node::Node;
 use crate::group::open::Host;
@@ -118,12 +119,26 @@ pub(crate) struct Frame {
     locals: Cell<*const Locals>,
 }
 
+/// Where this thread writes down what it does: parts of its seat, or null.
+#[derive(Clone, Copy)]
+struct Books {
+    /// The record of what runs now, if that is published.
+    running: *const Running,
+    /// What ends here is counted there.
+    ledger: *const Ledger,
+}
+
+const NO_BOOKS: Books = Books {
+    running: ptr::null(),
+    ledger: ptr::null(),
+};
+
 /// Ids that a thread takes at once: one contended addition for each 1,024 spawns.
 const ID_BLOCK: u64 = 1024;
 
 crate::sync::thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
-    static RECORD: Cell<*const Running> = const { Cell::new(ptr::null()) };
+    static BOOKS: Cell<Books> = const { Cell::new(NO_BOOKS) };
     static IDS: Cell<u64> = const { Cell::new(0) };
     // The task-locals of code that runs in no frame.
     static FRAMELESS: Cell<*const Locals> = const { Cell::new(ptr::null()) };
@@ -157,21 +172,45 @@ pub(crate) fn next_id() -> TaskId {
     TaskId(id)
 }
 
-/// Says in which record this thread publishes what it runs; `None` when it leaves its seat. Returns the one before, which
-/// whoever nests puts back.
-pub(crate) fn attach_record(record: Option<NonNull<Running>>) -> Option<NonNull<Running>> {
-    let new = record.map_or(ptr::null(), |record| record.as_ptr().cast_const());
-    NonNull::new(RECORD.replace(new).cast_mut())
+/// Runs `f`, which runs jobs of one runtime. What they do is published in `running`, and what ends in them is counted in
+/// `ledger`: both belong to a seat of that runtime which this thread holds.
+#[inline]
+pub(crate) fn with_books<R>(
+    running: Option<&Running>,
+    ledger: Option<&Ledger>,
+    f: impl FnOnce() -> R,
+) -> R {
+    struct Restore(Books);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            BOOKS.set(self.0);
+        }
+    }
+    let _restore = Restore(BOOKS.replace(Books {
+        running: running.map_or(ptr::null(), ptr::from_ref),
+        ledger: ledger.map_or(ptr::null(), ptr::from_ref),
+    }));
+    f()
 }
 
-/// The record of this thread's seat.
+/// The record in which this thread publishes what it runs.
 ///
 /// # Safety
 ///
-/// The reference must not outlive the attachment: it is used within one job.
+/// The reference is used within one job.
 pub(crate) unsafe fn record<'a>() -> Option<&'a Running> {
-    // SAFETY: a seat detaches the record before it frees it.
-    unsafe { RECORD.get().as_ref() }
+    // SAFETY: it is borrowed by `with_books` around the job.
+    unsafe { BOOKS.get().running.as_ref() }
+}
+
+/// The ledger in which this thread counts what ends in the jobs that it runs. It is one of their runtime.
+///
+/// # Safety
+///
+/// As [`record`].
+pub(crate) unsafe fn ledger<'a>() -> Option<&'a Ledger> {
+    // SAFETY: as in `record`.
+    unsafe { BOOKS.get().ledger.as_ref() }
 }
 
 impl Frame {

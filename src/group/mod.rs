@@ -1,15 +1,18 @@
 //! Groups: what tasks belong to, free of any knowledge of tasks.
 //!
-//! `word` counts children; `node` is the untyped group; `tree` connects groups, `root` is where it begins; `open` says where they are polled;
-//! `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers in; `arena` keeps
-//! values; `errors` keeps failures; `typed` adds the error type; `frame` and `running` say where a thread is;
-//! `mark` waits for the cut of one task; `dump` is what there is at about one moment; `locals` are the values of task-locals; `spawn` and `report` are the seams to the pool and to the hook.
+//! `word` counts children; `node` is the untyped group; `tree` connects groups, `root` is where it begins; `open` says
+//! where they are polled; `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers
+//! in; `services` end with their group; `arena` keeps values; `errors` keeps failures; `typed` adds the error type; `frame`
+//! and `running` say where a thread is; `ledger` counts what is alive; `dump` shows it; `reason` says why it is cut; `mark`
+//! waits for the cut of one task; `locals` are the values of task-locals; `spawn` and `report` are the seams to the pool
+//! and to the hook.
 
 pub(crate) mod arena;
 pub(crate) mod dump;
 pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod gate;
+pub(crate) mod ledger;
 pub(crate) mod list;
 pub(crate) mod locals;
 pub(crate) mod mark;

@@ -125,6 +125,8 @@ pub(crate) struct Slow {
     pub(crate) host_waker: Option<Waker>,
     /// The task that ends services and runs the defers, while it waits to be the only child.
     pub(crate) defer_waker: Option<Waker>,
+    /// It has ended. An owner that is polled again after that, or dropped, ends it again.
+    pub(crate) ended: bool,
     /// The owner is gone: the last leaver ends the group.
     pub(crate) orphan: bool,
     /// The body is gone, so that the services end with the last child.
@@ -249,6 +251,7 @@ impl Node {
                 defer_waker: None,
                 body_gone: false,
                 services: None,
+                ended: false,
                 orphan: false,
                 deferring: false,
                 sealed: false,
@@ -520,9 +523,10 @@ impl Node {
     /// The common end: shuts the gate, stops timers, drops what is kept, leaves the parent's list. The word is closed.
     /// Returns the payload of a destructor that panicked.
     pub(crate) fn end(&self) -> Option<Payload> {
-        let (services, gate, timers, mut arena, alone) = {
+        let (again, services, gate, timers, mut arena, alone) = {
             let mut slow = self.slow.lock();
             (
+                std::mem::replace(&mut slow.ended, true),
                 slow.services.take(),
                 slow.gate.take(),
                 std::mem::take(&mut slow.kept_open),
@@ -545,6 +549,9 @@ impl Node {
             crate::group::tree::give_away(self);
         }
         crate::group::tree::detach(self);
+        if !again && self.flags() & SERVING == 0 {
+            self.spawn().group_ends();
+        }
         match (timers, panic) {
             (Some(first), Some(second)) => {
                 self.report_panic(second, self.origin());

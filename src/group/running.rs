@@ -23,7 +23,6 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct Running {
     sequence: AtomicU32,
-    steps: AtomicU64,
     task: AtomicU64,
     location: AtomicPtr<Location<'static>>,
     name: AtomicPtr<u8>,
@@ -47,7 +46,6 @@ impl Running {
     pub(crate) fn new() -> Self {
         Self {
             sequence: AtomicU32::new(0),
-            steps: AtomicU64::new(0),
             task: AtomicU64::new(0),
             location: AtomicPtr::new(ptr::null_mut()),
             name: AtomicPtr::new(ptr::null_mut()),
@@ -92,22 +90,6 @@ impl Running {
     pub(crate) fn end(&self) {
         // Relaxed: a reader that misses it reports a task that ended a moment ago.
         self.task.store(0, Ordering::Relaxed);
-    }
-
-    /// Counts a step towards the end of a tree: a task that has ended here, or a member that was marked here to be cut.
-    /// Each task makes at most two. Only the thread on the seat calls it.
-    #[inline]
-    pub(crate) fn count_step(&self) {
-        // Relaxed: a statistic with one writer, here and below.
-        let steps = self.steps.load(Ordering::Relaxed);
-        // Relaxed: as above.
-        self.steps.store(steps + 1, Ordering::Relaxed);
-    }
-
-    /// Steps made on this seat.
-    pub(crate) fn steps(&self) -> u64 {
-        // Relaxed: a statistic.
-        self.steps.load(Ordering::Relaxed)
     }
 
     /// What is running now, if anything is; `now` in coarse milliseconds since the runtime was built.

@@ -9,7 +9,8 @@ use std::time::Instant;
 
 /// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
 pub(crate) trait Spawn: Send + Sync {
-    /// Queues a job that was just created: newest first on the pushing worker, stealable, and someone is woken for it.
+    /// Counts a task that begins and queues its job: newest first on the pushing worker, stealable, and someone is woken
+    /// for it.
     fn fork(&self, job: Job);
 
     /// Queues a job that was woken, of this group: in order, stealable, and someone is woken for it. The group is not
@@ -18,6 +19,18 @@ pub(crate) trait Spawn: Send + Sync {
 
     /// Queues a job that blocks the thread that runs it: on a thread of its own.
     fn fork_blocking(&self, ticket: Ticket);
+
+    /// Counts a task that begins, and is not forked.
+    fn task_begins(&self);
+
+    /// Counts a task that has ended on a thread that has no ledger.
+    fn task_ends(&self);
+
+    /// Counts a group that begins.
+    fn group_begins(&self);
+
+    /// Counts a group that has ended.
+    fn group_ends(&self);
 
     /// Hands over a failure that nobody can be given. User code (the hook) runs inside: no lock may be held.
     fn unobserved(&self, failure: Unobserved);

@@ -10,11 +10,33 @@ macro_rules! counters {
             $(pub(crate) $name: Counter,)*
         }
 
-        /// What a runtime has done so far; sums over all its threads, read without stopping them.
+        /// What a runtime has done so far, and what is alive in it; read without stopping its threads.
+        ///
+        /// All fields are numbers of things. Those that begin with `live_` are *levels*: how many there are now; they go up
+        /// and down. All others are *sums* over all threads since the runtime was built; they only go up.
+        ///
+        /// # Levels
+        ///
+        /// A level counts what was alive all the time while it was read. It does not count a task or a group that was
+        /// awaited before, nor any task or group in one that was: there is no need to wait for a zero. So the levels of a
+        /// runtime with nothing to do are zero, and what stays is what was forgotten.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Metrics {
             $($(#[$doc])* pub $name: u64,)*
+            /// Tasks that were spawned and have not ended, queued ones included: children, services, closures, and one for
+            /// each group whose body has ended and that has services to end, or defers to run.
+            ///
+            /// A task whose group was forgotten, and that does not end by itself, is counted until the shutdown.
+            pub live_tasks: u64,
+            /// Groups whose future was polled, or whose `scope` was called, and that have not ended: their body, a child, a
+            /// service or a defer is left, or their future is there and was not told of the end. A `race`, and a free
+            /// `blocking`, is one.
+            ///
+            /// A group whose future was forgotten is counted as long as the runtime can be asked.
+            pub live_groups: u64,
+            /// Timers that are set and have not fired: sleeps, timeouts and intervals that were polled, deadlines of groups.
+            pub live_timers: u64,
         }
 
         impl Counters {

@@ -13,6 +13,7 @@ use crate::driver::clock::Clock;
 use crate::driver::poller::Driver;
 use crate::group::dump::{self, Dump};
 use crate::group::frame;
+use crate::group::ledger::Ledger;
 use crate::group::node::NodeRef;
 use crate::group::report::{Straggler, TaskId, Unobserved};
 use crate::group::spawn::Spawn;
@@ -91,6 +92,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         guests: AtomicUsize::new(0),
         guests_gone: Waiters::new(),
         blocked: Waiters::new(),
+        ledger: Ledger::new(),
         injected: Counter::default(),
         wakes: Counter::default(),
         spares_started: Counter::default(),
@@ -160,7 +162,7 @@ impl Runtime {
         }
     }
 
-    /// What the runtime has done so far.
+    /// What the runtime has done so far, and what is alive in it now.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics()
@@ -270,7 +272,7 @@ impl Runtime {
 /// After a cancel: waits until nothing is left, or until there was no progress.
 fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
     let progress = || {
-        let steps: u64 = shared.seats.iter().map(|seat| seat.running.steps()).sum();
+        let steps: u64 = shared.seats.iter().map(|seat| seat.ledger.steps()).sum();
         (steps, shared.metrics().jobs)
     };
     let mut before = progress();

@@ -14,6 +14,7 @@
     reason = "the owner's ends of the deques belong to the thread on the seat"
 )]
 
+use crate::group::ledger::Ledger;
 use crate::group::running::Running;
 use crate::job::Job;
 use crate::parker::Parker;
@@ -43,6 +44,7 @@ pub(crate) struct Seat {
     deques: UnsafeCell<Option<Deques>>,
     pub(crate) parker: Parker,
     pub(crate) running: Running,
+    pub(crate) ledger: Ledger,
     pub(crate) counters: Counters,
 }
 
@@ -65,6 +67,7 @@ impl Seats {
             deques: UnsafeCell::new(None),
             parker: Parker::new(),
             running: Running::new(),
+            ledger: Ledger::new(),
             counters: Counters::default(),
         };
         Self {
@@ -82,7 +85,7 @@ impl Seats {
         u32::try_from(self.seats.len()).unwrap_or(u32::MAX)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Seat> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Seat> + Clone {
         self.seats.iter()
     }
 

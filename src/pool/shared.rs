@@ -6,6 +6,7 @@
 )]
 
 use crate::driver::poller::Driver;
+use crate::group::ledger::{self, Ledger};
 use crate::group::node::{Node, NodeRef};
 use crate::group::report::{Straggler, Unobserved};
 use crate::group::spawn::Spawn;
@@ -67,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) guests_gone: Waiters,
     /// Callers that are blocked inside tasks.
     pub(crate) blocked: Waiters,
+    /// For threads without a seat.
+    pub(crate) ledger: Ledger,
     pub(crate) injected: Counter,
     pub(crate) wakes: Counter,
     pub(crate) spares_started: Counter,
@@ -280,6 +283,11 @@ impl Shared {
         sum.spares += self.spares_started.get();
         sum.last_resorts += self.last_resorts.get();
         sum.forks += self.forks.get();
+        let seats = self.seats.iter().map(|seat| &seat.ledger);
+        let ledgers = seats.chain([&self.ledger]);
+        sum.live_tasks = ledger::alive(ledgers.clone().map(|ledger| &ledger.tasks));
+        sum.live_groups = ledger::alive(ledgers.map(|ledger| &ledger.groups));
+        sum.live_timers = self.driver.timers() as u64;
         sum
     }
 
@@ -289,6 +297,15 @@ impl Shared {
         context::place(|place| match place {
             Some(place) if ptr::eq(&raw const *place.shared, self) => f(self.seat_of(place)),
             _ => f(None),
+        })
+    }
+
+    /// This thread's seat in this runtime, if it has one.
+    fn own_seat<R>(&self, f: impl FnOnce(Option<&Seat>) -> R) -> R {
+        context::place(|place| {
+            let place = place.filter(|place| ptr::eq(&raw const *place.shared, self));
+            let seat = place.and_then(|place| place.seat.get());
+            f(seat.map(|seat| self.seats.get(seat)))
         })
     }
 
@@ -319,8 +336,10 @@ impl Spawn for Shared {
     fn fork(&self, job: Job) {
         self.with_seat(|seat| match seat {
             Some(seat) => {
+                let seat = self.seats.get(seat);
+                seat.ledger.tasks.begin();
                 // SAFETY: the seat of this thread's place is claimed by it.
-                let deques = unsafe { self.seats.get(seat).deques() };
+                let deques = unsafe { seat.deques() };
                 if deques.fork.len() < SPILL {
                     deques.fork.push(job);
                 } else {
@@ -328,7 +347,10 @@ impl Spawn for Shared {
                 }
                 self.notify();
             }
-            None => self.inject_from_outside(job),
+            None => {
+                self.ledger.tasks.begin_shared();
+                self.inject_from_outside(job);
+            }
         });
     }
 
@@ -356,6 +378,31 @@ impl Spawn for Shared {
         // The spawner's group keeps the runtime.
         let this = self.this.upgrade().expect("it is in use");
         self.blocking.push(&this, Work::Child(ticket));
+    }
+
+    fn task_begins(&self) {
+        self.own_seat(|seat| match seat {
+            Some(seat) => seat.ledger.tasks.begin(),
+            None => self.ledger.tasks.begin_shared(),
+        });
+    }
+
+    fn task_ends(&self) {
+        self.ledger.tasks.end_shared();
+    }
+
+    fn group_begins(&self) {
+        self.own_seat(|seat| match seat {
+            Some(seat) => seat.ledger.groups.begin(),
+            None => self.ledger.groups.begin_shared(),
+        });
+    }
+
+    fn group_ends(&self) {
+        self.own_seat(|seat| match seat {
+            Some(seat) => seat.ledger.groups.end(),
+            None => self.ledger.groups.end_shared(),
+        });
     }
 
     fn unobserved(&self, failure: Unobserved) {

@@ -26,7 +26,6 @@ use crate::pool::shared::Shared;
 use crate::pool::worker::{self, Kind};
 use crate::sync::{Arc, thread};
 use std::cell::Cell;
-use std::ptr::NonNull;
 use std::task::{Context, Wake, Waker};
 
 /// What a poll of the blocked caller came to.
@@ -184,7 +183,7 @@ fn give_way(busy: &mut Option<Busy>) {
         shared.last_resorts.bump_shared();
         turn(shared);
         if let Some(job) = any_job(shared, seat, 0) {
-            frame::outside(|| job.run());
+            run_on(shared, seat, job);
         }
     });
     thread::yield_now();
@@ -205,20 +204,20 @@ fn run_jobs(
     let seat = place.shared.seats.get(index);
     // SAFETY: this thread claimed the seat through its place.
     let deques = unsafe { seat.deques() };
-    let before = frame::attach_record(publish.then(|| NonNull::from(&seat.running)));
-    let woken = loop {
-        if parker.take_token() {
-            break true;
+    let running = publish.then_some(&seat.running);
+    frame::with_books(running, Some(&seat.ledger), || {
+        loop {
+            if parker.take_token() {
+                return true;
+            }
+            let Some(job) = next(deques) else {
+                return false;
+            };
+            seat.counters.jobs.bump();
+            *ran = true;
+            frame::outside(|| job.run());
         }
-        let Some(job) = next(deques) else {
-            break false;
-        };
-        seat.counters.jobs.bump();
-        *ran = true;
-        frame::outside(|| job.run());
-    };
-    frame::attach_record(before);
-    woken
+    })
 }
 
 /// Runs whatever is on the caller's seat, but services.
@@ -341,11 +340,19 @@ fn last_resort(parker: &Parker) {
                 turn(shared);
             }
             match any_job(shared, seat, tick) {
-                Some(job) => frame::outside(|| job.run()),
+                Some(job) => run_on(shared, seat, job),
                 None if turn(shared) => {}
                 None => thread::yield_now(),
             }
         }
+    });
+}
+
+/// Runs a job of the runtime whose worker this thread is, in the middle of a poll that may belong to another one.
+fn run_on(shared: &Shared, seat: usize, job: Job) {
+    let seat = shared.seats.get(seat);
+    frame::with_books(Some(&seat.running), Some(&seat.ledger), || {
+        frame::outside(|| job.run());
     });
 }
 

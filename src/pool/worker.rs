@@ -14,7 +14,6 @@ use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
 use crate::sync::deque::Steal;
 use crate::sync::{Arc, spin_loop, thread};
-use std::ptr::NonNull;
 
 /// Jobs between two looks at the outsiders' queue and the driver. Source: tokio and Go use 61, a prime, so that no
 /// pattern of jobs keeps step with it.
@@ -80,8 +79,7 @@ pub(crate) fn start(shared: &Arc<Shared>, seat: usize, kind: Kind, name: &str) -
 pub(crate) fn run(shared: &Arc<Shared>, index: usize, kind: Kind) {
     let seat = shared.seats.get(index);
     let place = Place::worker(Arc::clone(shared), index);
-    frame::attach_record(Some(NonNull::from(&seat.running)));
-    place.occupy(|| {
+    let run = || {
         let mut worker = Worker {
             shared,
             index,
@@ -94,8 +92,10 @@ pub(crate) fn run(shared: &Arc<Shared>, index: usize, kind: Kind) {
             seat.counters.jobs.bump();
             job.run();
         }
+    };
+    frame::with_books(Some(&seat.running), Some(&seat.ledger), || {
+        place.occupy(run);
     });
-    frame::attach_record(None);
     // SAFETY: this thread claimed the seat.
     unsafe { shared.flush(index) };
     // SAFETY: as above, and it is used no more.

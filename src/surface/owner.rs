@@ -60,7 +60,10 @@ fn discard_waker(waker: Option<Waker>) {
 }
 
 impl Owner {
+    /// Of a node that was just made: the group begins.
+    #[inline]
     pub(crate) fn new(node: NodeRef) -> Self {
+        node.spawn().group_begins();
         Self {
             node,
             registered: None,

@@ -302,9 +302,9 @@ pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
     if header.is_shielded() {
         return None;
     }
-    // SAFETY: a reaper is a job, and the seat stays attached while its thread runs that.
-    if let Some(record) = unsafe { frame::record() } {
-        record.count_step();
+    // SAFETY: within one job, the reaper.
+    if let Some(ledger) = unsafe { frame::ledger() } {
+        ledger.mark();
     }
     // SAFETY: `cancel` gave the right to run it to this caller.
     header.state.cancel().then(|| unsafe { Header::job(task) })

@@ -15,7 +15,7 @@ use crate::group::frame::{self, Frame};
 use crate::group::node::{self, Node};
 use crate::group::open;
 use crate::group::running::Publication;
-use crate::job::JobHeader;
+use crate::job::{Job, JobHeader};
 use crate::sync::atomic::Ordering;
 use crate::task::cell::{Birth, Kind, TaskCell, fail_with_panic};
 use crate::task::handle::Handle;
@@ -63,13 +63,15 @@ where
     }
     let spawn = node.spawn();
     let task = TaskCell::<F, K>::allocate(node, State::waiting(), Some(future), birth);
+    spawn.task_begins();
     // SAFETY: a new task has one reference for its handle, and its value is `K::Value`.
     let handle = unsafe { Handle::new(task) };
     // SAFETY: a new task has one reference for its ticket.
     let ticket = unsafe { Header::ticket(task) };
     if link(task, node, false) {
-        // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here.
-        let cut = ticket.redeem().map(|job| frame::outside(|| job.run()));
+        // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a seat of another runtime.
+        let cut_here = |job: Job| frame::with_books(None, None, || frame::outside(|| job.run()));
+        let cut = ticket.redeem().map(cut_here);
         debug_assert!(cut.is_some(), "nobody else knows the task");
         return handle;
     }
@@ -232,7 +234,7 @@ fn poll(
     let name = header.name();
     let view = header.view();
     let frame = Frame::task(node.whole, &raw const header.open, &view, cutting);
-    // SAFETY: the seat stays attached while its thread runs this job.
+    // SAFETY: within one job.
     let record = unsafe { frame::record() };
     if let Some(record) = record {
         record.begin(&Publication {
@@ -301,16 +303,19 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
         // SAFETY: the task is counted still.
         unsafe { fail_with_panic(payload, header.group, header.origin()) };
     }
-    // SAFETY: the seat stays attached while its thread runs this job.
-    if let Some(record) = unsafe { frame::record() } {
-        record.count_step();
-    }
     if linked {
         // SAFETY: the caller's right: the task is counted.
         let slow = unsafe { header.node() }.slow.lock();
         // SAFETY: the lock of the lists it may be in is held.
         unsafe { header.links.unlink() };
         drop(slow);
+    }
+    // Before the end can be awaited: who has awaited the task, or its group, does not find it alive.
+    // SAFETY: within one job.
+    match unsafe { frame::ledger() } {
+        Some(ledger) => ledger.tasks.end(),
+        // SAFETY: the task is counted still.
+        None => unsafe { header.node() }.spawn().task_ends(),
     }
     let group = header.group;
     let before = header.state.complete(value);

@@ -30,6 +30,8 @@ pub(crate) struct Log {
     pub(crate) gone: Gate,
     /// The group's future is to be dropped or forgotten.
     pub(crate) signal: AtomicBool,
+    /// It was forgotten.
+    pub(crate) forgotten: AtomicBool,
     pub(crate) child: Mutex<Option<TaskId>>,
     pub(crate) dropped_in: Mutex<Option<TaskId>>,
     pub(crate) cut: Mutex<Option<CancelKind>>,

@@ -10,7 +10,7 @@ use crate::group::typed::Typed;
 use crate::job::{Job, Ticket};
 use crate::parker::Parker;
 use crate::surface::owner::Owner;
-use crate::sync::cell::{Cell, Racy};
+use crate::sync::cell::{Balance, Cell, Racy};
 use crate::sync::{Arc, Mutex};
 use crate::waiters::Waiters;
 use std::any::Any;
@@ -26,6 +26,8 @@ pub struct Pool {
     line: Mutex<Vec<Ticket>>,
     pub unobserved: Racy,
     blocked: Waiters,
+    tasks: Balance,
+    groups: Balance,
 }
 
 impl Pool {
@@ -56,6 +58,7 @@ unsafe impl Send for Pool {}
 
 impl Spawn for Pool {
     fn fork(&self, job: Job) {
+        self.tasks.begin();
         self.jobs.lock().push(job);
     }
 
@@ -65,6 +68,22 @@ impl Spawn for Pool {
 
     fn wake(&self, job: Job, _: &Node) {
         self.jobs.lock().push(job);
+    }
+
+    fn task_begins(&self) {
+        self.tasks.begin();
+    }
+
+    fn task_ends(&self) {
+        self.tasks.end();
+    }
+
+    fn group_begins(&self) {
+        self.groups.begin();
+    }
+
+    fn group_ends(&self) {
+        self.groups.end();
     }
 
     fn unobserved(&self, _: Unobserved) {
