@@ -1,4 +1,4 @@
-//! The same programs on spinney, on tokio and on async-executor, in one process.
+//! The same programs on spinney, on tokio, on async-executor and on rayon, in one process.
 //!
 //! ```sh
 //! cargo run --release -p versus                              # everything, under the system's allocator

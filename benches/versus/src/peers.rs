@@ -16,6 +16,7 @@ pub(crate) struct Peers {
     pub(crate) spinney: spinney::Runtime,
     pub(crate) tokio: tokio::runtime::Runtime,
     pub(crate) executor: &'static StaticExecutor,
+    pub(crate) rayon: rayon::ThreadPool,
 }
 
 impl Peers {
@@ -37,6 +38,10 @@ impl Peers {
                 .build()
                 .expect("two workers"),
             executor: &EXECUTOR,
+            rayon: rayon::ThreadPoolBuilder::new()
+                .num_threads(WORKERS)
+                .build()
+                .expect("two workers"),
         }
     }
 

@@ -1,9 +1,11 @@
 //! The workloads: a file for each claim, with a function for each peer.
 
 mod block_on;
+mod blocking;
 mod cancel;
 mod chained;
 mod fan_in;
+mod fork_join;
 mod one_microsecond;
 mod ping_pong;
 pub(crate) mod skynet;
@@ -84,4 +86,7 @@ pub(crate) const ALL: &[&Workload] = &[
     &block_on::READY,
     &block_on::READY_ON_A_WORKER,
     &block_on::SPAWN,
+    &blocking::WORKLOAD,
+    &fork_join::FIB,
+    &fork_join::OUTSIDE,
 ];
