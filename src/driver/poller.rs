@@ -149,7 +149,8 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         let action = self.driver.role.remove(self.key);
-        drop(action);
         self.driver.note_change();
+        // Last: it may be user code, which may panic.
+        drop(action);
     }
 }

@@ -27,6 +27,7 @@ impl Action {
         match self {
             Self::Wake(waker) => crate::waiters::wake(waker),
             Self::Call(call) => {
+                // What user code in it throws the call has handed on: see `Late`. This is for the thread that drives.
                 if let Err(payload) = crate::unwind::catch(call) {
                     crate::unwind::discard(payload);
                 }

@@ -542,9 +542,16 @@ impl Node {
             // Handles may wait for a stop that will not come any more.
             frame::outside(|| self.stop_waiters.wake_all());
         }
-        // The error of a deadline that was never reached is dropped here: user code, like what is kept.
-        let timers = unwind::drop_quietly(timers).err();
-        let panic = arena.clear(|second| self.report_panic(second, self.origin()));
+        // The errors of deadlines that were never reached are dropped here: user code, like what is kept.
+        let mut thrown = None;
+        for timer in timers {
+            if let Err(payload) = unwind::drop_quietly(timer) {
+                self.note_panic(&mut thrown, payload);
+            }
+        }
+        if let Some(payload) = arena.clear(|second| self.report_panic(second, self.origin())) {
+            self.note_panic(&mut thrown, payload);
+        }
         if !alone {
             crate::group::tree::give_away(self);
         }
@@ -552,12 +559,15 @@ impl Node {
         if !again && self.flags() & SERVING == 0 {
             self.spawn().group_ends();
         }
-        match (timers, panic) {
-            (Some(first), Some(second)) => {
-                self.report_panic(second, self.origin());
-                Some(first)
-            }
-            (first, second) => first.or(second),
+        thrown
+    }
+
+    /// The first payload is kept, the others go to the hook.
+    fn note_panic(&self, first: &mut Option<Payload>, payload: Payload) {
+        if first.is_none() {
+            *first = Some(payload);
+        } else {
+            self.report_panic(payload, self.origin());
         }
     }
 }

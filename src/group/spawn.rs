@@ -7,6 +7,9 @@ use crate::waiters::Waiters;
 use std::any::Any;
 use std::time::Instant;
 
+/// What is done at a later instant. It catches what user code in it throws, and hands it to the pool.
+pub(crate) type Late = Box<dyn FnOnce(&dyn Spawn) + Send>;
+
 /// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
 pub(crate) trait Spawn: Send + Sync {
     /// Counts a task that begins and queues its job: newest first on the pushing worker, stealable, and someone is woken
@@ -44,8 +47,8 @@ pub(crate) trait Spawn: Send + Sync {
     /// Now, on the clock of this runtime.
     fn now(&self) -> Instant;
 
-    /// Calls `call` at `at`, unless what is returned is dropped before.
-    fn call_at(&self, at: Instant, call: Box<dyn FnOnce() + Send>) -> Box<dyn Any + Send>;
+    /// Calls `call` with this pool at `at`, unless what is returned is dropped before.
+    fn call_at(&self, at: Instant, call: Late) -> Box<dyn Any + Send>;
 
     /// Milliseconds since the runtime was built, coarse and wrapping, for the age of tasks. Cheap: no clock is read.
     fn coarse_millis(&self) -> u32;

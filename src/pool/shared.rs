@@ -9,7 +9,7 @@ use crate::driver::poller::Driver;
 use crate::group::ledger::{self, Ledger};
 use crate::group::node::{Node, NodeRef};
 use crate::group::report::{Straggler, Unobserved};
-use crate::group::spawn::Spawn;
+use crate::group::spawn::{Late, Spawn};
 use crate::job::{Job, Ticket};
 use crate::pool::blocking::{Blocking, Work};
 use crate::pool::config::Hooks;
@@ -422,8 +422,15 @@ impl Spawn for Shared {
         self.driver.now()
     }
 
-    fn call_at(&self, at: Instant, call: Box<dyn FnOnce() + Send>) -> Box<dyn Any + Send> {
-        Box::new(self.driver.insert_call(at, call))
+    fn call_at(&self, at: Instant, call: Late) -> Box<dyn Any + Send> {
+        let this = Weak::clone(&self.this);
+        let call = move || {
+            // Whoever drives the timers keeps the runtime.
+            if let Some(shared) = this.upgrade() {
+                call(&*shared);
+            }
+        };
+        Box::new(self.driver.insert_call(at, Box::new(call)))
     }
 
     fn coarse_millis(&self) -> u32 {

@@ -9,6 +9,7 @@ use crate::group::errors::Errors;
 use crate::group::gate::Gate;
 use crate::group::node::{DEFERS, Node, NodeTable, Origin};
 use crate::group::reason::CancelKind;
+use crate::group::spawn::Spawn;
 use crate::group::tree;
 use crate::group::typed::Typed;
 use crate::surface::child::{Failure, Plain, Supervised, Task, Watched, pass_on};
@@ -289,7 +290,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     ) {
         let handle = self.handle();
         let node = self.untyped();
-        let call = move || handle.cancel_late(at, kind, error, Origin::call(location));
+        let origin = Origin::call(location);
+        let call = move |pool: &dyn Spawn| handle.cancel_late(pool, at, kind, error, origin);
         let timer = node.spawn().call_at(at, Box::new(call));
         node.slow.lock().kept_open.push(timer);
     }

@@ -5,6 +5,7 @@
 use crate::group::gate::Gate;
 use crate::group::node::{self, Origin};
 use crate::group::reason::CancelKind;
+use crate::group::spawn::Spawn;
 use crate::group::typed::Typed;
 use crate::surface::child::Plain;
 use crate::surface::current::Stopping;
@@ -88,18 +89,33 @@ impl<E: Send + 'static> Handle<E> {
     }
 
     /// Ends the group with an error at the instant `at`, if it has not ended. Of deadlines at one instant the outermost
-    /// speaks: it cancels the groups inside, too.
-    pub(crate) fn cancel_late(&self, at: Instant, kind: CancelKind, error: E, origin: Origin) {
-        if let Some(node) = self.gate.enter() {
-            // SAFETY: the count that `enter` took keeps the node alive; its error is `E`.
-            let group = unsafe { Typed::<E>::of(node) };
-            let outer_speaks = kind == CancelKind::Deadline && group.node.is_ended_by_outer(at);
-            if !outer_speaks {
-                group.end(kind, error, origin);
+    /// speaks: it cancels the groups inside, too. What an error that is not used throws from its destructor goes to the
+    /// hook.
+    pub(crate) fn cancel_late(
+        &self,
+        pool: &dyn Spawn,
+        at: Instant,
+        kind: CancelKind,
+        error: E,
+        origin: Origin,
+    ) {
+        let Some(node) = self.gate.enter() else {
+            // The group ended while its timer fired.
+            if let Err(payload) = unwind::drop_quietly(error) {
+                pool.unobserved(origin.lost_panic(payload, String::new()));
             }
-            // SAFETY: that count is given back.
-            unsafe { node::leave(node) };
+            return;
+        };
+        // SAFETY: the count that `enter` took keeps the node alive; its error is `E`.
+        let group = unsafe { Typed::<E>::of(node) };
+        let outer_speaks = kind == CancelKind::Deadline && group.node.is_ended_by_outer(at);
+        if !outer_speaks {
+            group.end(kind, error, origin);
+        } else if let Err(payload) = unwind::drop_quietly(error) {
+            group.node.report_panic(payload, origin);
         }
+        // SAFETY: that count is given back.
+        unsafe { node::leave(node) };
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::group::node::{self, Node, NodeRef, NodeTable, Opening};
 use crate::group::report::Unobserved;
-use crate::group::spawn::Spawn;
+use crate::group::spawn::{Late, Spawn};
 use crate::group::typed::Typed;
 use crate::job::{Job, Ticket};
 use crate::parker::Parker;
@@ -102,7 +102,7 @@ impl Spawn for Pool {
         Instant::now()
     }
 
-    fn call_at(&self, _: Instant, _: Box<dyn FnOnce() + Send>) -> Box<dyn Any + Send> {
+    fn call_at(&self, _: Instant, _: Late) -> Box<dyn Any + Send> {
         Box::new(()) // no model waits for time
     }
 
