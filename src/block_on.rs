@@ -10,6 +10,7 @@
 )]
 
 use crate::group::frame::{self, Frame};
+use crate::group::grant;
 use crate::group::mark::Mark;
 use crate::group::node::{Node, NodeRef, OUTER};
 use crate::group::open::{self, Awaited, Host};
@@ -140,6 +141,7 @@ impl<'a> Blocked<'a> {
         if let Poll::Ready(value) = polled {
             return Step::Ready(Ok(value));
         }
+        grant::blocks();
         let held = frame.is_held();
         self.be_guest(!self.host.is_empty());
         if let Some(ended) = self.ended(cx) {
@@ -244,6 +246,7 @@ pub(crate) fn join<R>(
         if let Poll::Ready(value) = poll(cx) {
             return Step::Ready(value);
         }
+        grant::blocks();
         if is_marked(&mut mark, cx) && !group.is_cancelled() {
             group.note_owner_cut();
             tree::cancel(group, OUTER);

@@ -36,6 +36,7 @@ mod group {
     pub mod errors;
     pub mod frame;
     pub mod gate;
+    pub mod grant;
     pub mod ledger;
     pub mod list;
     pub mod locals;

@@ -12,6 +12,7 @@ pub(crate) mod dump;
 pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod gate;
+pub(crate) mod grant;
 pub(crate) mod ledger;
 pub(crate) mod list;
 pub(crate) mod locals;

@@ -41,7 +41,10 @@ impl<E: Send + 'static> Builder<E> {
         self
     }
 
-    /// Ends the group with this error if it has not ended `after` its first poll. `Duration::MAX` means never.
+    /// Ends the group with this error if it has not ended `after` its first poll.
+    ///
+    /// `Duration::MAX` means never. Zero grants that poll: if the body gives its value in it, does not block, and leaves no
+    /// child, the deadline was met.
     pub fn deadline(mut self, after: Duration, error: E) -> Self {
         self.deadline = Some((after, error));
         self

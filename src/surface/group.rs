@@ -7,9 +7,10 @@
 
 use crate::group::errors::Errors;
 use crate::group::gate::Gate;
+use crate::group::grant::Grant;
 use crate::group::node::{DEFERS, Node, NodeTable, Origin};
 use crate::group::reason::CancelKind;
-use crate::group::spawn::Spawn;
+use crate::group::spawn::Late;
 use crate::group::tree;
 use crate::group::typed::Typed;
 use crate::surface::child::{Failure, Plain, Supervised, Task, Watched, pass_on};
@@ -243,7 +244,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 
     /// Ends the group with this error unless it has ended after `after`. Inner groups inherit the instant as a minimum.
     ///
-    /// `Duration::MAX` means never; zero grants one poll.
+    /// `Duration::MAX` means never. Zero means now: polls that run go on to their end, and what they give may come too late.
     #[track_caller]
     pub fn deadline(self, after: Duration, error: E) {
         self.deadline_at(after, error, Location::caller());
@@ -288,12 +289,40 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         error: E,
         location: &'static Location<'static>,
     ) {
+        self.arm(at, self.late(at, kind, error, location));
+    }
+
+    /// What ends the group because of that instant.
+    fn late(
+        self,
+        at: Instant,
+        kind: CancelKind,
+        error: E,
+        location: &'static Location<'static>,
+    ) -> Late {
         let handle = self.handle();
-        let node = self.untyped();
         let origin = Origin::call(location);
-        let call = move |pool: &dyn Spawn| handle.cancel_late(pool, at, kind, error, origin);
-        let timer = node.spawn().call_at(at, Box::new(call));
+        Box::new(move |pool| handle.cancel_late(pool, at, kind, error, origin))
+    }
+
+    fn arm(self, at: Instant, late: Late) {
+        let node = self.untyped();
+        let timer = node.spawn().call_at(at, late);
         node.slow.lock().kept_open.push(timer);
+    }
+
+    /// A deadline that has passed, held back for one poll.
+    #[cold]
+    pub(crate) fn grant(self, error: E, location: &'static Location<'static>) -> Option<Grant> {
+        let at = self.note_deadline(Duration::ZERO)?;
+        let late = self.late(at, CancelKind::Deadline, error, location);
+        match Grant::new(self.untyped().to_ref(), late) {
+            Ok(grant) => Some(grant),
+            Err(late) => {
+                self.arm(at, late);
+                None
+            }
+        }
     }
 
     /// Registers async cleanup: it runs after the last child, newest first, in every ending, and cannot be cut.

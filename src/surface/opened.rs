@@ -16,6 +16,7 @@
 
 use crate::group::errors::Errors;
 use crate::group::frame;
+use crate::group::grant::Grant;
 use crate::group::node::{NodeRef, Opening};
 use crate::group::typed::Typed;
 use crate::surface::group::{Group, table};
@@ -68,6 +69,15 @@ pub(crate) struct Machine<F, B, R, E: Send + 'static> {
     _pinned: PhantomPinned,
 }
 
+/// What the first poll of a group begins with.
+#[derive(Default)]
+struct First {
+    /// The body has a poll for certain: no deadline is so short that it has none.
+    granted: bool,
+    /// A deadline of zero, which that poll is granted.
+    grant: Option<Grant>,
+}
+
 /// How a body's output is split into value and error.
 pub(crate) trait Split<E> {
     type Value;
@@ -108,14 +118,13 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         self.owner.as_ref()
     }
 
-    /// The first poll. `None`: the poller is being cut, nothing is opened. True: the body has a poll for certain, which even a
-    /// deadline of zero grants.
+    /// The first poll. `None`: the poller is being cut, nothing is opened.
     #[inline(never)]
     fn open(
         &mut self,
         call: impl FnOnce(F, Group<'static, 'static, E>) -> B,
         opened: impl FnOnce(&Owner),
-    ) -> Option<bool> {
+    ) -> Option<First> {
         let setup = self
             .setup
             .as_ref()
@@ -155,9 +164,16 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         owner.arrive();
         opened(owner);
         let group = Group::from_node(owner.node.as_ptr());
-        let granted = !owner.is_cancelled();
-        if let Some((after, error)) = setup.deadline {
-            group.deadline_at(after, error, setup.location);
+        let mut first = First {
+            granted: !owner.is_cancelled(),
+            grant: None,
+        };
+        match setup.deadline {
+            Some((Duration::ZERO, error)) if first.granted => {
+                first.grant = group.grant(error, setup.location);
+            }
+            Some((after, error)) => group.deadline_at(after, error, setup.location),
+            None => {}
         }
         let closure = self.closure.take()?;
         let called = owner.poll_body(false, || Poll::Ready(call(closure, group)));
@@ -166,7 +182,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             Ok(Poll::Pending) => {}
             Err(payload) => owner.fail_with_panic(payload),
         }
-        Some(granted)
+        Some(first)
     }
 
     /// One poll of the whole.
@@ -183,10 +199,10 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
     {
         // SAFETY: `body` is the one field that is pinned: it is polled and dropped in place.
         let this = unsafe { self.get_unchecked_mut() };
-        let mut granted = false;
+        let mut first = First::default();
         if this.owner.is_none() {
             match this.open(call, opened) {
-                Some(first) => granted = first,
+                Some(opened) => first = opened,
                 None => return Poll::Pending,
             }
         } else if let Some(owner) = &this.owner {
@@ -198,9 +214,12 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
                 return Poll::Pending;
             };
             if this.body.is_none() {
+                if let Some(grant) = first.grant.take() {
+                    owner.decide(grant);
+                }
                 return this.finish(cx);
             }
-            let cutting = !std::mem::take(&mut granted) && owner.is_cancelled();
+            let cutting = !std::mem::take(&mut first.granted) && owner.is_cancelled();
             if cutting && owner.cut_before_poll(cx.waker()) {
                 drop_body(owner, &mut this.body);
                 continue;
@@ -211,6 +230,9 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             let polled = owner.poll_body(cutting, || body.poll(cx));
             match polled {
                 Ok(Poll::Pending) => {
+                    if let Some(grant) = first.grant.take() {
+                        grant.expire();
+                    }
                     if cutting && owner.cut_after_poll(cx.waker()) {
                         drop_body(owner, &mut this.body);
                         continue;

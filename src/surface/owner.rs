@@ -6,6 +6,7 @@
 )]
 
 use crate::group::frame::{self, Frame};
+use crate::group::grant::Grant;
 use crate::group::node::{self, BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
 use crate::group::reason::CancelKind;
 use crate::group::{open, tree};
@@ -211,6 +212,16 @@ impl Owner {
                 Some(Some(first))
             }
             (first, late) => Some(first.or(late)),
+        }
+    }
+
+    /// The body ended in the poll that its deadline of zero granted: that was in time, if nothing but defers and services is
+    /// left. A failure has ended the group already.
+    #[cold]
+    pub(crate) fn decide(&self, grant: Grant) {
+        let served = self.node.slow.lock().served();
+        if self.node.word.count() > served && !self.is_cancelled() {
+            grant.expire();
         }
     }
 
