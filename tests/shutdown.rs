@@ -4,7 +4,7 @@ mod common;
 mod support;
 
 use common::{NEVER, NOW, SECOND, clocked, on_drop, poll_alone, workers};
-use spinney::{Group, group, try_group};
+use spinney::{Builder, Group, Never, group, try_group};
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -210,6 +210,62 @@ fn a_straggler_has_an_age() {
         let stragglers = runtime.shutdown(NOW).unwrap_err();
         let ages: Vec<_> = stragglers.iter().map(|straggler| straggler.age).collect();
         assert_eq!(ages, [3 * SECOND; 2]);
+        drop(release);
+    });
+}
+
+/// A straggler says in which group it is, also one in its first poll, of which only its seat knows.
+#[test]
+fn a_straggler_has_the_path_of_its_group() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let entered = runtime.enter();
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        let (begun, has_begun) = mpsc::channel();
+        let child = move |yields: bool| {
+            let (begun, released) = (begun.clone(), Arc::clone(&released));
+            async move {
+                if yields {
+                    spinney::yield_now().await;
+                }
+                begun.send(()).unwrap();
+                let _ = released.lock().unwrap().recv();
+                Ok(())
+            }
+        };
+        let server = Builder::<Never>::new().name("server");
+        let mut left = Box::pin(server.run(async move |g| {
+            g.spawn(child(true));
+            let connection = Builder::<Never>::new().name(String::from("conn 1"));
+            let inner = connection.run_in(g, async |h| {
+                h.spawn(child(false));
+                Ok(())
+            });
+            let _ = inner.await;
+            Ok(())
+        }));
+        assert!(poll_alone(left.as_mut()).is_pending());
+        for _ in 0..2 {
+            has_begun.recv().unwrap();
+        }
+        drop(entered);
+        let stragglers = runtime.shutdown(NOW).unwrap_err();
+        let mut groups: Vec<_> = stragglers
+            .iter()
+            .map(|straggler| &*straggler.group)
+            .collect();
+        groups.sort_unstable();
+        assert_eq!(groups, ["server", "server/conn 1"]);
+        let first = stragglers
+            .iter()
+            .find(|straggler| straggler.group != "server");
+        assert!(
+            first
+                .unwrap()
+                .to_string()
+                .contains(" in group server/conn 1, ")
+        );
         drop(release);
     });
 }

@@ -68,17 +68,18 @@ pub struct Straggler {
     pub location: &'static Location<'static>,
     /// How long ago it was spawned, in coarse milliseconds; wraps after 49 days.
     pub age: Duration,
-    /// The path of its group, names joined by `/`; for a task in its first poll, where its group was opened.
+    /// The path of its group, names joined by `/`; empty outside every group, and for a task that was found running and
+    /// ended before its group was found.
     pub group: String,
 }
 
 impl fmt::Display for Straggler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().unwrap_or("task");
-        write!(
-            f,
-            "{name} {} spawned at {} in group {}, {:?} old",
-            self.task, self.location, self.group, self.age
-        )
+        write!(f, "{name} {} spawned at {}", self.task, self.location)?;
+        if !self.group.is_empty() {
+            write!(f, " in group {}", self.group)?;
+        }
+        write!(f, ", {:?} old", self.age)
     }
 }

@@ -1,5 +1,7 @@
 //! What a seat runs right now, published by value, so that a dump or a shutdown never follows a pointer to a task that
-//! it does not hold.
+//! it does not hold. The group is published as an address, which is looked for in the tree (`tree::path_at`): whoever finds
+//! it there, and the same task in the record afterwards, has found the group of that task, because it was counted all the
+//! while.
 //!
 //! # Protocol
 //!
@@ -27,7 +29,7 @@ pub(crate) struct Running {
     location: AtomicPtr<Location<'static>>,
     name: AtomicPtr<u8>,
     name_len: AtomicUsize,
-    group: AtomicPtr<Location<'static>>,
+    group: AtomicUsize,
     birth: AtomicU32,
 }
 
@@ -37,9 +39,18 @@ pub(crate) struct Publication {
     pub(crate) task: TaskId,
     pub(crate) location: &'static Location<'static>,
     pub(crate) name: Option<&'static str>,
-    pub(crate) group: &'static Location<'static>,
+    /// The address of its group.
+    pub(crate) group: usize,
     /// Coarse milliseconds since the runtime was built.
     pub(crate) birth: u32,
+}
+
+/// What is read of a task that was running. The path of its group is not there yet.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) straggler: Straggler,
+    /// An address to compare: nobody may follow it.
+    pub(crate) group: usize,
 }
 
 impl Running {
@@ -50,7 +61,7 @@ impl Running {
             location: AtomicPtr::new(ptr::null_mut()),
             name: AtomicPtr::new(ptr::null_mut()),
             name_len: AtomicUsize::new(0),
-            group: AtomicPtr::new(ptr::null_mut()),
+            group: AtomicUsize::new(0),
             birth: AtomicU32::new(0),
         }
     }
@@ -75,9 +86,8 @@ impl Running {
         self.name.store(name.as_ptr().cast_mut(), Ordering::Relaxed);
         // Relaxed: as above.
         self.name_len.store(name.len(), Ordering::Relaxed);
-        let group = ptr::from_ref(now.group).cast_mut();
         // Relaxed: as above.
-        self.group.store(group, Ordering::Relaxed);
+        self.group.store(now.group, Ordering::Relaxed);
         // Relaxed: as above.
         self.birth.store(now.birth, Ordering::Relaxed);
         // Release: pairs with the Acquire load in `read`.
@@ -93,7 +103,7 @@ impl Running {
     }
 
     /// What is running now, if anything is; `now` in coarse milliseconds since the runtime was built.
-    pub(crate) fn read(&self, now: u32) -> Option<Straggler> {
+    pub(crate) fn read(&self, now: u32) -> Option<Seen> {
         loop {
             // Acquire: pairs with the Release store at the end of `begin`.
             let before = self.sequence.load(Ordering::Acquire);
@@ -121,18 +131,17 @@ impl Running {
             }
             // SAFETY: every address stored in this field is that of a `&'static Location`.
             let location = unsafe { location.as_ref() }?;
-            // SAFETY: as above.
-            let group = unsafe { group.as_ref() }?;
             // SAFETY: address and length were stored together from a `&'static str`, as the sequence number shows.
             let name: &'static [u8] = unsafe { std::slice::from_raw_parts(name, name_len) };
             let name = std::str::from_utf8(name).unwrap_or_default();
-            return Some(Straggler {
+            let straggler = Straggler {
                 task: TaskId(task),
                 name: (!name.is_empty()).then(|| name.to_owned()),
                 location,
                 age: age(birth, now),
-                group: format!("{}:{}", group.file(), group.line()),
-            });
+                group: String::new(),
+            };
+            return Some(Seen { straggler, group });
         }
     }
 }

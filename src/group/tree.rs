@@ -331,6 +331,18 @@ impl Node {
 /// Groups that a path names at most, so that a dump of a deep tree stays linear.
 const PATH_LIMIT: usize = 16;
 
+/// The path of the group at an address, which is compared and not followed; `None` if it is not in the tree, or is moving.
+pub(crate) fn path_at(root: &Node, address: usize) -> Option<String> {
+    let mut work = vec![root.to_ref()];
+    while let Some(node) = work.pop() {
+        if node.as_ptr().addr().get() == address {
+            return Some(path(&node));
+        }
+        each_inner(&node.slow.lock(), |inner| work.push(inner.to_ref()));
+    }
+    None
+}
+
 /// The names from the root down, joined by `/`; a group without a name shows where it was opened. Of a deep tree only
 /// the innermost groups are named, after `..`.
 pub(crate) fn path(node: &Node) -> String {

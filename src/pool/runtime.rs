@@ -199,10 +199,9 @@ impl Runtime {
         shared.driver.tick(); // for ages
         let groups = shared.open_root().map(|root| dump::groups(&root));
         let groups = groups.unwrap_or_default();
-        let mut first_polls = running(shared);
-        first_polls.retain(|running| {
+        let first_polls = running(shared, |running| {
             let mut tasks = groups.iter().flat_map(|group| &group.tasks);
-            tasks.all(|task| task.id != running.task)
+            tasks.all(|task| task.id != running)
         });
         Dump {
             groups,
@@ -303,7 +302,7 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
             let running = || {
                 at.seat
                     .get()
-                    .and_then(|seat| shared.running(shared.seats.get(seat)))
+                    .and_then(|seat| shared.running(shared.seats.get(seat), |_| true))
             };
             match task {
                 Some(task) if ptr::eq(at, innermost) => Some(Straggler {
@@ -408,18 +407,17 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: boo
 fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
     shared.driver.tick(); // for their ages
     let mut found = tree::stragglers(root);
-    for running in running(shared) {
-        if found.iter().all(|known| known.task != running.task) {
-            found.push(running);
-        }
-    }
+    let others = running(shared, |task| found.iter().all(|known| known.task != task));
+    found.extend(others);
     found
 }
 
-/// What runs on the seats.
-fn running(shared: &Shared) -> Vec<Straggler> {
+/// What runs on the seats and is `wanted`.
+fn running(shared: &Shared, wanted: impl Fn(TaskId) -> bool) -> Vec<Straggler> {
     let seats = shared.seats.iter();
-    seats.filter_map(|seat| shared.running(seat)).collect()
+    seats
+        .filter_map(|seat| shared.running(seat, &wanted))
+        .collect()
 }
 
 /// Ends the workers once the root is empty: now, or by the last leaver.

@@ -8,8 +8,9 @@
 use crate::driver::poller::Driver;
 use crate::group::ledger::{self, Ledger};
 use crate::group::node::{Node, NodeRef};
-use crate::group::report::{Straggler, Unobserved};
+use crate::group::report::{Straggler, TaskId, Unobserved};
 use crate::group::spawn::{Late, Spawn};
+use crate::group::tree;
 use crate::job::{Job, Ticket};
 use crate::pool::blocking::{Blocking, Work};
 use crate::pool::config::Hooks;
@@ -31,6 +32,10 @@ use std::time::Instant;
 /// Source: the prototype's measurements; 64 repaired flat spawns and did not touch recursive ones, whose fork deque
 /// holds at most ten entries for each level.
 const SPILL: usize = 64;
+
+/// Looks for the group of what runs on a seat: another task may run there by then, or the group be on its way to another
+/// parent. What is stuck is found by the first one.
+const LOOKS: usize = 4;
 
 /// Spare workers: how many are wanted, and how many there are.
 #[derive(Debug, Default)]
@@ -187,9 +192,30 @@ impl Shared {
         job
     }
 
-    /// What runs on a seat right now, if anything does.
-    pub(crate) fn running(&self, seat: &Seat) -> Option<Straggler> {
-        seat.running.read(self.driver.coarse_millis())
+    /// What runs on a seat right now, if anything does that is `wanted`.
+    pub(crate) fn running(
+        &self,
+        seat: &Seat,
+        wanted: impl Fn(TaskId) -> bool,
+    ) -> Option<Straggler> {
+        let read = || {
+            let seen = seat.running.read(self.driver.coarse_millis());
+            seen.filter(|seen| wanted(seen.straggler.task))
+        };
+        let mut seen = read()?;
+        for _ in 0..LOOKS {
+            let root = self.root.lock().clone();
+            let path = root.and_then(|root| tree::path_at(&root, seen.group));
+            // Its group was counted, and so in the tree, if the task still runs.
+            let now = read()?;
+            let same = now.straggler.task == seen.straggler.task;
+            seen = now;
+            if let (true, Some(path)) = (same, path) {
+                seen.straggler.group = path;
+                break;
+            }
+        }
+        Some(seen.straggler)
     }
 
     /// Takes one job from the queue for outsiders, and a batch along with it if there is a seat for it.

@@ -244,7 +244,7 @@ fn poll(
                 Some(Cow::Borrowed(name)) => Some(name),
                 _ => None,
             },
-            group: node.location,
+            group: node.whole.addr().get(),
             birth: header.birth,
         });
     }
