@@ -3,7 +3,7 @@
 mod common;
 mod support;
 
-use common::{noting, one_by_one, until, without_spares, workers};
+use common::{noting, one_by_one, panic_of, until, without_spares, workers};
 use spinney::{Group, Runtime, Wait, group, yield_now};
 use std::cell::Cell;
 use std::future::{Future, pending};
@@ -209,6 +209,63 @@ fn a_blocking_wait_that_never_sleeps_holds_up_nobody() {
             assert_eq!(after.spares, before.spares);
             assert!(after.last_resorts > before.last_resorts);
         });
+    });
+}
+
+/// However a wait on a worker ended, its spare leaves: the worker is counted as blocked no longer than it is.
+#[test]
+fn spares_leave_when_nobody_is_blocked() {
+    without_hanging(|| {
+        let left = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&left);
+        let count = move || {
+            counter.fetch_add(1, SeqCst);
+        };
+        let builder = Runtime::builder().workers(1).callers_take_part(false);
+        let (runtime, _) = noting(builder.on_thread_stop(count));
+        let sleeps = || {
+            runtime.block_on(group(async |g| {
+                g.spawn(async move {
+                    let (sender, receiver) = async_channel::bounded::<()>(1);
+                    g.spawn(async move {
+                        yield_now().await;
+                        sender.send(()).await.unwrap();
+                    });
+                    receiver.recv().wait().unwrap();
+                });
+            }));
+        };
+        let panics = || {
+            let wait = group(async |g| {
+                g.spawn(async {
+                    let mut polls = 0;
+                    let spins = std::future::poll_fn(|cx| {
+                        polls += 1;
+                        assert!(polls < 100, "enough");
+                        cx.waker().wake_by_ref();
+                        std::task::Poll::<()>::Pending
+                    });
+                    spins.wait();
+                });
+            });
+            assert_eq!(panic_of(|| runtime.block_on(wait)), "enough");
+        };
+        let finds_none = || without_spares(&runtime, || wait_on(&runtime));
+        for wait in [&sleeps as &dyn Fn(), &panics, &finds_none, &|| {
+            wait_on(&runtime)
+        }] {
+            for _ in 0..3 {
+                wait();
+            }
+            // A spare that sleeps leaves when it is woken next.
+            while (left.load(SeqCst) as u64) < runtime.metrics().spares {
+                runtime.block_on(group(async |g| {
+                    g.spawn(yield_now());
+                    g.spawn(yield_now());
+                }));
+            }
+        }
+        assert!(runtime.metrics().spares > 0);
     });
 }
 

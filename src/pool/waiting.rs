@@ -142,10 +142,10 @@ fn drive<R>(
 /// up what is on its seat and, on a worker, what that worker would do. As often as a worker looks outside.
 const BUSY_AFTER: u32 = worker::OUTSIDE_EVERY;
 
-/// The worker below this wait counts as blocked, although it does not sleep.
-struct Busy(Arc<Shared>);
+/// A worker counts as blocked while this lives, whether it sleeps or its wait never does.
+struct Replaced(Arc<Shared>);
 
-impl Drop for Busy {
+impl Drop for Replaced {
     fn drop(&mut self) {
         self.0.spares.lock().blocked -= 1;
     }
@@ -162,7 +162,7 @@ fn hand_away(place: &Place) {
 
 /// Hands the queue away, and has a spare take the place of the worker that waits here, if it is one.
 #[cold]
-fn give_way(busy: &mut Option<Busy>) {
+fn give_way(busy: &mut Option<Replaced>) {
     context::place(|place| {
         let Some(place) = place else { return };
         hand_away(place);
@@ -172,13 +172,10 @@ fn give_way(busy: &mut Option<Busy>) {
         let Some((shared, seat)) = worker_below(place) else {
             return;
         };
-        let replaced = replace_me(shared);
-        let counted = Busy(Arc::clone(shared));
-        if replaced {
-            *busy = Some(counted);
+        *busy = replace_me(shared);
+        if busy.is_some() {
             return;
         }
-        drop(counted);
         // Nobody can be had: this thread does what a worker would do, one job at a time.
         shared.last_resorts.bump_shared();
         turn(shared);
@@ -315,12 +312,11 @@ fn blocked_if(sleep: impl FnOnce()) -> bool {
             }
             return true;
         };
-        let replaced = replace_me(shared);
-        if replaced {
-            sleep();
-        }
-        shared.spares.lock().blocked -= 1;
-        replaced
+        let Some(_replaced) = replace_me(shared) else {
+            return false;
+        };
+        sleep();
+        true
     })
 }
 
@@ -400,25 +396,26 @@ fn place_below(place: &Place, post: Post) -> Option<&Place> {
     None
 }
 
-/// Counts this worker as blocked, and starts a spare if there are too few; false if none could be had.
-fn replace_me(shared: &Arc<Shared>) -> bool {
-    {
+/// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be had.
+fn replace_me(shared: &Arc<Shared>) -> Option<Replaced> {
+    let enough = {
         let mut spares = shared.spares.lock();
         spares.blocked += 1;
-        if spares.running >= spares.blocked {
-            drop(spares);
-            // A spare that sleeps may have been the one to wake.
-            shared.notify();
-            return true;
-        }
-        spares.running += 1;
+        let enough = spares.running >= spares.blocked;
+        spares.running += usize::from(!enough);
+        enough
+    };
+    let counted = Replaced(Arc::clone(shared));
+    if enough {
+        // A spare that sleeps may have been the one to wake.
+        shared.notify();
+        return Some(counted);
     }
     let seat = shared.seats.claim_from(shared.workers);
-    let started = seat.is_some_and(|seat| worker::start(shared, seat, Kind::Spare, "spare"));
-    if started {
+    if seat.is_some_and(|seat| worker::start(shared, seat, Kind::Spare, "spare")) {
         shared.spares_started.bump_shared();
-    } else {
-        shared.spares.lock().running -= 1;
+        return Some(counted);
     }
-    started
+    shared.spares.lock().running -= 1;
+    None
 }
