@@ -3,13 +3,14 @@
 mod common;
 mod support;
 
-use common::{noting, on_drop, once, until, workers};
+use common::{noting, on_drop, once, one_by_one, until, workers};
 use spinney::{
     Errors, Failure, Group, Runtime, Wait, block_on, current, shield, try_group, try_scope,
     yield_now,
 };
 use std::fmt;
 use std::future::pending;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
 use support::without_hanging;
@@ -163,6 +164,42 @@ fn children_that_were_cut_are_no_errors() {
         let errors = errors.unwrap_err();
         assert_eq!((all(&errors), errors.omitted()), (vec![1], 0));
         assert!(seen.texts().is_empty());
+        assert_eq!(runtime.metrics().cut_tasks, 20, "they are counted");
+    });
+}
+
+/// Tasks that were cut are counted, each once, by the time at which their group has joined: one by its handle, one that had
+/// not begun, one that is born in a cancelled group, a service. Who has returned, failed or panicked is not among them.
+#[test]
+fn who_was_cut_is_counted() {
+    without_hanging(|| {
+        let (runtime, _) = one_by_one();
+        let cut = || runtime.metrics().cut_tasks;
+        runtime
+            .block_on(try_group(async |g: Group<'_, '_, u8>| {
+                let child = g.spawn(pending::<()>());
+                yield_now().await;
+                child.cancel().await;
+                assert_eq!(cut(), 1);
+                g.spawn(async {}).await;
+                g.supervise(async { Err::<(), _>(1) }).await.unwrap_err();
+                let thrown = g.supervise(async { resume_unwind(Box::new("thrown")) });
+                let thrown: Result<(), Failure<u8>> = thrown.await;
+                thrown.unwrap_err();
+                assert_eq!(cut(), 1);
+                g.service(pending::<()>());
+                yield_now().await;
+                Ok(())
+            }))
+            .unwrap();
+        assert_eq!(cut(), 2);
+        let failed = runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
+            g.spawn(async {});
+            g.cancel(1);
+            g.spawn(async {});
+            Ok(())
+        }));
+        assert_eq!((all(&failed.unwrap_err()), cut()), (vec![1], 4));
     });
 }
 

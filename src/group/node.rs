@@ -355,6 +355,15 @@ impl Node {
         }
     }
 
+    /// Counts a task of this group that was unwound where it blocked, because it (`marked`) or the group was cut. Elsewhere
+    /// the payload of a cut is an ordinary panic.
+    #[cold]
+    pub(crate) fn count_unwound(&self, marked: bool) {
+        if marked || self.receiver().is_cancelled() {
+            self.spawn().count_cut();
+        }
+    }
+
     /// Hands a panic of this group, which nobody can be given, to the hook.
     pub(crate) fn report_panic(&self, payload: Payload, origin: Origin) {
         let group = crate::group::tree::path(self);

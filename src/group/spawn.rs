@@ -38,6 +38,9 @@ pub(crate) trait Spawn: Send + Sync {
     /// Hands over a failure that nobody can be given. User code (the hook) runs inside: no lock may be held.
     fn unobserved(&self, failure: Unobserved);
 
+    /// Counts a task that has no output because it was cut, or born cancelled.
+    fn count_cut(&self);
+
     /// Callers that are blocked inside tasks of this runtime, whom a mark on their task must reach.
     fn blocked(&self) -> &Waiters;
 

@@ -64,6 +64,9 @@ counters! {
     spares,
     /// Waits that ran whatever was there because no thread could be had.
     last_resorts,
+    /// Tasks that ended without having returned or panicked: cut, or never begun in a group that was cancelled. Services
+    /// end like that, too.
+    cut_tasks,
 }
 
 /// A counter.

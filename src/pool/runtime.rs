@@ -98,6 +98,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         spares_started: Counter::default(),
         last_resorts: Counter::default(),
         forks: Counter::default(),
+        cut_tasks: Counter::default(),
     });
     let spawn: Arc<dyn Spawn> = Arc::clone(&shared) as Arc<dyn Spawn>;
     *shared.root.lock() = Some(NodeRef::root(spawn));

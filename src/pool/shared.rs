@@ -80,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) spares_started: Counter,
     pub(crate) last_resorts: Counter,
     pub(crate) forks: Counter,
+    /// Tasks that were cut by threads without a seat.
+    pub(crate) cut_tasks: Counter,
 }
 
 impl Shared {
@@ -309,6 +311,7 @@ impl Shared {
         sum.spares += self.spares_started.get();
         sum.last_resorts += self.last_resorts.get();
         sum.forks += self.forks.get();
+        sum.cut_tasks += self.cut_tasks.get();
         let seats = self.seats.iter().map(|seat| &seat.ledger);
         let ledgers = seats.chain([&self.ledger]);
         sum.live_tasks = ledger::alive(ledgers.clone().map(|ledger| &ledger.tasks));
@@ -433,6 +436,16 @@ impl Spawn for Shared {
 
     fn unobserved(&self, failure: Unobserved) {
         self.report(failure);
+    }
+
+    fn count_cut(&self) {
+        context::place(|place| {
+            let here = place.filter(|place| ptr::eq(&raw const *place.shared, self));
+            match here.and_then(|place| place.seat.get()) {
+                Some(seat) => self.seats.get(seat).counters.cut_tasks.bump(),
+                None => self.cut_tasks.bump_shared(),
+            }
+        });
     }
 
     fn blocked(&self) -> &Waiters {

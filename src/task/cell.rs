@@ -172,6 +172,12 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         // SAFETY: the task counts in its group while it runs.
         let header = unsafe { this.as_ref() };
         let node = header.group;
+        if let Err(payload) = &polled {
+            if unwind::is_cut(&**payload) {
+                // SAFETY: as above.
+                unsafe { header.node() }.count_unwound(header.state.load().is_cancelled());
+            }
+        }
         let value = match (polled, dropped) {
             (Ok(Poll::Ready(output)), Ok(())) => {
                 // SAFETY: the group of the task, of this kind's error type, counted.

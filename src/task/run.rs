@@ -132,6 +132,7 @@ where
     let task = TaskCell::<F, K>::allocate(node, State::stillborn(), None, birth);
     // SAFETY: a task born cancelled has one reference, for its handle.
     let handle = unsafe { Handle::new(task) };
+    node.spawn().count_cut();
     // A count is given back afterwards, so a destructor that panics must not get past here.
     // SAFETY: alive by its handle.
     let header = unsafe { task.as_ref() };
@@ -285,6 +286,7 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
     let frame = Frame::task(node.whole, &raw const header.open, &view, true);
     // SAFETY: the caller's right; the future is there.
     frame.enter(|| unsafe { (header.table.drop_future)(this) });
+    node.spawn().count_cut();
     // SAFETY: the future is gone.
     unsafe { complete(this, false, linked) };
 }

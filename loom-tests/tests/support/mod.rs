@@ -90,6 +90,8 @@ impl Spawn for Pool {
         self.unobserved.set(self.unobserved.get() + 1);
     }
 
+    fn count_cut(&self) {}
+
     fn blocked(&self) -> &Waiters {
         &self.blocked
     }
