@@ -245,6 +245,52 @@ fn model_adoption_against_the_end_in_the_middle() {
     });
 }
 
+/// Two groups in which nothing is counted are given away by their parent, which ends, while a cascade comes down: it reaches
+/// both, under their old parent or the new one.
+#[test]
+fn model_giving_away_against_a_cascade() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let mut given = [open(&outer.node), open(&outer.node)];
+        let root = tree.root.clone();
+        let canceller = thread::spawn(move || root.cancel_all());
+        let ending = thread::spawn(move || assert!(outer.close().is_some()));
+        canceller.join().unwrap();
+        ending.join().unwrap();
+        for group in &mut given {
+            assert!(group.is_cancelled(), "missed by the cascade");
+            assert!(group.close().is_some());
+        }
+    });
+}
+
+/// A group ends, and gives away what is in it, while the group that would take it ends, too: it comes to the one above.
+#[test]
+fn model_giving_away_while_the_taker_ends() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open(&tree.root);
+        let mut middle = open(&outer.node);
+        let mut given = open(&middle.node);
+        let endings = [
+            thread::spawn(move || assert!(outer.close().is_some())),
+            thread::spawn(move || assert!(middle.close().is_some())),
+        ];
+        for ending in endings {
+            ending.join().unwrap();
+        }
+        tree.root.cancel_all();
+        assert!(given.is_cancelled(), "left behind");
+        assert!(given.node.enter());
+        assert!(!tree.root.is_empty(), "an orphan");
+        // SAFETY: entered above.
+        unsafe { leave(given.node.as_ptr()) };
+        assert!(tree.root.is_empty());
+        assert!(given.close().is_some());
+    });
+}
+
 /// Groups that are opened while a cascade goes through their parents end cancelled.
 #[test]
 fn model_cascade_against_attach() {
