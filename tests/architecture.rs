@@ -237,7 +237,7 @@ const NOT_MODELLED: [(&str, &str); 4] = [
 ];
 
 /// Models of protocols that are made of locks, or of words with a model: they hold no orderings to weaken.
-const WITHOUT_ORDERINGS: [&str; 4] = ["waiters", "task", "opened", "role"];
+const WITHOUT_ORDERINGS: [&str; 5] = ["waiters", "task", "opened", "role", "services"];
 
 /// Whether code names an ordering that is not `Relaxed`.
 fn has_orderings(text: &str) -> bool {
