@@ -31,10 +31,12 @@ mod waiters;
 #[path = "../../src/group"]
 mod group {
     pub mod arena;
+    pub mod dump;
     pub mod errors;
     pub mod frame;
     pub mod gate;
     pub mod grant;
+    pub mod ledger;
     pub mod list;
     pub mod locals;
     pub mod mark;

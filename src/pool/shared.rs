@@ -439,12 +439,9 @@ impl Spawn for Shared {
     }
 
     fn count_cut(&self) {
-        context::place(|place| {
-            let here = place.filter(|place| ptr::eq(&raw const *place.shared, self));
-            match here.and_then(|place| place.seat.get()) {
-                Some(seat) => self.seats.get(seat).counters.cut_tasks.bump(),
-                None => self.cut_tasks.bump_shared(),
-            }
+        self.own_seat(|seat| match seat {
+            Some(seat) => seat.counters.cut_tasks.bump(),
+            None => self.cut_tasks.bump_shared(),
         });
     }
 
