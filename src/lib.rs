@@ -23,7 +23,8 @@
 //! # Where to start
 //!
 //! [`group`] and [`try_group`] open a group, [`Group`] spawns into it, [`block_on`] and [`Wait`] enter from sync code,
-//! [`Runtime`] has the options, [`time`](mod@time) sleeps.
+//! [`blocking`] calls what blocks, [`join`] and [`scope`] compute in parallel, [`Runtime`] has the options,
+//! [`time`](mod@time) sleeps.
 //!
 //! # Order of execution
 //!
