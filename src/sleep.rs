@@ -89,6 +89,12 @@ impl Sleep {
         self.word.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether somebody sleeps: as of some moment.
+    pub(crate) fn has_sleepers(&self) -> bool {
+        // Relaxed: a hint; who must not miss one has passed a fence.
+        self.word.load(Ordering::Relaxed) >= SLEEPING
+    }
+
     /// Starts to search, unless half of `workers` search already.
     pub(crate) fn start_search(&self, workers: usize) -> bool {
         // Relaxed: a limit on wasted work, nothing depends on its being exact.

@@ -92,6 +92,8 @@ pub(crate) struct Turn {
 pub(crate) struct Role<S: Selector> {
     pub(crate) selector: S,
     word: AtomicU32,
+    /// How often it was taken; wraps.
+    taken: AtomicU32,
     /// Room for events, of those who do not use it.
     buffers: Mutex<Vec<S::Events>>,
     shelf: Mutex<Shelf>,
@@ -103,6 +105,7 @@ impl<S: Selector> Role<S> {
         Self {
             selector,
             word: AtomicU32::new(FREE),
+            taken: AtomicU32::new(0),
             buffers: Mutex::new(Vec::new()),
             shelf: Mutex::new(Shelf {
                 wheel,
@@ -114,9 +117,25 @@ impl<S: Selector> Role<S> {
     /// Takes the role if nobody has it.
     fn take(&self) -> bool {
         // Relaxed: the word decides who; the wheel's lock, and the selector, order what the holders do.
-        self.word
+        let taken = self
+            .word
             .compare_exchange(FREE, HELD, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+            .is_ok();
+        if taken {
+            // Relaxed: a statistic with one writer at a time, here and below.
+            let before = self.taken.load(Ordering::Relaxed);
+            // Relaxed: as above.
+            self.taken.store(before.wrapping_add(1), Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// If nobody has the role: how often it was taken before.
+    pub(crate) fn left_after(&self) -> Option<u32> {
+        // Relaxed: as of some moment, here and below; who asks has passed a fence after the role was given up, or asks again.
+        let taken = self.taken.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        (self.word.load(Ordering::Relaxed) == FREE).then_some(taken)
     }
 
     /// Takes the role, or says that it was wanted.

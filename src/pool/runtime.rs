@@ -23,6 +23,7 @@ use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
 use crate::pool::context::{self, Post};
 use crate::pool::metrics::{Counter, Metrics};
 use crate::pool::seats::Seats;
+use crate::pool::sentinel::Sentinel;
 use crate::pool::shared::{Shared, Spares};
 use crate::pool::waiting;
 use crate::pool::worker;
@@ -81,6 +82,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         sleep: Sleep::new(),
         driver,
         blocking: Blocking::new(options.max_blocking),
+        sentinel: Sentinel::new(),
         hooks,
         root: Mutex::new(None),
         threads: Mutex::new(Vec::new()),
@@ -440,6 +442,7 @@ impl Wake for End {
         shared.exiting.store(true, Ordering::Release);
         shared.rouse();
         shared.blocking.close();
+        shared.sentinel.end();
         let root = shared.root.lock().take();
         drop(root);
         // Whoever waits looks again; and no waker may keep the runtime from now on.

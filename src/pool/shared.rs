@@ -17,6 +17,7 @@ use crate::pool::config::Hooks;
 use crate::pool::context::{self, Place, Post};
 use crate::pool::metrics::{Counter, Metrics};
 use crate::pool::seats::{Seat, Seats};
+use crate::pool::sentinel::Sentinel;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::{Injector, Steal};
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) sleep: Sleep,
     pub(crate) driver: Arc<Driver>,
     pub(crate) blocking: Blocking,
+    pub(crate) sentinel: Sentinel,
     pub(crate) hooks: Hooks,
     pub(crate) root: Mutex<Option<NodeRef>>,
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,

@@ -205,6 +205,7 @@ impl Worker<'_> {
                 // Before what the driver wakes is pushed: this worker will find it, nobody else need be woken.
                 self.stay_awake();
                 listed = false;
+                self.shared.sentinel.raise(self.shared);
             },
         );
         if listed {

@@ -1,0 +1,114 @@
+//! The sentinel: sees to it that somebody watches time and I/O while a task that does not return keeps a worker.
+//!
+//! An idle worker sleeps in the driver, the others on their parkers. When something arrives, the worker leaves the driver
+//! to run it, and wakes nobody: as a rule it is back in microseconds, and a wake-up costs more than that. If what it runs
+//! computes or blocks for long, nobody watches, although others sleep. So whoever leaves the driver while others sleep
+//! raises the sentinel, a thread that looks every few milliseconds. If the driver was left for a whole tick, it wakes a
+//! sleeper, which finds nothing to do and goes to sleep in the driver.
+//!
+//! While nobody leaves the driver, and some time afterwards, the sentinel sleeps without a limit: an idle runtime wakes
+//! up for nothing. Its thread is started the first time that it is needed.
+
+use crate::alarm::Alarm;
+use crate::parker::Parker;
+use crate::pool::shared::Shared;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// Between two looks. Time and I/O are unwatched for two of these at most.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Looks in vain, one after the other, before it sleeps: 100 ms, so that a runtime with something to do now and then does
+/// not pay for a wake-up of the sentinel each time.
+const LINGER: u32 = 20;
+
+/// The watcher of one runtime.
+pub(crate) struct Sentinel {
+    alarm: Alarm,
+    parker: Parker,
+    /// Whether the thread was started, or could not be. Before that it counts as asleep.
+    started: AtomicBool,
+    over: Mutex<bool>,
+    ends: Condvar,
+}
+
+impl Sentinel {
+    pub(crate) fn new() -> Self {
+        Self {
+            alarm: Alarm::new(),
+            parker: Parker::new(),
+            started: AtomicBool::new(false),
+            over: Mutex::new(false),
+            ends: Condvar::new(),
+        }
+    }
+
+    /// A worker has left the driver.
+    pub(crate) fn raise(&self, shared: &Arc<Shared>) {
+        if !self.alarm.raise(|| shared.sleep.has_sleepers()) {
+            return;
+        }
+        // Relaxed: only one starts the thread, which synchronises by being started.
+        if self.started.swap(true, Ordering::Relaxed) {
+            let _ = self.parker.unpark();
+        } else {
+            start(shared);
+        }
+    }
+
+    /// Ends the thread.
+    pub(crate) fn end(&self) {
+        *self.over.lock() = true;
+        self.ends.notify_all();
+        let _ = self.parker.unpark();
+    }
+
+    /// Waits for a tick; false at the end.
+    fn tick(&self) -> bool {
+        let mut over = self.over.lock();
+        !*over && {
+            self.ends.wait_for(&mut over, TICK);
+            !*over
+        }
+    }
+
+    fn watch(&self, shared: &Shared) {
+        let mut left_before = None;
+        let mut vain = 0;
+        while self.tick() {
+            let left = unwatched(shared);
+            if left.is_some() && left == left_before {
+                shared.notify();
+            }
+            vain = if left.is_some() { 0 } else { vain + 1 };
+            left_before = left;
+            if vain == LINGER {
+                vain = 0;
+                self.alarm.fall_asleep();
+                // A token that is on its way is taken by a later park, which then returns early and does no harm.
+                if unwatched(shared).is_some() {
+                    let _ = self.alarm.stay_awake();
+                } else {
+                    self.parker.park();
+                }
+            }
+        }
+    }
+}
+
+/// Whether some workers sleep, and none in the driver: how often it was taken so far.
+fn unwatched(shared: &Shared) -> Option<u32> {
+    let left = shared.driver.role.left_after();
+    left.filter(|_| shared.sleep.has_sleepers())
+}
+
+fn start(shared: &Arc<Shared>) {
+    let theirs = Arc::clone(shared);
+    let thread = shared.thread("sentinel");
+    let started = thread.spawn(move || theirs.sentinel.watch(&theirs));
+    // If no thread can be had, workers watch when they are idle.
+    if let Ok(thread) = started {
+        shared.threads.lock().push(thread);
+    }
+}
