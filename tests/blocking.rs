@@ -10,11 +10,11 @@ use common::{
 use spinney::{
     CancelKind, Group, Runtime, TaskLocal, Wait, blocking, current, group, shield, sleep, try_group,
 };
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier};
-use std::task::Poll;
+use std::sync::{Arc, Barrier, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 use support::without_hanging;
@@ -333,6 +333,21 @@ fn closures_that_wait_for_closures_do_not_deadlock() {
     });
 }
 
+/// A closure that waits without ever sleeping, because what it waits for wakes itself, does not count either.
+#[test]
+fn a_closure_that_waits_busily_does_not_keep_its_thread_from_others() {
+    without_hanging(|| {
+        let (runtime, _) = limited(2, 1);
+        runtime.block_on(group(async |g| {
+            let done = g.keep(AtomicBool::new(false));
+            g.blocking(move || {
+                g.blocking(|| done.store(true, SeqCst));
+                until(|| done.load(SeqCst)).wait();
+            });
+        }));
+    });
+}
+
 /// Case 211: a hundred closures that block leave tasks running, on as many threads and no more.
 #[test]
 fn many_blocked_closures_stall_no_task() {
@@ -416,6 +431,78 @@ fn threads_have_left_after_a_shutdown() {
     assert!(count.load(SeqCst) >= 4);
     runtime.shutdown(NEVER).unwrap();
     assert_eq!(count.load(SeqCst), 0);
+}
+
+/// Ends its runtime when it is woken.
+struct Ends(Arc<Runtime>, Mutex<Option<usize>>);
+
+impl Wake for Ends {
+    fn wake(self: Arc<Self>) {
+        let stragglers = self
+            .0
+            .shutdown(NEVER)
+            .map_or_else(|named| named.len(), |()| 0);
+        *self.1.lock().unwrap() = Some(stragglers);
+    }
+}
+
+/// A foreign waker that is called on such a thread is inside the runtime: to end it from there only requests that.
+#[test]
+fn a_waker_ends_the_runtime_on_whose_thread_it_is_called() {
+    without_hanging(|| {
+        let runtime = Arc::new(workers(1).0);
+        let ends = Arc::new(Ends(Arc::clone(&runtime), Mutex::default()));
+        let gate = Arc::new(Barrier::new(2));
+        let held = Arc::clone(&gate);
+        let mut call = pin!(blocking(move || {
+            held.wait();
+        }));
+        let waker = Waker::from(Arc::clone(&ends));
+        {
+            let _in_it = runtime.enter();
+            let polled = call.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        gate.wait();
+        wait_until(|| ends.1.lock().unwrap().is_some());
+        assert_eq!(*ends.1.lock().unwrap(), Some(1));
+        runtime.shutdown(NEVER).unwrap();
+    });
+}
+
+/// The same goes for the hooks of such a thread.
+#[test]
+fn a_hook_ends_the_runtime_whose_thread_begins_or_ends() {
+    without_hanging(|| {
+        for at_start in [true, false] {
+            let slot = Arc::new(Mutex::new(None::<Arc<Runtime>>));
+            let asked = Arc::new(AtomicUsize::new(0));
+            let (theirs, count) = (Arc::clone(&slot), Arc::clone(&asked));
+            let hook = move || {
+                if thread::current().name() != Some("spinney-blocking") {
+                    return;
+                }
+                let runtime = theirs.lock().unwrap().take();
+                if let Some(runtime) = runtime {
+                    // From inside: what is there is named, or it had ended.
+                    drop(runtime.shutdown(NEVER));
+                    count.fetch_add(1, SeqCst);
+                }
+            };
+            let builder = Runtime::builder().workers(1);
+            let builder = match at_start {
+                true => builder.on_thread_start(hook),
+                false => builder.on_thread_stop(hook),
+            };
+            let runtime = Arc::new(noting(builder).0);
+            *slot.lock().unwrap() = Some(Arc::clone(&runtime));
+            let call = std::panic::AssertUnwindSafe(|| runtime.block_on(blocking(|| ())));
+            let ended = std::panic::catch_unwind(call);
+            assert_eq!(ended.is_err(), at_start);
+            runtime.shutdown(NEVER).unwrap();
+            assert_eq!(asked.load(SeqCst), 1);
+        }
+    });
 }
 
 /// Cancels that race with the line neither lose a closure nor call one twice.

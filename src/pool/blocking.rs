@@ -57,7 +57,7 @@ pub(crate) struct Blocking {
     limit: usize,
     line: Mutex<Line>,
     called: Condvar,
-    /// Told when a thread comes to its last line after the end.
+    /// Told when there is one thread less to wait for after the end.
     ended: Condvar,
 }
 
@@ -106,7 +106,7 @@ impl Blocking {
         let mut line = self.line.lock();
         line.coming -= 1;
         line.threads -= 1;
-        line.alive -= 1;
+        self.has_left(&mut line);
         if line.threads > line.waiting {
             return; // a busy thread looks when it is done
         }
@@ -122,10 +122,17 @@ impl Blocking {
         line.coming -= 1;
         loop {
             while let Some(work) = line.work.pop_front() {
+                let call = matches!(work, Work::Call(_));
+                if call {
+                    self.enters_call(&mut line);
+                }
                 self.call(shared, line);
-                self.run(work);
+                run(work);
                 place.leave_seat();
                 line = self.line.lock();
+                if call {
+                    line.in_calls -= 1;
+                }
             }
             line.idle += 1;
             while line.calls == 0 && !line.closed {
@@ -143,31 +150,23 @@ impl Blocking {
         }
     }
 
-    fn run(&self, work: Work) {
-        match work {
-            Work::Child(ticket) => {
-                if let Some(job) = ticket.redeem() {
-                    job.run();
-                }
-            }
-            Work::Call(call) => {
-                self.line.lock().in_calls += 1;
-                if let Err(payload) = unwind::catch(call) {
-                    unwind::discard(payload);
-                }
-                self.line.lock().in_calls -= 1;
-            }
+    /// The thread of this place waits for others: it does not count against the limit from now on. False if it did not
+    /// before.
+    pub(crate) fn begin_wait(place: &Place) -> bool {
+        if place.waits.replace(true) {
+            return false;
         }
+        let blocking = &place.shared.blocking;
+        let mut line = blocking.line.lock();
+        line.waiting += 1;
+        blocking.call(&place.shared, line);
+        true
     }
 
-    /// Runs `wait`, in which a thread of these waits for others: it does not count against the limit.
-    pub(crate) fn without_me<R>(&self, shared: &Arc<Shared>, wait: impl FnOnce() -> R) -> R {
-        let mut line = self.line.lock();
-        line.waiting += 1;
-        self.call(shared, line);
-        let value = wait();
-        self.line.lock().waiting -= 1;
-        value
+    /// The wait that `begin_wait` began is over.
+    pub(crate) fn end_wait(place: &Place) {
+        place.waits.set(false);
+        place.shared.blocking.line.lock().waiting -= 1;
     }
 
     /// Ends idle threads, and busy ones after their work.
@@ -187,10 +186,38 @@ impl Blocking {
 
     /// The last line of a thread.
     fn leave(&self) {
-        let mut line = self.line.lock();
+        self.has_left(&mut self.line.lock());
+    }
+
+    fn has_left(&self, line: &mut Line) {
         line.alive -= 1;
+        self.tell(line);
+    }
+
+    /// As far as `join` goes this thread has left.
+    fn enters_call(&self, line: &mut Line) {
+        line.in_calls += 1;
+        self.tell(line);
+    }
+
+    fn tell(&self, line: &Line) {
         if line.closed {
             self.ended.notify_all();
+        }
+    }
+}
+
+fn run(work: Work) {
+    match work {
+        Work::Child(ticket) => {
+            if let Some(job) = ticket.redeem() {
+                job.run();
+            }
+        }
+        Work::Call(call) => {
+            if let Err(payload) = unwind::catch(call) {
+                unwind::discard(payload);
+            }
         }
     }
 }
@@ -198,10 +225,15 @@ impl Blocking {
 fn start(shared: &Arc<Shared>) -> bool {
     let theirs = Arc::clone(shared);
     let started = shared.thread("blocking").spawn(move || {
-        theirs.hooks.thread_started();
         let place = Place::blocking(Arc::clone(&theirs));
-        place.occupy(|| theirs.blocking.serve(&theirs, &place));
-        theirs.hooks.thread_stops();
+        place.occupy(|| {
+            theirs.hooks.thread_started();
+            theirs.blocking.serve(&theirs, &place);
+            // It does not count any more.
+            place.waits.set(true);
+            theirs.hooks.thread_stops();
+            place.leave_seat();
+        });
         theirs.blocking.leave();
     });
     started.is_ok()

@@ -36,6 +36,8 @@ pub(crate) struct Place {
     pub(crate) awaited: Option<Awaited>,
     /// Guests of the runtime that are blocked in this place.
     pub(crate) guests: Cell<usize>,
+    /// A thread for closures that block: it does not count against their limit, because it waits.
+    pub(crate) waits: Cell<bool>,
     /// Halves of `join` that were forked off here.
     pub(crate) forks: Forks,
     below: Cell<*const Place>,
@@ -63,6 +65,7 @@ impl Place {
             post,
             awaited: None,
             guests: Cell::new(0),
+            waits: Cell::new(false),
             forks: Forks::new(),
             below: Cell::new(ptr::null()),
             since: Cell::new(0),

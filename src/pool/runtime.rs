@@ -318,17 +318,25 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
                         .unwrap_or_default(),
                 }),
                 // A hook, a waker or a destructor between two tasks.
-                _ if at.post == Post::Worker => Some(running().unwrap_or_else(|| Straggler {
-                    task: TaskId(0),
-                    name: Some("a hook, waker or destructor on a worker".to_owned()),
-                    location,
-                    age: Duration::ZERO,
-                    group: String::new(),
+                _ if at.post != Post::Caller => Some(running().unwrap_or_else(|| {
+                    let name = "a hook, waker or destructor on a thread of the runtime";
+                    unnamed(name, location)
                 })),
                 _ => running(),
             }
         })
     })
+}
+
+/// What is no task, and runs all the same.
+fn unnamed(name: &str, location: &'static Location<'static>) -> Straggler {
+    Straggler {
+        task: TaskId(0),
+        name: Some(name.to_owned()),
+        location,
+        age: Duration::ZERO,
+        group: String::new(),
+    }
 }
 
 /// What wakes a thread that waits for the root to be empty. It has a time limit, unlike a parker, because a runtime all

@@ -19,6 +19,7 @@ use crate::group::node::{Node, SERVING};
 use crate::group::open::Awaited;
 use crate::job::Job;
 use crate::parker::Parker;
+use crate::pool::blocking::Blocking;
 use crate::pool::context::{self, Place, Post};
 use crate::pool::fork;
 use crate::pool::seats::Deques;
@@ -142,12 +143,23 @@ fn drive<R>(
 /// up what is on its seat and, on a worker, what that worker would do. As often as a worker looks outside.
 const BUSY_AFTER: u32 = worker::OUTSIDE_EVERY;
 
-/// A worker counts as blocked while this lives, whether it sleeps or its wait never does.
-struct Replaced(Arc<Shared>);
+/// The thread below counts as blocked while this lives, whether it sleeps or its wait never does.
+enum Replaced {
+    Worker(Arc<Shared>),
+    /// One for closures that block.
+    Blocking,
+}
 
 impl Drop for Replaced {
     fn drop(&mut self) {
-        self.0.spares.lock().blocked -= 1;
+        match self {
+            Self::Worker(shared) => shared.spares.lock().blocked -= 1,
+            Self::Blocking => context::place(|place| {
+                if let Some(place) = place.and_then(blocking_below) {
+                    Blocking::end_wait(place);
+                }
+            }),
+        }
     }
 }
 
@@ -160,7 +172,8 @@ fn hand_away(place: &Place) {
     }
 }
 
-/// Hands the queue away, and has a spare take the place of the worker that waits here, if it is one.
+/// Hands the queue away, and has others take the place of the thread that waits here, if it is a worker or one for closures
+/// that block.
 #[cold]
 fn give_way(busy: &mut Option<Replaced>) {
     context::place(|place| {
@@ -170,6 +183,7 @@ fn give_way(busy: &mut Option<Replaced>) {
             return;
         }
         let Some((shared, seat)) = worker_below(place) else {
+            *busy = replace_blocking(place);
             return;
         };
         *busy = replace_me(shared);
@@ -306,10 +320,8 @@ fn blocked_if(sleep: impl FnOnce()) -> bool {
         };
         hand_away(place);
         let Some((shared, _)) = worker_below(place) else {
-            match blocking_below(place) {
-                Some(shared) => shared.blocking.without_me(shared, sleep),
-                None => sleep(),
-            }
+            let _replaced = replace_blocking(place);
+            sleep();
             return true;
         };
         let Some(_replaced) = replace_me(shared) else {
@@ -380,9 +392,9 @@ fn worker_below(place: &Place) -> Option<(&Arc<Shared>, usize)> {
     Some((&place.shared, place.seat.get()?))
 }
 
-/// The runtime for whose blocking closures this thread is, at whatever depth.
-fn blocking_below(place: &Place) -> Option<&Arc<Shared>> {
-    Some(&place_below(place, Post::Blocking)?.shared)
+/// The place in which this thread is one for closures that block, at whatever depth.
+fn blocking_below(place: &Place) -> Option<&Place> {
+    place_below(place, Post::Blocking)
 }
 
 fn place_below(place: &Place, post: Post) -> Option<&Place> {
@@ -396,6 +408,12 @@ fn place_below(place: &Place, post: Post) -> Option<&Place> {
     None
 }
 
+/// Counts this thread as blocked, if it is one for closures that block and does not count yet.
+fn replace_blocking(place: &Place) -> Option<Replaced> {
+    let begun = blocking_below(place).is_some_and(Blocking::begin_wait);
+    begun.then_some(Replaced::Blocking)
+}
+
 /// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be had.
 fn replace_me(shared: &Arc<Shared>) -> Option<Replaced> {
     let enough = {
@@ -405,7 +423,7 @@ fn replace_me(shared: &Arc<Shared>) -> Option<Replaced> {
         spares.running += usize::from(!enough);
         enough
     };
-    let counted = Replaced(Arc::clone(shared));
+    let counted = Replaced::Worker(Arc::clone(shared));
     if enough {
         // A spare that sleeps may have been the one to wake.
         shared.notify();
