@@ -115,7 +115,7 @@ impl<'a> Blocked<'a> {
             mark: Mark::default(),
             doomed: cut,
             cut,
-            shielded: shielded || crate::sync::thread::panicking() || !unwind::POSSIBLE,
+            shielded: shielded || frame::is_panicking() || !unwind::POSSIBLE,
             guest: false,
         }
     }
@@ -192,7 +192,7 @@ impl<'a> Blocked<'a> {
         if !self.shielded && (self.doomed || marked || caller.is_some_and(Node::is_cancelled)) {
             return Some(Ended::Cut);
         }
-        if self.visiting && self.node.is_cancelled() && !crate::sync::thread::panicking() {
+        if self.visiting && self.node.is_cancelled() && !frame::is_panicking() {
             return Some(Ended::ShutDown);
         }
         None

@@ -474,3 +474,37 @@ fn halves_run_on_the_entered_runtime() {
         );
     });
 }
+
+/// A destructor that forks while its thread unwinds: where a wait on that thread would wait on, it does in the half of
+/// another thread, too. A panic there would come out of the destructor and abort the process.
+#[test]
+fn a_half_of_a_thread_that_unwinds_is_not_unwound() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let waited = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&waited);
+        let result = runtime.block_on(try_group(async move |g: Group<'_, '_, ()>| {
+            let [waits, half, gate] = g.keep([const { AtomicBool::new(false) }; 3]);
+            let told = g.keep(told);
+            g.blocking(|| {
+                wait_until(|| half.load(SeqCst));
+                gate.store(true, SeqCst);
+            });
+            g.compute(|| {
+                let _forks = on_drop(|| {
+                    let waits_on = || {
+                        half.store(true, SeqCst);
+                        until(|| gate.load(SeqCst)).wait();
+                        told.store(true, SeqCst);
+                    };
+                    apart(|| (), waits_on);
+                });
+                blocks(waits).wait();
+            });
+            until(|| waits.load(SeqCst)).await;
+            Err::<(), _>(())
+        }));
+        assert!(result.is_err() && waited.load(SeqCst));
+        assert_eq!(seen.texts(), [""; 0]);
+    });
+}

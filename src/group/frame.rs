@@ -11,7 +11,7 @@ use crate::group::node::Node;
 use crate::group::open::Host;
 use crate::group::report::TaskId;
 use crate::group::running::Running;
-use crate::sync::process;
+use crate::sync::{process, thread};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
@@ -142,6 +142,8 @@ crate::sync::thread_local! {
     static IDS: Cell<u64> = const { Cell::new(0) };
     // The task-locals of code that runs in no frame.
     static FRAMELESS: Cell<*const Locals> = const { Cell::new(ptr::null()) };
+    // A part of a poll runs here that was forked off on a thread which unwinds.
+    static UNWINDS_ELSEWHERE: Cell<bool> = const { Cell::new(false) };
     static BUDGET: Cell<u8> = const { Cell::new(BUDGET_OF_A_POLL) };
 }
 
@@ -382,7 +384,15 @@ pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
 pub(crate) struct Branch {
     frame: *const Frame,
     shielded: bool,
+    panicking: bool,
     locals: *const Locals,
+}
+
+/// Whether this thread unwinds, or the one that waits for the part of a poll that runs here: a panic that comes out of a
+/// destructor meanwhile aborts the process.
+#[inline]
+pub(crate) fn is_panicking() -> bool {
+    thread::panicking() || UNWINDS_ELSEWHERE.get()
 }
 
 impl Branch {
@@ -392,6 +402,7 @@ impl Branch {
         current(|frame| Self {
             frame: frame.map_or(ptr::null(), ptr::from_ref),
             shielded: frame.is_some_and(Frame::is_shielded),
+            panicking: is_panicking(),
             locals: locals_cell(frame, Cell::get),
         })
     }
@@ -418,6 +429,13 @@ impl Branch {
     ///
     /// The thread that was at this point stays in the function that it was in until `f` has returned.
     pub(crate) unsafe fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Restore(bool);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                UNWINDS_ELSEWHERE.set(self.0);
+            }
+        }
+        let _restore = Restore(UNWINDS_ELSEWHERE.replace(self.panicking));
         // SAFETY: the list is on the stack of the thread at that point, or in its task.
         let locals = unsafe { self.locals.as_ref() };
         let Some(around) = self.frame() else {

@@ -57,7 +57,7 @@ pub(crate) fn pend_until_dropped<T>(asked: &mut Asked, cx: &mut Context<'_>) -> 
     } else {
         (asked.poll, asked.times) = (now, 0);
     }
-    if asked.times >= FOREIGN && !crate::sync::thread::panicking() {
+    if asked.times >= FOREIGN && !frame::is_panicking() {
         unwind::unwind_cut();
     }
     // A foreign `block_on` polls again only when it is woken.

@@ -15,7 +15,6 @@ use crate::surface::dead::poller_is_cut;
 use crate::surface::group::{Group, table};
 use crate::surface::outcome::Never;
 use crate::surface::owner::Owner;
-use crate::sync::thread;
 use crate::unwind;
 use std::panic::{Location, resume_unwind};
 use std::task::Poll;
@@ -130,7 +129,7 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
     }
     match result {
         // In a destructor of a thread that panics already, to unwind would abort the process.
-        Some(value) if !owner.is_outer() || thread::panicking() => Ok(value),
+        Some(value) if !owner.is_outer() || frame::is_panicking() => Ok(value),
         _ if poller_is_cut() => unwind::unwind_cut(),
         _ => panic!(
             "the runtime `{}` was shut down during a scope",
