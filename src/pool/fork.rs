@@ -24,6 +24,7 @@
 )]
 
 use crate::group::frame::Branch;
+use crate::group::node::{self, Node};
 use crate::group::open::Awaited;
 use crate::job::{Job, JobHeader, JobTable};
 use crate::latch::Latch;
@@ -56,12 +57,24 @@ pub(crate) struct Fork {
     older: Cell<*const Fork>,
     newer: Cell<*const Fork>,
     published: Cell<bool>,
+    /// The root in which it counts while it is published, as no task that waits for it does.
+    counted: Cell<Option<NonNull<Node>>>,
     /// The seat whose thread runs it, plus one; zero as long as nobody does.
     runner: AtomicUsize,
     latch: Latch,
     /// The half that the forker ran for another thread when it forked this one.
     inside: *const Fork,
     branch: Branch,
+}
+
+impl Fork {
+    /// It was run, or taken back: it does not count any more.
+    fn leave_root(&self) {
+        if let Some(root) = self.counted.get() {
+            // SAFETY: counted when it was published, and it ends once.
+            unsafe { node::leave(root) };
+        }
+    }
 }
 
 /// The halves of one place: the private list, and the half of another thread that is run there.
@@ -174,6 +187,7 @@ impl<F: FnOnce() -> R, R> Half<F, R> {
         // SAFETY: as above; the latch gives it to the forker.
         half.result
             .with_mut(|place| unsafe { (*place).write(result) });
+        half.fork.leave_root();
         let latch = NonNull::from(&half.fork.latch);
         // SAFETY: it is set once, here.
         unsafe { Latch::set(latch) };
@@ -220,7 +234,7 @@ pub(crate) fn both<RA, RB: Send>(
     if !half.fork.published.get() {
         place.forks.pop(&half.fork);
         offer(place);
-    } else if !unwind::never(|| take_back(place, &half.fork)) {
+    } else if !unwind::never(|| come_back(place, &half.fork)) {
         // SAFETY: the latch is set: the thread that ran the half has written the result and given it back.
         let second = half
             .result
@@ -242,6 +256,7 @@ fn half<F: FnOnce() -> R, R>(closure: F, place: &Place, branch: Branch) -> Half<
             older: Cell::new(ptr::null()),
             newer: Cell::new(ptr::null()),
             published: Cell::new(false),
+            counted: Cell::new(None),
             runner: AtomicUsize::new(0),
             latch: Latch::new(),
             inside: place.forks.inside.get(),
@@ -282,13 +297,24 @@ pub(crate) fn publish_all(place: &Place) {
     }
 }
 
-/// Publishes the oldest half; false if there is none.
+/// Publishes the oldest half; false if there is none, or if the runtime is ending: a half that is part of no task
+/// would be one that it does not know of.
 fn publish(place: &Place, deques: &Deques) -> bool {
+    // SAFETY: halves in the list are further down on this thread's stack.
+    let Some(oldest) = (unsafe { place.forks.oldest.get().as_ref() }) else {
+        return false;
+    };
+    if oldest.branch.task().is_none() {
+        let root = place.shared.half_begins();
+        if root.is_none() {
+            return false;
+        }
+        oldest.counted.set(root);
+    }
     let Some(fork) = place.forks.pop_oldest() else {
         return false;
     };
-    // SAFETY: what was in the list is further down on this thread's stack.
-    unsafe { fork.as_ref() }.published.set(true);
+    oldest.published.set(true);
     // SAFETY: its forker waits until it was run or taken back; `F` and `R` are `Send`; there is no other job for it.
     let job = unsafe { Job::new(fork.cast()) };
     deques.fork.push(job);
@@ -305,12 +331,23 @@ fn deques(place: &Place) -> Option<&Deques> {
     Some(deques)
 }
 
-/// Takes a published half back; false if another thread has run it.
+/// Comes back to a published half; false if another thread has run it.
 #[cold]
+fn come_back(place: &Place, fork: &Fork) -> bool {
+    let taken = take_back(place, fork);
+    if fork.counted.get().is_some() {
+        // Relaxed: as in `half_begins`.
+        place.shared.halves.fetch_sub(1, Ordering::Relaxed);
+    }
+    taken
+}
+
+/// Takes a published half back; false if another thread has run it.
 fn take_back(place: &Place, fork: &Fork) -> bool {
     if let Some(deques) = deques(place) {
         while let Some(job) = deques.fork.pop() {
             if ptr::eq(job.address(), ptr::from_ref(fork).cast()) {
+                fork.leave_root();
                 return true;
             }
             // A child that was spawned since. It is in order among those that were woken, and not run on this stack.

@@ -92,6 +92,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         caretaker: Mutex::new(false),
         emptied: Waiters::new(),
         guests: AtomicUsize::new(0),
+        halves: AtomicUsize::new(0),
         guests_gone: Waiters::new(),
         blocked: Waiters::new(),
         ledger: Ledger::new(),
@@ -415,11 +416,17 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: boo
     empty
 }
 
+#[track_caller]
 fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
     shared.driver.tick(); // for their ages
     let mut found = tree::stragglers(root);
     let others = running(shared, |task| found.iter().all(|known| known.task != task));
     found.extend(others);
+    // Relaxed: as of some moment.
+    if shared.halves.load(Ordering::Relaxed) > 0 {
+        let name = "a half of a `join` outside every task";
+        found.push(unnamed(name, Location::caller()));
+    }
     found
 }
 

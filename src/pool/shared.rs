@@ -7,7 +7,7 @@
 
 use crate::driver::poller::Driver;
 use crate::group::ledger::{self, Ledger};
-use crate::group::node::{Node, NodeRef};
+use crate::group::node::{self, Node, NodeRef};
 use crate::group::report::{Straggler, TaskId, Unobserved};
 use crate::group::spawn::{Late, Spawn};
 use crate::group::tree;
@@ -26,7 +26,7 @@ use crate::sync::{Arc, Mutex, Weak};
 use crate::unwind;
 use crate::waiters::Waiters;
 use std::any::Any;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::time::Instant;
 
 /// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a FIFO one in batches.
@@ -71,7 +71,9 @@ pub(crate) struct Shared {
     pub(crate) emptied: Waiters,
     /// Callers from outside that are blocked in groups of this runtime.
     pub(crate) guests: AtomicUsize,
-    /// Who waits for the last of them to return.
+    /// Halves of `join` that are outside every task and that a worker may run.
+    pub(crate) halves: AtomicUsize,
+    /// Who waits for the last guest to return.
     pub(crate) guests_gone: Waiters,
     /// Callers that are blocked inside tasks.
     pub(crate) blocked: Waiters,
@@ -271,6 +273,21 @@ impl Shared {
         // Relaxed: as in `guest_came`.
         self.guests.fetch_add(own, Ordering::Relaxed);
         value
+    }
+
+    /// A half of a `join` that is outside every task may be run by a worker from now on: it counts in the root, as that
+    /// worker may take its time. The root, which the count keeps; none if the runtime is ending.
+    #[cold]
+    pub(crate) fn half_begins(&self) -> Option<NonNull<Node>> {
+        let root = self.open_root().filter(|root| root.enter())?;
+        if root.is_cancelled() {
+            // SAFETY: it was counted a moment ago.
+            unsafe { node::leave(root.as_ptr()) };
+            return None;
+        }
+        // Relaxed: a number for messages.
+        self.halves.fetch_add(1, Ordering::Relaxed);
+        Some(root.as_ptr())
     }
 
     /// Counts guests in the place where they are blocked; one that has left it is not counted there any more.
