@@ -5,9 +5,10 @@
 mod common;
 mod support;
 
-use common::{NEVER, NOW, on_drop, panic_of, until, wait_until, workers};
+use common::{NEVER, NOW, noting, on_drop, panic_of, until, wait_until, without_spares, workers};
 use spinney::{
-    Group, Runtime, TaskLocal, Wait, blocking, current, group, join, scope, shield, try_group,
+    Group, Runtime, TaskLocal, Wait, blocking, current, group, group_with, join, scope, shield,
+    try_group,
 };
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -559,5 +560,72 @@ fn a_half_of_a_thread_that_unwinds_is_not_unwound() {
         }));
         assert!(result.is_err() && waited.load(SeqCst));
         assert_eq!(seen.texts(), [""; 0]);
+    });
+}
+
+/// A thread that blocks for another runtime offers its halves first.
+#[test]
+fn halves_are_offered_before_a_wait_for_another_runtime() {
+    without_hanging(|| {
+        let ((outer, _), (inner, _)) = (workers(2), workers(1));
+        let (begun, is_begun) = async_channel::bounded(1);
+        outer.block_on(group(async move |g| {
+            g.compute(move || {
+                join(
+                    || inner.block_on(is_begun.recv()).unwrap(),
+                    || begun.try_send(()).unwrap(),
+                );
+            })
+            .await;
+        }));
+    });
+}
+
+/// Where no thread can be had, a worker that waits for another runtime runs what there is as the worker that it is.
+#[test]
+fn a_half_is_run_by_a_worker_that_waits_for_another_runtime() {
+    without_hanging(|| {
+        let named = |name: &str, workers| Runtime::builder().workers(workers).thread_name(name);
+        let (outer, _) = noting(named("outer", 2));
+        // The seat of a caller there is beyond all those of `outer`.
+        let (inner, _) = noting(named("inner", 40));
+        without_spares(&outer, || {
+            let (gate, is_open) = async_channel::bounded::<()>(1);
+            let flags: [AtomicBool; 3] = Default::default();
+            let lent = (inner, flags, gate, is_open);
+            outer.block_on(group_with(lent, async |g, lent| {
+                let (inner, [begun, blocks, run], gate, is_open) = &*lent;
+                g.compute(move || {
+                    begun.store(true, SeqCst);
+                    wait_until(|| blocks.load(SeqCst));
+                    let forker = here();
+                    let far = || {
+                        run.store(true, SeqCst);
+                        // The forker looks for something to help with.
+                        (0..1_000).for_each(|_| thread::yield_now());
+                        let name = thread::current().name().map(str::to_owned);
+                        (here() != forker, name)
+                    };
+                    for _ in 0..5 {
+                        while {
+                            run.store(false, SeqCst);
+                            let (_, (far, name)) = join(|| until(|| run.load(SeqCst)).wait(), far);
+                            assert!(name.is_some_and(|name| name.starts_with("outer-")));
+                            !far
+                        } {}
+                    }
+                    gate.try_send(()).unwrap();
+                });
+                until(|| begun.load(SeqCst)).await;
+                g.compute(move || {
+                    inner.block_on(group(async |h| {
+                        // Takes a seat there.
+                        h.spawn(async {});
+                        blocks.store(true, SeqCst);
+                        let _ = is_open.recv().await;
+                    }));
+                });
+            }));
+        });
     });
 }

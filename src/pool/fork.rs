@@ -29,7 +29,7 @@ use crate::group::open::Awaited;
 use crate::job::{Job, JobHeader, JobTable};
 use crate::latch::Latch;
 use crate::pool::context::{self, Place};
-use crate::pool::seats::Deques;
+use crate::pool::seats::{Deques, Seat};
 use crate::pool::waiting::{self, Step};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::cell::UnsafeCell;
@@ -395,7 +395,9 @@ fn help(place: &Place, fork: &Fork, helps: &mut bool) -> bool {
     let Some(seat) = runner.checked_sub(1) else {
         return false;
     };
-    let Steal::Success(job) = place.shared.seats.get(seat).steal_fork() else {
+    // Where no thread can be had, a half may be run in a place of another runtime, which has other seats.
+    let seat = place.shared.seats.iter().nth(seat);
+    let Some(Steal::Success(job)) = seat.map(Seat::steal_fork) else {
         return false;
     };
     if is_inside(&job, fork) {

@@ -163,12 +163,16 @@ impl Drop for Replaced {
     }
 }
 
-/// Hands the queue away, and whatever else others could do meanwhile.
+/// Hands the queue away, and whatever else others could do meanwhile, also in the runtimes further down.
 fn hand_away(place: &Place) {
-    fork::publish_all(place);
-    if let Some(seat) = place.seat.get() {
-        // SAFETY: this thread claimed the seat.
-        unsafe { place.shared.flush(seat) };
+    let mut at = Some(place);
+    while let Some(place) = at {
+        fork::publish_all(place);
+        if let Some(seat) = place.seat.get() {
+            // SAFETY: this thread claimed the seat.
+            unsafe { place.shared.flush(seat) };
+        }
+        at = place.below();
     }
 }
 
@@ -356,11 +360,13 @@ fn last_resort(parker: &Parker) {
     });
 }
 
-/// Runs a job of the runtime whose worker this thread is, in the middle of a poll that may belong to another one.
-fn run_on(shared: &Shared, seat: usize, job: Job) {
-    let seat = shared.seats.get(seat);
+/// Runs a job of the runtime whose worker this thread is, as that worker: the poll below may belong to another one, which is
+/// none of the business of the job.
+fn run_on(shared: &Arc<Shared>, index: usize, job: Job) {
+    let seat = shared.seats.get(index);
     frame::with_books(Some(&seat.running), Some(&seat.ledger), || {
-        frame::outside(|| job.run());
+        let place = Place::worker(Arc::clone(shared), index);
+        place.occupy(|| frame::outside(|| job.run()));
     });
 }
 
