@@ -181,6 +181,28 @@ fn model_cancel_of_the_group_of_a_child_in_line() {
     });
 }
 
+/// The same while no thread comes for the line: the cut does not wait for one.
+#[test]
+fn model_cancel_of_the_group_of_a_child_that_nobody_comes_for() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let world = Arc::new(World::default());
+        let pool = Arc::clone(&stage.tree.pool);
+        let line = Arc::clone(&pool);
+        let node = stage.owner.node.clone();
+        let canceller = thread::spawn(move || {
+            tree::cancel(&node, 0);
+            drop(node);
+            pool.run_all();
+        });
+        drop(spawn_blocking(&stage.owner.node, &world, stage.kept));
+        stage.end([canceller]);
+        assert_eq!((world.futures.get(), world.outputs.get()), (1, 0));
+        line.serve();
+        drop(world.waker.lock().take());
+    });
+}
+
 /// The handle of a child in line cancels it, and goes away, while a thread comes for it.
 #[test]
 fn model_cancel_of_a_child_in_line() {
