@@ -253,6 +253,33 @@ fn a_cut_reaches_a_half_that_waits() {
     });
 }
 
+/// A panic comes out rather than the private one of a cut.
+#[test]
+fn a_panic_outranks_a_cut() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let text = panic_of(|| {
+            runtime.block_on(try_group(async |g: Group<'_, '_, ()>| {
+                let waits = g.keep(AtomicBool::new(false));
+                g.compute(|| {
+                    apart(
+                        || blocks(waits).wait(),
+                        || {
+                            wait_until(current::is_cancelled);
+                            panic!("by a half");
+                        },
+                    );
+                });
+                until(|| waits.load(SeqCst)).await;
+                Err::<(), _>(())
+            }))
+        });
+        assert_eq!(text, "by a half");
+        // The error that it outranks.
+        assert_eq!(seen.texts(), ["?"]);
+    });
+}
+
 /// A cut of the one task that forked does the same.
 #[test]
 fn a_cut_of_the_task_reaches_a_half_that_waits() {
@@ -271,35 +298,38 @@ fn a_cut_of_the_task_reaches_a_half_that_waits() {
     });
 }
 
-/// Inside a shield nothing is unwound, on neither thread.
+/// Inside a shield nothing is unwound, on neither thread, also in the body of a group there.
 #[test]
 fn a_shield_covers_both_halves() {
     without_hanging(|| {
-        let (runtime, _) = workers(2);
-        let both = Arc::new(AtomicUsize::new(0));
-        runtime.block_on(group(async |g| {
-            let (begun, gate) = (
-                g.keep(AtomicBool::new(false)),
-                g.keep(AtomicBool::new(false)),
-            );
-            let both = g.keep(Arc::clone(&both));
-            let victim = g.spawn(async {
-                shield(async {
+        for in_a_body in [true, false] {
+            let (runtime, _) = workers(2);
+            let both = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&both);
+            runtime.block_on(group(async move |g| {
+                let [begun, gate] = g.keep([const { AtomicBool::new(false) }; 2]);
+                let count = g.keep(count);
+                let victim = g.spawn(async move {
                     let half = || {
                         begun.store(true, SeqCst);
                         until(|| gate.load(SeqCst)).wait();
-                        both.fetch_add(1, SeqCst)
+                        count.fetch_add(1, SeqCst)
                     };
-                    apart(half, half);
-                })
-                .await;
-            });
-            until(|| begun.load(SeqCst)).await;
-            let cut = victim.cancel();
-            gate.store(true, SeqCst);
-            cut.await;
-        }));
-        assert_eq!(both.load(SeqCst), 2);
+                    let fork = || {
+                        apart(half, half);
+                    };
+                    match in_a_body {
+                        true => shield(g.group(async |_| fork())).await,
+                        false => shield(async { fork() }).await,
+                    }
+                });
+                until(|| begun.load(SeqCst)).await;
+                let cut = victim.cancel();
+                gate.store(true, SeqCst);
+                cut.await;
+            }));
+            assert_eq!(both.load(SeqCst), 2);
+        }
     });
 }
 
@@ -351,6 +381,37 @@ fn a_wait_under_a_lock_runs_no_stranger() {
             }
         }));
         assert_eq!(*total.lock().unwrap(), 200 * 42);
+    });
+}
+
+/// It does not run what its halves have spawned either: that is the business of others, who may wait for the lock.
+#[test]
+fn a_wait_under_a_lock_does_not_run_what_its_halves_spawned() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        for _ in 0..20 {
+            runtime.block_on(group(async |g| {
+                let lock = g.keep(Mutex::new(()));
+                g.compute(move || {
+                    let _held = lock.lock().unwrap();
+                    let spawned = AtomicBool::new(false);
+                    let spawn = || {
+                        g.compute(|| drop(lock.lock().unwrap()));
+                    };
+                    let spawns = || {
+                        spawn();
+                        spawned.store(true, SeqCst);
+                        // The forker looks for something to help with.
+                        (0..100).for_each(|_| thread::yield_now());
+                    };
+                    let waits = || {
+                        spawn();
+                        wait_until(|| spawned.load(SeqCst));
+                    };
+                    apart(waits, spawns);
+                });
+            }));
+        }
     });
 }
 

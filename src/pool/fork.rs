@@ -16,7 +16,12 @@
 //! # Whom a forker helps
 //!
 //! Only whoever runs its half, and only with what was forked inside that half: a stranger might want a lock that a frame
-//! below on this stack holds. rayon runs anything here (its issue 592 is such a deadlock).
+//! below on this stack holds. rayon runs anything here (its issue 592 is such a deadlock). Only a worker for which no spare
+//! can be had does so, too, as in every wait (`waiting`): if it slept, nobody might be left to run what its half waits for.
+//!
+//! # Shutdown
+//!
+//! A half that is part of no task counts in the root while it is published, so a shutdown knows of the worker that runs it.
 
 #![expect(
     unsafe_code,

@@ -50,7 +50,8 @@ use std::panic::{Location, resume_unwind};
 ///
 /// # Blocking
 ///
-/// While another thread runs `b`, this one helps with what `b` forks, and then sleeps; a worker is replaced meanwhile.
+/// While another thread runs `b`, this one helps with what `b` forks, and then sleeps; a worker is replaced meanwhile. Where
+/// no thread can be had for that, it runs other tasks until then.
 #[inline]
 #[track_caller]
 pub fn join<A: Send, B: Send>(
