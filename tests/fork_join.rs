@@ -325,6 +325,10 @@ fn a_shield_covers_both_halves() {
                 });
                 until(|| begun.load(SeqCst)).await;
                 let cut = victim.cancel();
+                // Both look whether they are cut.
+                for _ in 0..100 {
+                    spinney::yield_now().await;
+                }
                 gate.store(true, SeqCst);
                 cut.await;
             }));
@@ -599,9 +603,10 @@ fn a_half_of_a_thread_that_unwinds_is_not_unwound() {
         let waited = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&waited);
         let result = runtime.block_on(try_group(async move |g: Group<'_, '_, ()>| {
-            let [waits, half, gate] = g.keep([const { AtomicBool::new(false) }; 3]);
+            let [begun, waits, half, gate] = g.keep([const { AtomicBool::new(false) }; 4]);
             let told = g.keep(told);
             g.blocking(|| {
+                begun.store(true, SeqCst);
                 wait_until(|| half.load(SeqCst));
                 gate.store(true, SeqCst);
             });
@@ -616,7 +621,7 @@ fn a_half_of_a_thread_that_unwinds_is_not_unwound() {
                 });
                 blocks(waits).wait();
             });
-            until(|| waits.load(SeqCst)).await;
+            until(|| begun.load(SeqCst) && waits.load(SeqCst)).await;
             Err::<(), _>(())
         }));
         assert!(result.is_err() && waited.load(SeqCst));
@@ -667,14 +672,12 @@ fn a_half_is_run_by_a_worker_that_waits_for_another_runtime() {
                         let name = thread::current().name().map(str::to_owned);
                         (here() != forker, name)
                     };
-                    for _ in 0..5 {
-                        while {
-                            run.store(false, SeqCst);
-                            let (_, (far, name)) = join(|| until(|| run.load(SeqCst)).wait(), far);
-                            assert!(name.is_some_and(|name| name.starts_with("outer-")));
-                            !far
-                        } {}
-                    }
+                    while {
+                        run.store(false, SeqCst);
+                        let (_, (far, name)) = join(|| until(|| run.load(SeqCst)).wait(), far);
+                        assert!(name.is_some_and(|name| name.starts_with("outer-")));
+                        !far
+                    } {}
                     gate.try_send(()).unwrap();
                 });
                 until(|| begun.load(SeqCst)).await;
