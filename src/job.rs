@@ -95,22 +95,35 @@ impl Job {
 pub(crate) struct Ticket {
     target: NonNull<JobHeader>,
     claim: unsafe fn(NonNull<JobHeader>) -> Option<Job>,
+    is_over: unsafe fn(NonNull<JobHeader>) -> bool,
 }
 
 // SAFETY: `Ticket::new` asks for a target that any thread may claim.
 unsafe impl Send for Ticket {}
 
 impl Ticket {
-    /// A ticket for `target`, which `claim` turns into a job, unless somebody else was first.
+    /// A ticket for `target`, which `claim` turns into a job, unless somebody else was first. `is_over` says whether nothing
+    /// will come of it any more.
     ///
     /// # Safety
     ///
-    /// `claim` may be called once with `target`, on any thread, at any time from now on.
+    /// `claim` may be called once with `target`, on any thread, at any time from now on; `is_over` before that.
     pub(crate) unsafe fn new(
         target: NonNull<JobHeader>,
         claim: unsafe fn(NonNull<JobHeader>) -> Option<Job>,
+        is_over: unsafe fn(NonNull<JobHeader>) -> bool,
     ) -> Self {
-        Self { target, claim }
+        Self {
+            target,
+            claim,
+            is_over,
+        }
+    }
+
+    /// Whether the ticket is worth nothing any more: what it stands for has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        // SAFETY: `Ticket::new`; it was not redeemed.
+        unsafe { (self.is_over)(self.target) }
     }
 
     /// The job, if nobody else has taken it.

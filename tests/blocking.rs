@@ -148,6 +148,42 @@ fn a_closure_that_is_cut_in_line_is_dropped_uncalled() {
     });
 }
 
+/// Children that were cut while all threads are stuck do not pile up: their memory is given back, not only their captures.
+#[test]
+fn what_was_cut_in_line_does_not_pile_up() {
+    without_hanging(|| {
+        let (runtime, _) = limited(1, 1);
+        runtime.block_on(group(async |g| {
+            let (begun, gate) = (
+                g.keep(AtomicBool::new(false)),
+                g.keep(AtomicBool::new(false)),
+            );
+            g.blocking(|| {
+                begun.store(true, SeqCst);
+                wait_until(|| gate.load(SeqCst));
+            });
+            until(|| begun.load(SeqCst)).await;
+            // 16 KB each.
+            let before = resident();
+            for _ in 0..20_000 {
+                let load = [7_u8; 1 << 14];
+                let victim = g.blocking(move || drop(std::hint::black_box(load)));
+                victim.cancel().await;
+            }
+            let grown = resident().saturating_sub(before);
+            gate.store(true, SeqCst);
+            assert!(grown < 100 << 20, "{} MB more", grown >> 20);
+        }));
+    });
+}
+
+/// Bytes of memory that this process has.
+fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
 #[test]
 fn a_closure_in_a_cancelled_group_is_born_cancelled() {
     let (runtime, _) = workers(1);

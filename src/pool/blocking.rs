@@ -36,6 +36,8 @@ pub(crate) enum Work {
 #[derive(Default)]
 struct Line {
     work: VecDeque<Work>,
+    /// What is over is taken out when the line is so long.
+    sweep_at: usize,
     threads: usize,
     /// Threads that sleep and were not called.
     idle: usize,
@@ -50,6 +52,24 @@ struct Line {
     alive: usize,
     /// Those of them that are in a call of our own.
     in_calls: usize,
+}
+
+/// Work in line below which no search for what is over is worth its while.
+const FEW: usize = 64;
+
+impl Line {
+    /// Takes out children that were cut in line, when the line has become twice as long as it was after the last time: if
+    /// all threads are stuck, what gave up waiting must not pile up.
+    fn sweep(&mut self) -> VecDeque<Work> {
+        if self.work.len() < self.sweep_at.max(FEW) {
+            return VecDeque::new();
+        }
+        let is_over = |work: &Work| matches!(work, Work::Child(ticket) if ticket.is_over());
+        let (over, left) = mem::take(&mut self.work).into_iter().partition(is_over);
+        self.work = left;
+        self.sweep_at = 2 * self.work.len();
+        over
+    }
 }
 
 /// The threads for blocking closures of one runtime.
@@ -75,7 +95,11 @@ impl Blocking {
     pub(crate) fn push(&self, shared: &Arc<Shared>, work: Work) {
         let mut line = self.line.lock();
         line.work.push_back(work);
+        let over = line.sweep();
         self.call(shared, line);
+        for work in over {
+            run(work);
+        }
     }
 
     /// Sees to it that somebody comes for what is in the line.

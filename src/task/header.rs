@@ -201,7 +201,20 @@ impl Header {
     /// The caller gives up the ticket's reference, of which there is one.
     pub(crate) unsafe fn ticket(this: NonNull<Self>) -> Ticket {
         // SAFETY: the reference keeps the task until `claim`, which gives it back; tasks may be claimed on any thread.
-        unsafe { Ticket::new(this.cast(), Self::claim) }
+        unsafe { Ticket::new(this.cast(), Self::claim, Self::is_over) }
+    }
+
+    /// Whether a task that has a ticket has ended.
+    ///
+    /// # Safety
+    ///
+    /// The ticket's reference is there.
+    unsafe fn is_over(job: NonNull<JobHeader>) -> bool {
+        // SAFETY: the reference keeps it alive.
+        unsafe { job.cast::<Self>().as_ref() }
+            .state
+            .load()
+            .is_complete()
     }
 
     /// Takes the right to run a task that waits in a line, unless it was cut there.
