@@ -384,7 +384,6 @@ pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
 pub(crate) struct Branch {
     frame: *const Frame,
     shielded: bool,
-    panicking: bool,
     locals: *const Locals,
 }
 
@@ -402,7 +401,6 @@ impl Branch {
         current(|frame| Self {
             frame: frame.map_or(ptr::null(), ptr::from_ref),
             shielded: frame.is_some_and(Frame::is_shielded),
-            panicking: is_panicking(),
             locals: locals_cell(frame, Cell::get),
         })
     }
@@ -423,19 +421,19 @@ impl Branch {
     }
 
     /// Runs `f` as the part of the poll that was forked off here. Groups that it polls and leaves open are open in no host
-    /// afterwards.
+    /// afterwards. `unwinds`: the thread that waits for it does.
     ///
     /// # Safety
     ///
     /// The thread that was at this point stays in the function that it was in until `f` has returned.
-    pub(crate) unsafe fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+    pub(crate) unsafe fn enter<R>(&self, unwinds: bool, f: impl FnOnce() -> R) -> R {
         struct Restore(bool);
         impl Drop for Restore {
             fn drop(&mut self) {
                 UNWINDS_ELSEWHERE.set(self.0);
             }
         }
-        let _restore = Restore(UNWINDS_ELSEWHERE.replace(self.panicking));
+        let _restore = Restore(UNWINDS_ELSEWHERE.replace(unwinds));
         // SAFETY: the list is on the stack of the thread at that point, or in its task.
         let locals = unsafe { self.locals.as_ref() };
         let Some(around) = self.frame() else {

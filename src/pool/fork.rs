@@ -28,7 +28,7 @@
     reason = "a half lives on the stack of the thread that forked it"
 )]
 
-use crate::group::frame::Branch;
+use crate::group::frame::{self, Branch};
 use crate::group::node::{self, Node};
 use crate::group::open::Awaited;
 use crate::job::{Job, JobHeader, JobTable};
@@ -62,6 +62,9 @@ pub(crate) struct Fork {
     older: Cell<*const Fork>,
     newer: Cell<*const Fork>,
     published: Cell<bool>,
+    /// The forker unwinds. As of the moment at which it was published: who unwinds then may have begun inside the other half,
+    /// but who unwound before still does.
+    unwinds: Cell<bool>,
     /// The root in which it counts while it is published, as no task that waits for it does.
     counted: Cell<Option<NonNull<Node>>>,
     /// The seat whose thread runs it, plus one; zero as long as nobody does.
@@ -187,7 +190,7 @@ impl<F: FnOnce() -> R, R> Half<F, R> {
             // SAFETY: the job is the right to run it, once.
             let closure = unsafe { half.take_closure() };
             // SAFETY: the forker stays where it is until the latch is set.
-            unwind::catch(|| unsafe { half.fork.branch.enter(closure) })
+            unwind::catch(|| unsafe { half.fork.branch.enter(half.fork.unwinds.get(), closure) })
         });
         // SAFETY: as above; the latch gives it to the forker.
         half.result
@@ -261,6 +264,7 @@ fn half<F: FnOnce() -> R, R>(closure: F, place: &Place, branch: Branch) -> Half<
             older: Cell::new(ptr::null()),
             newer: Cell::new(ptr::null()),
             published: Cell::new(false),
+            unwinds: Cell::new(false),
             counted: Cell::new(None),
             runner: AtomicUsize::new(0),
             latch: Latch::new(),
@@ -320,6 +324,7 @@ fn publish(place: &Place, deques: &Deques) -> bool {
         return false;
     };
     oldest.published.set(true);
+    oldest.unwinds.set(frame::is_panicking());
     // SAFETY: its forker waits until it was run or taken back; `F` and `R` are `Send`; there is no other job for it.
     let job = unsafe { Job::new(fork.cast()) };
     deques.fork.push(job);
