@@ -40,13 +40,17 @@ use std::ptr;
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// How long a shutdown waits for a sign of progress before it calls what is left stragglers. A cut needs microseconds;
-/// 100 ms covers a machine that is busy with something else.
-const NO_PROGRESS: Duration = Duration::from_millis(100);
+/// How often a shutdown looks whether teardown makes progress.
+const LOOK: Duration = Duration::from_millis(10);
 
-/// How often polls alone extend that, without a task that ends or is marked to be cut: 5 s in all. A destructor may
-/// need the polls of other tasks; a task that yields for ever inside a shield is a straggler, too.
-const POLLS_ONLY: u32 = 50;
+/// Looks without any, one after the other, after which what is left is called stragglers: 200 ms. A cut needs microseconds; the
+/// rest covers a machine that is busy with something else. Many short looks, because one long one may fall into a moment in
+/// which the whole machine stood still.
+const NO_PROGRESS: u32 = 20;
+
+/// How many looks may find polls alone, and no task that ended or was marked to be cut: 5 s. A destructor may need the polls
+/// of other tasks; a task that yields for ever inside a shield is a straggler, too.
+const POLLS_ONLY: u32 = 500;
 
 /// A set of worker threads, a driver, and the root of a tree of groups.
 ///
@@ -275,15 +279,17 @@ impl Runtime {
 /// After a cancel: waits until nothing is left, or until there was no progress.
 fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
     let progress = || {
-        let steps: u64 = shared.seats.iter().map(|seat| seat.ledger.steps()).sum();
+        let seats = shared.seats.iter().map(|seat| &seat.ledger);
+        let steps: u64 = seats.chain([&shared.ledger]).map(Ledger::steps).sum();
         (steps, shared.metrics().jobs)
     };
     let mut before = progress();
-    let mut polls_only = 0;
-    while !wait_empty(shared, root, NO_PROGRESS, false) {
+    let (mut nothing, mut polls_only) = (0, 0);
+    while !wait_empty(shared, root, LOOK, false) {
         let now = progress();
+        nothing = if now == before { nothing + 1 } else { 0 };
         polls_only = if now.0 == before.0 { polls_only + 1 } else { 0 };
-        if now == before || polls_only > POLLS_ONLY {
+        if nothing == NO_PROGRESS || polls_only == POLLS_ONLY {
             return;
         }
         before = now;
