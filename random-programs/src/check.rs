@@ -3,7 +3,7 @@
 
 use crate::model::{Facts, Kind};
 use crate::order;
-use crate::program::{How, Id, Op};
+use crate::program::{Id, Op};
 use crate::record::{Began, Event, To};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,10 +151,9 @@ impl<'a> Known<'a> {
     /// As many more may have been opened, and not have ended before they were forgotten. One that escapes has another
     /// one around it.
     fn perhaps_open(&self) -> usize {
-        let steps = self.facts.steps.values();
-        let escapes = steps.filter(|step| {
-            matches!(&step.op, Op::Nest(nest) if nest.how == How::Escape) && self.holds(step.frame)
-        });
+        let groups = self.facts.groups.values();
+        let escapes =
+            groups.filter(|group| group.escapes && group.host.is_some_and(|host| self.holds(host)));
         self.forgotten.len() + escapes.count()
     }
 

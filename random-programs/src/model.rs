@@ -57,6 +57,8 @@ pub struct GroupFact {
     pub plain: bool,
     /// As `plain`, but it is left unpolled for one suspension.
     pub held: bool,
+    /// It has another one around it, which ends when it has been polled once.
+    pub escapes: bool,
     /// Errors that may come out of it, by the steps that make them.
     pub causes: BTreeSet<Id>,
     /// Panics that may come out of it.
@@ -211,6 +213,7 @@ impl Facts {
             host: Some(frame),
             plain: !timed && matches!(how, How::Await | How::Shielded),
             held: !timed && *how == How::Once,
+            escapes: *how == How::Escape,
             ..GroupFact::default()
         };
         if let How::Move(_) = how {
