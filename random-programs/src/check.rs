@@ -1,7 +1,7 @@
 //! Judges what happened: that every failure arrived once and in the right place, that every group ended as the model
 //! allows, that every promise to a single call was kept. Order is judged in `order`.
 
-use crate::model::{Facts, Kind};
+use crate::model::{Facts, FrameFact, Kind};
 use crate::order;
 use crate::program::{Id, Op};
 use crate::record::{Began, Event, To};
@@ -78,7 +78,7 @@ impl<'a> Known<'a> {
     }
 
     /// Whether a step raises a panic.
-    fn is_panic(&self, step: Id) -> bool {
+    pub(crate) fn is_panic(&self, step: Id) -> bool {
         self.facts
             .steps
             .get(&step)
@@ -91,7 +91,11 @@ impl<'a> Known<'a> {
         match self.facts.steps.get(&step).map(|step| &step.op) {
             // A deadline that fired is known by its error.
             None | Some(Op::Deadline(_) | Op::StopWithin(_)) => delivered.is_some(),
-            _ => self.raised.contains(&step) && !matches!(delivered, Some(To::Reader(_))),
+            _ => {
+                self.raised.contains(&step)
+                    && !matches!(delivered, Some(To::Reader(_)))
+                    && !self.is_second_panic(step)
+            }
         }
     }
 
@@ -105,56 +109,6 @@ impl<'a> Known<'a> {
             at = host.map(|host| self.facts.frames[&host].group);
         }
         way
-    }
-
-    /// After the outermost group no task is alive, and no group and no timer but those that were forgotten.
-    fn alive(&self, wrong: &mut Vec<String>) {
-        let alive = self.events.iter().find_map(|event| match event {
-            Event::Alive(tasks, groups, timers) => Some((*tasks, *groups as usize, *timers)),
-            _ => None,
-        });
-        let Some((tasks, groups, timers)) = alive else {
-            wrong.push("nobody asked what is alive".to_owned());
-            return;
-        };
-        if tasks != 0 {
-            wrong.push(format!("{tasks} tasks are alive"));
-        }
-        let after = Event::AliveAfter(tasks + 1, groups as u64 + 1);
-        if !self.events.contains(&after) {
-            wrong.push("one more task and one more group are not counted".to_owned());
-        }
-        // A timer of a forgotten group is there until it fires.
-        if timers != 0 && self.forgotten.is_empty() {
-            wrong.push(format!("{timers} timers are alive"));
-        }
-        let (least, most) = (self.surely_open(), self.perhaps_open());
-        if !(least..=most).contains(&groups) {
-            wrong.push(format!(
-                "{groups} groups are alive, and should be {least} to {most}"
-            ));
-        }
-    }
-
-    /// How many groups were forgotten with their bodies.
-    fn surely_open(&self) -> usize {
-        let happened = |event: &Event| self.events.contains(event);
-        let bodies = self
-            .forgotten
-            .iter()
-            .filter_map(|group| self.facts.groups.get(group)?.body);
-        bodies
-            .filter(|body| happened(&Event::Made(*body)) && !happened(&Event::Dropped(*body)))
-            .count()
-    }
-
-    /// As many more may have been opened, and not have ended before they were forgotten. One that escapes has another
-    /// one around it.
-    fn perhaps_open(&self) -> usize {
-        let groups = self.facts.groups.values();
-        let escapes =
-            groups.filter(|group| group.escapes && group.host.is_some_and(|host| self.holds(host)));
-        self.forgotten.len() + escapes.count()
     }
 
     fn failures(&self, wrong: &mut Vec<String>) {
@@ -198,6 +152,9 @@ impl<'a> Known<'a> {
         let home = facts.home(step);
         let is_panic = self.is_panic(step);
         let frame = facts.steps.get(&step).map(|step| step.frame);
+        if is_panic && to != To::Hook && frame.is_some_and(|frame| self.is_outranked(frame)) {
+            return false;
+        }
         match to {
             To::Errors(group) => !is_panic && group == home,
             To::Caller => is_panic && facts.groups[&self.root()].panics.contains(&step),
@@ -206,8 +163,14 @@ impl<'a> Known<'a> {
                     Some(_) => frame == reader,
                     None => facts.frames[&frame].kind == Kind::Member(reader),
                 };
+                let is_half = |fact: &FrameFact| matches!(fact.kind, Kind::Half(_));
+                if facts.frames.get(&reader).is_some_and(is_half) {
+                    return frame.is_some_and(|frame| facts.carriers(frame).contains(&reader))
+                        && !is_panic
+                        && self.is_outdone(reader);
+                }
                 match is_panic {
-                    false => frame.is_some_and(read),
+                    false => frame.is_some_and(|frame| facts.carriers(frame).into_iter().any(read)),
                     true => facts
                         .frames
                         .keys()
@@ -215,7 +178,7 @@ impl<'a> Known<'a> {
                 }
             }
             To::Hook => {
-                let kind = frame.map(|frame| facts.frames[&frame].kind);
+                let kind = frame.map(|frame| facts.kind(frame));
                 // A failure that waits in a handle is the group's when the handle is dropped, which may be with the body
                 // in a cut that has no poll to spare: then there is nobody left who could be given it. A deadline may
                 // fire at that moment, too.
@@ -278,8 +241,11 @@ impl<'a> Known<'a> {
                 }
                 Event::Gone(group, true) => {
                     let fact = &self.facts.groups[group];
-                    let owned =
-                        fact.plain && fact.host.is_none_or(|host| self.facts.is_owned(host));
+                    let facts = self.facts;
+                    let owned = fact.plain
+                        && fact
+                            .host
+                            .is_none_or(|host| facts.is_owned(host) && !facts.is_unwound(host));
                     if owned && fact.panics.is_disjoint(&self.raised) {
                         wrong.push(format!("group {group} panicked, and nothing in it did"));
                     }
@@ -304,7 +270,7 @@ impl<'a> Known<'a> {
                 .facts
                 .frames
                 .iter()
-                .filter(|(_, frame)| frame.group == group);
+                .filter(|(_, frame)| frame.group == group && frame.kind == Kind::Contestant);
             if !members.clone().any(|(id, _)| self.ended(*id) == Some(true)) {
                 wrong.push(format!("race {group} has no winner, and was won"));
             }
@@ -323,7 +289,7 @@ impl<'a> Known<'a> {
                     .facts
                     .steps
                     .get(step)
-                    .is_some_and(|step| self.facts.frames[&step.frame].kind == Kind::Posted);
+                    .is_some_and(|step| self.facts.kind(step.frame) == Kind::Posted);
                 if self.fails(*step) && !posted {
                     wrong.push(format!(
                         "group {group} ended with a value, and {step} failed in it"
@@ -359,7 +325,7 @@ impl<'a> Known<'a> {
                 .facts
                 .frames
                 .iter()
-                .filter(|(_, frame)| frame.group == group)
+                .filter(|(_, frame)| frame.group == group && frame.kind == Kind::Contestant)
                 .collect();
             if members.len() != errors.len()
                 || members
@@ -436,9 +402,11 @@ impl<'a> Known<'a> {
                         wrong.push(format!("{step} waited {passed} ticks for {least}"));
                     }
                 }
-                Event::Unshielded(step, false) => {
+                Event::Unshielded(step, false, unwinding) => {
                     let fact = &facts.steps[step];
-                    if facts.is_owned(fact.frame) && !fact.timed && !fact.awaits {
+                    let panicked =
+                        *unwinding && !facts.panics_in(fact.frame).is_disjoint(&self.raised);
+                    if !panicked && facts.is_owned(fact.frame) && !fact.timed && !fact.awaits {
                         wrong.push(format!("shield {step} was cut"));
                     }
                 }

@@ -1,6 +1,6 @@
 //! Strategies for programs. Numbers and repairs come from [`Program::new`], so shrinking keeps programs well-formed.
 
-use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Step, Use};
+use crate::program::{Frame, GroupProgram, How, MANY, Nest, Op, Program, Site, Step, Use};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -8,11 +8,20 @@ use proptest::prelude::*;
 pub fn programs() -> impl Strategy<Value = Program> {
     let runtime = (
         1..=3_usize,
+        prop_oneof![2 => Just(MANY), 2 => Just(1), 1 => 2..=3_usize],
+        proptest::bool::weighted(0.4),
         any::<bool>(),
         prop_oneof![3 => Just(1_u32), 1 => 2..9_u32],
     );
-    (runtime, vec(ops(), 1..6))
-        .prop_map(|((workers, callers, jump), body)| Program::new(workers, callers, jump, body))
+    (runtime, vec(ops(), 1..6)).prop_map(
+        |((workers, max_blocking, finite, callers, jump), body)| Program {
+            max_blocking,
+            ..match finite {
+                true => Program::finite(workers, callers, jump, body),
+                false => Program::new(workers, callers, jump, body),
+            }
+        },
+    )
 }
 
 fn ops() -> impl Strategy<Value = Op> {
@@ -23,6 +32,13 @@ fn ops() -> impl Strategy<Value = Op> {
         prop_oneof![
             6 => (frame.clone(), uses()).prop_map(|(frame, used)| Op::Spawn(frame, used)),
             3 => (frame.clone(), uses()).prop_map(|(frame, used)| Op::Supervise(frame, used)),
+            3 => (sites(), frame.clone(), uses()).prop_map(|(site, frame, used)| Op::Closure(site, frame, used)),
+            3 => (frame.clone(), frame.clone()).prop_map(|(first, second)| Op::Join(first, second)),
+            // Closures that wait for closures, which may be behind them in line.
+            1 => (sites(), frame.clone(), uses()).prop_map(|(site, frame, used)| {
+                let inner = Op::Closure(Site::Blocking, frame, Use::Await);
+                Op::Closure(site, to_frame(vec![inner]), used)
+            }),
             2 => frame.clone().prop_map(Op::Service),
             // What ends groups in a hurry: children that fail a little later.
             2 => (0..4_u8).prop_map(|yields| Op::Spawn(to_frame(vec![Op::Yield(yields), Op::Fail]), Use::Leave)),
@@ -41,6 +57,7 @@ fn ops() -> impl Strategy<Value = Op> {
 fn leaves() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (1..4_u8).prop_map(Op::Yield),
+        1 => (1..9_u8).prop_map(Op::Busy),
         3 => (0..5_u8).prop_map(Op::Sleep),
         2 => Just(Op::Fail),
         1 => Just(Op::Panic),
@@ -62,6 +79,10 @@ fn uses() -> impl Strategy<Value = Use> {
         1 => Just(Use::Cancel),
         1 => Just(Use::Join),
     ]
+}
+
+fn sites() -> impl Strategy<Value = Site> {
+    prop_oneof![2 => Just(Site::Blocking), 1 => Just(Site::Compute)]
 }
 
 fn hows() -> impl Strategy<Value = How> {

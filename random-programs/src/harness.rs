@@ -87,6 +87,7 @@ fn run(program: &Program, world: &Arc<World>) {
     let hook = Arc::clone(world);
     let runtime = Runtime::builder()
         .workers(program.workers)
+        .max_blocking(program.max_blocking)
         .callers_take_part(program.callers_take_part)
         .clock(world.clock())
         .on_unobserved(move |failure| hook.unobserved(failure))

@@ -1,10 +1,10 @@
 //! Runs a program on a real runtime.
 
-use crate::program::{Frame, GroupProgram, How, Id, Nest, Op, Step, Use};
+use crate::program::{Frame, GroupProgram, How, Id, Nest, Op, Site, Step, Use};
 use crate::record::{Began, Event, Fault, OnDrop, TICK, To, World, receive};
 use spinney::{
     Builder, CancelTask, Errors, Failure, Group, Ready, StartError, Supervised, Task, TaskSet,
-    Wait, race, shield, sleep, timeout, try_group, yield_now,
+    Wait, join, race, shield, sleep, timeout, try_group, yield_now,
 };
 use std::future::{Future, pending, poll_fn};
 use std::panic::resume_unwind;
@@ -65,7 +65,7 @@ fn frame<'s>(
     let world = Arc::clone(world);
     Box::pin(async move {
         let _capture = capture;
-        world.note(Event::Polled(id));
+        world.begins(id);
         let mut place = Place {
             world: &world,
             group,
@@ -104,6 +104,7 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
                     yield_now().await;
                 }
             }
+            Op::Busy(times) => (0..*times).for_each(|_| thread::yield_now()),
             Op::Sleep(ticks) => {
                 let since = self.world.clock().now();
                 sleep(TICK * u32::from(*ticks)).await;
@@ -120,6 +121,7 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
                 }
             }
             Op::Race(frames) => self.race(id, frames).await,
+            Op::Join(first, second) => self.join(id, first, second)?,
             Op::Nest(nest) => self.nest(id, nest).await?,
             Op::Shield(steps) => {
                 self.world.note(Event::Shielded(id));
@@ -182,6 +184,16 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
                 world.note(Event::Spawned(program.id));
                 self.supervised(program.id, task, *used).await;
             }
+            Op::Closure(site, program, used) => {
+                let future = frame(world, self.group, program, None);
+                let closure = move || future.wait();
+                let task = match site {
+                    Site::Compute => group.compute(closure),
+                    Site::Blocking => group.blocking(closure),
+                };
+                world.note(Event::Spawned(program.id));
+                self.task(program.id, task, *used).await;
+            }
             Op::Service(program) => {
                 group.service(frame(world, self.group, program, None));
                 world.note(Event::Spawned(program.id));
@@ -210,10 +222,12 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
             Use::Cancel => {
                 self.world.note(Event::Cancelling(id));
                 task.cancel();
+                self.world.note(Event::Cancelled(id));
             }
             Use::Join => {
                 self.world.note(Event::Cancelling(id));
                 let join: CancelTask<'_, _> = task.cancel();
+                self.world.note(Event::Cancelled(id));
                 let value = join.await;
                 self.world.note(Event::Joined(id, value.is_some()));
             }
@@ -322,6 +336,23 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
         }
     }
 
+    /// Both halves are run to their end. Of their failures the first one is this frame's; panics come out of `join`.
+    fn join(&mut self, id: Id, first: &Frame, second: &Frame) -> Result<(), Fault> {
+        let world = self.world;
+        let _joined = OnDrop::new(world, Event::Rejoined(id));
+        let half = |program: &Frame| {
+            let (id, future) = (program.id, frame(world, self.group, program, None));
+            move || Half(id, Some(future.wait()))
+        };
+        let (first, second) = join(half(first), half(second));
+        for half in [&first, &second] {
+            let well = matches!(half.1, Some(Ok(_)));
+            world.note(Event::Read(half.0, well));
+        }
+        first.pass_on()?;
+        second.pass_on()
+    }
+
     async fn nest(&mut self, id: Id, nest: &Nest) -> Result<(), Fault> {
         let Nest {
             group: program,
@@ -400,7 +431,7 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
         group.spawn(async move {
             let _capture = capture;
             let opened = opened;
-            world.note(Event::Polled(mover));
+            world.begins(mover);
             let result = finish(&world, inner, opened.await, passes_on);
             world.note(Event::Ended(mover, result.is_ok()));
             result
@@ -504,13 +535,30 @@ async fn polls<F: Future + Unpin>(future: &mut F, times: u8) -> Poll<F::Output> 
     Poll::Pending
 }
 
+/// What a half came to. Dropped unread, its error had no reader but the one who drops it.
+struct Half(Id, Option<Result<Value, Fault>>);
+
+impl Half {
+    fn pass_on(mut self) -> Result<(), Fault> {
+        self.1.take().map_or(Ok(()), |result| result.map(drop))
+    }
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        if let Some(Err(fault)) = self.1.take() {
+            fault.deliver(To::Reader(self.0));
+        }
+    }
+}
+
 /// Notes that a shield was left.
 struct Left(Arc<World>, Id, bool);
 
 impl Drop for Left {
     fn drop(&mut self) {
         self.0
-            .note(Event::Unshielded(self.1, self.2 || thread::panicking()));
+            .note(Event::Unshielded(self.1, self.2, thread::panicking()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Programs that once failed, shrunk, each with what was wrong; and some that chance seldom makes.
 
-use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Step, Use};
+use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Site, Step, Use};
 
 fn steps(ops: Vec<Op>) -> Vec<Step> {
     ops.into_iter().map(|op| Step { id: 0, op }).collect()
@@ -32,11 +32,21 @@ fn spawn(used: Use, ops: Vec<Op>) -> Op {
     Op::Spawn(frame(ops), used)
 }
 
+fn closure(site: Site, used: Use, ops: Vec<Op>) -> Op {
+    Op::Closure(site, frame(ops), used)
+}
+
 /// Each with its story.
 #[must_use]
 pub fn programs() -> Vec<(&'static str, Program)> {
     let alone = |body| Program::new(1, false, 1, body);
     let spread = |body| Program::new(3, true, 1, body);
+    let one_thread = |body| Program {
+        max_blocking: 1,
+        ..Program::finite(2, false, 1, body)
+    };
+    let blocking = |used, ops| closure(Site::Blocking, used, ops);
+    let computing = |used, ops| closure(Site::Compute, used, ops);
     vec![
         (
             "the deadline of a builder was armed after the first poll of the body, which blocked for ever",
@@ -150,6 +160,67 @@ pub fn programs() -> Vec<(&'static str, Program)> {
                     Op::Panic,
                 ],
             )]),
+        ),
+        (
+            "closures that wait for closures, and one thread for all",
+            one_thread(vec![
+                blocking(
+                    Use::Late,
+                    vec![blocking(
+                        Use::Await,
+                        vec![blocking(Use::Await, vec![Op::Keep])],
+                    )],
+                ),
+                blocking(Use::Late, vec![computing(Use::Await, vec![Op::Sleep(1)])]),
+            ]),
+        ),
+        (
+            "closures in line are cut: by their handles, and with their group",
+            one_thread(vec![
+                blocking(Use::Leave, vec![Op::Busy(40), Op::Pend]),
+                blocking(Use::Cancel, vec![Op::Keep]),
+                blocking(Use::Join, vec![Op::Busy(40)]),
+                blocking(Use::Late, vec![Op::Yield(1), Op::Fail]),
+                blocking(Use::Leave, vec![Op::Keep]),
+            ]),
+        ),
+        (
+            "both halves panic, in a service, and a cleanup forks",
+            spread(vec![nest(
+                true,
+                How::Await,
+                vec![
+                    Op::Defer(frame(vec![Op::Join(
+                        frame(vec![spawn(Use::Join, vec![Op::Yield(1)]), Op::Yield(2)]),
+                        frame(vec![Op::Sleep(1)]),
+                    )])),
+                    Op::Service(frame(vec![Op::Join(
+                        frame(vec![Op::Yield(1), Op::Panic]),
+                        frame(vec![Op::Panic]),
+                    )])),
+                    Op::Yield(3),
+                ],
+            )]),
+        ),
+        (
+            "a half that was cut, and one that fails afterwards",
+            spread(vec![spawn(
+                Use::Join,
+                vec![
+                    Op::Yield(1),
+                    Op::Join(frame(vec![Op::Pend]), frame(vec![Op::Busy(9), Op::Fail])),
+                ],
+            )]),
+        ),
+        (
+            "halves in halves, in a shield, while the group is cancelled",
+            spread(vec![Op::Shield(steps(vec![Op::Join(
+                frame(vec![Op::Join(
+                    frame(vec![Op::Sleep(1), computing(Use::Late, vec![Op::Yield(2)])]),
+                    frame(vec![Op::Yield(3), Op::Keep]),
+                )]),
+                frame(vec![Op::Cancel, Op::Yield(3)]),
+            )]))]),
         ),
         (
             "a forgotten group whose child runs on",

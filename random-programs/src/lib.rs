@@ -4,12 +4,15 @@
 //! moved by the [`harness`]; [`record`] lists what happened; [`model`] says what is allowed, and [`check`] compares.
 //! How to run and to replay: `docs/random_programs.md`.
 
+mod alive;
 pub mod check;
 pub mod generate;
+mod halves;
 pub mod harness;
 pub mod interpret;
 pub mod known;
 pub mod model;
 mod order;
+mod print;
 pub mod program;
 pub mod record;

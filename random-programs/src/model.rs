@@ -27,6 +27,8 @@ pub enum Kind {
     Cleanup,
     /// A child through a `Handle`.
     Posted,
+    /// A half of this `join`: a part of the frame that makes it.
+    Half(Id),
 }
 
 /// Where a frame belongs.
@@ -40,6 +42,8 @@ pub struct FrameFact {
     pub maker: Option<Id>,
     /// Some group that it polled may be open in it later, when the future is elsewhere: then a cut polls it on.
     pub leaves_open: bool,
+    /// It is waited for in a closure, so a cut unwinds it.
+    pub waited: bool,
 }
 
 /// Where a group belongs, and what it may come to.
@@ -104,6 +108,18 @@ enum Sure {
     Unknown,
 }
 
+impl FrameFact {
+    fn new(kind: Kind, group: Id, maker: Option<Id>) -> Self {
+        Self {
+            kind,
+            group,
+            maker,
+            leaves_open: false,
+            waited: false,
+        }
+    }
+}
+
 impl Facts {
     /// Reads a program.
     #[must_use]
@@ -142,16 +158,22 @@ impl Facts {
     }
 
     fn frame(&mut self, frame: &Frame, kind: Kind, group: Id, maker: Option<Id>) {
+        self.frames
+            .insert(frame.id, FrameFact::new(kind, group, maker));
+        self.steps(&frame.steps, frame.id, group, (false, false));
+    }
+
+    /// A closure that waits for the frame. No timeout around a `join` reaches into it; a shield does.
+    fn waited(&mut self, frame: &Frame, fact: FrameFact, shielded: bool) {
+        let group = fact.group;
         self.frames.insert(
             frame.id,
             FrameFact {
-                kind,
-                group,
-                maker,
-                leaves_open: false,
+                waited: true,
+                ..fact
             },
         );
-        self.steps(&frame.steps, frame.id, group, (false, false));
+        self.steps(&frame.steps, frame.id, group, (shielded, false));
     }
 
     fn steps(&mut self, steps: &[Step], frame: Id, group: Id, (shielded, timed): (bool, bool)) {
@@ -171,6 +193,15 @@ impl Facts {
                 }
                 Op::Spawn(child, _) => self.frame(child, Kind::Child, group, maker),
                 Op::Supervise(child, _) => self.frame(child, Kind::Supervised, group, maker),
+                Op::Closure(_, child, _) => {
+                    self.waited(child, FrameFact::new(Kind::Child, group, maker), false);
+                }
+                Op::Join(first, second) => {
+                    for half in [first, second] {
+                        let fact = FrameFact::new(Kind::Half(*id), group, maker);
+                        self.waited(half, fact, shielded);
+                    }
+                }
                 Op::Service(child) => self.frame(child, Kind::Service, group, maker),
                 Op::Start(child, _) => self.frame(child, Kind::Started(*id), group, maker),
                 Op::Defer(child) => self.frame(child, Kind::Cleanup, group, maker),
@@ -218,12 +249,7 @@ impl Facts {
         };
         if let How::Move(_) = how {
             fact.mover = Some(*mover);
-            let child = FrameFact {
-                kind: Kind::Child,
-                group,
-                maker: Some(frame),
-                leaves_open: false,
-            };
+            let child = FrameFact::new(Kind::Child, group, Some(frame));
             self.frames.insert(*mover, child);
         }
         if *passes_on {
@@ -231,9 +257,11 @@ impl Facts {
         }
         self.group(inner, fact);
         if let How::Forget(_) | How::Move(_) = how {
-            self.frames
-                .entry(frame)
-                .and_modify(|frame| frame.leaves_open = true);
+            for carrier in self.carriers(frame) {
+                self.frames
+                    .entry(carrier)
+                    .and_modify(|frame| frame.leaves_open = true);
+            }
         }
     }
 
@@ -250,7 +278,48 @@ impl Facts {
             .collect()
     }
 
-    /// Panics that may come out of a frame, those of the groups that it polls included.
+    /// This frame, and while it is a half the frame that made it.
+    #[must_use]
+    pub fn carriers(&self, frame: Id) -> Vec<Id> {
+        let outer = |frame: &Id| match self.frames[frame].kind {
+            Kind::Half(_) => self.frames[frame].maker,
+            _ => None,
+        };
+        std::iter::successors(Some(frame), outer).collect()
+    }
+
+    /// What the frame is to its group, or for a half that of which it is a part.
+    #[must_use]
+    pub fn kind(&self, frame: Id) -> Kind {
+        match self.frames[&frame] {
+            FrameFact {
+                kind: Kind::Half(_),
+                maker: Some(maker),
+                ..
+            } => self.kind(maker),
+            FrameFact { kind, .. } => kind,
+        }
+    }
+
+    /// The halves of a `join`.
+    #[must_use]
+    pub fn halves(&self, step: Id) -> Vec<Id> {
+        let halves = self
+            .frames
+            .iter()
+            .filter(|(_, fact)| fact.kind == Kind::Half(step));
+        halves.map(|(id, _)| *id).collect()
+    }
+
+    /// A cut unwinds what polls this frame, so it is dropped by a panic, though nothing in it panicked.
+    #[must_use]
+    pub fn is_unwound(&self, frame: Id) -> bool {
+        let fact = &self.frames[&frame];
+        let host = || self.groups[&fact.group].host;
+        fact.waited || fact.kind == Kind::Body && host().is_some_and(|host| self.is_unwound(host))
+    }
+
+    /// Panics that may come out of a frame, those of its halves and of the groups that it polls included.
     #[must_use]
     pub fn panics_in(&self, frame: Id) -> BTreeSet<Id> {
         let own = self
@@ -261,8 +330,13 @@ impl Facts {
             .groups
             .iter()
             .filter(|(_, group)| group.host == Some(frame) || group.mover == Some(frame));
+        let halves = self
+            .frames
+            .iter()
+            .filter(|(_, half)| matches!(half.kind, Kind::Half(_)) && half.maker == Some(frame));
         own.map(|(id, _)| *id)
             .chain(inner.flat_map(|(id, _)| self.panics_of(*id)))
+            .chain(halves.flat_map(|(id, _)| self.panics_in(*id)))
             .collect()
     }
 
@@ -291,7 +365,7 @@ impl Facts {
     /// Only the engine drops this frame: a task, or the body of a group that is polled whenever its task is.
     #[must_use]
     pub fn is_owned(&self, frame: Id) -> bool {
-        match self.frames[&frame].kind {
+        match self.kind(frame) {
             Kind::Body => self.is_reached(self.frames[&frame].group),
             _ => true,
         }
@@ -315,6 +389,8 @@ fn shallow(op: &Op) -> Op {
         Op::Defer(_)
         | Op::Spawn(..)
         | Op::Supervise(..)
+        | Op::Closure(..)
+        | Op::Join(..)
         | Op::Service(_)
         | Op::Start(..)
         | Op::Post(_) => Op::Yield(0),
@@ -327,7 +403,10 @@ fn shallow(op: &Op) -> Op {
 fn awaits(op: &Op) -> bool {
     let any = |steps: &[Step]| steps.iter().any(|step| awaits(&step.op));
     match op {
-        Op::Spawn(_, used) | Op::Supervise(_, used) => matches!(used, Use::Await | Use::Late),
+        Op::Spawn(_, used) | Op::Supervise(_, used) | Op::Closure(_, _, used) => {
+            matches!(used, Use::Await | Use::Late)
+        }
+        Op::Join(first, second) => any(&first.steps) || any(&second.steps),
         Op::Nest(nest) => any(&nest.group.body.steps),
         Op::Shield(steps) | Op::Timeout(_, steps) => any(steps),
         _ => false,
@@ -352,11 +431,17 @@ fn sure_step(op: &Op) -> Sure {
     match op {
         Op::Fail | Op::Panic | Op::Cancel | Op::Pend => Sure::NeverOk,
         Op::Stopping => Sure::Unknown,
-        Op::Spawn(child, used) => match (sure(&child.steps), used) {
+        Op::Spawn(child, used) | Op::Closure(_, child, used) => match (sure(&child.steps), used) {
             (_, Use::Cancel | Use::Join) => Sure::Passes,
             (Sure::Unknown, Use::Leave) => Sure::Passes,
             // One that is awaited at the end is no hindrance here, but may be there.
             (sure, _) => sure,
+        },
+        // Both are run to their end, whatever the other one does.
+        Op::Join(first, second) => match (sure(&first.steps), sure(&second.steps)) {
+            (Sure::NeverOk, _) | (_, Sure::NeverOk) => Sure::NeverOk,
+            (Sure::Passes, Sure::Passes) => Sure::Passes,
+            _ => Sure::Unknown,
         },
         Op::Supervise(child, Use::Await | Use::Late | Use::Join) => passes(child),
         Op::Start(child, _) => passes(child),

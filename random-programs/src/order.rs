@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn check(facts: &Facts, known: &Known<'_>, wrong: &mut Vec<String>) {
     let mut replay = Replay::new(facts, known);
-    for event in known.events {
-        replay.event(event, wrong);
+    for (at, event) in known.events.iter().enumerate() {
+        replay.event(at, event, wrong);
     }
 }
 
@@ -34,6 +34,8 @@ struct Replay<'a> {
     unresolved: BTreeSet<Id>,
     /// Frames that have called `cancel` on their group.
     cancelling: BTreeSet<Id>,
+    /// Where `cancel` of a group, or of a frame's handle, came back first.
+    closed: BTreeMap<Id, usize>,
 }
 
 impl<'a> Replay<'a> {
@@ -70,17 +72,19 @@ impl<'a> Replay<'a> {
             stopped: BTreeSet::new(),
             unresolved: facts.groups.keys().copied().collect(),
             cancelling: BTreeSet::new(),
+            closed: BTreeMap::new(),
         }
     }
 
-    fn event(&mut self, event: &Event, wrong: &mut Vec<String>) {
+    fn event(&mut self, at: usize, event: &Event, wrong: &mut Vec<String>) {
         let facts = self.facts;
         match event {
             Event::Made(frame) => self.live.push(*frame),
-            Event::Polled(frame) => {
+            Event::Polled(frame, before) => {
                 if facts.frames[frame].kind == Kind::Cleanup {
                     self.cleanup(*frame, wrong);
                 }
+                self.begins(*frame, *before, wrong);
                 self.polled.insert(*frame);
             }
             Event::Ended(frame, well) => {
@@ -97,6 +101,8 @@ impl<'a> Replay<'a> {
             Event::Dropped(frame) => self.dropped(*frame, wrong),
             Event::Raised(step) => self.raised(*step),
             Event::Cancelling(frame) => _ = self.cancelled.insert(*frame),
+            Event::Cancelled(frame) => _ = self.closed.insert(*frame, at),
+            Event::Rejoined(step) => self.rejoined(*step, wrong),
             Event::Let(step) => _ = self.let_go.insert(*step),
             Event::Stopped(step) => _ = self.stopped.insert(facts.home(*step)),
             Event::Leaving(group) if self.unresolved.contains(group) => {
@@ -112,7 +118,7 @@ impl<'a> Replay<'a> {
                     self.over(*group, wrong);
                 }
             }
-            Event::Done(step) => self.done(*step, wrong),
+            Event::Done(step) => self.done(at, *step, wrong),
             Event::Kept(step) => self.kept.push(*step),
             Event::KeptDropped(step) => self.kept_dropped(*step, wrong),
             Event::Valued(of) => *self.values.entry(*of).or_default() += 1,
@@ -173,6 +179,28 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// What was taken up after a cancel had come back is dropped instead.
+    fn begins(&self, frame: Id, before: Option<usize>, wrong: &mut Vec<String>) {
+        let fact = &self.facts.frames[&frame];
+        let child = matches!(
+            fact.kind,
+            Kind::Child | Kind::Supervised | Kind::Member(_) | Kind::Started(_) | Kind::Posted
+        );
+        let late = |id: &Id| self.closed.get(id).is_some_and(|at| before >= Some(*at));
+        if child && (late(&frame) || late(&fact.group)) {
+            wrong.push(format!("{frame} began after it was cut"));
+        }
+    }
+
+    /// Both halves have come to their ends.
+    fn rejoined(&self, step: Id, wrong: &mut Vec<String>) {
+        for half in self.facts.halves(step) {
+            if !self.polled.contains(&half) || !self.dropped.contains(&half) {
+                wrong.push(format!("join {step} is over, and its half {half} is not"));
+            }
+        }
+    }
+
     fn spawned(&self, frame: Id, wrong: &mut Vec<String>) {
         let fact = &self.facts.frames[&frame];
         let born_cut = fact
@@ -195,7 +223,7 @@ impl<'a> Replay<'a> {
         let fact = &self.facts.frames[&frame];
         let panicked = || !self.facts.panics_in(frame).is_disjoint(&self.known.raised);
         if !self.ended.contains(&frame) && !panicked() {
-            let reason = fact.kind != Kind::Cleanup && self.may_be_cut(frame);
+            let reason = self.facts.kind(frame) != Kind::Cleanup && self.may_be_cut(frame);
             let refused = fact.kind == Kind::Posted && !self.polled.contains(&frame);
             if !reason && !refused {
                 wrong.push(format!("{frame} was cut without a reason"));
@@ -267,6 +295,7 @@ impl<'a> Replay<'a> {
         let own = match fact.kind {
             Kind::Started(step) | Kind::Member(step) => self.let_go.contains(&step),
             Kind::Service => self.body_is_gone(fact.group),
+            Kind::Half(_) => fact.maker.is_some_and(|maker| self.may_be_cut(maker)),
             _ => false,
         };
         own || self.cancelled.contains(&frame) || self.ends(fact.group)
@@ -302,11 +331,18 @@ impl<'a> Replay<'a> {
         }
     }
 
-    fn done(&mut self, step: Id, wrong: &mut Vec<String>) {
+    fn done(&mut self, at: usize, step: Id, wrong: &mut Vec<String>) {
         let fact = &self.facts.steps[&step];
         let frame = &self.facts.frames[&fact.frame];
+        let halves = self.facts.halves(step);
+        if halves.iter().any(|half| self.cancelling.contains(half)) {
+            self.cancelling.insert(fact.frame);
+        }
         match fact.op {
-            Op::Cancel => _ = self.cancelling.insert(fact.frame),
+            Op::Cancel => {
+                self.cancelling.insert(fact.frame);
+                self.closed.entry(frame.group).or_insert(at);
+            }
             Op::Stopping => {
                 let mut at = Some(frame.group);
                 let mut stopped = self.ends(frame.group);
@@ -320,7 +356,7 @@ impl<'a> Replay<'a> {
             }
             Op::Yield(times) if times > 0 => {
                 let cut = matches!(
-                    frame.kind,
+                    self.facts.kind(fact.frame),
                     Kind::Body
                         | Kind::Child
                         | Kind::Supervised

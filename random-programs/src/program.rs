@@ -2,8 +2,6 @@
 //!
 //! No part is run twice, so the number of a part also names the one run of it.
 
-use std::fmt;
-
 /// The number of a group, a frame or a step; unique in a program.
 pub type Id = u32;
 
@@ -12,11 +10,13 @@ pub type Id = u32;
 pub struct Program {
     /// Worker threads.
     pub workers: usize,
+    /// Threads for closures that block.
+    pub max_blocking: usize,
     /// Whether the blocked caller runs children.
     pub callers_take_part: bool,
     /// How many ticks the clock jumps at a time.
     pub jump: u32,
-    /// The outermost group. Its deadline ends what would wait for ever.
+    /// The outermost group. Its deadline ends what would wait for ever; if it has none, nothing in it does.
     pub root: GroupProgram,
 }
 
@@ -64,6 +64,15 @@ pub enum Use {
     Join,
 }
 
+/// Where a child that is a closure runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// `compute`
+    Compute,
+    /// `blocking`
+    Blocking,
+}
+
 /// What becomes of the future of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
@@ -107,6 +116,8 @@ pub struct Nest {
 pub enum Op {
     /// Yields so many times.
     Yield(u8),
+    /// Keeps its thread for a while.
+    Busy(u8),
     /// Sleeps so many ticks.
     Sleep(u8),
     /// Waits to be cut.
@@ -135,6 +146,10 @@ pub enum Op {
     Spawn(Frame, Use),
     /// A supervised child.
     Supervise(Frame, Use),
+    /// A child that is a closure, in which the frame is waited for.
+    Closure(Site, Frame, Use),
+    /// `join`, in place, of two closures; in each a frame is waited for.
+    Join(Frame, Frame),
     /// A service.
     Service(Frame),
     /// A child that is started; the start is awaited, or dropped after one poll.
@@ -171,21 +186,38 @@ impl Program {
     /// replaced by a yield.
     #[must_use]
     pub fn new(workers: usize, callers_take_part: bool, jump: u32, body: Vec<Op>) -> Self {
+        Self::numbered(workers, callers_take_part, jump, body, Some(LAST_RESORT))
+    }
+
+    /// The same, but no deadline hides that something was not woken: whatever would wait to be cut is replaced.
+    #[must_use]
+    pub fn finite(workers: usize, callers_take_part: bool, jump: u32, body: Vec<Op>) -> Self {
+        Self::numbered(workers, callers_take_part, jump, body, None)
+    }
+
+    fn numbered(
+        workers: usize,
+        callers_take_part: bool,
+        jump: u32,
+        body: Vec<Op>,
+        deadline: Option<u8>,
+    ) -> Self {
         let steps = body.into_iter().map(|op| Step { id: 0, op }).collect();
         let body = Frame { id: 0, steps };
         let mut program = Self {
             workers,
+            max_blocking: MANY,
             callers_take_part,
             jump,
             root: GroupProgram {
                 id: 0,
-                deadline: Some(LAST_RESORT),
+                deadline,
                 body,
             },
         };
         let place = Place {
             grouped: true,
-            sheltered: false,
+            sheltered: deadline.is_none(),
             cleanup: false,
             alone: false,
         };
@@ -194,6 +226,9 @@ impl Program {
         program
     }
 }
+
+/// More threads for closures that block than a program has closures.
+pub const MANY: usize = 512;
 
 /// The deadline of the outermost group, in ticks.
 pub const LAST_RESORT: u8 = 100;
@@ -251,7 +286,7 @@ impl Numbers {
             ..child
         };
         match op {
-            Op::Spawn(frame, used) | Op::Supervise(frame, used) => {
+            Op::Spawn(frame, used) | Op::Supervise(frame, used) | Op::Closure(_, frame, used) => {
                 if place.cleanup && *used != Use::Join {
                     *used = Use::Leave;
                 }
@@ -265,6 +300,11 @@ impl Numbers {
                 );
             }
             Op::Service(frame) | Op::Start(frame, _) => self.frame(frame, alone),
+            // Halves are a part of the frame around them: what may hang, or fail, there may do so here.
+            Op::Join(first, second) => {
+                self.frame(first, place);
+                self.frame(second, place);
+            }
             Op::Defer(frame) => {
                 let place = Place {
                     sheltered: true,
@@ -311,90 +351,9 @@ impl Place {
         match op {
             Op::Pend | Op::Stopping => !self.sheltered && (self.grouped || matches!(op, Op::Pend)),
             Op::Fail => !self.cleanup,
-            Op::Yield(_) | Op::Sleep(_) | Op::Panic | Op::Ready | Op::Race(_) => true,
-            Op::Nest(_) | Op::Shield(_) | Op::Timeout(..) => true,
+            Op::Yield(_) | Op::Busy(_) | Op::Sleep(_) | Op::Panic | Op::Ready => true,
+            Op::Join(..) | Op::Race(_) | Op::Nest(_) | Op::Shield(_) | Op::Timeout(..) => true,
             _ => self.grouped,
         }
     }
-}
-
-impl fmt::Display for Program {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            workers,
-            callers_take_part,
-            jump,
-            root,
-        } = self;
-        writeln!(
-            f,
-            "{workers} workers, callers take part: {callers_take_part}, the clock jumps by {jump}"
-        )?;
-        write!(
-            f,
-            "group {}, deadline {LAST_RESORT}, body {}",
-            root.id, root.body.id
-        )?;
-        print(f, &root.body.steps, 1)
-    }
-}
-
-fn print(f: &mut fmt::Formatter<'_>, steps: &[Step], depth: usize) -> fmt::Result {
-    let indent = "  ".repeat(depth);
-    for Step { id, op } in steps {
-        write!(f, "\n{indent}{id} ")?;
-        let one = |f: &mut fmt::Formatter<'_>, frame: &Frame| {
-            write!(f, ", frame {}", frame.id)?;
-            print(f, &frame.steps, depth + 1)
-        };
-        let many = |f: &mut fmt::Formatter<'_>, frames: &[Frame]| {
-            frames.iter().try_for_each(|frame| {
-                write!(f, "\n{indent}  frame {}", frame.id)?;
-                print(f, &frame.steps, depth + 2)
-            })
-        };
-        match op {
-            Op::Defer(frame) => write!(f, "defer").and_then(|()| one(f, frame))?,
-            Op::Spawn(frame, used) => write!(f, "spawn, {used:?}").and_then(|()| one(f, frame))?,
-            Op::Supervise(frame, used) => {
-                write!(f, "supervise, {used:?}").and_then(|()| one(f, frame))?;
-            }
-            Op::Service(frame) => write!(f, "service").and_then(|()| one(f, frame))?,
-            Op::Start(frame, await_it) => {
-                write!(f, "start, awaited: {await_it}").and_then(|()| one(f, frame))?;
-            }
-            Op::Post(frame) => write!(f, "post").and_then(|()| one(f, frame))?,
-            Op::Set(frames, reads) => {
-                write!(f, "set, {reads} read").and_then(|()| many(f, frames))?
-            }
-            Op::Race(frames) => write!(f, "race").and_then(|()| many(f, frames))?,
-            Op::Nest(nest) => {
-                let Nest {
-                    group,
-                    free,
-                    how,
-                    passes_on,
-                    mover,
-                } = &**nest;
-                let free = if *free { "free group" } else { "group" };
-                write!(f, "{free} {}, {how:?}", group.id)?;
-                if let Some(deadline) = group.deadline {
-                    write!(f, ", deadline {deadline}")?;
-                }
-                if *passes_on {
-                    write!(f, ", passes on")?;
-                }
-                if let How::Move(_) = how {
-                    write!(f, ", to child {mover}")?;
-                }
-                one(f, &group.body)?;
-            }
-            Op::Shield(steps) => write!(f, "shield").and_then(|()| print(f, steps, depth + 1))?,
-            Op::Timeout(after, steps) => {
-                write!(f, "timeout {after}").and_then(|()| print(f, steps, depth + 1))?;
-            }
-            leaf => write!(f, "{leaf:?}")?,
-        }
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@ use crate::program::Id;
 use spinney::time::ManualClock;
 use spinney::{Errors, Unobserved};
 use std::any::Any;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,8 +17,8 @@ pub const TICK: Duration = Duration::from_millis(1);
 pub enum Event {
     /// A frame's future was made, with its captures.
     Made(Id),
-    /// Its first poll.
-    Polled(Id),
+    /// Its first poll, and the place in the list of what its thread had noted before.
+    Polled(Id, Option<usize>),
     /// Its code came to the end: with a value, or with an error.
     Ended(Id, bool),
     /// Its captures were dropped.
@@ -48,6 +49,8 @@ pub enum Event {
     Twice(Id),
     /// `cancel` is about to be called on a frame's handle.
     Cancelling(Id),
+    /// That call has returned.
+    Cancelled(Id),
     /// What the join of a cancel gave: whether the frame had finished with a value.
     Joined(Id, bool),
     /// A frame's value was read from its handle: `Ok`, or a failure.
@@ -70,8 +73,11 @@ pub enum Event {
     ValueDropped(Id),
     /// A shield was entered.
     Shielded(Id),
-    /// A shield was left: whether its steps were run to their end, which includes a failure.
-    Unshielded(Id, bool),
+    /// A shield was left: whether its steps were run to their end, which includes a failure, and whether the thread was
+    /// panicking.
+    Unshielded(Id, bool, bool),
+    /// A `join` came back, or out of it came a panic.
+    Rejoined(Id),
     /// A panic that no step made.
     Alien(String),
     /// The outermost group has resolved or panicked.
@@ -111,6 +117,11 @@ pub enum Began {
     NotReady,
 }
 
+thread_local! {
+    /// The place of what this thread noted last. A thread serves one program.
+    static LAST: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
 /// The list, and the clock.
 #[derive(Debug, Default)]
 pub struct World {
@@ -122,10 +133,14 @@ pub struct World {
 impl World {
     /// Notes an event.
     pub fn note(&self, event: Event) {
-        self.log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(event);
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = LAST.try_with(|last| last.set(Some(log.len())));
+        log.push(event);
+    }
+
+    /// Notes the first poll of a frame. What its thread did before, it did before it took this one up.
+    pub fn begins(&self, frame: Id) {
+        self.note(Event::Polled(frame, LAST.get()));
     }
 
     /// How many errors exist, those of deadlines included.
