@@ -95,6 +95,7 @@ fn hows() -> impl Strategy<Value = How> {
         2 => (0..4_u8).prop_map(How::Drop),
         1 => (0..4_u8).prop_map(How::Forget),
         2 => (0..2_u8).prop_map(How::Move),
+        1 => Just(How::Half),
         1 => Just(How::Escape),
     ]
 }

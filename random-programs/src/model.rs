@@ -458,7 +458,7 @@ fn sure_step(op: &Op) -> Sure {
         },
         Op::Nest(nest) => match (sure(&nest.group.body.steps), nest.how) {
             (_, How::Drop(0) | How::Forget(0)) => Sure::Passes,
-            (Sure::NeverOk, How::Await | How::Shielded | How::Once | How::Escape)
+            (Sure::NeverOk, How::Await | How::Shielded | How::Once | How::Half | How::Escape)
                 if nest.passes_on =>
             {
                 Sure::NeverOk

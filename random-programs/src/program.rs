@@ -92,6 +92,8 @@ pub enum How {
     Forget(u8),
     /// Sent, after so many polls, to a new child, which awaits it.
     Move(u8),
+    /// Polled once in a half of `join`, and awaited outside it.
+    Half,
     /// Polled once inside a group that ends then, and awaited outside it; a free group only.
     Escape,
 }
