@@ -162,6 +162,14 @@ pub fn programs() -> Vec<(&'static str, Program)> {
             )]),
         ),
         (
+            "a forgotten body has polled a group inside another one: both may be alive",
+            alone(vec![nest(
+                false,
+                How::Forget(1),
+                vec![nest(true, How::Escape, vec![spawn(Use::Leave, vec![])])],
+            )]),
+        ),
+        (
             "closures that wait for closures, and one thread for all",
             one_thread(vec![
                 blocking(
