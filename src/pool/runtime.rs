@@ -1,56 +1,28 @@
-//! The runtime: building, entering, and the numbered steps of its shutdown.
-//!
-//! # Shutdown
-//!
-//! 1. Refuse new groups from outside; ask everything below the root to stop.
-//! 2. Wait for up to the grace.
-//! 3. Cancel what is left.
-//! 4. Wait while teardown makes progress; what is there after that is returned as stragglers.
-//! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the circle
-//!    root -> pool -> root. What others still poll is handed over to a caretaker.
+//! The runtime as users see it: building, entering, looking inside. How it ends is in `shutdown`.
 
-use crate::driver::clock::Clock;
 use crate::driver::poller::Driver;
 use crate::group::dump::{self, Dump};
-use crate::group::frame;
 use crate::group::ledger::Ledger;
 use crate::group::node::NodeRef;
-use crate::group::report::{Straggler, TaskId, Unobserved};
+use crate::group::report::Unobserved;
 use crate::group::spawn::Spawn;
-use crate::group::tree;
 use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
-use crate::pool::context::{self, Post};
+use crate::pool::context::{self};
 use crate::pool::metrics::{Counter, Metrics};
 use crate::pool::seats::Seats;
 use crate::pool::sentinel::Sentinel;
 use crate::pool::shared::{Shared, Spares};
-use crate::pool::waiting;
+use crate::pool::shutdown::Stragglers;
 use crate::pool::worker;
 use crate::sleep::Sleep;
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::deque::Injector;
-use crate::sync::{Arc, Condvar, Mutex, Weak};
-use crate::waiters::{Key, Waiters};
-use std::error::Error;
+use crate::sync::{Arc, Mutex, Weak};
+use crate::waiters::Waiters;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::Location;
-use std::ptr;
-use std::task::{Context, Wake, Waker};
-use std::time::{Duration, Instant};
-
-/// How often a shutdown looks whether teardown makes progress.
-const LOOK: Duration = Duration::from_millis(10);
-
-/// Looks without any, one after the other, after which what is left is called stragglers: 200 ms. A cut needs microseconds; the
-/// rest covers a machine that is busy with something else. Many short looks, because one long one may fall into a moment in
-/// which the whole machine stood still.
-const NO_PROGRESS: u32 = 20;
-
-/// How many looks may find polls alone, and no task that ended or was marked to be cut: 5 s. A destructor may need the polls
-/// of other tasks; a task that yields for ever inside a shield is a straggler, too.
-const POLLS_ONLY: u32 = 500;
+use std::time::Duration;
 
 /// A set of worker threads, a driver, and the root of a tree of groups.
 ///
@@ -207,7 +179,7 @@ impl Runtime {
         shared.driver.tick(); // for ages
         let groups = shared.open_root().map(|root| dump::groups(&root));
         let groups = groups.unwrap_or_default();
-        let first_polls = running(shared, |running| {
+        let first_polls = shared.all_running(|running| {
             let mut tasks = groups.iter().flat_map(|group| &group.tasks);
             tasks.all(|task| task.id != running)
         });
@@ -231,244 +203,7 @@ impl Runtime {
     /// Waits for the grace at most, and then as long as teardown makes progress.
     #[track_caller]
     pub fn shutdown(&self, grace: Duration) -> Result<(), Stragglers> {
-        let shared = &self.shared;
-        let inside = caller_in(shared);
-        let Some(root) = shared.open_root() else {
-            if inside.is_none() {
-                self.join_threads();
-            }
-            return Ok(());
-        };
-        // Release: pairs with the Acquire in `Spawn::is_shut_down`.
-        shared.shut_down.store(true, Ordering::Release);
-        root.stop();
-        if let Some(caller) = inside {
-            root.cancel_all();
-            end_when_empty(shared, &root);
-            return Err(Stragglers(vec![caller]));
-        }
-        shared.without_guests_below(|| wait_empty(shared, &root, grace, true));
-        // Also if nothing is left: callers that are blocked without a child must not open a group after the end.
-        root.cancel_all();
-        wait_for_teardown(shared, &root);
-        let stragglers = if root.is_empty() {
-            Vec::new()
-        } else {
-            stragglers(shared, &root)
-        };
-        end_when_empty(shared, &root);
-        if !stragglers.is_empty() {
-            return Err(Stragglers(stragglers));
-        }
-        drop(root);
-        self.join_threads();
-        Ok(())
-    }
-
-    /// Waits for the workers to leave. The root is empty, so there is nothing that they could wait for.
-    fn join_threads(&self) {
-        let threads = std::mem::take(&mut *self.shared.threads.lock());
-        for thread in threads {
-            // A worker does not panic: jobs do not unwind, and hooks are caught.
-            let _ = thread.join();
-        }
-        self.shared.blocking.join();
-    }
-}
-
-/// After a cancel: waits until nothing is left, or until there was no progress.
-fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
-    let progress = || {
-        let seats = shared.seats.iter().map(|seat| &seat.ledger);
-        let steps: u64 = seats.chain([&shared.ledger]).map(Ledger::steps).sum();
-        (steps, shared.metrics().jobs)
-    };
-    let mut before = progress();
-    let (mut nothing, mut polls_only) = (0, 0);
-    while !wait_empty(shared, root, LOOK, false) {
-        let now = progress();
-        nothing = if now == before { nothing + 1 } else { 0 };
-        polls_only = if now.0 == before.0 { polls_only + 1 } else { 0 };
-        if nothing == NO_PROGRESS || polls_only == POLLS_ONLY {
-            return;
-        }
-        before = now;
-    }
-}
-
-/// What the caller runs in, if that is inside this runtime: then it cannot wait for the end.
-#[track_caller]
-fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
-    let location = Location::caller();
-    frame::current(|frame| {
-        let task = frame.and_then(frame::Frame::task_view);
-        context::place(|place| {
-            let innermost = place?;
-            let mut at = innermost;
-            // A task of this runtime may have blocked for another one, in which the caller runs now.
-            while !Arc::ptr_eq(&at.shared, shared) {
-                at = at.below()?;
-            }
-            let running = || {
-                at.seat
-                    .get()
-                    .and_then(|seat| shared.running(shared.seats.get(seat), |_| true))
-            };
-            match task {
-                Some(task) if ptr::eq(at, innermost) => Some(Straggler {
-                    task: task.id,
-                    name: task.name().map(ToString::to_string),
-                    location: task.location,
-                    age: task.task().age(),
-                    group: crate::surface::current::group_path()
-                        .map(|path| path.to_string())
-                        .unwrap_or_default(),
-                }),
-                // A hook, a waker or a destructor between two tasks.
-                _ if at.post != Post::Caller => Some(running().unwrap_or_else(|| {
-                    let name = "a hook, waker or destructor on a thread of the runtime";
-                    unnamed(name, location)
-                })),
-                _ => running(),
-            }
-        })
-    })
-}
-
-/// What is no task, and runs all the same.
-fn unnamed(name: &str, location: &'static Location<'static>) -> Straggler {
-    Straggler {
-        task: TaskId(0),
-        name: Some(name.to_owned()),
-        location,
-        age: Duration::ZERO,
-        group: String::new(),
-    }
-}
-
-/// What wakes a thread that waits for the root to be empty. It has a time limit, unlike a parker, because a runtime all
-/// of whose workers are stuck has nobody to fire a timer.
-#[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
-    condvar: Condvar,
-}
-
-impl Bell {
-    /// Waits for the bell, or until the time is over; whether it rang.
-    fn wait(&self, until: Option<Instant>) -> bool {
-        let mut rung = self.rung.lock();
-        while !*rung {
-            match until {
-                Some(until) if self.condvar.wait_until(&mut rung, until).timed_out() => {
-                    return *rung;
-                }
-                Some(_) => {}
-                None => self.condvar.wait(&mut rung),
-            }
-        }
-        *rung = false;
-        true
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        *self.rung.lock() = true;
-        self.condvar.notify_one();
-    }
-}
-
-/// Wakes everyone who waits for the root to be empty.
-struct Emptied(Arc<Shared>);
-
-impl Wake for Emptied {
-    fn wake(self: Arc<Self>) {
-        self.0.emptied.wake_all();
-    }
-}
-
-/// Whether the root is empty. If it is not, those who registered in `emptied` before are woken when it is.
-fn is_empty(shared: &Arc<Shared>, root: &NodeRef) -> bool {
-    let all = Waker::from(Arc::new(Emptied(Arc::clone(shared))));
-    root.poll_empty(&mut Context::from_waker(&all)).is_ready()
-}
-
-/// Waits until the root is empty, for `limit` at most; whether it is. With `guests` it waits for blocked callers, too: a
-/// group of theirs may have no child left, and a body that has yet to see that it should stop.
-fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: bool) -> bool {
-    // Real time, as the bell waits: a clock of a test may stand still, or have been moved by hours.
-    let until = Clock::System.now().checked_add(limit);
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
-    let mut key = Key::default();
-    let mut guests_key = Key::default();
-    let empty = loop {
-        shared.emptied.register(&mut key, &waker);
-        shared.guests_gone.register(&mut guests_key, &waker);
-        // Children first: whose last child is gone was a guest before.
-        let empty = is_empty(shared, root);
-        // Relaxed: read after the lock of the waiters; see `Shared::guest_leaves`.
-        let alone = !guests || shared.guests.load(Ordering::Relaxed) == 0;
-        if empty && alone {
-            break true;
-        }
-        if !waiting::blocked(|| bell.wait(until)) {
-            break root.is_empty();
-        }
-    };
-    shared.emptied.remove(&mut key);
-    shared.guests_gone.remove(&mut guests_key);
-    empty
-}
-
-#[track_caller]
-fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
-    shared.driver.tick(); // for their ages
-    let mut found = tree::stragglers(root);
-    let others = running(shared, |task| found.iter().all(|known| known.task != task));
-    found.extend(others);
-    // Relaxed: as of some moment.
-    if shared.halves.load(Ordering::Relaxed) > 0 {
-        let name = "a half of a `join` outside every task";
-        found.push(unnamed(name, Location::caller()));
-    }
-    found
-}
-
-/// What runs on the seats and is `wanted`.
-fn running(shared: &Shared, wanted: impl Fn(TaskId) -> bool) -> Vec<Straggler> {
-    let seats = shared.seats.iter();
-    seats
-        .filter_map(|seat| shared.running(seat, &wanted))
-        .collect()
-}
-
-/// Ends the workers once the root is empty: now, or by the last leaver.
-fn end_when_empty(shared: &Arc<Shared>, root: &NodeRef) {
-    let end = Waker::from(Arc::new(End(Arc::clone(shared))));
-    shared.emptied.add(&end);
-    if is_empty(shared, root) {
-        end.wake();
-    }
-}
-
-/// The last step of a shutdown.
-struct End(Arc<Shared>);
-
-impl Wake for End {
-    fn wake(self: Arc<Self>) {
-        let shared = &self.0;
-        // Release: pairs with the Acquire loads in `worker`.
-        shared.exiting.store(true, Ordering::Release);
-        shared.rouse();
-        shared.blocking.close();
-        shared.sentinel.end();
-        let root = shared.root.lock().take();
-        drop(root);
-        // Whoever waits looks again; and no waker may keep the runtime from now on.
-        shared.emptied.wake_all();
-        shared.hand_over();
+        self.shared.shut_down(grace)
     }
 }
 
@@ -520,31 +255,3 @@ impl Drop for Enter<'_> {
         context::exit(self.number);
     }
 }
-
-/// What still runs when a bounded shutdown ends: never empty.
-#[derive(Clone, Debug)]
-pub struct Stragglers(Vec<Straggler>);
-
-impl Stragglers {
-    /// How many there are: at least one.
-    #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "never empty")]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Each of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Straggler> {
-        self.0.iter()
-    }
-}
-
-impl fmt::Display for Stragglers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} still running:", self.len())?;
-        self.iter()
-            .try_for_each(|straggler| write!(f, " {straggler};"))
-    }
-}
-
-impl Error for Stragglers {}

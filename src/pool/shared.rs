@@ -224,6 +224,14 @@ impl Shared {
         Some(seen.straggler)
     }
 
+    /// What runs on the seats and is `wanted`.
+    pub(crate) fn all_running(&self, wanted: impl Fn(TaskId) -> bool) -> Vec<Straggler> {
+        let seats = self.seats.iter();
+        seats
+            .filter_map(|seat| self.running(seat, &wanted))
+            .collect()
+    }
+
     /// Takes one job from the queue for outsiders, and a batch along with it if there is a seat for it.
     pub(crate) fn take_injected(&self, seat: Option<usize>) -> Option<Job> {
         loop {
