@@ -31,6 +31,7 @@ mod waiters;
 #[path = "../../src/group"]
 mod group {
     pub mod arena;
+    pub mod books;
     pub mod dump;
     pub mod errors;
     pub mod frame;

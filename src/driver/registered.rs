@@ -3,6 +3,7 @@
 use crate::driver::poller::Driver;
 use crate::driver::selector::Event;
 use crate::driver::source::Readiness;
+use crate::group::books;
 use crate::group::frame;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -152,7 +153,7 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         cx: &mut Context<'_>,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        if !frame::spend_budget() {
+        if !books::spend_budget() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

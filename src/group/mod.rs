@@ -2,12 +2,15 @@
 //!
 //! `word` counts children; `node` is the untyped group; `tree` connects groups, `root` is where it begins; `open` says
 //! where they are polled; `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers
-//! in; `services` end with their group; `arena` keeps values; `errors` keeps failures; `typed` adds the error type; `frame`
-//! and `running` say where a thread is; `ledger` counts what is alive; `dump` shows it; `reason` says why it is cut; `mark`
-//! waits for the cut of one task; `locals` are the values of task-locals; `spawn` and `report` are the seams to the pool
-//! and to the hook.
+//! in; `services` end with their group; `grant` holds a deadline of zero back for one poll; `reason` says why it is cut.
+//!
+//! `arena` keeps values; `errors` keeps failures; `typed` adds the error type; `locals` are the values of task-locals.
+//!
+//! `frame` and `running` say where a thread is; `books` is what it notes; `ledger` counts what is alive; `dump` shows it;
+//! `mark` waits for the cut of one task; `spawn` and `report` are the seams to the pool and to the hook.
 
 pub(crate) mod arena;
+pub(crate) mod books;
 pub(crate) mod dump;
 pub(crate) mod errors;
 pub(crate) mod frame;

@@ -14,6 +14,7 @@
     reason = "a blocked caller uses the deques of the seat that it claimed"
 )]
 
+use crate::group::books;
 use crate::group::frame::{self, AwaitedTask};
 use crate::group::node::{Node, SERVING};
 use crate::group::open::Awaited;
@@ -220,7 +221,7 @@ fn run_jobs(
     // SAFETY: this thread claimed the seat through its place.
     let deques = unsafe { seat.deques() };
     let running = publish.then_some(&seat.running);
-    frame::with_books(running, Some(&seat.ledger), || {
+    books::with_books(running, Some(&seat.ledger), || {
         loop {
             if parker.take_token() {
                 return true;
@@ -364,7 +365,7 @@ fn last_resort(parker: &Parker) {
 /// none of the business of the job.
 fn run_on(shared: &Arc<Shared>, index: usize, job: Job) {
     let seat = shared.seats.get(index);
-    frame::with_books(Some(&seat.running), Some(&seat.ledger), || {
+    books::with_books(Some(&seat.running), Some(&seat.ledger), || {
         let place = Place::worker(Arc::clone(shared), index);
         place.occupy(|| frame::outside(|| job.run()));
     });

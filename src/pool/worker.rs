@@ -5,7 +5,7 @@
     reason = "a worker uses the deques of the seat that it claimed"
 )]
 
-use crate::group::frame;
+use crate::group::books;
 use crate::job::Job;
 use crate::pool::context::Place;
 use crate::pool::seats::{Deques, Seat};
@@ -93,7 +93,7 @@ pub(crate) fn run(shared: &Arc<Shared>, index: usize, kind: Kind) {
             job.run();
         }
     };
-    frame::with_books(Some(&seat.running), Some(&seat.ledger), || {
+    books::with_books(Some(&seat.running), Some(&seat.ledger), || {
         place.occupy(run);
     });
     // SAFETY: this thread claimed the seat.

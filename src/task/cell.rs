@@ -5,7 +5,7 @@
     reason = "future and output share one place, and the table erases their types"
 )]
 
-use crate::group::frame;
+use crate::group::books;
 use crate::group::node::{Node, Origin};
 use crate::group::open::Host;
 use crate::group::tree;
@@ -127,7 +127,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
             open: Host::new(),
             polls: AtomicU32::new(0),
             birth: node.spawn().coarse_millis(),
-            id: frame::next_id(),
+            id: books::next_id(),
             extension: birth.extension,
         };
         // SAFETY: in bounds of the new allocation.

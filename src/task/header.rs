@@ -8,6 +8,7 @@
     reason = "headers are reached through counted raw pointers"
 )]
 
+use crate::group::books;
 use crate::group::dump::{TaskDump, TaskState};
 use crate::group::frame;
 use crate::group::frame::TaskView;
@@ -316,7 +317,7 @@ pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
         return None;
     }
     // SAFETY: within one job, the reaper.
-    if let Some(ledger) = unsafe { frame::ledger() } {
+    if let Some(ledger) = unsafe { books::ledger() } {
         ledger.mark();
     }
     // SAFETY: `cancel` gave the right to run it to this caller.

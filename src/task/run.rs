@@ -11,6 +11,7 @@
     reason = "a runner has the exclusive right to a task's insides"
 )]
 
+use crate::group::books;
 use crate::group::frame::{self, Frame};
 use crate::group::node::{self, Node};
 use crate::group::open;
@@ -70,7 +71,7 @@ where
     let ticket = unsafe { Header::ticket(task) };
     if link(task, node, false) {
         // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a seat of another runtime.
-        let cut_here = |job: Job| frame::with_books(None, None, || frame::outside(|| job.run()));
+        let cut_here = |job: Job| books::with_books(None, None, || frame::outside(|| job.run()));
         let cut = ticket.redeem().map(cut_here);
         debug_assert!(cut.is_some(), "nobody else knows the task");
         return handle;
@@ -236,7 +237,7 @@ fn poll(
     let view = header.view();
     let frame = Frame::task(node.whole, &raw const header.open, &view, cutting);
     // SAFETY: within one job.
-    let record = unsafe { frame::record() };
+    let record = unsafe { books::record() };
     if let Some(record) = record {
         record.begin(&Publication {
             task: header.id,
@@ -314,7 +315,7 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     }
     // Before the end can be awaited: who has awaited the task, or its group, does not find it alive.
     // SAFETY: within one job.
-    match unsafe { frame::ledger() } {
+    match unsafe { books::ledger() } {
         Some(ledger) => ledger.tasks.end(),
         // SAFETY: the task is counted still.
         None => unsafe { header.node() }.spawn().task_ends(),
