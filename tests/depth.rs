@@ -94,7 +94,8 @@ fn a_million_levels_are_shut_down() {
         .await;
         reached(&bottom).await;
     });
-    runtime.shutdown(Duration::ZERO).unwrap();
+    // On a machine on which the workers do not run for a while, what is left is called stragglers: then once more.
+    while runtime.shutdown(Duration::ZERO).is_err() {}
     drop(outer);
     assert_eq!(Arc::strong_count(&bottom), 1);
 }
