@@ -3,8 +3,6 @@
 //! It is taken from the links that are there anyhow, one node's lock at a time, without stopping anybody: so it is not one
 //! moment for all of the tree, and costs nothing until somebody asks. It is linear in what it shows, and does not recurse.
 
-#![expect(unsafe_code, reason = "lists of members are intrusive")]
-
 use crate::group::node::{CANCELLED, Node, NodeRef, SHIELDED, STOPPING};
 use crate::group::reason::CancelKind;
 use crate::group::report::{Straggler, TaskId};
@@ -138,14 +136,7 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
     let flags = node.flags();
     let mut tasks = Vec::new();
     let slow = node.slow.lock();
-    let mut describe = |links| {
-        // SAFETY: linked members are alive under the lock, and the table is that of their group.
-        tasks.push(unsafe { (node.table.describe_member)(links) });
-    };
-    // SAFETY: the lock is held.
-    unsafe { slow.members.for_each(&mut describe) };
-    // SAFETY: the lock is held.
-    unsafe { slow.marked.for_each(&mut describe) };
+    tree::each_member(node, &slow, |task| tasks.push(task));
     tree::each_inner(&slow, |inner| work.push((inner.to_ref(), depth + 1)));
     let (why, deadline) = (
         slow.reason.as_ref().map(|reason| reason.kind),

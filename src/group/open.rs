@@ -61,7 +61,7 @@ pub(crate) enum Awaited {
 }
 
 /// Levels that a look upwards takes at most. Source: the design; who is deeper counts as a stranger.
-const LEVELS: usize = 8;
+pub(crate) const LEVELS: usize = 8;
 
 impl Awaited {
     /// Whether a group is, or is below, what is awaited.

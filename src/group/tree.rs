@@ -22,6 +22,7 @@
 
 #![expect(unsafe_code, reason = "lists of inner nodes are intrusive")]
 
+use crate::group::dump::TaskDump;
 use crate::group::frame;
 use crate::group::list::Links;
 use crate::group::node::{
@@ -62,6 +63,18 @@ pub(crate) fn each_inner(slow: &Slow, mut f: impl FnMut(&Node)) {
     };
     // SAFETY: the lock is held.
     unsafe { slow.inner.for_each(&mut visit) };
+}
+
+/// Calls `f` with a description of each member of a node, whose lock is held: `slow` is what it protects.
+pub(crate) fn each_member(node: &Node, slow: &Slow, mut f: impl FnMut(TaskDump)) {
+    let mut describe = |links| {
+        // SAFETY: linked members are alive, and the table is that of their group.
+        f(unsafe { (node.table.describe_member)(links) });
+    };
+    // SAFETY: the lock is held.
+    unsafe { slow.members.for_each(&mut describe) };
+    // SAFETY: the lock is held.
+    unsafe { slow.marked.for_each(&mut describe) };
 }
 
 /// Attaches a new node to its parent. If the parent is cancelled or stopping, so is the node.
@@ -297,15 +310,9 @@ pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
     while let Some(node) = work.pop() {
         let path = path(&node);
         let slow = node.slow.lock();
-        let mut describe = |links| {
-            // SAFETY: linked members are alive, and the table is that of their group.
-            let task = unsafe { (node.table.describe_member)(links) };
+        each_member(&node, &slow, |task| {
             found.push(task.straggler(path.clone()));
-        };
-        // SAFETY: the lock is held.
-        unsafe { slow.members.for_each(&mut describe) };
-        // SAFETY: the lock is held.
-        unsafe { slow.marked.for_each(&mut describe) };
+        });
         each_inner(&slow, |inner| work.push(inner.to_ref()));
     }
     found

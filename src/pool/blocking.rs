@@ -269,7 +269,7 @@ fn strand(shared: &Arc<Shared>, work: Work) {
     match work {
         Work::Child(ticket) => {
             if let Some(job) = ticket.redeem() {
-                shared.last_resorts.bump_shared();
+                shared.counters.last_resorts.bump_shared();
                 shared.inject(job);
             }
         }

@@ -101,10 +101,10 @@ impl Place {
         }
     }
 
-    /// The place that this thread had before.
-    pub(crate) fn below(&self) -> Option<&Place> {
+    /// This place and those that this thread had before, the innermost first.
+    pub(crate) fn and_below(&self) -> impl Iterator<Item = &Place> {
         // SAFETY: places nest on the stack: the one below outlives this one.
-        unsafe { self.below.get().as_ref() }
+        std::iter::successors(Some(self), |place| unsafe { place.below.get().as_ref() })
     }
 
     /// Runs `f` with this thread in this place.

@@ -30,29 +30,20 @@
 
 use crate::group::frame::{self, Branch};
 use crate::group::node::{self, Node};
-use crate::group::open::Awaited;
+use crate::group::open::{Awaited, LEVELS};
 use crate::job::{Job, JobHeader, JobTable};
 use crate::latch::Latch;
 use crate::pool::context::{self, Place};
 use crate::pool::seats::{Deques, Seat};
 use crate::pool::waiting::{self, Step};
+use crate::pool::worker;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::deque::Steal;
-use crate::sync::{spin_loop, thread};
 use crate::unwind::{self, Payload};
 use std::cell::Cell;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
-
-/// Looks at a latch before the forker sleeps: about 10 us, as long as it takes to sleep and be woken.
-const LOOKS: u32 = 50;
-
-/// The last looks give the processor away, which matters where threads are more than cores.
-const YIELDS: u32 = 10;
-
-/// Levels that a look upwards takes at most: who is deeper counts as a stranger.
-const LEVELS: usize = 8;
 
 /// A half without its types.
 #[repr(C)]
@@ -328,7 +319,7 @@ fn publish(place: &Place, deques: &Deques) -> bool {
     // SAFETY: its forker waits until it was run or taken back; `F` and `R` are `Send`; there is no other job for it.
     let job = unsafe { Job::new(fork.cast()) };
     deques.fork.push(job);
-    place.shared.forks.bump_shared();
+    place.shared.counters.forks.bump_shared();
     place.shared.notify();
     true
 }
@@ -372,17 +363,13 @@ fn take_back(place: &Place, fork: &Fork) -> bool {
 /// Waits for the thread that runs the half.
 fn wait(place: &Place, fork: &Fork) {
     let mut helps = true;
-    for look in 0..LOOKS {
+    // As long as a worker searches: about what it takes to sleep and be woken.
+    for round in 0..worker::SEARCH_ROUNDS {
         if fork.latch.is_set() {
             return;
         }
-        if helps && help(place, fork, &mut helps) {
-            continue;
-        }
-        if look + YIELDS >= LOOKS {
-            thread::yield_now();
-        } else {
-            (0..8).for_each(|_| spin_loop());
+        if !(helps && help(place, fork, &mut helps)) {
+            worker::pause(round);
         }
     }
     waiting::wait(&place.shared, Awaited::Nothing, &mut |cx| {

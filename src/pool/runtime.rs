@@ -9,7 +9,7 @@ use crate::group::spawn::Spawn;
 use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
 use crate::pool::context::{self};
-use crate::pool::metrics::{Counter, Metrics};
+use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::seats::Seats;
 use crate::pool::sentinel::Sentinel;
 use crate::pool::shared::{Shared, Spares};
@@ -72,12 +72,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         guests_gone: Waiters::new(),
         blocked: Waiters::new(),
         ledger: Ledger::new(),
-        injected: Counter::default(),
-        wakes: Counter::default(),
-        spares_started: Counter::default(),
-        last_resorts: Counter::default(),
-        forks: Counter::default(),
-        cut_tasks: Counter::default(),
+        counters: Counters::default(),
     });
     let spawn: Arc<dyn Spawn> = Arc::clone(&shared) as Arc<dyn Spawn>;
     *shared.root.lock() = Some(NodeRef::root(spawn));

@@ -15,7 +15,7 @@ use crate::job::{Job, Ticket};
 use crate::pool::blocking::{Blocking, Work};
 use crate::pool::config::Hooks;
 use crate::pool::context::{self, Place, Post};
-use crate::pool::metrics::{Counter, Metrics};
+use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::seats::{Seat, Seats};
 use crate::pool::sentinel::Sentinel;
 use crate::sleep::Sleep;
@@ -79,13 +79,8 @@ pub(crate) struct Shared {
     pub(crate) blocked: Waiters,
     /// For threads without a seat.
     pub(crate) ledger: Ledger,
-    pub(crate) injected: Counter,
-    pub(crate) wakes: Counter,
-    pub(crate) spares_started: Counter,
-    pub(crate) last_resorts: Counter,
-    pub(crate) forks: Counter,
-    /// Tasks that were cut by threads without a seat.
-    pub(crate) cut_tasks: Counter,
+    /// For what is counted by threads without a seat, and for what is rare.
+    pub(crate) counters: Counters,
 }
 
 impl Shared {
@@ -116,7 +111,7 @@ impl Shared {
     #[inline]
     pub(crate) fn notify(&self) {
         if let Some(seat) = self.sleep.notify() {
-            self.wakes.bump_shared();
+            self.counters.wakes.bump_shared();
             self.driver.unpark(&self.seats.get(seat).parker);
         }
     }
@@ -150,7 +145,7 @@ impl Shared {
     /// Pushes to the queue for outsiders. The caller keeps `self` alive.
     pub(crate) fn inject(&self, job: Job) {
         self.injector.push(job);
-        self.injected.bump_shared();
+        self.counters.injected.bump_shared();
         self.announce();
     }
 
@@ -300,26 +295,20 @@ impl Shared {
 
     /// Counts guests in the place where they are blocked; one that has left it is not counted there any more.
     fn note_guests(&self, more: isize) {
-        context::place(|place| {
-            if let Some(place) = place.filter(|place| ptr::eq(&raw const *place.shared, self)) {
-                place
-                    .guests
-                    .set(place.guests.get().saturating_add_signed(more));
+        self.own_place(|place| {
+            if let Some(place) = place {
+                let guests = place.guests.get().saturating_add_signed(more);
+                place.guests.set(guests);
             }
         });
     }
 
     /// How many guests are blocked further down on this thread's stack.
     fn guests_below(&self) -> usize {
-        context::place(|mut at| {
-            let mut guests = 0;
-            while let Some(place) = at {
-                if ptr::eq(&raw const *place.shared, self) {
-                    guests += place.guests.get();
-                }
-                at = place.below();
-            }
-            guests
+        context::place(|place| {
+            let places = place.into_iter().flat_map(Place::and_below);
+            let own = places.filter(|place| self.is_of(place));
+            own.map(|place| place.guests.get()).sum()
         })
     }
 
@@ -333,12 +322,7 @@ impl Shared {
         for seat in self.seats.iter() {
             seat.counters.add_to(&mut sum);
         }
-        sum.injected += self.injected.get();
-        sum.wakes += self.wakes.get();
-        sum.spares += self.spares_started.get();
-        sum.last_resorts += self.last_resorts.get();
-        sum.forks += self.forks.get();
-        sum.cut_tasks += self.cut_tasks.get();
+        self.counters.add_to(&mut sum);
         let seats = self.seats.iter().map(|seat| &seat.ledger);
         let ledgers = seats.chain([&self.ledger]);
         sum.live_tasks = ledger::alive(ledgers.clone().map(|ledger| &ledger.tasks));
@@ -350,19 +334,26 @@ impl Shared {
     /// Runs `f` with the owner's deques of this thread's seat in this runtime, if it has one or can claim one.
     #[inline]
     fn with_seat<R>(&self, f: impl FnOnce(Option<usize>) -> R) -> R {
-        context::place(|place| match place {
-            Some(place) if ptr::eq(&raw const *place.shared, self) => f(self.seat_of(place)),
-            _ => f(None),
-        })
+        self.own_place(|place| f(place.and_then(|place| self.seat_of(place))))
     }
 
     /// This thread's seat in this runtime, if it has one.
     fn own_seat<R>(&self, f: impl FnOnce(Option<&Seat>) -> R) -> R {
-        context::place(|place| {
-            let place = place.filter(|place| ptr::eq(&raw const *place.shared, self));
+        self.own_place(|place| {
             let seat = place.and_then(|place| place.seat.get());
             f(seat.map(|seat| self.seats.get(seat)))
         })
+    }
+
+    /// This thread's place, if that is in this runtime.
+    #[inline]
+    fn own_place<R>(&self, f: impl FnOnce(Option<&Place>) -> R) -> R {
+        context::place(|place| f(place.filter(|place| self.is_of(place))))
+    }
+
+    /// Whether a place is in this runtime.
+    fn is_of(&self, place: &Place) -> bool {
+        ptr::eq(&raw const *place.shared, self)
     }
 
     #[inline]
@@ -412,8 +403,8 @@ impl Spawn for Shared {
 
     #[inline]
     fn wake(&self, job: Job, group: &Node) {
-        context::place(|place| match place {
-            Some(place) if ptr::eq(&raw const *place.shared, self) => {
+        self.own_place(|place| match place {
+            Some(place) => {
                 // A blocked caller runs what is on its seat, perhaps under a lock of its own that a stranger wants.
                 let mine = place.post == Post::Worker
                     || place.awaited.is_some_and(|at| at.contains(group));
@@ -426,7 +417,7 @@ impl Spawn for Shared {
                     _ => self.inject(job),
                 }
             }
-            _ => self.inject_from_outside(job),
+            None => self.inject_from_outside(job),
         });
     }
 
@@ -468,7 +459,7 @@ impl Spawn for Shared {
     fn count_cut(&self) {
         self.own_seat(|seat| match seat {
             Some(seat) => seat.counters.cut_tasks.bump(),
-            None => self.cut_tasks.bump_shared(),
+            None => self.counters.cut_tasks.bump_shared(),
         });
     }
 

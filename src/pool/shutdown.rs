@@ -119,9 +119,10 @@ impl Shared {
 /// After a cancel: waits until nothing is left, or until there was no progress.
 fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
     let progress = || {
-        let seats = shared.seats.iter().map(|seat| &seat.ledger);
-        let steps: u64 = seats.chain([&shared.ledger]).map(Ledger::steps).sum();
-        (steps, shared.metrics().jobs)
+        let ledgers = shared.seats.iter().map(|seat| &seat.ledger);
+        let steps: u64 = ledgers.chain([&shared.ledger]).map(Ledger::steps).sum();
+        let jobs = shared.seats.iter().map(|seat| seat.counters.jobs.get());
+        (steps, jobs.sum::<u64>())
     };
     let mut before = progress();
     let (mut nothing, mut polls_only) = (0, 0);
@@ -144,11 +145,9 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
         let task = frame.and_then(frame::Frame::task_view);
         context::place(|place| {
             let innermost = place?;
-            let mut at = innermost;
             // A task of this runtime may have blocked for another one, in which the caller runs now.
-            while !Arc::ptr_eq(&at.shared, shared) {
-                at = at.below()?;
-            }
+            let mut places = innermost.and_below();
+            let at = places.find(|place| Arc::ptr_eq(&place.shared, shared))?;
             let running = || {
                 at.seat
                     .get()

@@ -166,14 +166,12 @@ impl Drop for Replaced {
 
 /// Hands the queue away, and whatever else others could do meanwhile, also in the runtimes further down.
 fn hand_away(place: &Place) {
-    let mut at = Some(place);
-    while let Some(place) = at {
+    for place in place.and_below() {
         fork::publish_all(place);
         if let Some(seat) = place.seat.get() {
             // SAFETY: this thread claimed the seat.
             unsafe { place.shared.flush(seat) };
         }
-        at = place.below();
     }
 }
 
@@ -196,7 +194,7 @@ fn give_way(busy: &mut Option<Replaced>) {
             return;
         }
         // Nobody can be had: this thread does what a worker would do, one job at a time.
-        shared.last_resorts.bump_shared();
+        shared.counters.last_resorts.bump_shared();
         turn(shared);
         if let Some(job) = any_job(shared, seat, 0) {
             run_on(shared, seat, job);
@@ -345,7 +343,7 @@ fn last_resort(parker: &Parker) {
         let Some((shared, seat)) = place.and_then(worker_below) else {
             return parker.park();
         };
-        shared.last_resorts.bump_shared();
+        shared.counters.last_resorts.bump_shared();
         let mut tick = 0_u32;
         while !parker.take_token() {
             tick = tick.wrapping_add(1);
@@ -405,14 +403,7 @@ fn blocking_below(place: &Place) -> Option<&Place> {
 }
 
 fn place_below(place: &Place, post: Post) -> Option<&Place> {
-    let mut at = Some(place);
-    while let Some(place) = at {
-        if place.post == post {
-            return Some(place);
-        }
-        at = place.below();
-    }
-    None
+    place.and_below().find(|place| place.post == post)
 }
 
 /// Counts this thread as blocked, if it is one for closures that block and does not count yet.
@@ -438,7 +429,7 @@ fn replace_me(shared: &Arc<Shared>) -> Option<Replaced> {
     }
     let seat = shared.seats.claim_from(shared.workers);
     if seat.is_some_and(|seat| worker::start(shared, seat, Kind::Spare, "spare")) {
-        shared.spares_started.bump_shared();
+        shared.counters.spares.bump_shared();
         return Some(counted);
     }
     shared.spares.lock().running -= 1;

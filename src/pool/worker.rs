@@ -24,10 +24,21 @@ const FORK_EVERY: u32 = 8;
 
 /// Looks at everybody else's queue before a worker goes to sleep: 50 rounds are 5-10 us on the prototype; with 1 round
 /// there were 400 times as many parks, with 500 no further gain.
-const SEARCH_ROUNDS: u32 = 50;
+pub(crate) const SEARCH_ROUNDS: u32 = 50;
 
 /// The last rounds give the processor away, which matters where threads are more than cores.
 const YIELD_ROUNDS: u32 = 10;
+
+/// The pause after this one of [`SEARCH_ROUNDS`].
+pub(crate) fn pause(round: u32) {
+    if round + YIELD_ROUNDS >= SEARCH_ROUNDS {
+        thread::yield_now();
+    } else {
+        for _ in 0..8 {
+            spin_loop();
+        }
+    }
+}
 
 /// One worker on its seat.
 pub(crate) struct Worker<'a> {
@@ -235,13 +246,7 @@ impl Worker<'_> {
             if let Some(job) = self.shared.take_injected(Some(self.index)) {
                 return Some(job);
             }
-            if round + YIELD_ROUNDS >= SEARCH_ROUNDS {
-                thread::yield_now();
-            } else {
-                for _ in 0..8 {
-                    spin_loop();
-                }
-            }
+            pause(round);
         }
         None
     }

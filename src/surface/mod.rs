@@ -1,8 +1,8 @@
 //! The surface: groups and tasks as users see them.
 //!
-//! `outcome` says what a child may return; `child` is a child's handle; `closures` are children that compute or block; `dead` is what becomes
-//! of whoever waits for one that was cut; `group` is the handle of an open group; `owner`
-//! and `opened` are the future that runs a body and joins; `with` lends state; `builder` names options; `handle` lets
+//! `outcome` says what a child may return; `child` is a child's handle; `closures` are children that compute or block;
+//! `dead` is what becomes of whoever waits for one that was cut; `group` is the handle of an open group; `owner` and
+//! `opened` are the future that runs a body and joins; `with` lends state; `builder` names options; `handle` lets
 //! callbacks in; `shield`, `race`, `scope`, `fork_join` and `current` are the free functions.
 //!
 //! `local` is task-locals; `panic_hook` says where a panic was.
