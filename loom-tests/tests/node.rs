@@ -32,6 +32,7 @@ mod group {
     pub mod frame;
     pub mod gate;
     pub mod grant;
+    pub mod leaving;
     pub mod ledger;
     pub mod list;
     pub mod locals;
@@ -61,7 +62,8 @@ mod support;
 
 use group::frame::Frame;
 use group::gate::Gate;
-use group::node::{CANCELLED, Node, NodeTable, SHIELDED, leave};
+use group::leaving::leave;
+use group::node::{CANCELLED, Node, NodeTable, SHIELDED};
 use group::tree;
 use group::typed::Typed;
 use support::{Sleeper, Tree, finish, join, keep};

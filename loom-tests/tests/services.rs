@@ -37,6 +37,7 @@ mod group {
     pub mod frame;
     pub mod gate;
     pub mod grant;
+    pub mod leaving;
     pub mod ledger;
     pub mod list;
     pub mod locals;

@@ -38,6 +38,7 @@ mod group {
     pub mod frame;
     pub mod gate;
     pub mod grant;
+    pub mod leaving;
     pub mod ledger;
     pub mod list;
     pub mod locals;
@@ -82,7 +83,8 @@ mod support;
 
 use children::{Stage, World, spawn, spawn_blocking};
 use group::gate::Gate;
-use group::node::{DEFERS, leave};
+use group::leaving::leave;
+use group::node::DEFERS;
 use group::tree;
 use support::{Sleeper, read};
 
@@ -340,7 +342,7 @@ fn model_spawn_against_cancel() {
             drop(node);
             pool.run_all();
             // SAFETY: entered above: a sibling that spawns keeps its group open meanwhile.
-            unsafe { group::node::leave(counted) };
+            unsafe { group::leaving::leave(counted) };
         });
         drop(stage.spawn(&worlds[1]));
         stage.end([canceller, spawner]);

@@ -15,7 +15,8 @@
     reason = "a gate holds the only pointer to a node that is not counted"
 )]
 
-use crate::group::node::{self, Node, NodeRef};
+use crate::group::leaving;
+use crate::group::node::{Node, NodeRef};
 use crate::sync::Mutex;
 use std::ptr::NonNull;
 
@@ -55,7 +56,7 @@ impl Gate {
         // SAFETY: the count that `enter` took keeps the node alive.
         if unsafe { entered.as_ref() }.slow.lock().sealed {
             // SAFETY: that count is given back.
-            unsafe { node::leave(entered) };
+            unsafe { leaving::leave(entered) };
             return None;
         }
         Some(entered)

@@ -1,6 +1,6 @@
 //! Groups: what tasks belong to, free of any knowledge of tasks.
 //!
-//! `word` counts children; `node` is the untyped group; `tree` connects groups, `root` is where it begins; `open` says
+//! `word` counts children; `node` is the untyped group, `leaving` its last touch; `tree` connects groups, `root` is where it begins; `open` says
 //! where they are polled; `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers
 //! in; `services` end with their group; `grant` holds a deadline of zero back for one poll; `reason` says why it is cut.
 //!
@@ -16,6 +16,7 @@ pub(crate) mod errors;
 pub(crate) mod frame;
 pub(crate) mod gate;
 pub(crate) mod grant;
+pub(crate) mod leaving;
 pub(crate) mod ledger;
 pub(crate) mod list;
 pub(crate) mod locals;

@@ -385,7 +385,7 @@ fn start_tail(node: &Node, services_only: bool) -> bool {
         unsafe { (node.table.start_defers)(node) };
     } else {
         // SAFETY: the count that was just taken is given back.
-        unsafe { crate::group::node::leave(node.whole) };
+        unsafe { crate::group::leaving::leave(node.whole) };
     }
     true
 }

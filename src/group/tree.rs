@@ -24,10 +24,9 @@
 
 use crate::group::dump::TaskDump;
 use crate::group::frame;
+use crate::group::leaving::leave;
 use crate::group::list::Links;
-use crate::group::node::{
-    CANCELLED, LEFT, Node, NodeRef, OUTER, SHIELDED, STOPPING, Slow, leave, wake,
-};
+use crate::group::node::{CANCELLED, LEFT, Node, NodeRef, OUTER, SHIELDED, STOPPING, Slow, wake};
 use crate::group::open;
 use crate::group::reaper;
 use crate::group::report::Straggler;
@@ -170,7 +169,7 @@ pub(crate) fn enter_first(node: &Node) -> bool {
                     path.pop();
                     if at.word.enter_first() {
                         // After the end of a runtime only the nodes below keep the root, and the last of them may be
-                        // freed while whoever left it is on the way up: see `node::leave`.
+                        // freed while whoever left it is on the way up: see `leaving::leave`.
                         at.to_ref().into_raw();
                         break;
                     }

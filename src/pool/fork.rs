@@ -29,7 +29,8 @@
 )]
 
 use crate::group::frame::{self, Branch};
-use crate::group::node::{self, Node};
+use crate::group::leaving;
+use crate::group::node::Node;
 use crate::group::open::{Awaited, LEVELS};
 use crate::job::{Job, JobHeader, JobTable};
 use crate::latch::Latch;
@@ -71,7 +72,7 @@ impl Fork {
     fn leave_root(&self) {
         if let Some(root) = self.counted.get() {
             // SAFETY: counted when it was published, and it ends once.
-            unsafe { node::leave(root) };
+            unsafe { leaving::leave(root) };
         }
     }
 }

@@ -6,8 +6,9 @@
 )]
 
 use crate::driver::poller::Driver;
+use crate::group::leaving;
 use crate::group::ledger::{self, Ledger};
-use crate::group::node::{self, Node, NodeRef};
+use crate::group::node::{Node, NodeRef};
 use crate::group::report::{Straggler, TaskId, Unobserved};
 use crate::group::spawn::{Late, Spawn};
 use crate::group::tree;
@@ -285,7 +286,7 @@ impl Shared {
         let root = self.open_root().filter(|root| root.enter())?;
         if root.is_cancelled() {
             // SAFETY: it was counted a moment ago.
-            unsafe { node::leave(root.as_ptr()) };
+            unsafe { leaving::leave(root.as_ptr()) };
             return None;
         }
         // Relaxed: a number for messages.

@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "a gate hands out a counted node")]
 
 use crate::group::gate::Gate;
-use crate::group::node::{self, Origin};
+use crate::group::leaving;
+use crate::group::node::Origin;
 use crate::group::reason::CancelKind;
 use crate::group::spawn::Spawn;
 use crate::group::typed::Typed;
@@ -72,7 +73,7 @@ impl<E: Send + 'static> Handle<E> {
             unsafe { fail_with_panic(payload, node, origin) };
         }
         // SAFETY: the count of `admit` is given back; the child has its own.
-        unsafe { node::leave(node) };
+        unsafe { leaving::leave(node) };
         Ok(())
     }
 
@@ -115,7 +116,7 @@ impl<E: Send + 'static> Handle<E> {
             group.node.report_panic(payload, origin);
         }
         // SAFETY: that count is given back.
-        unsafe { node::leave(node) };
+        unsafe { leaving::leave(node) };
     }
 }
 

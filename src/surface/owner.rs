@@ -7,7 +7,8 @@
 
 use crate::group::frame::{self, Frame};
 use crate::group::grant::Grant;
-use crate::group::node::{self, BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
+use crate::group::leaving;
+use crate::group::node::{BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
 use crate::group::reason::CancelKind;
 use crate::group::{open, tree};
 use crate::surface::dead::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
@@ -299,6 +300,6 @@ impl Owner {
             (slow.waker.take(), ends)
         };
         discard_waker(old);
-        node::orphan(self.node, ends);
+        leaving::orphan(self.node, ends);
     }
 }

@@ -13,6 +13,7 @@
 
 use crate::group::books;
 use crate::group::frame::{self, Frame};
+use crate::group::leaving;
 use crate::group::node::{self, Node};
 use crate::group::open;
 use crate::group::running::Publication;
@@ -145,7 +146,7 @@ where
     }
     if entry == Entry::Cancelled {
         // SAFETY: it was counted, and the node is not used afterwards.
-        unsafe { node::leave(node.whole) };
+        unsafe { leaving::leave(node.whole) };
     }
     handle
 }
@@ -332,7 +333,7 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
         None
     };
     // SAFETY: the task's one count, and the last touch of the group through this task.
-    unsafe { node::leave(group) };
+    unsafe { leaving::leave(group) };
     node::wake(waiting);
     // SAFETY: the engine's reference.
     unsafe { Header::release(this) };

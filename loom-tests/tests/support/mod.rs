@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
-use crate::group::node::{self, Node, NodeRef, NodeTable, Opening};
+use crate::group::node::{Node, NodeRef, NodeTable, Opening};
 use crate::group::report::Unobserved;
 use crate::group::spawn::{Late, Spawn};
 use crate::group::typed::Typed;
@@ -175,7 +175,7 @@ pub fn keep(node: &Node, drops: &Arc<Racy>) -> NonNull<Kept> {
 pub fn finish(node: NonNull<Node>, kept: NonNull<Kept>) {
     read(kept);
     // SAFETY: the caller has entered, and touches nothing afterwards.
-    unsafe { node::leave(node) };
+    unsafe { crate::group::leaving::leave(node) };
 }
 
 pub fn read(kept: NonNull<Kept>) {
