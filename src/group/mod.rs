@@ -1,8 +1,9 @@
 //! Groups: what tasks belong to, free of any knowledge of tasks.
 //!
-//! `word` counts children; `node` is the untyped group, `leaving` its last touch; `tree` connects groups, `root` is where it begins; `open` says
-//! where they are polled; `list` is what members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers
-//! in; `services` end with their group; `grant` holds a deadline of zero back for one poll; `reason` says why it is cut.
+//! `word` counts children; `node` is the untyped group, `leaving` its last touch; `tree` connects groups, `root` is where
+//! it begins; `open` says where they are polled; `list` is what members and inner groups hang in; `reaper` cuts members;
+//! `gate` lets late-comers in; `services` end with their group; `grant` holds a deadline of zero back for one poll;
+//! `reason` says why it is cut.
 //!
 //! `arena` keeps values; `errors` keeps failures; `typed` adds the error type; `locals` are the values of task-locals.
 //!
