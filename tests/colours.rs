@@ -1,8 +1,13 @@
 //! Sync calls async and async calls sync, on any thread, nested at will.
 
+mod common;
+mod support;
+
+use common::wait_until;
 use spinney::{Runtime, Wait, block_on, group, scope, yield_now};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use support::without_hanging;
 
 #[test]
 fn sync_calls_async_on_a_plain_thread() {
@@ -81,4 +86,33 @@ fn a_worker_of_one_runtime_waits_for_another() {
         .await
     }));
     assert_eq!(value, 4);
+}
+
+/// A blocked caller runs its children only while it waits for them: one whose body has just received from a child, and now
+/// waits for something else, would run a new child that waits for the body.
+#[test]
+fn a_caller_that_has_received_from_a_child_runs_no_other() {
+    without_hanging(|| {
+        let runtime = Arc::new(Runtime::builder().workers(1).build().unwrap());
+        for _ in 0..20 {
+            let mine = Arc::clone(&runtime);
+            runtime.block_on(group(async move |g| {
+                let parks = || mine.metrics().parks;
+                wait_until(|| parks() > 0);
+                let before = parks();
+                let ended = g.spawn(async {});
+                // Without a suspension: the caller has not slept so far. The worker has, so it is not there at once.
+                wait_until(|| parks() > before);
+                ended.await;
+                let (started, has_started) = async_channel::bounded(1);
+                let (go, gone) = std::sync::mpsc::channel::<()>();
+                g.spawn(async move {
+                    started.try_send(()).unwrap();
+                    let _ = gone.recv();
+                });
+                has_started.recv().await.unwrap();
+                drop(go);
+            }));
+        }
+    });
 }

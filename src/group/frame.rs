@@ -392,15 +392,16 @@ pub(crate) fn note_leaf() {
     note(LEAF);
 }
 
-/// Notes that this poll waits for children of its own.
+/// Notes that this poll waits for children of its own: one that is ready is not waited for.
 pub(crate) fn note_child() {
     note(CHILD);
 }
 
-/// Notes that this poll awaits a task: a blocked caller may run it.
+/// As [`note_child`], for one child: a blocked caller may run it.
 pub(crate) fn note_task(task: AwaitedTask) {
     current(|frame| {
         if let Some(frame) = frame {
+            frame.waits.set(frame.waits.get() | CHILD);
             frame.awaited.set(Some(task));
         }
     });

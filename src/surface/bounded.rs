@@ -251,8 +251,8 @@ where
     type Output = Task<'s, T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Task<'s, T>> {
-        frame::note_child();
         let Poll::Ready(place) = self.poll_place(cx.waker()) else {
+            frame::note_child();
             return Poll::Pending;
         };
         let future = self.future.take().expect("polled after it was ready");

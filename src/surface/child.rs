@@ -5,7 +5,6 @@
     reason = "kinds receive the group of their child as an untyped node"
 )]
 
-use crate::group::frame;
 use crate::group::node::{Node, Origin};
 use crate::group::report::TaskId;
 use crate::group::typed::Typed;
@@ -195,7 +194,6 @@ impl<T> Future for Task<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        frame::note_child();
         match self.handle.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(value)) => Poll::Ready(value),
@@ -225,7 +223,6 @@ impl<T> Future for CancelTask<'_, T> {
     type Output = Option<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        frame::note_child();
         self.0.handle.poll(cx)
     }
 }
@@ -295,7 +292,6 @@ impl<T, E: Send + 'static> Future for Supervised<'_, T, E> {
     type Output = Result<T, Failure<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        frame::note_child();
         match self.handle.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(result)) => Poll::Ready(result),
@@ -343,7 +339,6 @@ impl<T, E: Send + 'static> Future for CancelSupervised<'_, T, E> {
     type Output = Option<Result<T, Failure<E>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        frame::note_child();
         self.0.handle.poll(cx)
     }
 }

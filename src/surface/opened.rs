@@ -267,9 +267,9 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             return Poll::Pending;
         };
         owner.node.body.clear();
-        frame::note_child();
         let panic = loop {
             if owner.poll_join(cx).is_pending() {
+                frame::note_child();
                 return Poll::Pending;
             }
             if let Some(panic) = owner.close() {

@@ -175,7 +175,6 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Failure<E>>>> {
-        frame::note_child();
         let new = cx.waker().clone();
         let mut line = self.line.lock();
         while let Some((number, end)) = line.ended.pop_front() {
@@ -191,6 +190,7 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
         let old = line.waker.replace(new);
         drop(line);
         drop(old);
+        frame::note_child();
         Poll::Pending
     }
 

@@ -220,7 +220,6 @@ impl<V, E: Send + 'static> Future for Start<'_, '_, V, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(self.task.is_some(), "polled after it was ready");
-        frame::note_child();
         let new = cx.waker().clone();
         let mut slot = self.slot.lock();
         let stage = match slot.stage {
@@ -228,6 +227,7 @@ impl<V, E: Send + 'static> Future for Start<'_, '_, V, E> {
                 let old = slot.waker.replace(new);
                 drop(slot);
                 drop(old);
+                frame::note_child();
                 return Poll::Pending;
             }
             _ => std::mem::replace(&mut slot.stage, Stage::Over),

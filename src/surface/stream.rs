@@ -1,6 +1,5 @@
 //! A generator: a child that yields values, read as a `Stream` that owns it.
 
-use crate::group::frame;
 use crate::surface::child::Task;
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;
@@ -162,7 +161,6 @@ impl<T> Generator<'_, T> {
     }
 
     fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        frame::note_child();
         let new = cx.waker().clone();
         let (value, generator, old) = {
             let mut slot = self.slot.lock();
