@@ -9,18 +9,20 @@
     reason = "the innermost group of a frame is alive while the frame is"
 )]
 
+use crate::group::cut::{self, Cut, Knew};
 use crate::group::frame::{self, Frame};
 use crate::group::grant;
 use crate::group::mark::Mark;
 use crate::group::node::{Node, NodeRef, OUTER};
-use crate::group::open::{self, Awaited, Host};
+use crate::group::open::{Awaited, Host};
 use crate::group::tree;
 use crate::pool::context;
 use crate::pool::shared::Shared;
 use crate::pool::waiting::{self, Step};
 use crate::sync::Arc;
-use crate::unwind;
+use crate::unwind::{self, Payload};
 use crate::waiters::Key;
+use std::panic::resume_unwind;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
@@ -38,8 +40,10 @@ use std::task::{Context, Poll};
 ///
 /// # Cancellation
 ///
-/// Inside a task or group that is being cut it unwinds with a private payload that no hook prints. In a program that is
-/// built with `panic = "abort"` it waits on, and aborts with a message if what it waits for was cut.
+/// Inside a task or group that is being cut it unwinds with a private payload that no hook prints. In a destructor that
+/// the cut runs it waits on, as in a [`shield`](crate::shield), and so does it in a destructor while the thread panics: to
+/// unwind would skip the rest of the destructor. Put a [`timeout`](crate::timeout) inside where that could take long. In a
+/// program that is built with `panic = "abort"` it waits on, and aborts with a message if what it waits for was cut.
 ///
 /// # Blocking
 ///
@@ -125,12 +129,16 @@ impl<'a> Blocked<'a> {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> Step<Result<R, Ended>> {
-        let knew = self.cut;
+        let knew = match self.cut {
+            true => Knew::AsOutermost,
+            false => Knew::Nothing,
+        };
         self.be_guest(true);
-        if knew {
-            open::cut(&self.host, cx.waker(), false);
+        if self.cut {
+            // It is polled in any case, and what it waits for may be ready: nothing was lost until now.
+            let _ = cut::before_poll(&self.host, cx.waker(), true);
         }
-        let frame = Frame::sync(self.node.as_ptr(), &raw const self.host, knew);
+        let frame = Frame::sync(self.node.as_ptr(), &raw const self.host, self.cut);
         let polled = frame.enter(|| {
             if self.shielded {
                 frame.shielded(|| poll(cx))
@@ -146,24 +154,22 @@ impl<'a> Blocked<'a> {
         self.be_guest(!self.host.is_empty());
         if let Some(ended) = self.ended(cx) {
             self.cut = true;
-            open::cut(&self.host, cx.waker(), !held);
-            let settled = !held
-                && match knew {
-                    true => open::settled(&self.host, cx.waker(), true),
-                    false => open::settled_before_poll(&self.host),
-                };
-            if settled {
+            if cut::after_poll(&self.host, cx.waker(), held, knew) == Cut::Drop {
                 return Step::Ready(Err(ended));
-            }
-            if !knew {
-                // One more poll, in which groups that are reached drop their bodies.
-                cx.waker().wake_by_ref();
             }
         }
         Step::Pending {
             take_part: frame.waits_for_children_only(),
             task: frame.awaited(),
         }
+    }
+
+    /// Drops what was waited for, as a cut drops a task: in the frame of the wait, and as in a shield. Returns the payload of
+    /// a destructor that panicked.
+    fn drop_awaited(&mut self, drop: impl FnOnce()) -> Result<(), Payload> {
+        let frame = Frame::sync(self.node.as_ptr(), &raw const self.host, true);
+        let dropped = unwind::catch(|| frame.enter(|| frame.shielded(drop)));
+        dropped.or_else(unwind::ignore_cut)
     }
 
     /// A shutdown gives its grace to a visitor that polls, or has a group open.
@@ -219,15 +225,25 @@ fn is_marked(mark: &mut Mark, cx: &mut Context<'_>) -> bool {
 /// Runs a future on the calling thread, with its groups on the given runtime.
 pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
     let mut blocked = Blocked::new(runtime);
-    let mut future = pin!(future);
+    let mut future = pin!(Some(future));
     let awaited = Awaited::In(&raw const blocked.host);
     let ended = waiting::wait(runtime, awaited, &mut |cx| {
-        blocked.step(cx, |cx| future.as_mut().poll(cx))
+        blocked.step(cx, |cx| match future.as_mut().as_pin_mut() {
+            Some(future) => future.poll(cx),
+            None => Poll::Pending,
+        })
     });
+    let ended = match ended {
+        Ok(value) => return value,
+        Err(ended) => ended,
+    };
+    // Before the unwinding, in which a destructor that panics would abort the process. A real panic outranks the end.
+    if let Err(payload) = blocked.drop_awaited(|| future.set(None)) {
+        resume_unwind(payload);
+    }
     match ended {
-        Ok(value) => value,
-        Err(Ended::Cut) => unwind::unwind_cut(),
-        Err(Ended::ShutDown) => panic!(
+        Ended::Cut => unwind::unwind_cut(),
+        Ended::ShutDown => panic!(
             "the runtime `{}` was shut down while `block_on` waited",
             runtime.name
         ),

@@ -122,3 +122,12 @@ pub(crate) fn wake(waker: Waker) {
         unwind::discard(payload);
     }
 }
+
+/// Drops wakers that are not called. A panic in a destructor is contained: it is no business of whoever drops.
+pub(crate) fn discard(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
+        if let Err(payload) = unwind::drop_quietly(waker) {
+            unwind::discard(payload);
+        }
+    }
+}

@@ -27,7 +27,9 @@ mod waiters;
 mod group {
     pub mod arena;
     pub mod books;
+    pub mod cut;
     pub mod dump;
+    pub mod ending;
     pub mod errors;
     pub mod frame;
     pub mod gate;
@@ -66,13 +68,13 @@ use group::leaving::leave;
 use group::node::{CANCELLED, Node, NodeTable, SHIELDED};
 use group::tree;
 use group::typed::Typed;
-use support::{Sleeper, Tree, finish, join, keep};
+use support::{End, Sleeper, Tree, finish, join, keep};
 
 /// Groups without members and defers.
 static TABLE: NodeTable = NodeTable {
     free: Typed::<u32>::free,
     report_errors: Typed::<u32>::report,
-    start_defers: |_| unreachable!("no defers"),
+    start_closer: |_| unreachable!("neither services nor defers"),
     mark_member: |_| unreachable!("no members"),
     describe_member: |_| unreachable!("no members"),
 };
@@ -147,7 +149,7 @@ fn model_references() {
                 })
             })
             .collect();
-        assert!(owner.close().is_some());
+        assert!(owner.ended());
         drop(owner);
         for holder in holders {
             holder.join().unwrap();
@@ -177,7 +179,7 @@ fn model_first_and_last() {
         second.join().unwrap();
         assert!(tree.root.is_empty());
         let mut inner = inner;
-        assert!(inner.close().is_some());
+        assert!(inner.ended());
     });
 }
 
@@ -195,7 +197,7 @@ fn model_adoption() {
                 thread::spawn(move || assert!(node.enter()))
             })
             .collect();
-        let ended = outer.close().is_some();
+        let ended = outer.ended();
         let outer = (!ended).then_some(outer);
         for first in entering {
             first.join().unwrap();
@@ -208,10 +210,10 @@ fn model_adoption() {
             unsafe { leave(inner.node.as_ptr()) };
         }
         assert!(tree.root.is_empty());
-        assert!(inner.close().is_some());
+        assert!(inner.ended());
         drop(inner);
         if let Some(mut outer) = outer {
-            assert!(outer.close().is_some());
+            assert!(outer.ended());
         }
     });
 }
@@ -225,11 +227,11 @@ fn model_adoption_against_the_end_in_the_middle() {
         let mut outer = open(&tree.root);
         let mut middle = open(&outer.node);
         let mut inner = open(&middle.node);
-        assert!(outer.close().is_some());
+        assert!(outer.ended());
         drop(outer);
         let node = inner.node.clone();
         let first = thread::spawn(move || assert!(node.enter()));
-        let ended = middle.close().is_some();
+        let ended = middle.ended();
         let middle = (!ended).then_some(middle);
         first.join().unwrap();
         assert!(!tree.root.is_empty(), "an orphan");
@@ -238,10 +240,10 @@ fn model_adoption_against_the_end_in_the_middle() {
         // SAFETY: entered above.
         unsafe { leave(inner.node.as_ptr()) };
         assert!(tree.root.is_empty());
-        assert!(inner.close().is_some());
+        assert!(inner.ended());
         drop(inner);
         if let Some(mut middle) = middle {
-            assert!(middle.close().is_some());
+            assert!(middle.ended());
         }
         // Whatever was left in the list of the root is looked at once more.
         tree.root.stop();
@@ -258,12 +260,12 @@ fn model_giving_away_against_a_cascade() {
         let mut given = [open(&outer.node), open(&outer.node)];
         let root = tree.root.clone();
         let canceller = thread::spawn(move || root.cancel_all());
-        let ending = thread::spawn(move || assert!(outer.close().is_some()));
+        let ending = thread::spawn(move || assert!(outer.ended()));
         canceller.join().unwrap();
         ending.join().unwrap();
         for group in &mut given {
             assert!(group.is_cancelled(), "missed by the cascade");
-            assert!(group.close().is_some());
+            assert!(group.ended());
         }
     });
 }
@@ -277,8 +279,8 @@ fn model_giving_away_while_the_taker_ends() {
         let mut middle = open(&outer.node);
         let mut given = open(&middle.node);
         let endings = [
-            thread::spawn(move || assert!(outer.close().is_some())),
-            thread::spawn(move || assert!(middle.close().is_some())),
+            thread::spawn(move || assert!(outer.ended())),
+            thread::spawn(move || assert!(middle.ended())),
         ];
         for ending in endings {
             ending.join().unwrap();
@@ -290,7 +292,7 @@ fn model_giving_away_while_the_taker_ends() {
         // SAFETY: entered above.
         unsafe { leave(given.node.as_ptr()) };
         assert!(tree.root.is_empty());
-        assert!(given.close().is_some());
+        assert!(given.ended());
     });
 }
 
@@ -309,9 +311,9 @@ fn model_cascade_against_attach() {
         let mut there = opener.join().unwrap();
         for owner in [&mut here, &mut there] {
             assert!(owner.node.flags() & CANCELLED != 0, "missed by the cascade");
-            assert!(owner.close().is_some());
+            assert!(owner.ended());
         }
-        assert!(outer.close().is_some());
+        assert!(outer.ended());
     });
 }
 
@@ -343,7 +345,7 @@ fn model_register_against_cancel() {
         for canceller in cancellers {
             canceller.join().unwrap();
         }
-        assert!(owner.close().is_some());
+        assert!(owner.ended());
     });
 }
 
@@ -368,9 +370,9 @@ fn model_cascade_against_the_end_of_a_shield() {
         frame.enter(|| owners[1].arrive());
         assert!(owners[1].is_cancelled());
         for owner in &mut owners {
-            assert!(owner.close().is_some());
+            assert!(owner.ended());
         }
-        assert!(outer.close().is_some());
+        assert!(outer.ended());
     });
 }
 
@@ -389,7 +391,7 @@ fn model_adoption_against_the_end_of_a_shield() {
             });
         });
         tree.root.cancel_all();
-        assert!(outer.close().is_some());
+        assert!(outer.ended());
         drop(outer);
         let node = inner.node.clone();
         let first = thread::spawn(move || assert!(node.enter()));
@@ -398,7 +400,7 @@ fn model_adoption_against_the_end_of_a_shield() {
         assert!(inner.is_cancelled(), "missed by the adoption");
         // SAFETY: entered above.
         unsafe { leave(inner.node.as_ptr()) };
-        assert!(inner.close().is_some());
+        assert!(inner.ended());
     });
 }
 
@@ -460,7 +462,8 @@ fn model_gate_of_a_group_whose_parent_ends() {
         {
             let mut slow = inner.node.slow.lock();
             slow.gate = Some(Arc::clone(&gate));
-            slow.waker = Some(Waker::from(Arc::new(Again(Arc::clone(&gate)))));
+            let again = Waker::from(Arc::new(Again(Arc::clone(&gate))));
+            assert!(slow.ending.register(again).is_none());
         }
         let theirs = Arc::clone(&gate);
         let handle = thread::spawn(move || {
@@ -469,14 +472,14 @@ fn model_gate_of_a_group_whose_parent_ends() {
                 unsafe { leave(node) };
             }
         });
-        let ended = outer.close().is_some();
+        let ended = outer.ended();
         let outer = (!ended).then_some(outer);
         handle.join().unwrap();
         assert!(tree.root.is_empty());
-        assert!(inner.close().is_some());
+        assert!(inner.ended());
         drop(inner);
         if let Some(mut outer) = outer {
-            assert!(outer.close().is_some());
+            assert!(outer.ended());
         }
     });
 }
@@ -545,9 +548,9 @@ fn model_cascade_against_the_end() {
         let canceller = thread::spawn(move || root.cancel_all());
         let walked = tree.root.clone();
         let walker = thread::spawn(move || tree::stop(&walked));
-        assert!(inner.close().is_some());
+        assert!(inner.ended());
         drop(inner);
-        assert!(outer.close().is_some());
+        assert!(outer.ended());
         drop(outer);
         canceller.join().unwrap();
         walker.join().unwrap();

@@ -3,7 +3,7 @@
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
-use std::task::{Context, Waker};
+use std::task::Waker;
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
@@ -26,7 +26,9 @@ mod waiters;
 mod group {
     pub mod arena;
     pub mod books;
+    pub mod cut;
     pub mod dump;
+    pub mod ending;
     pub mod errors;
     pub mod frame;
     pub mod gate;
@@ -59,18 +61,19 @@ mod surface {
 
 mod support;
 
+use group::cut::{self, Cut, Knew};
 use group::node::{Node, NodeTable};
 use group::open::{self, Host};
 use group::typed::Typed;
 use std::ptr;
-use support::{Sleeper, Tree, finish, join, keep};
+use support::{End, Sleeper, Tree, finish, join, keep};
 use surface::owner::Owner;
 
 /// Groups without members and defers.
 static TABLE: NodeTable = NodeTable {
     free: Typed::<u32>::free,
     report_errors: Typed::<u32>::report,
-    start_defers: |_| unreachable!("no defers"),
+    start_closer: |_| unreachable!("neither services nor defers"),
     mark_member: |_| unreachable!("no members"),
     describe_member: |_| unreachable!("no members"),
 };
@@ -83,8 +86,7 @@ fn open_group(parent: &Node) -> Owner {
 fn cut(host: &Host, sleeper: &Arc<Sleeper>) {
     let waker = Waker::from(Arc::clone(sleeper));
     loop {
-        open::cut(host, &waker, true);
-        if open::settled(host, std::task::Waker::noop(), true) {
+        if cut::after_poll(host, &waker, false, Knew::AsOutermost) == Cut::Drop {
             return;
         }
         sleeper.park();
@@ -115,7 +117,7 @@ fn model_cut_waits_for_joins() {
         // Settled: the task is dropped, and the owners with it.
         for owner in &mut owners {
             assert!(owner.is_cancelled());
-            assert!(owner.close().is_some());
+            assert!(owner.ended());
         }
         assert_eq!(drops.get(), 2);
         drop(owners);
@@ -142,10 +144,10 @@ fn model_move_against_the_end_of_a_host() {
         assert!(!second.is_empty());
         open::enter(&owner.node, ptr::null());
         assert!(second.is_empty());
-        assert!(owner.close().is_some());
+        assert!(owner.ended());
         drop(owner);
         ending.join().unwrap();
-        assert!(other.close().is_some());
+        assert!(other.ended());
     });
 }
 
@@ -177,7 +179,7 @@ fn model_move_against_a_cut() {
         child.join().unwrap();
         mover.join().unwrap();
         assert_eq!(drops.get(), 1);
-        assert!(stays.close().is_some());
+        assert!(stays.ended());
     });
 }
 
@@ -205,7 +207,7 @@ fn model_two_movers() {
         assert!(hosts[0].is_empty());
         assert!(!hosts[1].is_empty());
         for owner in &mut owners {
-            assert!(owner.close().is_some());
+            assert!(owner.ended());
         }
         assert!(hosts[1].is_empty());
     });
@@ -217,7 +219,6 @@ fn model_cut_of_a_nest() {
     explore_with(2, || {
         let tree = Tree::new();
         let sleeper = Sleeper::new();
-        let joiner = Sleeper::new();
         let drops = Arc::new(Racy::default());
         let host = Host::new();
         let mut outer = open_group(&tree.root);
@@ -234,13 +235,11 @@ fn model_cut_of_a_nest() {
             .collect();
         cut(&host, &sleeper);
         assert!(outer.is_cancelled() && inner.is_cancelled());
-        let waker = Waker::from(Arc::clone(&joiner));
         let mut inner = inner;
-        assert!(inner.poll_join(&mut Context::from_waker(&waker)).is_ready());
-        assert!(inner.close().is_some());
+        assert!(inner.ended());
         drop(inner);
         assert_eq!(drops.get(), 1);
-        assert!(outer.close().is_some());
+        assert!(outer.ended());
         drop(outer);
         for child in children {
             child.join().unwrap();

@@ -30,7 +30,9 @@ mod waiters;
 mod group {
     pub mod arena;
     pub mod books;
+    pub mod cut;
     pub mod dump;
+    pub mod ending;
     pub mod errors;
     pub mod frame;
     pub mod gate;
@@ -59,7 +61,7 @@ mod group {
 mod task {
     pub mod awaiter;
     pub mod cell;
-    pub mod defers;
+    pub mod closer;
     pub mod handle;
     pub mod header;
     pub mod run;

@@ -1,6 +1,6 @@
-//! Models of `src/group/services.rs` and of `end_services` and `start_tail` in `src/group/open.rs`: the services of a group
-//! that is cancelled while nobody polls its future. Exactly one task ends them, whoever starts it, and it waits for no wake-up
-//! that has been given.
+//! Models of `src/group/services.rs` and of `end_services` in `src/group/cut.rs`: the services of a group that is cancelled
+//! while nobody polls its future. Exactly one closer ends them, whoever starts it, and it waits for no wake-up that has been
+//! given.
 //!
 //! These functions hold no orderings: they rest on flags that are set before others are read, and on the node's lock.
 
@@ -32,7 +32,9 @@ mod waiters;
 mod group {
     pub mod arena;
     pub mod books;
+    pub mod cut;
     pub mod dump;
+    pub mod ending;
     pub mod errors;
     pub mod frame;
     pub mod gate;
@@ -61,7 +63,7 @@ mod group {
 mod task {
     pub mod awaiter;
     pub mod cell;
-    pub mod defers;
+    pub mod closer;
     pub mod handle;
     pub mod header;
     pub mod run;
@@ -81,12 +83,12 @@ mod children;
 mod support;
 
 use children::{Plain, Stage, TABLE, World};
-use group::node::{DEFERS, Node, Opening};
+use group::node::{Node, Opening};
 use group::open::{self, Host};
 use group::services::Services;
 use group::tree;
 use group::typed::Typed;
-use support::read;
+use support::{End, read};
 use task::cell::Birth;
 use task::run;
 
@@ -126,9 +128,8 @@ fn serve(group: &Node, over: impl Fn() + Unpin) {
     };
     let services = Services::new(Typed::<u32>::open(&TABLE, group.to_ref(), opening));
     let node = services.node.clone();
-    group.slow.lock().services = Some(services);
-    group.word.serve();
-    group.set_flags(DEFERS);
+    let slower = group.slow.lock().ending.set_services(&group.word, services);
+    assert!(slower.is_none(), "the first one");
     let birth = Birth {
         location: Location::caller(),
         extension: None,
@@ -137,8 +138,8 @@ fn serve(group: &Node, over: impl Fn() + Unpin) {
     // SAFETY: the node is alive and counts the service; `Plain` uses no error type.
     let handle = unsafe { run::spawn::<_, Plain>(&node, Until { ready, over }, birth) };
     let serving = handle.serving().expect("it was started");
-    let line = &mut group.slow.lock().services;
-    drop(line.as_mut().expect("set above").push(serving));
+    let over = group.slow.lock().ending.push_service(serving);
+    assert!(over.is_empty());
 }
 
 fn count(counter: &Racy) {
@@ -175,7 +176,7 @@ fn model_a_cancel_against_the_end_of_the_host() {
         ending.join().unwrap();
         assert_eq!(served.get(), 1, "a service was left");
         assert!(stage.tree.root.is_empty(), "an orphan");
-        assert!(stage.owner.close().is_some());
+        assert!(stage.owner.ended());
         assert_eq!(stage.drops.get(), 1);
     });
 }
@@ -212,7 +213,7 @@ fn model_a_cancel_against_the_last_child() {
         runner.join().unwrap();
         assert_eq!(served.get(), 1, "a service was left");
         assert!(stage.tree.root.is_empty(), "an orphan");
-        assert!(stage.owner.close().is_some());
+        assert!(stage.owner.ended());
         assert_eq!(stage.drops.get(), 1);
         drop(world.waker.lock().take());
     });
@@ -240,10 +241,8 @@ fn model_a_cancel_against_an_early_drop() {
             count(&theirs);
         };
         let ready = true;
-        node.slow
-            .lock()
-            .defers
-            .push(Box::pin(Until { ready, over }));
+        let defer = Box::pin(Until { ready, over });
+        node.slow.lock().ending.defer(&node.word, defer);
         stage.tree.pool.run_all();
         drop(host);
         let Stage {

@@ -1,4 +1,4 @@
-//! Models of `src/task/{run,header,cell,waker,handle,awaiter,defers}.rs` and `src/group/reaper.rs` as they are: tasks of a
+//! Models of `src/task/{run,header,cell,waker,handle,awaiter,closer}.rs` and `src/group/reaper.rs` as they are: tasks of a
 //! group that are run, woken, cut, completed and taken by several threads at once.
 //!
 //! These files hold no orderings: those of the words below them are weakened in the words' own models, without the locks
@@ -33,7 +33,9 @@ mod waiters;
 mod group {
     pub mod arena;
     pub mod books;
+    pub mod cut;
     pub mod dump;
+    pub mod ending;
     pub mod errors;
     pub mod frame;
     pub mod gate;
@@ -62,7 +64,7 @@ mod group {
 mod task {
     pub mod awaiter;
     pub mod cell;
-    pub mod defers;
+    pub mod closer;
     pub mod handle;
     pub mod header;
     pub mod run;
@@ -84,7 +86,6 @@ mod support;
 use children::{Stage, World, spawn, spawn_blocking};
 use group::gate::Gate;
 use group::leaving::leave;
-use group::node::DEFERS;
 use group::tree;
 use support::{Sleeper, read};
 
@@ -368,14 +369,16 @@ fn model_defers_of_an_orphan() {
         let worlds = [Arc::new(World::default()), Arc::new(World::default())];
         let deferred = Arc::new(Racy::default());
         let (theirs, children) = (Arc::clone(&deferred), worlds.clone());
-        owner.node.set_flags(DEFERS);
-        owner.node.slow.lock().defers.push(Box::pin(Defer(move || {
-            read(kept);
-            for child in &children {
-                assert_eq!(child.futures.get(), 1, "a defer runs after the children");
-            }
-            theirs.set(theirs.get() + 1);
-        })));
+        register(
+            &owner.node,
+            Defer(move || {
+                read(kept);
+                for child in &children {
+                    assert_eq!(child.futures.get(), 1, "a defer runs after the children");
+                }
+                theirs.set(theirs.get() + 1);
+            }),
+        );
         for world in &worlds {
             world.flag.set(1);
             drop(spawn(&owner.node, world, kept));
@@ -403,7 +406,6 @@ fn model_defers_of_a_joined_group() {
         let world = Arc::new(World::default());
         world.flag.set(1);
         let deferred = Arc::new(Racy::default());
-        stage.owner.node.set_flags(DEFERS);
         for expected in [1, 0] {
             let (deferred, child, kept) = (Arc::clone(&deferred), Arc::clone(&world), stage.kept);
             let defer = Defer(move || {
@@ -412,7 +414,7 @@ fn model_defers_of_a_joined_group() {
                 assert_eq!(deferred.get(), expected, "newest first");
                 deferred.set(expected + 1);
             });
-            stage.owner.node.slow.lock().defers.push(Box::pin(defer));
+            register(&stage.owner.node, defer);
         }
         drop(stage.spawn(&world));
         let pool = Arc::clone(&stage.tree.pool);
@@ -425,16 +427,12 @@ fn model_defers_of_a_joined_group() {
             kept: _,
         } = stage;
         let waker = Waker::from(Arc::clone(&sleeper));
-        while owner
-            .poll_join(&mut Context::from_waker(&waker))
-            .is_pending()
-        {
+        while owner.poll_end(&waker).is_pending() {
             // The owner runs what it queued, and what was woken for it.
             tree.pool.run_all();
             sleeper.park();
         }
         assert_eq!(deferred.get(), 2, "ready before the defers");
-        assert!(owner.close().is_some());
         assert_eq!(drops.get(), 1);
         drop(owner);
         runner.join().unwrap();
@@ -459,11 +457,13 @@ fn model_a_handle_against_the_defers() {
         let work = Arc::new(Racy::default());
         let seen = Arc::new(Racy::default());
         let (theirs, noted) = (Arc::clone(&work), Arc::clone(&seen));
-        owner.node.set_flags(DEFERS);
-        owner.node.slow.lock().defers.push(Box::pin(Defer(move || {
-            read(kept);
-            noted.set(1 + theirs.get());
-        })));
+        register(
+            &owner.node,
+            Defer(move || {
+                read(kept);
+                noted.set(1 + theirs.get());
+            }),
+        );
         let (handle, child) = (Arc::clone(&gate), Arc::clone(&work));
         let pool = Arc::clone(&tree.pool);
         let stranger = thread::spawn(move || {
@@ -474,22 +474,14 @@ fn model_a_handle_against_the_defers() {
                 // SAFETY: admitted, and not used any more.
                 unsafe { leave(node) };
             }
-            // To leave may have woken the task that runs the defers, also after a refusal.
+            // To leave may have woken the closer, also after a refusal.
             pool.run_all();
             admitted.is_some()
         });
         let waker = Waker::from(Arc::clone(&sleeper));
-        loop {
-            while owner
-                .poll_join(&mut Context::from_waker(&waker))
-                .is_pending()
-            {
-                tree.pool.run_all();
-                sleeper.park();
-            }
-            if owner.close().is_some() {
-                break;
-            }
+        while owner.poll_end(&waker).is_pending() {
+            tree.pool.run_all();
+            sleeper.park();
         }
         assert_eq!(drops.get(), 1);
         drop(owner);
@@ -502,6 +494,10 @@ fn model_a_handle_against_the_defers() {
         assert!(gate.admit().is_none());
         assert!(tree.root.is_empty());
     });
+}
+
+fn register(node: &Node, defer: impl Future<Output = ()> + Send + 'static) {
+    node.slow.lock().ending.defer(&node.word, Box::pin(defer));
 }
 
 /// A defer that is done at its first poll.

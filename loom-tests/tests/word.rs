@@ -1,6 +1,6 @@
 //! Models of `src/group/word.rs`: the join word and who touches the group last.
 
-use loom_tests::run::{explore, mutants};
+use loom_tests::run::{explore, explore_with, mutants};
 use loom_tests::sync;
 use sync::{Arc, Mutex, cell::UnsafeCell, thread};
 
@@ -45,9 +45,9 @@ fn leave(group: &Group) -> bool {
     match group.word.leave() {
         Leave::Left => false,
         Leave::Last => true,
-        Leave::Watched => {
+        Leave::Locked => {
             let mut woken = group.woken.lock();
-            let left = group.word.leave_watched();
+            let left = group.word.depart(None).expect("no count is kept");
             if left == 0 {
                 *woken = woken.map(|count| count + 1);
             }
@@ -218,9 +218,9 @@ fn finish(group: &Group) {
     }
 }
 
-/// The one who runs the defers is told when it is alone.
+/// The closer is told when it is alone: every leaver passes through the lock since it was started.
 #[test]
-fn model_defers_wait_to_be_alone() {
+fn model_the_closer_waits_to_be_alone() {
     explore(|| {
         let group = group(2);
         let theirs = Arc::clone(&group);
@@ -228,10 +228,10 @@ fn model_defers_wait_to_be_alone() {
             theirs.arena.with(|arena| assert_eq!(unsafe { *arena }, 0));
             match theirs.word.leave() {
                 Leave::Left => false,
-                Leave::Last => unreachable!("the defers are still counted"),
-                Leave::Watched => {
+                Leave::Last => unreachable!("the closer is still counted"),
+                Leave::Locked => {
                     let mut woken = theirs.woken.lock();
-                    assert_eq!(theirs.word.leave_watched(), 1);
+                    assert_eq!(theirs.word.depart(None), Some(1));
                     *woken = Some(1);
                     true
                 }
@@ -239,17 +239,96 @@ fn model_defers_wait_to_be_alone() {
         });
         let alone = {
             let _lock = group.woken.lock();
-            group.word.watch_defers() == 1
+            group.word.watch_each();
+            group.word.count() == 1
         };
         if alone {
             group.arena.with_mut(|arena| unsafe { *arena = 1 });
         }
         let told = child.join().unwrap();
         assert!(alone || told);
-        let lock = group.woken.lock();
-        group.word.unwatch_defers();
-        drop(lock);
-        assert_eq!(group.word.leave_watched(), 0);
+        let _lock = group.woken.lock();
+        assert_eq!(group.word.depart(None), Some(0));
+    });
+}
+
+/// Three children leave a watched word, and what comes after them has yet to be started: exactly one of them keeps its count
+/// for that, and it is the last.
+#[test]
+fn model_one_leaver_becomes_the_closer() {
+    explore_with(2, || {
+        let group = group(3);
+        {
+            let _lock = group.woken.lock();
+            let _ = group.word.watch();
+        }
+        let children: Vec<_> = (0..2)
+            .map(|_| {
+                let group = Arc::clone(&group);
+                thread::spawn(move || becomes_closer(&group))
+            })
+            .collect();
+        let mut closers = usize::from(becomes_closer(&group));
+        for child in children {
+            closers += usize::from(child.join().unwrap());
+        }
+        assert_eq!(closers, 1);
+        assert_eq!(group.word.count(), 1);
+    });
+}
+
+fn becomes_closer(group: &Group) -> bool {
+    group.arena.with(|arena| assert_eq!(unsafe { *arena }, 0));
+    if group.word.leave() != Leave::Locked {
+        return false;
+    }
+    let _lock = group.woken.lock();
+    group.word.depart(Some(0)).is_none()
+}
+
+/// A word on which nobody waits is closed by one step, or not at all: a child that entered through a handle is in, or refused.
+#[test]
+fn model_close_alone_against_enter() {
+    explore(|| {
+        let group = group(0);
+        let theirs = Arc::clone(&group);
+        let late = thread::spawn(move || {
+            let entered = theirs.word.enter_first();
+            if entered {
+                theirs.arena.with(|arena| assert_eq!(unsafe { *arena }, 0));
+                let _ = theirs.word.leave();
+            }
+            entered
+        });
+        let closed = group.word.close_alone();
+        if closed {
+            group.arena.with_mut(|arena| unsafe { *arena = 1 });
+        }
+        let entered = late.join().unwrap();
+        assert!(closed || entered, "one of both gets in");
+    });
+}
+
+/// What is to be done after the last child is registered by a child that leaves without the lock: the word is not closed by
+/// the one step, which does not look for it.
+#[test]
+fn model_a_tail_is_not_passed_by() {
+    explore(|| {
+        let group = group(1);
+        let theirs = Arc::clone(&group);
+        let child = thread::spawn(move || {
+            {
+                let mut tail = theirs.woken.lock();
+                *tail = Some(1);
+                theirs.word.add_tail();
+            }
+            leave(&theirs)
+        });
+        assert!(!group.word.close_alone(), "counted, or with a tail");
+        assert!(child.join().unwrap());
+        let tail = group.woken.lock();
+        assert_eq!(*tail, Some(1));
+        assert!(group.word.close());
     });
 }
 
@@ -277,38 +356,6 @@ fn free(group: &Group) -> bool {
     true
 }
 
-/// A service is counted as one, and two children leave: the last of them passes through the lock although it is not the
-/// last one counted.
-#[test]
-fn model_services_are_not_work() {
-    explore(|| {
-        let group = group(2);
-        {
-            let mut woken = group.woken.lock();
-            *woken = Some(0);
-            let _ = group.word.watch();
-            group.word.serve();
-        }
-        assert_eq!(group.word.enter_nonzero(), Enter::Entered);
-        let worker = |group: &Group| match group.word.leave() {
-            Leave::Left => false,
-            Leave::Last => unreachable!("the service is counted"),
-            Leave::Watched => {
-                let _lock = group.woken.lock();
-                group.word.leave_watched() == 1
-            }
-        };
-        let theirs = Arc::clone(&group);
-        let child = thread::spawn(move || worker(&theirs));
-        let here = worker(&group);
-        assert!(
-            child.join().unwrap() || here,
-            "somebody knows that only the service is left"
-        );
-        assert!(leave(&group));
-    });
-}
-
 /// Every leaver of the node of services passes through its lock.
 #[test]
 fn model_each_leaver_is_seen() {
@@ -323,10 +370,10 @@ fn model_each_leaver_is_seen() {
         assert_eq!(group.word.enter_nonzero(), Enter::Entered);
         let group = Arc::new(group);
         let service = |group: &Group| {
-            assert_eq!(group.word.leave(), Leave::Watched);
+            assert_eq!(group.word.leave(), Leave::Locked);
             let mut woken = group.woken.lock();
             *woken = woken.map(|count| count + 1);
-            let _ = group.word.leave_watched();
+            let _ = group.word.depart(None);
         };
         let theirs = Arc::clone(&group);
         let child = thread::spawn(move || service(&theirs));

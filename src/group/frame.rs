@@ -11,6 +11,7 @@ use crate::group::node::Node;
 use crate::group::open::Host;
 use crate::group::report::TaskId;
 use crate::sync::{process, thread};
+use crate::unwind::{self, Payload};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
@@ -361,6 +362,20 @@ impl Branch {
         };
         outside(|| frame.enter(f))
     }
+}
+
+/// Runs `f`, in which destructors run, as in a shield: what they wait for is waited for, also if what is dropped is being cut,
+/// because a wait that were unwound would skip the rest of the destructor.
+pub(crate) fn drop_shielded<R>(f: impl FnOnce() -> R) -> R {
+    current(|frame| match frame {
+        Some(frame) => frame.shielded(f),
+        None => f(),
+    })
+}
+
+/// Drops a value as in a shield, and returns the payload if its destructor panicked.
+pub(crate) fn drop_quietly<T>(value: T) -> Result<(), Payload> {
+    drop_shielded(|| unwind::drop_quietly(value))
 }
 
 /// Runs `f` with no frame: for calls into code that is none of this poll's business.

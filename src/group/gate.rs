@@ -7,8 +7,9 @@
 //! node. So a handle either counted itself before the word closed, or finds the word closed, or finds no pointer.
 //!
 //! A group with services or defers refuses new children through handles from the moment on in which no work is left. The
-//! task that ends it seals it then, under the node's lock and only while nobody else is counted; who was admitted counted
-//! itself first and looked at the seal under the same lock afterwards. So work is admitted before the seal, or refused.
+//! closer seals its door then, under the node's lock and only while no work is counted; a handle counts itself in first and
+//! looks at the door under the same lock afterwards. So work is admitted before the seal, or refused. A group whose parent
+//! has ended is sealed by its adoption, which the end of the parent brings about before the parent's owner answers.
 
 #![expect(
     unsafe_code,
@@ -48,13 +49,10 @@ impl Gate {
     /// As [`Gate::enter`], for a child: the group is closed to handles when its parent has ended, and while services and
     /// defers end.
     pub(crate) fn admit(&self) -> Option<NonNull<Node>> {
-        let parent_open = |parent: &Node| !parent.word.is_closed();
-        let entered = match self.node()?.parent().is_none_or(parent_open) {
-            true => self.enter()?,
-            false => return None,
-        };
+        let entered = self.enter()?;
         // SAFETY: the count that `enter` took keeps the node alive.
-        if unsafe { entered.as_ref() }.slow.lock().sealed {
+        let admits = unsafe { entered.as_ref() }.slow.lock().ending.admits();
+        if !admits {
             // SAFETY: that count is given back.
             unsafe { leaving::leave(entered) };
             return None;

@@ -1,4 +1,4 @@
-//! How a child leaves its group, and how a group ends whose owner is gone: the last touch of a node.
+//! How a child leaves its group, how the closer starts, and how a group ends: what `ending` answers is done here.
 //!
 //! A count keeps the node, so whoever gives one back reads before that all it needs afterwards, such as the parent. Who
 //! gives the last one goes on with the count that the node itself has in its parent.
@@ -6,10 +6,17 @@
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
 use crate::group::arena::Arena;
-use crate::group::node::{Node, NodeRef, SERVING, wake};
+use crate::group::ending::{Abandon, Departure, Join, Leaver};
+use crate::group::frame;
+use crate::group::node::{Node, NodeRef, wake};
+use crate::group::tree;
 use crate::group::word::Leave;
 use crate::sync::atomic::Ordering;
+use crate::unwind::Payload;
+use crate::waiters;
+use std::mem;
 use std::ptr::NonNull;
+use std::task::{Poll, Waker};
 
 /// Gives one child's count back, and goes up the tree while that was the last one.
 ///
@@ -19,16 +26,18 @@ use std::ptr::NonNull;
 /// 2. It touches nothing that the node keeps alive afterwards.
 pub(crate) unsafe fn leave(node: NonNull<Node>) {
     let mut at = node;
+    let mut leaver = Leaver::Child;
     loop {
         // SAFETY: the count keeps the node's join open, and so the node alive.
         let here = unsafe { at.as_ref() };
+        let serves = here.serves();
         // Relaxed: the pointer cannot change while a count is held; it was settled before that count began.
         let parent = here.parent.load(Ordering::Relaxed);
         let last = match here.word.leave() {
             Leave::Left => false,
             Leave::Last => true,
             // SAFETY: still counted: the node is alive.
-            Leave::Watched => unsafe { leave_watched(at) },
+            Leave::Locked => unsafe { leave_locked(at, leaver) },
         };
         match NonNull::new(parent) {
             // The node's own count in its parent is ours to give back, and keeps the parent alive until then.
@@ -37,6 +46,10 @@ pub(crate) unsafe fn leave(node: NonNull<Node>) {
             None if last => return drop(unsafe { NodeRef::from_raw(at) }),
             _ => return,
         }
+        leaver = match serves {
+            true => Leaver::Services,
+            false => Leaver::Child,
+        };
     }
 }
 
@@ -46,40 +59,89 @@ pub(crate) unsafe fn leave(node: NonNull<Node>) {
 ///
 /// As [`leave`].
 #[cold]
-unsafe fn leave_watched(at: NonNull<Node>) -> bool {
+unsafe fn leave_locked(at: NonNull<Node>, leaver: Leaver) -> bool {
     // SAFETY: the count that is still held keeps the node alive.
     let node = unsafe { at.as_ref() };
-    let mut slow = node.slow.lock();
-    let served = slow.served();
-    let last_of_work = slow.body_gone && node.word.count() == 1 + served;
-    if last_of_work && !slow.deferring && slow.has_tail() {
-        // Services and defers become one last child: it takes over this count.
-        slow.deferring = true;
-        drop(slow);
+    let departure = node.slow.lock().ending.depart(&node.word, leaver);
+    match departure {
+        Departure::Left { closer } => {
+            wake(closer);
+            false
+        }
+        Departure::StartCloser => {
+            // SAFETY: still counted, says the answer: the count is handed over.
+            unsafe { (node.table.start_closer)(node) };
+            false
+        }
+        Departure::Last { ends, wakers } => {
+            if ends {
+                // SAFETY: the owner left its reference and its duty to whoever closes the word, and that was this call.
+                unsafe { end_orphan(at) };
+            }
+            wakers.into_iter().for_each(wake);
+            true
+        }
+    }
+}
+
+/// Starts the closer of a group, if there is something for it to do and it does not exist.
+#[cold]
+pub(crate) fn start_closer(node: &Node) {
+    // An entry may go up the tree, where other locks are taken: it comes first, and is given back if it was for nothing.
+    if !node.enter() {
+        return;
+    }
+    let first = node.slow.lock().ending.start_closer(&node.word);
+    if first {
         // SAFETY: one count is handed over.
-        unsafe { (node.table.start_defers)(node) };
-        return false;
+        unsafe { (node.table.start_closer)(node) };
+    } else {
+        // SAFETY: the count that was just taken is given back.
+        unsafe { leave(node.whole) };
     }
-    let left = node.word.leave_watched();
-    let told = slow.deferring && left <= 1 + served || node.flags() & SERVING != 0;
-    let closer = if told { slow.defer_waker.take() } else { None };
-    if left > 0 {
-        drop(slow);
-        wake(closer);
-        return false;
+}
+
+/// The owner, whose body is gone, joins. Ready: nobody is counted, services and defers have ended, and the word is closed.
+pub(crate) fn poll_join(node: &Node, waker: &Waker) -> Poll<()> {
+    if node.word.close_alone() {
+        return Poll::Ready(());
     }
-    let waker = slow.waker.take();
-    let host_waker = slow.host_waker.take();
-    let ends = slow.orphan && node.word.close();
-    drop(slow);
-    if ends {
-        // SAFETY: the owner left its reference and its duty to whoever closes the word, and that was this call.
-        unsafe { end_orphan(at) };
+    loop {
+        let new = waker.clone();
+        let (step, old) = node.slow.lock().ending.join(&node.word, new);
+        waiters::discard(old);
+        match step {
+            Join::Closed => return Poll::Ready(()),
+            Join::StartCloser => start_closer(node),
+            Join::Wait => return Poll::Pending,
+        }
     }
-    wake(closer);
-    wake(waker);
-    wake(host_waker);
-    true
+}
+
+/// The owner, whose body is gone, goes away before the end. Its reference passes to the last leaver, if anything is left.
+pub(crate) fn abandon(node: NodeRef) {
+    loop {
+        let (step, old) = node.slow.lock().ending.abandon(&node.word);
+        // The last leaver may end the group from now on: nothing but this reference, if it is still ours, is used.
+        let node = match step {
+            Abandon::StartCloser => {
+                start_closer(&node);
+                waiters::discard(old);
+                continue;
+            }
+            Abandon::Leave => {
+                node.into_raw();
+                None
+            }
+            Abandon::End => NonNull::new(node.into_raw()),
+        };
+        if let Some(node) = node {
+            // SAFETY: the word was closed by the answer, and the reference is given up.
+            unsafe { end_orphan(node) };
+        }
+        waiters::discard(old);
+        return;
+    }
 }
 
 /// Ends a group whose owner is gone: kept values, unreceived failures, the reference.
@@ -88,15 +150,15 @@ unsafe fn leave_watched(at: NonNull<Node>) -> bool {
 ///
 /// 1. The word was closed by the caller.
 /// 2. The caller takes over the owner's reference.
-pub(crate) unsafe fn end_orphan(at: NonNull<Node>) {
+unsafe fn end_orphan(at: NonNull<Node>) {
     // SAFETY: (2): the reference keeps it alive to the end of this function.
     let node = unsafe { NodeRef::from_raw(at) };
-    let panic = node.end();
-    let mut lent = std::mem::replace(&mut node.slow.lock().lent, Arena::new());
+    let panic = end(&node);
+    let mut lent = mem::replace(&mut node.slow.lock().lent, Arena::new());
     let report = |payload| node.report_panic(payload, node.origin());
-    let lent = lent.clear(report);
+    let lent = frame::drop_shielded(|| lent.clear(report));
     // Taken first: no lock is held while the hook runs.
-    let recorded = node.slow.lock().panic.take();
+    let recorded = node.slow.lock().ending.take_panic();
     for payload in [panic, lent, recorded].into_iter().flatten() {
         node.report_panic(payload, node.origin());
     }
@@ -104,12 +166,54 @@ pub(crate) unsafe fn end_orphan(at: NonNull<Node>) {
     unsafe { (node.table.report_errors)(at) };
 }
 
-/// The owner goes away before the end: if it closed the word itself (`ends`), it ends the group here; else its reference
-/// passes to the last leaver.
-pub(crate) fn orphan(node: NodeRef, ends: bool) {
-    let node = node.into_raw();
-    if let (true, Some(node)) = (ends, NonNull::new(node)) {
-        // SAFETY: the word was closed by the caller, whose reference is given up.
-        unsafe { end_orphan(node) };
+/// The common end: shuts the gate, stops timers, drops what is kept, leaves the parent's list. The word was closed by the
+/// caller. Returns the payload of a destructor that panicked.
+pub(crate) fn end(node: &Node) -> Option<Payload> {
+    let (services, defers, gate, timers, mut arena, alone) = {
+        let mut slow = node.slow.lock();
+        let (services, defers) = slow.ending.finish();
+        (
+            services,
+            defers,
+            slow.gate.take(),
+            mem::take(&mut slow.kept_open),
+            mem::replace(&mut slow.arena, Arena::new()),
+            slow.inner.is_empty(),
+        )
+    };
+    if let Some(services) = services {
+        services.end();
     }
+    if let Some(gate) = gate {
+        gate.shut();
+        // Handles may wait for a stop that will not come any more.
+        frame::outside(|| node.stop_waiters.wake_all());
+    }
+    // The errors of deadlines that were never reached are dropped here: user code, like what is kept.
+    let mut first = None;
+    let mut note = |payload| match first {
+        None => first = Some(payload),
+        Some(_) => node.report_panic(payload, node.origin()),
+    };
+    debug_assert!(defers.is_empty(), "a group ends after its defers");
+    // What they borrow is still there: a defer that was lost would be a bug of ours, and must not be more than that.
+    for defer in defers {
+        frame::drop_quietly(defer).map_or_else(&mut note, drop);
+    }
+    for timer in timers {
+        frame::drop_quietly(timer).map_or_else(&mut note, drop);
+    }
+    if let Some(payload) =
+        frame::drop_shielded(|| arena.clear(|second| node.report_panic(second, node.origin())))
+    {
+        note(payload);
+    }
+    if !alone {
+        tree::give_away(node);
+    }
+    tree::detach(node);
+    if !node.serves() {
+        node.spawn().group_ends();
+    }
+    first
 }

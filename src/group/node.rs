@@ -19,47 +19,43 @@
 //! | `OUTER` | the cancel came from outside the group: the owner does not resolve, unless a failure was recorded |
 //! | `STOPPING` | the group was asked to stop; never cleared |
 //! | `SHIELDED` | the owner polled it last inside a shield or a defer: a cascade from above stops here |
-//! | `FAILED` | an error or a panic was recorded; never cleared |
-//! | `DEFERS` | a defer or a service was registered; never cleared |
-//! | `HEARD` | it has failed, and the outermost host that is being cut was polled once more for it; never cleared |
-//! | `LEFT` | its host ended while it was open, and no other has polled it since |
-//! | `SERVING` | its children are services of its parent, which receives their failures; never cleared |
-//! | `BUSY` | the owner was reached by the last poll of a host that is being cut, and its body still waits for joins |
+//! | `SERVING` | its children are services of its parent, which receives their failures; set before others know it, never cleared |
+//!
+//! How it ends is one state machine, under the node's lock: see `ending`.
 //!
 //! # Protocol
 //!
 //! Marking: 1. set the flag; 2. lock; collect wakers and inner nodes; unlock; 3. wake. Linking (a member, an inner
 //! node): 1. lock and link; 2. read the flag. One of the two sees the other, because both sides pass through the lock.
 //!
-//! Ending: the owner (or, after an early drop, the last leaver) closes the word at zero, drops the arena, and releases
-//! its reference. See `leaving` and `word` for who touches what last.
+//! Parent: it changes by adoption alone, under the node's lock, while the count is zero. A reader that holds a count reads it
+//! as it is ([`Node::settled_parent`]): it was settled before the count began, and so for all ancestors, which are counted,
+//! too. Any other reader makes a reference under the lock ([`Node::parent`]). So a node keeps no parent but the present one.
 
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
 use crate::group::arena::Arena;
 use crate::group::dump::TaskDump;
+use crate::group::ending::Ending;
 use crate::group::frame;
 use crate::group::gate::Gate;
 use crate::group::list::{Links, List};
 use crate::group::open::Host;
 use crate::group::reason::Reason;
 use crate::group::report::Unobserved;
-use crate::group::services::Services;
 use crate::group::spawn::Spawn;
 use crate::group::word::{Enter, JoinWord};
 use crate::job::{Job, JobHeader};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
-use crate::unwind::{self, Payload};
+use crate::unwind::Payload;
 use crate::waiters::Waiters;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::Location;
-use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::Waker;
 use std::time::Instant;
@@ -69,12 +65,7 @@ pub(crate) const CANCELLED: u32 = 1;
 pub(crate) const OUTER: u32 = 1 << 1;
 pub(crate) const STOPPING: u32 = 1 << 2;
 pub(crate) const SHIELDED: u32 = 1 << 3;
-pub(crate) const FAILED: u32 = 1 << 4;
-pub(crate) const DEFERS: u32 = 1 << 5;
-pub(crate) const BUSY: u32 = 1 << 6;
-pub(crate) const SERVING: u32 = 1 << 7;
-pub(crate) const HEARD: u32 = 1 << 8;
-pub(crate) const LEFT: u32 = 1 << 9;
+pub(crate) const SERVING: u32 = 1 << 4;
 
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {
@@ -82,8 +73,8 @@ pub(crate) struct NodeTable {
     pub(crate) free: unsafe fn(NonNull<Node>),
     /// Hands every recorded error to the runtime's hook.
     pub(crate) report_errors: unsafe fn(NonNull<Node>),
-    /// Starts the task that ends services and runs pending defers; it takes over one count.
-    pub(crate) start_defers: unsafe fn(&Node),
+    /// Starts the closer, which ends services and runs defers; it takes over one count.
+    pub(crate) start_closer: unsafe fn(&Node),
     /// Marks the member cancelled; the job is the right to cut it, if it was idle.
     pub(crate) mark_member: unsafe fn(NonNull<Links>) -> Option<Job>,
     /// Describes the member to a human.
@@ -119,58 +110,24 @@ impl<T> Padded<T> {
 
 /// The part of a node that only its lock protects.
 pub(crate) struct Slow {
-    /// Who polled the group's future last.
-    pub(crate) waker: Option<Waker>,
-    /// The task that is being cut and waits for this group to settle.
-    pub(crate) host_waker: Option<Waker>,
-    /// The task that ends services and runs the defers, while it waits to be the only child.
-    pub(crate) defer_waker: Option<Waker>,
-    /// It has ended. An owner that is polled again after that, or dropped, ends it again.
-    pub(crate) ended: bool,
-    /// The owner is gone: the last leaver ends the group.
-    pub(crate) orphan: bool,
-    /// The body is gone, so that the services end with the last child.
-    pub(crate) body_gone: bool,
-    /// The task that ends services and runs the defers exists.
-    pub(crate) deferring: bool,
-    /// Work has ended, and services or defers are ending: handles are refused from then on.
-    pub(crate) sealed: bool,
-    /// That task leaves the defers alone while the body is there.
-    pub(crate) services_only: bool,
+    /// How the group ends.
+    pub(crate) ending: Ending,
     /// Members that no reaper has seen.
     pub(crate) members: List,
     /// Members that were marked and have not ended.
     pub(crate) marked: List,
     /// Nodes whose parent this is.
     pub(crate) inner: List,
-    pub(crate) services: Option<Services>,
-    pub(crate) defers: Vec<Pin<Box<dyn Future<Output = ()> + Send>>>,
     pub(crate) arena: Arena,
     /// What was lent to the group; its future claims it back.
     pub(crate) lent: Arena,
     /// Why it was cancelled, if that began here.
     pub(crate) reason: Option<Reason>,
-    /// The first panic.
-    pub(crate) panic: Option<Payload>,
     pub(crate) gate: Option<Arc<Gate>>,
     /// Timers of deadlines, and whatever else lives as long as the group.
     pub(crate) kept_open: Vec<Box<dyn Any + Send>>,
     /// The group's own deadline; the effective one is the minimum over the ancestors.
     pub(crate) deadline: Option<Instant>,
-    /// Former parents: others may still be reading them through a pointer that they read before the adoption.
-    pub(crate) former: Vec<NodeRef>,
-}
-
-impl Slow {
-    /// One if a service is counted, through the node of the services; else zero.
-    pub(crate) fn served(&self) -> usize {
-        usize::from(self.services.as_ref().is_some_and(Services::are_left))
-    }
-
-    /// Whether something is to be done after the last child.
-    pub(crate) fn has_tail(&self) -> bool {
-        !self.defers.is_empty() || self.served() > 0
-    }
 }
 
 /// What makes up a group without its types.
@@ -246,28 +203,16 @@ impl Node {
                 table: &crate::group::reaper::TABLE,
             },
             slow: Mutex::new(Slow {
-                waker: None,
-                host_waker: None,
-                defer_waker: None,
-                body_gone: false,
-                services: None,
-                ended: false,
-                orphan: false,
-                deferring: false,
-                sealed: false,
-                services_only: false,
+                ending: Ending::new(),
                 members: List::new(),
                 marked: List::new(),
                 inner: List::new(),
-                defers: Vec::new(),
                 arena: Arena::new(),
                 lent: Arena::new(),
                 reason: None,
-                panic: None,
                 gate: None,
                 kept_open: Vec::new(),
                 deadline: None,
-                former: Vec::new(),
             }),
             stop_waiters: Waiters::new(),
             word: Padded::new(JoinWord::new()),
@@ -275,7 +220,7 @@ impl Node {
     }
 
     pub(crate) fn flags(&self) -> u32 {
-        // Relaxed: flags are level-triggered hints; whoever must not miss one reads it after it passed through the
+        // Relaxed: flags are level-triggered hints; a reader that must not miss one reads it after it passed through the
         // node's lock.
         self.flags.load(Ordering::Relaxed)
     }
@@ -309,12 +254,35 @@ impl Node {
         self.spawn
     }
 
-    /// The parent, or `None` for a root. It changes only by adoption, while the count is zero.
-    pub(crate) fn parent(&self) -> Option<&Node> {
-        // Relaxed: whatever is read here is an ancestor from the day on which the node was made, and was published with
-        // it; an adoption only goes further up.
+    /// Whether its children are services of its parent.
+    pub(crate) fn serves(&self) -> bool {
+        self.flags() & SERVING != 0
+    }
+
+    /// Calls `f` with the parent, under the lock of this node; `None`: it is a root.
+    pub(crate) fn with_parent<R>(&self, f: impl FnOnce(&Self) -> R) -> Option<R> {
+        let _settled = self.slow.lock();
+        // Relaxed: it changes under the lock that is held.
         let parent = self.parent.load(Ordering::Relaxed);
-        // SAFETY: a node holds a reference on its parent, and on former ones, until it is freed.
+        // SAFETY: alive: the node holds a reference on its present parent, which cannot change while the lock is held.
+        unsafe { parent.as_ref() }.map(f)
+    }
+
+    /// The parent, or `None` for a root.
+    pub(crate) fn parent(&self) -> Option<NodeRef> {
+        self.with_parent(Self::to_ref)
+    }
+
+    /// The parent of a node that is not being adopted, or `None` for a root.
+    ///
+    /// # Safety
+    ///
+    /// For as long as the reference is used the node is counted, or is not yet known to others, or is closed and the caller
+    /// has passed through its lock since, or is the node of the services of a group that has not ended.
+    pub(crate) unsafe fn settled_parent(&self) -> Option<&Self> {
+        // Relaxed: the caller comes after what settled it: the first entry, the making of the node, or the lock.
+        let parent = self.parent.load(Ordering::Relaxed);
+        // SAFETY: the node holds a reference on its parent, which does not change, says the caller.
         unsafe { parent.as_ref() }
     }
 
@@ -340,16 +308,7 @@ impl Node {
 
     /// Records a panic. The first payload is kept for the owner, later ones go to the hook.
     pub(crate) fn record_panic(&self, payload: Payload, origin: Origin) {
-        self.set_flags(FAILED);
-        let second = {
-            let mut slow = self.slow.lock();
-            if slow.panic.is_none() {
-                slow.panic = Some(payload);
-                None
-            } else {
-                Some(payload)
-            }
-        };
+        let second = self.slow.lock().ending.panic(payload);
         if let Some(payload) = second {
             self.report_panic(payload, origin);
         }
@@ -423,57 +382,6 @@ impl Node {
             task: None,
             name: self.name.clone(),
             location: self.location,
-        }
-    }
-
-    /// The common end: shuts the gate, stops timers, drops what is kept, leaves the parent's list. The word is closed.
-    /// Returns the payload of a destructor that panicked.
-    pub(crate) fn end(&self) -> Option<Payload> {
-        let (again, services, gate, timers, mut arena, alone) = {
-            let mut slow = self.slow.lock();
-            (
-                std::mem::replace(&mut slow.ended, true),
-                slow.services.take(),
-                slow.gate.take(),
-                std::mem::take(&mut slow.kept_open),
-                std::mem::replace(&mut slow.arena, Arena::new()),
-                slow.inner.is_empty(),
-            )
-        };
-        if let Some(services) = services {
-            services.end();
-        }
-        if let Some(gate) = gate {
-            gate.shut();
-            // Handles may wait for a stop that will not come any more.
-            frame::outside(|| self.stop_waiters.wake_all());
-        }
-        // The errors of deadlines that were never reached are dropped here: user code, like what is kept.
-        let mut thrown = None;
-        for timer in timers {
-            if let Err(payload) = unwind::drop_quietly(timer) {
-                self.note_panic(&mut thrown, payload);
-            }
-        }
-        if let Some(payload) = arena.clear(|second| self.report_panic(second, self.origin())) {
-            self.note_panic(&mut thrown, payload);
-        }
-        if !alone {
-            crate::group::tree::give_away(self);
-        }
-        crate::group::tree::detach(self);
-        if !again && self.flags() & SERVING == 0 {
-            self.spawn().group_ends();
-        }
-        thrown
-    }
-
-    /// The first payload is kept, the others go to the hook.
-    fn note_panic(&self, first: &mut Option<Payload>, payload: Payload) {
-        if first.is_none() {
-            *first = Some(payload);
-        } else {
-            self.report_panic(payload, self.origin());
         }
     }
 }

@@ -124,14 +124,14 @@ impl Node {
     /// Notes that this node is about to be cancelled with its owner, unless the cut comes down from the parent, which
     /// knows why: the cascade may not have come here yet.
     pub(crate) fn note_owner_cut(&self) {
-        if !self.parent().is_some_and(Self::is_cancelled) {
+        if self.with_parent(Self::is_cancelled) != Some(true) {
             self.note_reason(CancelKind::OwnerCut, self.origin());
         }
     }
 
     /// Why this node, or one around it, is being cut.
     pub(crate) fn cancel_reason(&self) -> Option<CancelReason> {
-        let mut at = self;
+        let mut at = self.to_ref();
         while !at.is_cancelled() {
             // No cut comes down through a shield. Services are shielded until their group cuts them.
             if at.flags() & (SHIELDED | SERVING) == SHIELDED {
@@ -141,7 +141,7 @@ impl Node {
         }
         let mut chain = Vec::new();
         loop {
-            chain.push(tree::path(at));
+            chain.push(tree::path(&at));
             let own = at.slow.lock().reason.clone();
             if let Some(reason) = own {
                 return Some(CancelReason { reason, chain });

@@ -6,7 +6,7 @@ use crate::group::node::{Node, NodeRef, NodeTable, OUTER, Opening};
 use crate::group::reason::CancelKind;
 use crate::group::spawn::Spawn;
 use crate::sync::Arc;
-use crate::unwind;
+use crate::waiters;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
@@ -22,7 +22,7 @@ struct Root {
 static ROOT_TABLE: NodeTable = NodeTable {
     free: free_root,
     report_errors: |_| {},
-    start_defers: |_| unreachable!("a root has no defers"),
+    start_closer: |_| unreachable!("a root has neither services nor defers"),
     mark_member: |_| unreachable!("a root has no members of its own"),
     describe_member: |_| unreachable!("a root has no members of its own"),
 };
@@ -74,16 +74,15 @@ impl NodeRef {
 
     /// Ready when nothing below is left. One waker is remembered.
     pub(crate) fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let old = {
+        let new = cx.waker().clone();
+        let (old, left) = {
             let mut slow = self.slow.lock();
-            let old = slow.waker.replace(cx.waker().clone());
-            if self.word.watch() == 0 {
-                return Poll::Ready(());
-            }
-            old
+            (slow.ending.register(new), self.word.watch())
         };
-        // Dropped outside the lock: it is user code.
-        drop(unwind::drop_quietly(old));
-        Poll::Pending
+        waiters::discard(old);
+        match left {
+            0 => Poll::Ready(()),
+            _ => Poll::Pending,
+        }
     }
 }

@@ -6,7 +6,14 @@
 //!
 //! Failures of services are the group's: see `Node::receiver`.
 
+#![expect(
+    unsafe_code,
+    reason = "the node of services reads its parent without the lock"
+)]
+
+use crate::group::leaving;
 use crate::group::node::{Node, NodeRef, SERVING};
+use crate::unwind;
 use std::mem;
 
 /// A service, as the task that ends the group sees it.
@@ -34,15 +41,11 @@ impl Services {
     pub(crate) fn new(node: NodeRef) -> Self {
         node.set_flags(SERVING);
         node.word.watch_each();
+        node.slow.lock().ending.become_services();
         Self {
             node,
             line: Vec::new(),
         }
-    }
-
-    /// Whether a service is counted.
-    pub(crate) fn are_left(&self) -> bool {
-        self.node.word.count() > 0
     }
 
     /// Remembers one that was started. What is forgotten is returned, to be dropped outside the lock.
@@ -68,16 +71,19 @@ impl Services {
     pub(crate) fn end(self) {
         let closed = self.node.word.close();
         debug_assert!(closed, "a group ends after its services");
-        drop(self.node.end());
+        if let Some(payload) = leaving::end(&self.node) {
+            unwind::discard(payload);
+        }
     }
 }
 
 impl Node {
     /// Who records failures of this node's children: the group of which they are services, or the node itself.
     pub(crate) fn receiver(&self) -> &Self {
-        match self.parent() {
-            Some(group) if self.flags() & SERVING != 0 => group,
-            _ => self,
+        if !self.serves() {
+            return self;
         }
+        // SAFETY: a group ends after its services, so the caller, which is one or has started one, is there before its end.
+        unsafe { self.settled_parent() }.unwrap_or(self)
     }
 }

@@ -22,12 +22,12 @@
 
 #![expect(unsafe_code, reason = "lists of inner nodes are intrusive")]
 
+use crate::group::cut;
 use crate::group::dump::TaskDump;
 use crate::group::frame;
 use crate::group::leaving::leave;
 use crate::group::list::Links;
-use crate::group::node::{CANCELLED, LEFT, Node, NodeRef, OUTER, SHIELDED, STOPPING, Slow, wake};
-use crate::group::open;
+use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING, Slow, wake};
 use crate::group::reaper;
 use crate::group::report::Straggler;
 use crate::group::word::Enter;
@@ -78,7 +78,8 @@ pub(crate) fn each_member(node: &Node, slow: &Slow, mut f: impl FnMut(TaskDump))
 
 /// Attaches a new node to its parent. If the parent is cancelled or stopping, so is the node.
 pub(crate) fn attach(node: &NodeRef) {
-    let Some(parent) = node.parent() else {
+    // SAFETY: the node is new.
+    let Some(parent) = (unsafe { node.settled_parent() }) else {
         return;
     };
     let inherited = link(node, parent);
@@ -110,17 +111,17 @@ pub(crate) fn unshield(node: &Node) -> bool {
     node.clear_flags(SHIELDED);
     // As in Marking and Linking (`node`): the flag is cleared, then the locks are passed through. A cascade or an
     // adoption comes later under one of them, and sees no shield; or it came before, and its mark is seen here.
-    let _position = node.slow.lock();
-    let Some(parent) = node.parent() else {
-        return false;
-    };
-    let _list = parent.slow.lock();
-    parent.is_cancelled()
+    let marked = node.with_parent(|parent| {
+        let _list = parent.slow.lock();
+        parent.is_cancelled()
+    });
+    marked.unwrap_or(false)
 }
 
-/// Takes a node that has ended out of its parent's list.
+/// Takes a node that has ended out of its parent's list. Its word is closed, and the caller has passed through its lock since.
 pub(crate) fn detach(node: &Node) {
-    if let Some(parent) = node.parent() {
+    // SAFETY: closed, and passed through the lock, says the caller.
+    if let Some(parent) = unsafe { node.settled_parent() } {
         let slow = parent.slow.lock();
         // SAFETY: the lock of the parent is held; a closed node is not adopted any more, so this is its parent.
         unsafe { node.links.unlink() };
@@ -142,79 +143,109 @@ pub(crate) fn give_away(node: &Node) {
 /// ended.
 #[cold]
 pub(crate) fn enter_first(node: &Node) -> bool {
-    let mut path: Vec<&Node> = Vec::new();
-    'again: loop {
-        path.clear();
-        let mut at = node;
-        // Up: to the nearest ancestor that is counted. One count on it is ours afterwards.
-        loop {
-            match at.word.enter_nonzero() {
-                Enter::Entered if path.is_empty() => return true,
-                Enter::Entered => break,
-                Enter::Closed if path.is_empty() => return false,
-                Enter::Closed => {
-                    // `at` ended under its inner node, which goes to the nearest ancestor that is open.
-                    let orphaned = path.pop().expect("not empty");
-                    adopt(orphaned);
-                    at = orphaned;
-                    continue;
-                }
-                Enter::Zero => {}
+    // Ancestors in which nobody is counted, the nearest one first. As a rule the parent is counted, and there are none.
+    let mut path: Vec<NodeRef> = Vec::new();
+    loop {
+        let at: &Node = path.last().map_or(node, |at| at);
+        // Under the lock of `at`, which keeps its parent. One that could be entered does not close, and keeps `at`.
+        let made = match at.with_parent(|parent| parent.word.enter_nonzero()) {
+            Some(Enter::Zero) => {
+                path.extend(at.parent());
+                continue;
             }
-            path.push(at);
-            match at.parent() {
-                Some(parent) => at = parent,
-                None => {
-                    // A root has nobody to enter.
-                    path.pop();
-                    if at.word.enter_first() {
-                        // After the end of a runtime only the nodes below keep the root, and the last of them may be
-                        // freed while whoever left it is on the way up: see `leaving::leave`.
-                        at.to_ref().into_raw();
-                        break;
+            Some(Enter::Closed) => {
+                adopt(at);
+                // One that has ended itself is not adopted: the node below it is.
+                if at.word.is_closed() && path.pop().is_none() {
+                    return false;
+                }
+                continue;
+            }
+            Some(Enter::Entered) => {
+                make_step(at) || {
+                    // Somebody else made that step, with an entry of its own; or the node has ended.
+                    if let Some(parent) = at.parent() {
+                        // SAFETY: one count on the parent is held and not used.
+                        unsafe { leave(parent.whole) };
                     }
-                    continue 'again;
+                    false
                 }
             }
-        }
-        // Down: the count that we hold on `at` becomes the entry of the node below it.
-        while let Some(below) = path.pop() {
-            if !below.word.enter_first() {
-                // Somebody else made that step, with an entry of its own.
-                // SAFETY: one count on `at` is held and not used; `at` is an ancestor of `node` and kept by it.
-                unsafe { leave(at.whole) };
-                continue 'again;
+            // A root has nobody to enter.
+            None => {
+                at.word.enter_first() && {
+                    // After the end of a runtime only the nodes below keep the root, and the last of them may be freed while
+                    // whoever left it is on the way up: see `leaving::leave`.
+                    at.to_ref().into_raw();
+                    true
+                }
             }
-            at = below;
+        };
+        if made && go_down(node, &mut path) {
+            return true;
         }
-        return true;
+        path.clear();
+        match node.word.enter_nonzero() {
+            Enter::Entered => return true,
+            Enter::Closed => return false,
+            Enter::Zero => {}
+        }
     }
+}
+
+/// Enters from the last node of the path, on which one count is held, down to `node`: that count becomes the entry of the node
+/// below, and so on. False, with nothing held: somebody else was faster on the way.
+fn go_down(node: &Node, path: &mut Vec<NodeRef>) -> bool {
+    while let Some(at) = path.pop() {
+        let below: &Node = path.last().map_or(node, |below| below);
+        if !make_step(below) {
+            // SAFETY: one count on `at` is held and not used.
+            unsafe { leave(at.whole) };
+            return false;
+        }
+    }
+    true
+}
+
+/// The step 0 -> 1 of a node in whose parent a count is held. False if somebody else made it, or the node has ended.
+fn make_step(node: &Node) -> bool {
+    let made = node.word.enter_first();
+    if made && node.serves() {
+        // SAFETY: the node is counted.
+        if let Some(group) = unsafe { node.settled_parent() } {
+            group.slow.lock().ending.serve();
+        }
+    }
+    made
 }
 
 /// Moves a node whose parent has closed to the nearest ancestor that is open.
 fn adopt(node: &Node) {
     // An end closes its word, then passes through its lock and gives away what is in its list: it met this node there,
     // or is seen closed here.
-    while move_up(node) && node.parent().is_some_and(|parent| parent.word.is_closed()) {}
+    while move_up(node) && node.with_parent(|parent| parent.word.is_closed()) == Some(true) {}
 }
 
 /// One step of [`adopt`]; false if there was nothing to do.
 fn move_up(node: &Node) -> bool {
     let handle = node.to_ref();
-    let inherited = {
+    let (inherited, former) = {
         let mut slow = node.slow.lock();
         // A node that ends closes its word, passes through this lock, and then detaches. So it is either seen closed
         // here, or finds itself in the list of its new parent there: the move is complete before the lock is given back.
         if node.word.is_closed() {
             return false;
         }
-        let Some(old) = node.parent() else {
+        // Relaxed: it changes under the lock that is held.
+        let old = node.parent.load(Ordering::Relaxed);
+        // SAFETY: alive: the node holds a reference on its present parent, which cannot change while the lock is held.
+        let Some(old) = (unsafe { old.as_ref() }) else {
             return false;
         };
         if !old.word.is_closed() {
-            return false; // somebody else was faster
+            return false; // another thread was faster
         }
-        let mut new = old;
+        let mut new = old.to_ref();
         let mut passed = 0;
         while new.word.is_closed() {
             passed |= new.flags();
@@ -229,15 +260,16 @@ fn move_up(node: &Node) -> bool {
             // SAFETY: the lock of the old parent is held.
             unsafe { node.links.unlink() };
         }
-        let adopter = new.to_ref();
-        // Relaxed: see `Node::parent`.
-        let former = node.parent.swap(adopter.into_raw(), Ordering::Relaxed);
+        slow.ending.seal();
+        let inherited = link(&handle, &new);
+        // Relaxed: see the head of `node`.
+        let former = node.parent.swap(new.into_raw(), Ordering::Relaxed);
         let former = NonNull::new(former).expect("a node with a parent");
-        // Others may still read the former parent through a pointer that they loaded before.
         // SAFETY: the node owned one reference on its parent, and its parent is now another.
-        slow.former.push(unsafe { NodeRef::from_raw(former) });
-        link(&handle, new)
+        (inherited, unsafe { NodeRef::from_raw(former) })
     };
+    // Outside the lock: it may be the last reference, and others free what they keep.
+    drop(former);
     inherit(node, inherited);
     true
 }
@@ -254,22 +286,23 @@ pub(crate) fn cancel(root: &Node, why: u32) {
         if before & CANCELLED != 0 {
             continue;
         }
-        let (waker, reap) = {
+        let (owner, serving, reap) = {
             let mut slow = node.slow.lock();
             each_inner(&slow, |inner| {
                 if inner.flags() & SHIELDED == 0 {
                     work.push(inner.to_ref());
                 }
             });
-            (slow.waker.take(), !slow.members.is_empty())
+            let (owner, serving) = slow.ending.cancel();
+            (owner, serving, !slow.members.is_empty())
         };
         if reap {
             reaper::queue(node.clone());
         }
-        wake(waker);
+        wake(owner);
         frame::outside(|| node.stop_waiters.wake_all());
-        if before & LEFT != 0 {
-            open::end_services(&node);
+        if serving {
+            cut::end_services(&node);
         }
     }
 }
@@ -320,7 +353,7 @@ pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
 impl Node {
     /// Whether the deadline of a group around this one, which reaches it through no shield, is not later than `at`.
     pub(crate) fn is_ended_by_outer(&self, at: Instant) -> bool {
-        let mut node = self;
+        let mut node = self.to_ref();
         while node.flags() & SHIELDED == 0 {
             let Some(parent) = node.parent() else { break };
             // A group that has ended speaks no more, until what was inside it is adopted.
@@ -331,6 +364,11 @@ impl Node {
             node = parent;
         }
         false
+    }
+
+    /// This node and those around it, from the inside out.
+    pub(crate) fn ancestors(&self) -> impl Iterator<Item = NodeRef> {
+        std::iter::successors(Some(self.to_ref()), |node| node.parent())
     }
 }
 
@@ -353,7 +391,7 @@ pub(crate) fn path_at(root: &Node, address: usize) -> Option<String> {
 /// the innermost groups are named, after `..`.
 pub(crate) fn path(node: &Node) -> String {
     let mut names = Vec::new();
-    let mut at = node;
+    let mut at = node.to_ref();
     while let Some(parent) = at.parent() {
         if names.len() == PATH_LIMIT {
             names.push("..".into());

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "the node is the first field of its typed whole")]
 
 use crate::group::errors::Errors;
-use crate::group::node::{CANCELLED, FAILED, Node, NodeRef, NodeTable, Opening, Origin};
+use crate::group::node::{Node, NodeRef, NodeTable, Opening, Origin};
 use crate::group::reason::CancelKind;
 use crate::group::tree;
 use crate::sync::Mutex;
@@ -53,11 +53,9 @@ impl<E: Send + 'static> Typed<E> {
 
     /// Records an error without cancelling.
     pub(crate) fn record(&self, error: E, origin: Origin) {
-        let flags = self.node.set_flags(FAILED);
-        let omitted = self
-            .errors
-            .lock()
-            .record(error, origin, flags & CANCELLED != 0);
+        let after_cancel = self.node.is_cancelled();
+        self.node.slow.lock().ending.fail();
+        let omitted = self.errors.lock().record(error, origin, after_cancel);
         if let Err((error, origin)) = omitted {
             self.node.report_error(error, origin);
         }

@@ -16,7 +16,7 @@
 
 use crate::group::books;
 use crate::group::frame::{self, AwaitedTask};
-use crate::group::node::{Node, SERVING};
+use crate::group::node::Node;
 use crate::group::open::Awaited;
 use crate::job::Job;
 use crate::parker::Parker;
@@ -259,7 +259,7 @@ fn group_of(job: &Job) -> Option<&Node> {
 /// Whether the group is one of services. They end after the body that starts them. One that blocked on the stack of that
 /// body would keep it from being polled, and both would wait for ever; so they are left to workers.
 fn serves(group: &Node) -> bool {
-    group.flags() & SERVING != 0
+    group.serves()
 }
 
 /// Runs new children of what is awaited from the top of this thread's queue, until the next job is a stranger's. A tree of

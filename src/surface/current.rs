@@ -70,14 +70,10 @@ fn is_exposed() -> bool {
         };
         let task_group: *const Node = task.task().group();
         // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-        let mut at = Some(unsafe { frame.node().as_ref() });
-        while let Some(node) = at.filter(|node| !std::ptr::eq(*node, task_group)) {
-            if node.flags() & SHIELDED != 0 {
-                return false;
-            }
-            at = node.parent();
-        }
-        true
+        unsafe { frame.node().as_ref() }
+            .ancestors()
+            .take_while(|node| !std::ptr::eq(&raw const **node, task_group))
+            .all(|node| node.flags() & SHIELDED == 0)
     })
 }
 
@@ -109,17 +105,10 @@ pub fn cancel_reason() -> Option<CancelReason> {
 #[must_use]
 pub fn deadline() -> Option<Instant> {
     with(|node| {
-        let mut earliest = None;
-        let mut at = node;
-        while let Some(node) = at {
-            let own = node.slow.lock().deadline;
-            earliest = match (earliest, own) {
-                (Some(a), Some(b)) => Some(std::cmp::min::<Instant>(a, b)),
-                (a, b) => a.or(b),
-            };
-            at = node.parent();
-        }
-        earliest
+        node?
+            .ancestors()
+            .filter_map(|node| node.slow.lock().deadline)
+            .min()
     })
 }
 
@@ -135,7 +124,9 @@ pub fn task_id() -> Option<TaskId> {
 pub fn group_path() -> Option<GroupPath> {
     with(|node| {
         let node = node?;
-        node.parent().is_some().then(|| GroupPath(tree::path(node)))
+        node.with_parent(|_| ())
+            .is_some()
+            .then(|| GroupPath(tree::path(node)))
     })
 }
 

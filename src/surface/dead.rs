@@ -22,14 +22,9 @@ pub(crate) fn poller_is_cut() -> bool {
             return true;
         }
         // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-        let mut at = Some(unsafe { frame.node().as_ref() });
-        while let Some(node) = at {
-            if node.is_cancelled() {
-                return true;
-            }
-            at = node.parent();
-        }
-        false
+        unsafe { frame.node().as_ref() }
+            .ancestors()
+            .any(|node| node.is_cancelled())
     })
 }
 

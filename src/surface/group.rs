@@ -8,7 +8,7 @@
 use crate::group::errors::Errors;
 use crate::group::gate::Gate;
 use crate::group::grant::Grant;
-use crate::group::node::{DEFERS, Node, NodeTable, Origin};
+use crate::group::node::{Node, NodeTable, Origin};
 use crate::group::reason::CancelKind;
 use crate::group::spawn::Late;
 use crate::group::tree;
@@ -22,7 +22,7 @@ use crate::surface::outcome::{Never, Outcome};
 use crate::sync::Arc;
 use crate::task::cell::Birth;
 use crate::task::header::{self, Extension};
-use crate::task::{defers, run};
+use crate::task::{closer, run};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -38,7 +38,7 @@ impl<E: Send + 'static> Table<E> {
     const TABLE: NodeTable = NodeTable {
         free: Typed::<E>::free,
         report_errors: Typed::<E>::report,
-        start_defers: defers::start,
+        start_closer: closer::start,
         mark_member: header::mark_member,
         describe_member: header::describe_member,
     };
@@ -343,8 +343,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
             >(boxed)
         };
         let node = self.untyped();
-        node.slow.lock().defers.push(boxed);
-        node.set_flags(DEFERS);
+        node.slow.lock().ending.defer(&node.word, boxed);
     }
 
     /// A handle that may outlive the group, for callbacks and foreign executor traits.

@@ -4,8 +4,8 @@
 //!
 //! 1. First poll: fix the parent, make the node, call the closure.
 //! 2. Poll the body in its own frame until it is ready, has panicked, or is cut.
-//! 3. Join: start pending defers; wait until no child is counted.
-//! 4. Close the word, drop what is kept, leave the parent's list, answer.
+//! 3. Join: wait until no child is counted and services and defers have ended; the word is closed then.
+//! 4. Drop what is kept, leave the parent's list, answer.
 //!
 //! # Soundness of the call
 //!
@@ -14,20 +14,21 @@
 
 #![expect(unsafe_code, reason = "structural pinning of the body")]
 
+use crate::group::cut::Cut;
 use crate::group::errors::Errors;
 use crate::group::frame;
 use crate::group::grant::Grant;
 use crate::group::node::{NodeRef, Opening};
 use crate::group::typed::Typed;
 use crate::surface::group::{Group, table};
-use crate::surface::owner::Owner;
-use crate::unwind;
+use crate::surface::owner::{Answer, Outlived, Owner};
 use std::borrow::Cow;
-use std::marker::{PhantomData, PhantomPinned};
+use std::marker::PhantomPinned;
+use std::mem;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// Where a group is opened, and under what options.
@@ -60,13 +61,25 @@ impl<E> Setup<E> {
 
 /// The state machine behind the public futures.
 pub(crate) struct Machine<F, B, R, E: Send + 'static> {
+    stage: Stage<E>,
     closure: Option<F>,
+    /// Pinned. There while the stage is `Open` and the body has not ended.
     body: Option<B>,
+    /// What the body returned, until the group answers.
     value: Option<R>,
-    owner: Option<Owner>,
-    setup: Option<Setup<E>>,
-    error: PhantomData<fn(E) -> E>,
     _pinned: PhantomPinned,
+}
+
+/// How far the future has come.
+enum Stage<E> {
+    /// It was not polled yet.
+    New(Setup<E>),
+    /// The group is open; the body is there, or the owner joins.
+    Open(Owner),
+    /// The group has ended, and does not answer.
+    Outlived(Outlived),
+    /// It has answered.
+    Over,
 }
 
 /// What the first poll of a group begins with.
@@ -104,18 +117,20 @@ impl<R, E> Split<E> for Result<R, E> {
 impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
     pub(crate) fn new(closure: F, setup: Setup<E>) -> Self {
         Self {
+            stage: Stage::New(setup),
             closure: Some(closure),
             body: None,
             value: None,
-            owner: None,
-            setup: Some(setup),
-            error: PhantomData,
             _pinned: PhantomPinned,
         }
     }
 
+    /// The group, while it is open.
     pub(crate) fn owner(&self) -> Option<&Owner> {
-        self.owner.as_ref()
+        match &self.stage {
+            Stage::Open(owner) => Some(owner),
+            _ => None,
+        }
     }
 
     /// The first poll. `None`: the poller is being cut, nothing is opened.
@@ -125,10 +140,9 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         call: impl FnOnce(F, Group<'static, 'static, E>) -> B,
         opened: impl FnOnce(&Owner),
     ) -> Option<First> {
-        let setup = self
-            .setup
-            .as_ref()
-            .expect("a group is opened once, and not polled after its end");
+        let Stage::New(setup) = &self.stage else {
+            panic!("a group is not polled after its end");
+        };
         let (parent, shielded) = frame::current(|frame| match frame {
             Some(frame) if frame.is_cut() => None,
             frame => {
@@ -148,7 +162,9 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             "a group was polled for the first time after the runtime `{}` was shut down",
             parent.spawn().name()
         );
-        let setup = self.setup.take()?;
+        let Stage::New(setup) = mem::replace(&mut self.stage, Stage::Over) else {
+            return None;
+        };
         let node: NodeRef = Typed::<E>::open(
             table::<E>(),
             parent,
@@ -160,7 +176,10 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             },
         );
         // Kept before any user code can panic: an owner that is dropped without `abandon` leaves its node in the tree.
-        let owner = self.owner.insert(Owner::new(node));
+        self.stage = Stage::Open(Owner::new(node));
+        let Stage::Open(owner) = &mut self.stage else {
+            return None;
+        };
         owner.arrive();
         opened(owner);
         let group = Group::from_node(owner.node.as_ptr());
@@ -200,17 +219,17 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         // SAFETY: `body` is the one field that is pinned: it is polled and dropped in place.
         let this = unsafe { self.get_unchecked_mut() };
         let mut first = First::default();
-        if this.owner.is_none() {
-            match this.open(call, opened) {
+        match &mut this.stage {
+            Stage::Open(owner) => owner.arrive(),
+            Stage::Outlived(outlived) => return outlived.poll(cx),
+            Stage::New(_) | Stage::Over => match this.open(call, opened) {
                 Some(opened) => first = opened,
                 None => return Poll::Pending,
-            }
-        } else if let Some(owner) = &this.owner {
-            owner.arrive();
+            },
         }
         let mut wrap = Some(wrap);
         loop {
-            let Some(owner) = &mut this.owner else {
+            let Stage::Open(owner) = &mut this.stage else {
                 return Poll::Pending;
             };
             if this.body.is_none() {
@@ -219,8 +238,8 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
                 }
                 return this.finish(cx);
             }
-            let cutting = !std::mem::take(&mut first.granted) && owner.is_cancelled();
-            if cutting && owner.cut_before_poll(cx.waker()) {
+            let cutting = !mem::take(&mut first.granted) && owner.is_cancelled();
+            if cutting && owner.cut_before_poll(cx.waker()) == Cut::Drop {
                 drop_body(owner, &mut this.body);
                 continue;
             }
@@ -233,7 +252,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
                     if let Some(grant) = first.grant.take() {
                         grant.expire();
                     }
-                    if cutting && owner.cut_after_poll(cx.waker()) {
+                    if cutting && owner.cut_after_poll(cx.waker()) == Cut::Drop {
                         drop_body(owner, &mut this.body);
                         continue;
                     }
@@ -263,45 +282,29 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
     /// Joins and answers. The body is gone.
     #[inline(never)]
     fn finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, Errors<E>>> {
-        let Some(owner) = &mut self.owner else {
+        let Stage::Open(owner) = &mut self.stage else {
             return Poll::Pending;
         };
         owner.node.body.clear();
-        let panic = loop {
-            if owner.poll_join(cx).is_pending() {
-                frame::note_child();
-                return Poll::Pending;
-            }
-            if let Some(panic) = owner.close() {
-                break panic;
-            }
+        let panic = ready!(owner.poll_end(cx.waker()));
+        // SAFETY: the node was opened with this error type.
+        let answer = unsafe { owner.answer::<R, E>(panic, self.value.take()) };
+        let Stage::Open(owner) = mem::replace(&mut self.stage, Stage::Over) else {
+            return Poll::Pending;
         };
-        // SAFETY: the node was opened with this error type, and the owner's reference keeps it.
-        let errors = unsafe { Typed::<E>::of(owner.node.as_ptr()) }.take();
-        if panic.is_none() && errors.is_none() && !owner.is_outer() {
-            self.owner = None;
-            let value = self.value.take();
-            return value.map_or(Poll::Pending, |value| Poll::Ready(Ok(value)));
-        }
-        // Nobody gets the value. Its destructor is user code: what it throws ranks after what is there.
-        let thrown = unwind::drop_quietly(self.value.take()).err();
-        let mut panics = [panic, thrown].into_iter().flatten();
-        if let Some(payload) = panics.next() {
-            for second in panics {
-                owner.node.report_panic(second, owner.origin());
+        match answer {
+            Answer::Value(value) => Poll::Ready(Ok(value)),
+            Answer::Errors(errors) => Poll::Ready(Err(errors)),
+            Answer::Panic(payload) => resume_unwind(payload),
+            Answer::Outer(value) => {
+                self.value = value;
+                self.stage = Stage::Outlived(owner.into_outlived());
+                match &mut self.stage {
+                    Stage::Outlived(outlived) => outlived.poll(cx),
+                    _ => Poll::Pending,
+                }
             }
-            for (error, origin) in errors.into_parts() {
-                owner.node.report_error(error, origin);
-            }
-            self.owner = None;
-            resume_unwind(payload);
         }
-        if !errors.is_none() {
-            self.owner = None;
-            return Poll::Ready(Err(errors));
-        }
-        // The word is closed: another poll joins at once and comes here again.
-        owner.outlived(cx)
     }
 }
 
@@ -311,21 +314,14 @@ fn fail<E: Send + 'static>(owner: &Owner, error: E) {
     unsafe { Typed::<E>::of(owner.node.as_ptr()) }.fail(error, owner.origin());
 }
 
-/// Drops the body in place, in its own frame.
+/// Drops the body in place.
 fn drop_body<B>(owner: &mut Owner, body: &mut Option<B>) {
-    let dropped = owner.poll_body(true, || {
-        *body = None;
-        Poll::Ready(())
-    });
-    owner.held = false;
-    if let Err(payload) = dropped {
-        owner.fail_with_panic(payload);
-    }
+    owner.drop_in_body(|| *body = None);
 }
 
 impl<F, B, R, E: Send + 'static> Drop for Machine<F, B, R, E> {
     fn drop(&mut self) {
-        if let Some(owner) = self.owner.take() {
+        if let Stage::Open(owner) = mem::replace(&mut self.stage, Stage::Over) {
             let (body, value) = (&mut self.body, &mut self.value);
             owner.abandon(|| *body = None, || *value = None);
         }

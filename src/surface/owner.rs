@@ -5,29 +5,42 @@
     reason = "the innermost group of a frame is alive while the frame is"
 )]
 
+use crate::group::cut::{self, Cut, Knew};
+use crate::group::errors::Errors;
 use crate::group::frame::{self, Frame};
 use crate::group::grant::Grant;
 use crate::group::leaving;
-use crate::group::node::{BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
+use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, Origin, SHIELDED};
+use crate::group::open::Was;
 use crate::group::reason::CancelKind;
+use crate::group::typed::Typed;
 use crate::group::{open, tree};
 use crate::surface::dead::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
 use crate::unwind::{self, Payload};
+use crate::waiters;
 use std::ptr;
 use std::task::{Context, Poll, Waker};
 
-/// What the group's future holds once it was polled.
+/// What the group's future holds from its first poll until it answers.
 #[derive(Debug)]
 pub(crate) struct Owner {
     pub(crate) node: NodeRef,
     /// The waker that the node has, as two addresses; valid until the node takes it.
     registered: Option<(usize, usize)>,
-    watching: bool,
     /// The last poll of the body ended inside a shield.
     pub(crate) held: bool,
     /// The body was unwound by a cut.
     unwound: bool,
-    asked: Asked,
+}
+
+/// How a group has ended.
+pub(crate) enum Answer<R, E> {
+    Value(R),
+    Errors(Errors<E>),
+    /// The first panic, to be resumed.
+    Panic(Payload),
+    /// It was cancelled from outside, and nothing was recorded. The value, if the body had returned one.
+    Outer(Option<R>),
 }
 
 fn identity(waker: &Waker) -> (usize, usize) {
@@ -42,22 +55,13 @@ fn refuse_own_child(node: &Node, frame: &Frame) {
         return;
     }
     // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-    let mut at = Some(unsafe { frame.node().as_ref() });
-    while let Some(around) = at {
+    for around in unsafe { frame.node().as_ref() }.ancestors() {
         assert!(
-            !ptr::eq(around, node),
+            !ptr::eq(&raw const *around, node),
             "group `{}` is awaited by one of those for whom it waits: {}",
             tree::path(node),
             whereabouts().unwrap_or_default()
         );
-        at = around.parent();
-    }
-}
-
-/// Drops a waker that was replaced. It is user code: a panic in it is contained.
-fn discard_waker(waker: Option<Waker>) {
-    if let Err(payload) = unwind::drop_quietly(waker) {
-        unwind::discard(payload);
     }
 }
 
@@ -69,10 +73,8 @@ impl Owner {
         Self {
             node,
             registered: None,
-            watching: false,
             held: false,
             unwound: false,
-            asked: Asked::default(),
         }
     }
 
@@ -81,14 +83,19 @@ impl Owner {
     pub(crate) fn arrive(&self) {
         frame::current(|frame| {
             let node: &Node = &self.node;
-            let Some(frame) = frame else {
-                open::enter(node, ptr::null());
-                return;
-            };
-            if !open::is_in(node, frame.host()) {
-                refuse_own_child(node, frame);
-                open::enter(node, frame.host());
+            let host = frame.map_or(ptr::null(), Frame::host);
+            let mut was = Was::Elsewhere;
+            if !open::is_in(node, host) {
+                if let Some(frame) = frame {
+                    refuse_own_child(node, frame);
+                }
+                was = open::enter(node, host);
             }
+            // A cut host asks for polls of groups that are cancelled only.
+            if was == Was::Left || node.is_cancelled() {
+                node.slow.lock().ending.reach();
+            }
+            let Some(frame) = frame else { return };
             if frame.is_shielded() {
                 if node.flags() & SHIELDED == 0 {
                     node.set_flags(SHIELDED);
@@ -116,19 +123,31 @@ impl Owner {
         polled
     }
 
-    /// Prepares a cut of the body; whether the body can be dropped without another poll.
-    #[cold]
-    pub(crate) fn cut_before_poll(&self, waker: &Waker) -> bool {
-        open::cut(&self.node.body, waker, false);
-        !self.held && open::settled_before_poll(&self.node.body)
+    /// Drops the body, or what it returned, in the body's frame and as in a shield.
+    pub(crate) fn drop_in_body(&mut self, drop: impl FnOnce()) {
+        let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, true);
+        let dropped = unwind::catch(|| frame.enter(|| frame.shielded(drop)));
+        self.held = false;
+        if let Err(payload) = dropped {
+            self.fail_with_panic(payload);
+        }
     }
 
-    /// After a pending poll of a body that is being cut; whether it can be dropped now.
+    /// The group is cancelled, and its body is about to be polled.
     #[cold]
-    pub(crate) fn cut_after_poll(&self, waker: &Waker) -> bool {
-        open::cut(&self.node.body, waker, !self.held);
-        let outermost = frame::current(|frame| !frame.is_some_and(Frame::is_cut));
-        !self.held && open::settled(&self.node.body, waker, outermost)
+    pub(crate) fn cut_before_poll(&self, waker: &Waker) -> Cut {
+        cut::before_poll(&self.node.body, waker, self.held)
+    }
+
+    /// The same after a poll of the body that knew of the cancel, and is pending.
+    #[cold]
+    pub(crate) fn cut_after_poll(&self, waker: &Waker) -> Cut {
+        let inner = frame::current(|frame| frame.is_some_and(Frame::is_cut));
+        let knew = match inner {
+            true => Knew::AsInner,
+            false => Knew::AsOutermost,
+        };
+        cut::after_poll(&self.node.body, waker, self.held, knew)
     }
 
     /// Tells the host that a shield inside the body was reached.
@@ -146,9 +165,6 @@ impl Owner {
     /// did not know: it must look again.
     #[inline]
     pub(crate) fn register(&mut self, waker: &Waker, cutting: bool) -> bool {
-        if cutting {
-            self.node.set_flags(BUSY);
-        }
         let now = identity(waker);
         if !cutting && self.registered == Some(now) {
             // The node has this waker, unless a cancel has taken it; then the flag is set.
@@ -159,69 +175,72 @@ impl Owner {
         let kept = identity(&new);
         let (old, cancelled) = {
             let mut slow = self.node.slow.lock();
-            (slow.waker.replace(new), self.node.is_cancelled())
+            (slow.ending.register(new), self.node.is_cancelled())
         };
-        discard_waker(old);
+        waiters::discard(old);
         self.registered = (!cancelled).then_some(kept);
         cutting || !cancelled
     }
 
-    /// Waits until no child, no service and no defer is left.
-    pub(crate) fn poll_join(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            // The count first: a child registers its defers and services before it leaves, so who reads zero sees the flag.
-            let empty = self.node.word.count() == 0;
-            let tailed = self.node.flags() & DEFERS != 0;
-            if !self.watching && !tailed && empty {
-                return Poll::Ready(());
-            }
-            if tailed {
-                open::start_defers(&self.node);
-            }
-            let new = cx.waker().clone();
-            let (old, count, tail) = {
-                let mut slow = self.node.slow.lock();
-                slow.body_gone = true;
-                let old = slow.waker.replace(new);
-                let count = self.node.word.watch();
-                (old, count, slow.has_tail())
-            };
-            discard_waker(old);
-            self.watching = true;
-            self.registered = None;
-            if count > 0 {
-                return Poll::Pending;
-            }
-            if !tail {
-                return Poll::Ready(());
-            }
-        }
-    }
-
-    /// Ends the group after the join; false if a child came in through a handle. On success the payload of the panic
+    /// The body is gone: waits until no child, no service and no defer is left, and ends the group. Ready once: with the panic
     /// that the owner has to resume.
-    pub(crate) fn close(&mut self) -> Option<Option<Payload>> {
-        if !self.node.word.close() {
-            return None;
+    pub(crate) fn poll_end(&mut self, waker: &Waker) -> Poll<Option<Payload>> {
+        if leaving::poll_join(&self.node, waker).is_pending() {
+            frame::note_child();
+            return Poll::Pending;
         }
-        let late = self.node.end().filter(|late| !unwind::is_cut(&**late));
+        let late = leaving::end(&self.node).filter(|late| !unwind::is_cut(&**late));
         open::exit(&self.node);
-        let first = self.node.slow.lock().panic.take();
+        let first = self.node.slow.lock().ending.take_panic();
         match (first, late) {
             (Some(first), Some(late)) => {
                 self.node.report_panic(late, self.node.origin());
-                Some(Some(first))
+                Poll::Ready(Some(first))
             }
-            (first, late) => Some(first.or(late)),
+            (first, late) => Poll::Ready(first.or(late)),
         }
+    }
+
+    /// What comes out of a group that has ended: `panic` is what [`Owner::poll_end`] gave. A panic outranks errors, which go
+    /// to the hook then, and both outrank the value, which is dropped.
+    ///
+    /// # Safety
+    ///
+    /// The node was opened with this error type.
+    pub(crate) unsafe fn answer<R, E: Send + 'static>(
+        &self,
+        panic: Option<Payload>,
+        value: Option<R>,
+    ) -> Answer<R, E> {
+        // SAFETY: opened with this error type, says the caller, and the owner's reference keeps it.
+        let errors = unsafe { Typed::<E>::of(self.node.as_ptr()) }.take();
+        if panic.is_none() && errors.is_none() {
+            return match value {
+                Some(value) if !self.is_outer() => Answer::Value(value),
+                value => Answer::Outer(value),
+            };
+        }
+        // Nobody gets the value. Its destructor is user code: what it throws ranks after what is there.
+        let thrown = frame::drop_quietly(value).err();
+        let mut panics = [panic, thrown].into_iter().flatten();
+        let Some(first) = panics.next() else {
+            return Answer::Errors(errors);
+        };
+        for second in panics {
+            self.node.report_panic(second, self.origin());
+        }
+        for (error, origin) in errors.into_parts() {
+            self.node.report_error(error, origin);
+        }
+        Answer::Panic(first)
     }
 
     /// The body ended in the poll that its deadline of zero granted: that was in time, if nothing but defers and services is
     /// left. A failure has ended the group already.
     #[cold]
     pub(crate) fn decide(&self, grant: Grant) {
-        let served = self.node.slow.lock().served();
-        if self.node.word.count() > served && !self.is_cancelled() {
+        let works = self.node.slow.lock().ending.has_work(&self.node.word);
+        if works && !self.is_cancelled() {
             grant.expire();
         }
     }
@@ -255,10 +274,41 @@ impl Owner {
         self.node.origin()
     }
 
-    /// What to do with a group that was cancelled from outside and has joined: stay pending if its poller is being
-    /// dropped, else say so loudly.
+    /// The future was dropped early: cancels, drops body and value, and leaves the rest to the last child.
+    pub(crate) fn abandon(mut self, drop_body: impl FnOnce(), drop_value: impl FnOnce()) {
+        self.node
+            .note_reason(CancelKind::Dropped, self.node.origin());
+        tree::cancel(&self.node, OUTER);
+        self.drop_in_body(drop_body);
+        self.drop_in_body(drop_value);
+        self.node.body.clear();
+        open::exit(&self.node);
+        leaving::abandon(self.node);
+    }
+
+    /// The group has ended, cancelled from outside: its owner goes on as this.
+    pub(crate) fn into_outlived(self) -> Outlived {
+        Outlived {
+            node: self.node,
+            unwound: self.unwound,
+            asked: Asked::default(),
+        }
+    }
+}
+
+/// The owner of a group that was cancelled from outside and has ended: it does not answer.
+#[derive(Debug)]
+pub(crate) struct Outlived {
+    node: NodeRef,
+    /// The body was unwound by a cut.
+    unwound: bool,
+    asked: Asked,
+}
+
+impl Outlived {
+    /// Stays pending if the poller is being dropped, else says so loudly.
     #[cold]
-    pub(crate) fn outlived<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
+    pub(crate) fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         if self.unwound && frame::current(|frame| frame.is_some_and(Frame::is_sheltered)) {
             unwind::unwind_cut();
         }
@@ -271,35 +321,5 @@ impl Owner {
             tree::path(&self.node),
             self.node.spawn().name()
         );
-    }
-
-    /// The future was dropped early: cancels, drops body and value, and leaves the rest to the last child.
-    pub(crate) fn abandon(mut self, drop_body: impl FnOnce(), drop_value: impl FnOnce()) {
-        self.node
-            .note_reason(CancelKind::Dropped, self.node.origin());
-        tree::cancel(&self.node, OUTER);
-        let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, true);
-        for dropped in [
-            unwind::catch(|| frame.enter(drop_body)),
-            unwind::catch(|| frame.enter(drop_value)),
-        ] {
-            if let Err(payload) = dropped {
-                self.fail_with_panic(payload);
-            }
-        }
-        self.node.body.clear();
-        open::exit(&self.node);
-        if self.node.flags() & DEFERS != 0 {
-            open::start_defers(&self.node);
-        }
-        let (old, ends) = {
-            let mut slow = self.node.slow.lock();
-            slow.body_gone = true;
-            slow.orphan = true;
-            let ends = self.node.word.watch() == 0 && self.node.word.close();
-            (slow.waker.take(), ends)
-        };
-        discard_waker(old);
-        leaving::orphan(self.node, ends);
     }
 }

@@ -14,7 +14,7 @@ use crate::pool::context;
 use crate::surface::dead::poller_is_cut;
 use crate::surface::group::{Group, table};
 use crate::surface::outcome::Never;
-use crate::surface::owner::Owner;
+use crate::surface::owner::{Answer, Owner};
 use crate::unwind;
 use std::panic::{Location, resume_unwind};
 use std::task::Poll;
@@ -102,36 +102,16 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
         }
     };
     let joined = owner.node.clone();
-    let panic = block_on::join(&runtime, &joined, |cx| {
-        loop {
-            if owner.poll_join(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if let Some(panic) = owner.close() {
-                return Poll::Ready(panic);
-            }
-        }
-    });
+    let panic = block_on::join(&runtime, &joined, |cx| owner.poll_end(cx.waker()));
     // SAFETY: as above.
-    let errors = unsafe { Typed::<E>::of(owner.node.as_ptr()) }.take();
-    if let Some(payload) = panic {
-        for (error, origin) in errors.into_parts() {
-            owner.node.report_error(error, origin);
-        }
-        // Nobody gets the value, and its destructor must not throw into the panic that comes out.
-        if let Err(second) = unwind::drop_quietly(result) {
-            owner.node.report_panic(second, owner.origin());
-        }
-        resume_unwind(payload);
-    }
-    if !errors.is_none() {
-        return Err(errors);
-    }
-    match result {
+    match unsafe { owner.answer::<R, E>(panic, result) } {
+        Answer::Value(value) => Ok(value),
+        Answer::Errors(errors) => Err(errors),
+        Answer::Panic(payload) => resume_unwind(payload),
         // In a destructor of a thread that panics already, to unwind would abort the process.
-        Some(value) if !owner.is_outer() || frame::is_panicking() => Ok(value),
-        _ if poller_is_cut() => unwind::unwind_cut(),
-        _ => panic!(
+        Answer::Outer(Some(value)) if frame::is_panicking() => Ok(value),
+        Answer::Outer(_) if poller_is_cut() => unwind::unwind_cut(),
+        Answer::Outer(_) => panic!(
             "the runtime `{}` was shut down during a scope",
             runtime.name
         ),

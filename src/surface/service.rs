@@ -5,7 +5,7 @@
     reason = "a service is a child of the node of its group's services"
 )]
 
-use crate::group::node::{DEFERS, Node, NodeRef, Opening};
+use crate::group::node::{Node, NodeRef, Opening};
 use crate::group::services::Services;
 use crate::group::typed::Typed;
 use crate::surface::child::{Plain, Task};
@@ -57,9 +57,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         // `Send` and outlive the services of the group (`'s`).
         let handle = unsafe { run::spawn::<F, Plain<E>>(&node, future, birth(None, location)) };
         if let Some(serving) = handle.serving() {
-            let mut slow = group.slow.lock();
-            let over = slow.services.as_mut().map(|line| line.push(serving));
-            drop(slow);
+            let over = group.slow.lock().ending.push_service(serving);
             drop(over);
         }
         Task::new(handle)
@@ -68,11 +66,8 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 
 /// The node of a group's services, made with the first of them.
 fn services<E: Send + 'static>(group: &Node, location: &'static Location<'static>) -> NodeRef {
-    let known = |group: &Node| {
-        let slow = group.slow.lock();
-        slow.services.as_ref().map(|services| services.node.clone())
-    };
-    if let Some(node) = known(group) {
+    let known = || group.slow.lock().ending.services().cloned();
+    if let Some(node) = known() {
         return node;
     }
     let opening = Opening {
@@ -83,19 +78,12 @@ fn services<E: Send + 'static>(group: &Node, location: &'static Location<'static
     };
     let new = Services::new(Typed::<E>::open(table::<E>(), group.to_ref(), opening));
     let node = new.node.clone();
-    let mut slow = group.slow.lock();
-    match &slow.services {
-        None => {
-            slow.services = Some(new);
-            group.word.serve();
-            group.set_flags(DEFERS);
-            node
-        }
-        Some(faster) => {
-            let node = faster.node.clone();
-            drop(slow);
-            new.end();
-            node
+    let slower = group.slow.lock().ending.set_services(&group.word, new);
+    match slower {
+        None => node,
+        Some(slower) => {
+            slower.end();
+            known().unwrap_or(node)
         }
     }
 }

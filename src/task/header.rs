@@ -23,7 +23,7 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::cell::Cell;
 use crate::task::awaiter::Awaiter;
 use crate::task::state::State;
-use crate::unwind::{self, Payload};
+use crate::unwind::Payload;
 use std::borrow::Cow;
 use std::mem::offset_of;
 use std::panic::Location;
@@ -157,7 +157,7 @@ impl Header {
     #[inline]
     pub(crate) fn drop_locals(&self) -> Result<(), Payload> {
         match &self.extension {
-            Some(extension) => unwind::drop_quietly(extension.locals.replace(Locals::none())),
+            Some(extension) => frame::drop_quietly(extension.locals.replace(Locals::none())),
             None => Ok(()),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! `state` is the one word and its transitions; `awaiter` is who waits for the output; `header` is the allocation
 //! without its types and `cell` the same with them; `waker` wakes it; `run` polls, cuts and completes it; `handle` is
-//! what an owner of the output holds; `defers` is the task that runs a group's defers.
+//! what an owner of the output holds; `closer` is the task that runs a group's defers.
 //!
 //! # Kinds of reference
 //!
@@ -27,7 +27,7 @@
 
 pub(crate) mod awaiter;
 pub(crate) mod cell;
-pub(crate) mod defers;
+pub(crate) mod closer;
 pub(crate) mod handle;
 pub(crate) mod header;
 pub(crate) mod run;

@@ -3,8 +3,7 @@
 //! # A cut waits for joins, never for polls
 //!
 //! A task that is to be cut is dropped at the end of the first poll, or instead of a poll, at which every group that is
-//! open in it has settled and no shield was reached. Before that it is polled whenever it is woken, so that the futures
-//! of its groups can drop their bodies; the group that settles last wakes it.
+//! open in it is quiet and no shield was reached: see `group::cut`.
 
 #![expect(
     unsafe_code,
@@ -12,10 +11,10 @@
 )]
 
 use crate::group::books;
+use crate::group::cut::{self, Cut, Knew};
 use crate::group::frame::{self, Frame};
 use crate::group::leaving;
 use crate::group::node::{self, Node};
-use crate::group::open;
 use crate::group::running::Publication;
 use crate::job::{Job, JobHeader};
 use crate::sync::atomic::Ordering;
@@ -24,7 +23,6 @@ use crate::task::handle::Handle;
 use crate::task::header::{Header, Polled};
 use crate::task::state::{Pause, State};
 use crate::task::waker;
-use crate::unwind;
 use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::task::Context;
@@ -138,7 +136,7 @@ where
     // A count is given back afterwards, so a destructor that panics must not get past here.
     // SAFETY: alive by its handle.
     let header = unsafe { task.as_ref() };
-    for dropped in [unwind::drop_quietly(future), header.drop_locals()] {
+    for dropped in [frame::drop_quietly(future), header.drop_locals()] {
         if let Err(payload) = dropped {
             // SAFETY: the group is alive, says `spawn`.
             unsafe { fail_with_panic(payload, node.whole, header.origin()) };
@@ -173,12 +171,13 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
     let mut cutting = before.is_cancelled() || (node.is_cancelled() && !shielded);
     // SAFETY: dropped (without effect) before the task can be complete.
     let waker = unsafe { waker::borrowed(this) };
-    if cutting {
-        open::cut(&header.open, &waker, false);
-        if !before.is_held() && open::settled_before_poll(&header.open) {
-            // SAFETY: this runner has the right.
-            return unsafe { cut(this, before.is_linked()) };
-        }
+    let knew = match cutting {
+        true => Knew::AsOutermost,
+        false => Knew::Nothing,
+    };
+    if cutting && cut::before_poll(&header.open, &waker, before.is_held()) == Cut::Drop {
+        // SAFETY: this runner has the right.
+        return unsafe { cut(this, before.is_linked()) };
     }
     let (polled, held) = poll(
         this,
@@ -191,26 +190,13 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
         // SAFETY: this runner has the right, and the future is gone.
         return unsafe { complete(this, polled == Polled::Value, before.is_linked()) };
     }
-    let knew = cutting;
     if !before.is_linked() {
         cutting |= link(this, node, shielded);
     }
     loop {
-        if cutting {
-            open::cut(&header.open, &waker, !held);
-            let settled = !held
-                && match knew {
-                    true => open::settled(&header.open, &waker, true),
-                    false => open::settled_before_poll(&header.open),
-                };
-            if settled {
-                // SAFETY: this runner has the right.
-                return unsafe { cut(this, true) };
-            }
-            if !knew {
-                // The cancel came during the poll: one more, in which groups that are reached drop their bodies.
-                waker.wake_by_ref();
-            }
+        if cutting && cut::after_poll(&header.open, &waker, held, knew) == Cut::Drop {
+            // SAFETY: this runner has the right.
+            return unsafe { cut(this, true) };
         }
         match header.state.pause(held, cutting) {
             Pause::Idle => return,
@@ -281,13 +267,13 @@ fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
 unsafe fn cut(this: NonNull<Header>, linked: bool) {
     // SAFETY: the caller's right.
     let header = unsafe { this.as_ref() };
-    // The destructors of the future run where its polls ran: in the task, with nothing that they could open.
+    // The destructors of the future run where its polls ran: in the task, and as in a shield.
     // SAFETY: the caller's right: the task is counted.
     let node = unsafe { header.node() };
     let view = header.view();
     let frame = Frame::task(node.whole, &raw const header.open, &view, true);
     // SAFETY: the caller's right; the future is there.
-    frame.enter(|| unsafe { (header.table.drop_future)(this) });
+    frame.enter(|| frame.shielded(|| unsafe { (header.table.drop_future)(this) }));
     node.spawn().count_cut();
     // SAFETY: the future is gone.
     unsafe { complete(this, false, linked) };

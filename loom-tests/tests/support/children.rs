@@ -10,7 +10,7 @@ use crate::sync::cell::{Cell, Racy};
 use crate::sync::{Arc, Mutex, thread};
 use crate::task::cell::{Birth, Kind};
 use crate::task::handle::Handle;
-use crate::task::{defers, header, run};
+use crate::task::{closer, header, run};
 use crate::unwind::Payload;
 use std::future::Future;
 use std::panic::Location;
@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 pub static TABLE: NodeTable = NodeTable {
     free: Typed::<u32>::free,
     report_errors: Typed::<u32>::report,
-    start_defers: defers::start,
+    start_closer: closer::start,
     mark_member: header::mark_member,
     describe_member: header::describe_member,
 };

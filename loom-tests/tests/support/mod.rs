@@ -16,7 +16,7 @@ use crate::waiters::Waiters;
 use std::any::Any;
 use std::panic::Location;
 use std::ptr::NonNull;
-use std::task::{Context, Wake, Waker};
+use std::task::{Wake, Waker};
 use std::time::Instant;
 
 /// Queues jobs; the model's threads run them.
@@ -205,12 +205,19 @@ impl Wake for Sleeper {
 /// Joins a group and ends it, as its future does.
 pub fn join(mut owner: Owner, sleeper: &Arc<Sleeper>) {
     let waker = Waker::from(Arc::clone(sleeper));
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        if owner.poll_join(&mut cx).is_pending() {
-            sleeper.park();
-        } else if owner.close().is_some() {
-            return;
-        }
+    while owner.poll_end(&waker).is_pending() {
+        sleeper.park();
+    }
+}
+
+/// An owner that does not wait.
+pub trait End {
+    /// Ends the group, if nobody is counted.
+    fn ended(&mut self) -> bool;
+}
+
+impl End for Owner {
+    fn ended(&mut self) -> bool {
+        self.poll_end(Waker::noop()).is_ready()
     }
 }

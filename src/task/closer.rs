@@ -1,15 +1,16 @@
-//! The task that ends a group's services and runs its defers: one last child, shielded, in every ending.
+//! The closer: the task that ends a group's services and runs its defers; one last child, shielded, in every ending.
 //!
 //! It waits until no other work is left, cuts the services, newest first, each joined before the next, and waits for what
-//! they started while ending; then it runs the newest defer to its end, and begins anew, until there is nothing. It counts
-//! in the group like any child, so the group ends after it.
+//! they started while ending; then it runs the newest defer to its end, and begins anew, until there is nothing. What comes
+//! next `group::ending` says each time. The closer counts in the group like any child, so the group ends after it.
 
 #![expect(unsafe_code, reason = "it refers to the group that counts it")]
 
+use crate::group::ending::{Defer, Next};
 use crate::group::frame;
 use crate::group::locals::Locals;
 use crate::group::node::{Node, Origin};
-use crate::group::services::{Services, Serving};
+use crate::group::services::Serving;
 use crate::group::tree;
 use crate::sync::cell::Cell;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
@@ -22,67 +23,50 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 /// Ends the services of a group and runs its defers.
-struct RunDefers {
+struct Closer {
     node: NonNull<Node>,
     /// The service that was cut last.
     ending: Option<Box<dyn Serving>>,
-    current: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    current: Option<Defer>,
 }
 
 // SAFETY: the node is `Send` and `Sync`, and the task counts in it, which keeps it alive.
-unsafe impl Send for RunDefers {}
+unsafe impl Send for Closer {}
 
-impl RunDefers {
+impl Closer {
     fn node(&self) -> &Node {
         // SAFETY: the task counts in the group, so the node is alive.
         unsafe { self.node.as_ref() }
     }
 
-    /// The next defer, once neither work nor a service is left. Ready with false: there is no other.
+    /// The next defer, once neither work nor a service is left. Ready with false: there is no other, and the closer has
+    /// ended as far as its group is concerned.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        // Wakers in here are those of this task: to clone and to drop them is no user code.
         loop {
             if self.poll_ending(cx).is_pending() {
                 return Poll::Pending;
             }
             let node = self.node();
-            let mut slow = node.slow.lock();
-            let served = slow.served();
-            let works = node.word.watch_defers() > 1 + served;
-            let service = if works {
-                None
-            } else {
-                slow.sealed = true;
-                slow.services.as_mut().and_then(Services::pop)
-            };
-            if let Some(service) = service {
-                drop(slow);
-                service.cut();
-                self.ending = Some(service);
-                continue;
-            }
-            if node.word.count() > 1 {
-                // Work, or the last service, which is over but still counted.
-                slow.defer_waker = Some(cx.waker().clone());
-                let services = slow.services.as_ref().map(|services| services.node.clone());
-                drop(slow);
-                if let Some(services) = services.filter(|_| !works) {
-                    // Groups that a service opened and forgot: a cascade from above passes them by.
-                    tree::cancel_inner(&services);
+            let next = node.slow.lock().ending.next(&node.word, cx.waker());
+            match next {
+                Next::Work => return Poll::Pending,
+                Next::Service(service) => {
+                    service.cut();
+                    self.ending = Some(service);
                 }
-                return Poll::Pending;
+                Next::Services(services) => {
+                    if let Some(services) = services {
+                        // Groups that a service opened and forgot: a cascade from above passes them by.
+                        tree::cancel_inner(&services);
+                    }
+                    return Poll::Pending;
+                }
+                Next::Defer(defer) => {
+                    self.current = Some(defer);
+                    return Poll::Ready(true);
+                }
+                Next::Done => return Poll::Ready(false),
             }
-            node.word.unwatch_defers();
-            let next = match slow.services_only && !slow.body_gone {
-                true => None,
-                false => slow.defers.pop(),
-            };
-            if next.is_none() {
-                slow.deferring = false;
-            }
-            drop(slow);
-            self.current = next;
-            return Poll::Ready(self.current.is_some());
         }
     }
 
@@ -91,14 +75,10 @@ impl RunDefers {
         let Some(ending) = &self.ending else {
             return Poll::Ready(());
         };
-        {
-            let slow = self.node().slow.lock();
-            let services = slow.services.as_ref().map(|services| services.node.clone());
-            drop(slow);
-            // Each leaver of that node passes through its lock after its task is over, and calls this waker.
-            if let Some(services) = services {
-                services.slow.lock().defer_waker = Some(cx.waker().clone());
-            }
+        // Each leaver of that node passes through its lock after its task is over, and calls this waker.
+        let services = self.node().slow.lock().ending.services().cloned();
+        if let Some(services) = services {
+            services.slow.lock().ending.wait_for_service(cx.waker());
         }
         if !ending.is_over() {
             return Poll::Pending;
@@ -116,7 +96,7 @@ impl RunDefers {
                 Ok(Poll::Ready(())) => Ok(()),
                 Err(payload) => Err(payload),
             };
-            let dropped = unwind::drop_quietly(self.current.take());
+            let dropped = frame::drop_quietly(self.current.take());
             for payload in [polled, dropped].into_iter().filter_map(Result::err) {
                 let origin = self.node().origin();
                 // SAFETY: the node is alive: this task counts in it.
@@ -127,7 +107,7 @@ impl RunDefers {
     }
 }
 
-impl Future for RunDefers {
+impl Future for Closer {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -170,7 +150,7 @@ impl Kind<()> for Infallible {
     unsafe fn unclaimed((): (), _: NonNull<Node>, _: Origin) {}
 }
 
-/// `NodeTable::start_defers`.
+/// `NodeTable::start_closer`.
 ///
 /// # Safety
 ///
@@ -184,7 +164,7 @@ pub(crate) unsafe fn start(node: &Node) {
             locals: Cell::new(Locals::none()),
         })),
     };
-    let future = RunDefers {
+    let future = Closer {
         node: node.whole,
         ending: None,
         current: None,

@@ -1,0 +1,184 @@
+//! The cut of a host: a task, a blocked caller, or the body of a group, in which groups are open.
+//!
+//! *A cut waits for joins, never for polls.* A host that is being cut is dropped, or unwound, when every group that is open
+//! in it is quiet: nobody is counted, services and defers have ended, and a failure has come out of it or cannot. Before
+//! that it is polled whenever it is woken, so that the futures of its groups can drop their bodies.
+//!
+//! # Protocol
+//!
+//! Each poll of a host that is being cut stands between two calls:
+//!
+//! 1. [`before_poll`]: all groups in the host, and in the bodies of those, are cancelled, and the last leaver of each will
+//!    wake the host. If all are quiet there is nothing to be polled for.
+//! 2. [`after_poll`], if the poll is pending: the same again, for groups that the poll opened or moved here. Then the outermost host that is
+//!    being cut judges each group whose own inner groups are quiet (`Ending::judge`): what only its owner could bring about is
+//!    asked for, by waking the owner and polling the host once more; what the owner does not do in that poll, because the
+//!    poll does not reach it, goes on without it.
+//!
+//! A host inside another one that is being cut judges nothing: what it decided in the poll of the outer one would let that
+//! one drop what has yet to answer. It only looks, as both calls do first, and so agrees with what the outer one decided.
+//!
+//! # Why a cut ends
+//!
+//! A group that is not quiet is counted, and its last leaver wakes the host; or it is asked, which wakes the host; or it was
+//! asked in vain, and then its closer is started, which is counted, or it is quiet. An owner that a poll reaches while the
+//! groups in its body are quiet drops the body, and joins: it waits for who is counted, or answers and leaves the host. So
+//! a group is asked again only after something in it has ended.
+
+use crate::group::ending::Judgement;
+use crate::group::leaving;
+use crate::group::node::{Node, NodeRef, OUTER, SHIELDED, wake};
+use crate::group::open::Host;
+use crate::group::tree;
+use crate::waiters;
+use std::task::Waker;
+
+/// What a host that is being cut has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Cut {
+    /// Be dropped, or unwound, now.
+    Drop,
+    /// Be polled: before a poll at once, after one when it is woken.
+    Poll,
+}
+
+/// What a poll that is over knew of the cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Knew {
+    /// Nothing: the cut came during that poll.
+    Nothing,
+    /// It belonged to the cut, of this host alone, or of this and what is in it.
+    AsOutermost,
+    /// It belonged to the cut of a host around this one.
+    AsInner,
+}
+
+/// A host that is being cut is about to be polled. `held`: its last poll ended in a shield, so it must be.
+pub(crate) fn before_poll(host: &Host, waker: &Waker, held: bool) -> Cut {
+    announce(host, waker, false);
+    match !held && is_quiet(host) {
+        true => Cut::Drop,
+        false => Cut::Poll,
+    }
+}
+
+/// A poll of a host that is being cut is pending. `held`: it ended in a shield.
+pub(crate) fn after_poll(host: &Host, waker: &Waker, held: bool, knew: Knew) -> Cut {
+    announce(host, waker, !held);
+    let quiet = !held
+        && match knew {
+            Knew::AsOutermost => judge(host, waker),
+            Knew::Nothing | Knew::AsInner => is_quiet(host),
+        };
+    if quiet {
+        return Cut::Drop;
+    }
+    if knew == Knew::Nothing {
+        // One more poll, in which groups that it reaches drop their bodies.
+        waiters::wake(waker.clone());
+    }
+    Cut::Poll
+}
+
+/// Cancels every group that is open in a host that is being cut, also those in their bodies. Groups that were polled
+/// last inside a shield are passed over, unless nothing holds the shield any more (`shields_fell`, after a poll).
+fn announce(host: &Host, waker: &Waker, shields_fell: bool) {
+    if host.is_empty() {
+        return;
+    }
+    let mut work = Vec::new();
+    host.groups(&mut work);
+    while let Some(node) = work.pop() {
+        if node.flags() & SHIELDED != 0 {
+            if !shields_fell {
+                continue;
+            }
+            node.clear_flags(SHIELDED);
+        }
+        // The last leaver wakes the host, which may have stopped to poll the group. Wakers are user code where a group is
+        // polled by a foreign combinator: cloned and dropped outside the lock.
+        let new = waker.clone();
+        let old = node.slow.lock().ending.announce(&node.word, new);
+        waiters::discard(old);
+        node.note_owner_cut();
+        tree::cancel(&node, OUTER);
+        node.body.groups(&mut work);
+    }
+}
+
+/// The groups in a host and in the bodies of those, each after the one around it, whose index it carries.
+fn tree_in(host: &Host) -> Vec<(NodeRef, Option<usize>)> {
+    let mut found = Vec::new();
+    let mut inner = Vec::new();
+    host.groups(&mut inner);
+    found.extend(inner.drain(..).map(|node| (node, None)));
+    let mut at = 0;
+    while let Some((node, _)) = found.get(at) {
+        node.body.groups(&mut inner);
+        found.extend(inner.drain(..).map(|node| (node, Some(at))));
+        at += 1;
+    }
+    found
+}
+
+/// Whether all groups in a host are quiet. Nothing is begun.
+fn is_quiet(host: &Host) -> bool {
+    // The count first: nobody who is counted need be asked under the lock.
+    let quiet =
+        |node: &Node| node.word.count() == 0 && node.slow.lock().ending.is_quiet(&node.word);
+    host.is_empty() || tree_in(host).iter().all(|(node, _)| quiet(node))
+}
+
+/// Goes on, from the inside out, with groups that only their owners could bring to an end. Whether all are quiet.
+fn judge(host: &Host, waker: &Waker) -> bool {
+    if host.is_empty() {
+        return true;
+    }
+    let found = tree_in(host);
+    let mut waits_inside = vec![false; found.len()];
+    let mut all = true;
+    let mut asked = false;
+    for (at, (node, outer)) in found.iter().enumerate().rev() {
+        let quiet = !waits_inside[at] && {
+            let judgement = node.slow.lock().ending.judge(&node.word);
+            match judgement {
+                Judgement::Quiet => true,
+                Judgement::Busy => false,
+                Judgement::Ask(owner) => {
+                    asked = true;
+                    wake(owner);
+                    false
+                }
+                Judgement::StartCloser => {
+                    leaving::start_closer(node);
+                    false
+                }
+            }
+        };
+        if !quiet {
+            all = false;
+            if let Some(outer) = outer {
+                waits_inside[*outer] = true;
+            }
+        }
+    }
+    if asked {
+        waiters::wake(waker.clone());
+    }
+    all
+}
+
+/// Ends the services of a group that is being cancelled and whose future nobody polls: it was forgotten, or waits
+/// somewhere. The same for the groups in its body. That is not dropped first, for it may never be; what counts is that
+/// the groups around it can end.
+#[cold]
+pub(crate) fn end_services(node: &Node) {
+    let inner = tree_in(&node.body);
+    for node in std::iter::once(node).chain(inner.iter().map(|(inner, _)| &**inner)) {
+        let serving = node.slow.lock().ending.is_left_serving();
+        if serving && node.flags() & SHIELDED == 0 {
+            leaving::start_closer(node);
+        }
+    }
+}

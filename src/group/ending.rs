@@ -1,0 +1,525 @@
+//! The ending of a group, as one state machine under the node's lock: body, children, services, defers, early drop, cut.
+//!
+//! Each event is a verb here that answers with what its caller must do next, outside the lock. Nothing that decides what an
+//! ending still has to do is read anywhere else. `leaving`, `cut`, the owner of a group's future and the closer carry the
+//! answers out.
+//!
+//! # States
+//!
+//! [`Phase`] is how far the owner has come; [`Closer`] whether the task exists that ends the services and runs the defers;
+//! [`Reach`] what is known of whoever polls the future; [`Door`] whether handles are admitted. *Work* is what is counted in
+//! the join word but the closer and the node of the services. The *tail* is what comes after the work: services that are
+//! counted, and defers.
+//!
+//! | event (verb) | `Body` | `Joining` | `Orphaned` | `Ended` |
+//! |---|---|---|---|---|
+//! | first poll | this is how it begins | cannot be: opened once | as before | as before |
+//! | body pending (`register`) | keeps the owner's waker | cannot be: no body | cannot be: no owner | cannot be |
+//! | body ready, panicked or cut (`join`) | -> `Joining`, and as there | only the closer counts or nothing does, and there is a tail: start the closer. Nothing counted: close, -> `Ended`. Else wait | cannot be: no owner | answers `Closed` again |
+//! | early drop (`abandon`) | -> `Joining`, and as there | no work and a tail: start the closer, and again. Else -> `Orphaned`; nothing counted: close, the caller ends the group | cannot be: dropped once | the owner does not ask |
+//! | future forgotten | no event: nobody knows. Its host ends | no event | cannot be: no owner | no event |
+//! | child left (`depart`) | the count falls | the count falls | the count falls | cannot be: nothing is counted |
+//! | last of the work left (`depart`) | zero: wake the host that is cut | tail: its count becomes the closer's. Zero: wake owner and host | tail: as in `Joining`. Zero: close, the caller ends the group | cannot be |
+//! | last service left (`depart`, for the services' node) | as a child | as the last of the work | as the last of the work | cannot be |
+//! | defer, service (`defer`, `serve`) | kept | kept: of a child, a service or a defer, so somebody counted comes after it | as in `Joining` | cannot be: whoever registers is counted |
+//! | closer: what next (`next`) | work: wait. Services: one by one. Defers: only in a group that was given up | services, then defers; then it leaves like a child | as in `Joining` | cannot be: it is counted |
+//! | failure (`fail`) | noted | noted | noted; the end reports it | cannot be: the body, a child or a counted handle fails |
+//! | cancel (`cancel`) | wake the owner; nobody polls it (`Left`): end the services | wake the owner | nothing: children are cut by the reaper | nothing is left |
+//! | host is cut (`announce`) | keeps the host's waker | keeps the host's waker | cannot be: it left its host | cannot be: it left its host |
+//! | settled? (`is_quiet`, `judge`) | see [`Reach`] | see [`Reach`]: a failure must come out | cannot be | cannot be |
+//! | a poll reached the owner (`reach`) | -> `Polled` | -> `Polled` | cannot be: no owner | the owner does not ask |
+//! | a poll did not reach it (`judge`) | see [`Reach`] | see [`Reach`] | cannot be | cannot be |
+//! | host ended (`lose_host`) | -> `Left`; cancelled: end the services | -> `Left`: the closer exists, or work is left that brings it | cannot be | cannot be |
+//! | parent ended (`seal`) | the door is sealed | the door is sealed | the door is sealed | cannot be: an ended group is not adopted |
+//! | runtime ended | no event: its root cancels, a caretaker runs the closer | as before | as before | as before |
+//!
+//! # Who may do what
+//!
+//! Everything is under the node's lock, and the lock is held for one verb at a time. Wakers, services, defers and payloads
+//! that a verb takes out are handed to the caller, and woken, dropped or run after the unlock: they are user code. Who leaves
+//! by `depart` touches nothing of the node afterwards, unless the answer says that it is still counted, or has to end it.
+//! The owner alone calls `register`, `join`, `abandon`, `reach`; the closer alone `next`; the host that is cut alone
+//! `announce` and `judge`.
+
+use crate::group::node::NodeRef;
+use crate::group::services::{Services, Serving};
+use crate::group::word::JoinWord;
+use crate::unwind::Payload;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::task::Waker;
+
+/// An async cleanup.
+pub(crate) type Defer = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How far the owner has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The body is there.
+    Body,
+    /// The body is gone, and the owner waits for what is left.
+    Joining,
+    /// The owner is gone: the last leaver ends the group.
+    Orphaned,
+    /// The word is closed.
+    Ended,
+}
+
+/// The task that ends the services and runs the defers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Closer {
+    None,
+    /// It exists, and counts as one.
+    Runs,
+    /// This is the node of services: the closer of their group ends them, and is told of each that left.
+    OfGroup,
+}
+
+/// What is known of whoever polls the group's future. A cut host may be dropped once its groups are quiet. What only the
+/// owner can bring about (it drops the body before the defers run; a failure comes out of it) is waited for only if a poll
+/// reaches it, and that cannot be known of a poll that was not asked for: a combinator polls what was woken.
+///
+/// | from | event | to |
+/// |---|---|---|
+/// | any | a poll reaches the owner | `Polled` |
+/// | any | its host ends | `Left` |
+/// | `Polled`, `Left` | after a poll of the cut host only the owner is waited for | `Asked`: the owner is woken, the host is polled again |
+/// | `Asked` | the same after that poll, which then did not reach the owner | `GivenUp`: the tail goes on without it |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Polled,
+    Left,
+    Asked,
+    GivenUp,
+}
+
+/// Whether children come in through handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    Open,
+    /// Services or defers are ending, or the parent has ended: for good.
+    Sealed,
+}
+
+/// What went wrong.
+enum Failure {
+    None,
+    /// An error is in the list of the typed node, or the panic was taken.
+    Recorded,
+    /// The first panic.
+    Panicked(Payload),
+}
+
+/// Who leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaver {
+    /// A child, an inner group, the closer.
+    Child,
+    /// The node of the services.
+    Services,
+}
+
+/// What an owner that joins has to do.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Join {
+    /// End the group: the word is closed.
+    Closed,
+    /// Start the closer and ask again.
+    StartCloser,
+    /// Wait to be woken.
+    Wait,
+}
+
+/// What an owner that goes away early has to do.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Abandon {
+    /// End the group: the word is closed.
+    End,
+    /// Start the closer and ask again.
+    StartCloser,
+    /// Give its reference up: the last leaver ends the group.
+    Leave,
+}
+
+/// What a leaver has to do, which took the lock.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Departure {
+    /// Others are left. The node must not be touched any more.
+    Left {
+        /// To be woken.
+        closer: Option<Waker>,
+    },
+    /// Still counted: start the closer, which takes the count over.
+    StartCloser,
+    /// It was the last one: give the parent's count back.
+    Last {
+        /// End the group, too: the word is closed. Else the node must not be touched any more.
+        ends: bool,
+        /// To be woken: the closer, the owner, the host that is cut.
+        wakers: [Option<Waker>; 3],
+    },
+}
+
+/// What the closer has to do.
+#[must_use]
+pub(crate) enum Next {
+    /// Wait to be woken: work is left.
+    Work,
+    /// Cut this service, and wait for its end.
+    Service(Box<dyn Serving>),
+    /// Wait to be woken: no service is in the line, but one is counted, or a group that one of them opened. The node of the
+    /// services, whose groups are to be cancelled.
+    Services(Option<NodeRef>),
+    /// Run it.
+    Defer(Defer),
+    /// Leave.
+    Done,
+}
+
+/// What a cut host that was polled has to do about one of its groups.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Judgement {
+    /// Nothing: nobody and nothing of this group is waited for.
+    Quiet,
+    /// Wait: somebody is counted, who will wake the host.
+    Busy,
+    /// Wake the owner, and be polled again.
+    Ask(Option<Waker>),
+    /// Start the closer.
+    StartCloser,
+}
+
+/// The part of a node that says how it ends.
+pub(crate) struct Ending {
+    phase: Phase,
+    closer: Closer,
+    reach: Reach,
+    door: Door,
+    failure: Failure,
+    /// So many of those who are counted are the node of the services, which may leave and enter at once.
+    served: usize,
+    services: Option<Services>,
+    defers: Vec<Defer>,
+    /// Wakes who polled the group's future last.
+    owner: Option<Waker>,
+    /// Wakes the host that is being cut and waits for this group.
+    host: Option<Waker>,
+    /// Wakes the closer: of this group, or, in a node of services, of their group.
+    wakes_closer: Option<Waker>,
+}
+
+impl Ending {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Body,
+            closer: Closer::None,
+            reach: Reach::Polled,
+            door: Door::Open,
+            failure: Failure::None,
+            served: 0,
+            services: None,
+            defers: Vec::new(),
+            owner: None,
+            host: None,
+            wakes_closer: None,
+        }
+    }
+
+    /// Of the node of services.
+    pub(crate) fn become_services(&mut self) {
+        self.closer = Closer::OfGroup;
+    }
+
+    // What is there.
+
+    /// Those who are counted and no work: the services' node and the closer.
+    fn not_work(&self) -> usize {
+        self.served + usize::from(self.closer == Closer::Runs)
+    }
+
+    /// Whether children are left that are work.
+    pub(crate) fn has_work(&self, word: &JoinWord) -> bool {
+        word.count() > self.not_work()
+    }
+
+    fn has_tail(&self) -> bool {
+        self.served > 0 || !self.defers.is_empty()
+    }
+
+    /// Whether the closer has yet to be started for what comes after the work.
+    fn wants_closer(&self) -> bool {
+        self.closer == Closer::None && self.has_tail()
+    }
+
+    /// Whether services are counted, and nobody ends them yet.
+    fn wants_services_ended(&self) -> bool {
+        self.closer == Closer::None && self.served > 0
+    }
+
+    /// Whether handles are admitted.
+    pub(crate) fn admits(&self) -> bool {
+        self.door == Door::Open
+    }
+
+    // The owner.
+
+    /// The body is pending. Returns the waker that was replaced.
+    pub(crate) fn register(&mut self, waker: Waker) -> Option<Waker> {
+        self.owner.replace(waker)
+    }
+
+    /// The body is gone. Returns the waker that was replaced, too.
+    pub(crate) fn join(&mut self, word: &JoinWord, waker: Waker) -> (Join, Option<Waker>) {
+        if self.phase == Phase::Ended {
+            return (Join::Closed, Some(waker));
+        }
+        self.phase = Phase::Joining;
+        let old = self.owner.replace(waker);
+        let count = word.watch();
+        if self.wants_closer() && count == self.served {
+            return (Join::StartCloser, old);
+        }
+        if count == 0 && word.close() {
+            self.phase = Phase::Ended;
+            return (Join::Closed, old);
+        }
+        (Join::Wait, old)
+    }
+
+    /// The future is dropped early, and the body is gone. Returns the owner's waker, too.
+    pub(crate) fn abandon(&mut self, word: &JoinWord) -> (Abandon, Option<Waker>) {
+        self.phase = Phase::Joining;
+        let old = self.owner.take();
+        let count = word.watch();
+        if self.wants_closer() && count == self.served {
+            return (Abandon::StartCloser, old);
+        }
+        self.phase = Phase::Orphaned;
+        if count == 0 && word.close() {
+            self.phase = Phase::Ended;
+            return (Abandon::End, old);
+        }
+        (Abandon::Leave, old)
+    }
+
+    /// A poll has reached the owner.
+    pub(crate) fn reach(&mut self) {
+        self.reach = Reach::Polled;
+    }
+
+    // Children.
+
+    /// A leaver gives its count back.
+    pub(crate) fn depart(&mut self, word: &JoinWord, leaver: Leaver) -> Departure {
+        if leaver == Leaver::Services {
+            self.served -= 1;
+        }
+        let body_gone = self.phase != Phase::Body;
+        // If all others are no work, the leaver becomes the closer.
+        let kept = (body_gone && self.wants_closer()).then_some(self.served);
+        let Some(left) = word.depart(kept) else {
+            self.closer = Closer::Runs;
+            word.watch_each();
+            return Departure::StartCloser;
+        };
+        let told = self.closer == Closer::OfGroup || left <= self.not_work();
+        let closer = if told { self.wakes_closer.take() } else { None };
+        if left > 0 {
+            return Departure::Left { closer };
+        }
+        let ends = self.phase == Phase::Orphaned && word.close();
+        if ends {
+            self.phase = Phase::Ended;
+        }
+        Departure::Last {
+            ends,
+            wakers: [closer, self.owner.take(), self.host.take()],
+        }
+    }
+
+    /// Registers a cleanup.
+    pub(crate) fn defer(&mut self, word: &JoinWord, defer: Defer) {
+        self.defers.push(defer);
+        word.add_tail();
+    }
+
+    /// The node of the services, if there is one.
+    pub(crate) fn services(&self) -> Option<&NodeRef> {
+        self.services.as_ref().map(|services| &services.node)
+    }
+
+    /// Registers the node of the services; given back if there is one already.
+    pub(crate) fn set_services(&mut self, word: &JoinWord, services: Services) -> Option<Services> {
+        if self.services.is_some() {
+            return Some(services);
+        }
+        self.services = Some(services);
+        word.add_tail();
+        word.watch_each();
+        None
+    }
+
+    /// The node of the services has entered.
+    pub(crate) fn serve(&mut self) {
+        self.served += 1;
+    }
+
+    /// Puts a service into the line. Those that are forgotten are to be dropped outside the lock.
+    #[must_use]
+    pub(crate) fn push_service(&mut self, service: Box<dyn Serving>) -> Vec<Box<dyn Serving>> {
+        match &mut self.services {
+            Some(services) => services.push(service),
+            None => vec![service],
+        }
+    }
+
+    // Failures.
+
+    /// Notes that an error was recorded.
+    pub(crate) fn fail(&mut self) {
+        if matches!(self.failure, Failure::None) {
+            self.failure = Failure::Recorded;
+        }
+    }
+
+    /// Keeps the first panic; gives later ones back.
+    pub(crate) fn panic(&mut self, payload: Payload) -> Option<Payload> {
+        if matches!(self.failure, Failure::Panicked(_)) {
+            return Some(payload);
+        }
+        self.failure = Failure::Panicked(payload);
+        None
+    }
+
+    /// Takes the first panic, for whoever receives it.
+    pub(crate) fn take_panic(&mut self) -> Option<Payload> {
+        match mem::replace(&mut self.failure, Failure::Recorded) {
+            Failure::Panicked(payload) => Some(payload),
+            before => {
+                self.failure = before;
+                None
+            }
+        }
+    }
+
+    // The closer.
+
+    /// Somebody has entered to start the closer; false: there is nothing for it to do, and the count is to be given back.
+    #[must_use]
+    pub(crate) fn start_closer(&mut self, word: &JoinWord) -> bool {
+        if !self.wants_closer() {
+            return false;
+        }
+        self.closer = Closer::Runs;
+        word.watch_each();
+        true
+    }
+
+    /// What the closer does next; where it waits, `waker` is kept. It is the closer's own, so to drop it is no user code.
+    pub(crate) fn next(&mut self, word: &JoinWord, waker: &Waker) -> Next {
+        // Every leaver takes the lock since the closer was started, so nobody leaves between this and the wait.
+        if self.has_work(word) {
+            self.wakes_closer = Some(waker.clone());
+            return Next::Work;
+        }
+        self.door = Door::Sealed;
+        if let Some(service) = self.services.as_mut().and_then(Services::pop) {
+            return Next::Service(service);
+        }
+        if self.served > 0 {
+            self.wakes_closer = Some(waker.clone());
+            return Next::Services(self.services().cloned());
+        }
+        // The defers of a body that is there wait for it, unless nobody will drop it before this group has ended.
+        let with_defers = self.phase != Phase::Body || self.reach == Reach::GivenUp;
+        match with_defers.then(|| self.defers.pop()).flatten() {
+            Some(defer) => Next::Defer(defer),
+            None => {
+                self.closer = Closer::None;
+                Next::Done
+            }
+        }
+    }
+
+    /// The closer waits for the end of a service of this node.
+    pub(crate) fn wait_for_service(&mut self, waker: &Waker) {
+        self.wakes_closer = Some(waker.clone());
+    }
+
+    // Cuts.
+
+    /// The group is being cancelled: the owner's waker, and whether its services are to be ended.
+    pub(crate) fn cancel(&mut self) -> (Option<Waker>, bool) {
+        let left = self.reach == Reach::Left && self.wants_services_ended();
+        (self.owner.take(), left)
+    }
+
+    /// Its host has ended, and nobody has polled it elsewhere. Whether its services are to be ended, if it is cancelled.
+    pub(crate) fn lose_host(&mut self) -> bool {
+        self.reach = Reach::Left;
+        self.wants_services_ended()
+    }
+
+    /// Whether the services of a group that nobody will poll are to be ended.
+    pub(crate) fn is_left_serving(&self) -> bool {
+        self.wants_services_ended()
+    }
+
+    /// The host is being cut, and is to be woken by the last leaver. Returns the waker that was replaced.
+    pub(crate) fn announce(&mut self, word: &JoinWord, host: Waker) -> Option<Waker> {
+        // A count of zero needs no wake: the host looks at it after this.
+        let _ = word.watch();
+        self.host.replace(host)
+    }
+
+    fn is_failed(&self) -> bool {
+        !matches!(self.failure, Failure::None)
+    }
+
+    /// Whether a host that is being cut need not wait for this group, and needs no poll that may reach its owner.
+    pub(crate) fn is_quiet(&self, word: &JoinWord) -> bool {
+        let heard = !self.is_failed() || self.reach == Reach::GivenUp;
+        word.count() == 0 && self.defers.is_empty() && heard
+    }
+
+    /// As [`Ending::is_quiet`], by the outermost host that is being cut, after a poll that knew of the cut: it goes on with
+    /// groups that only their owners could bring to an end. Those inside this one are quiet.
+    pub(crate) fn judge(&mut self, word: &JoinWord) -> Judgement {
+        if word.count() > 0 {
+            return Judgement::Busy;
+        }
+        if self.is_quiet(word) {
+            return Judgement::Quiet;
+        }
+        match self.reach {
+            Reach::Polled | Reach::Left => {
+                self.reach = Reach::Asked;
+                return Judgement::Ask(self.owner.take());
+            }
+            Reach::Asked => self.reach = Reach::GivenUp,
+            Reach::GivenUp => {}
+        }
+        match self.wants_closer() {
+            true => Judgement::StartCloser,
+            false => Judgement::Quiet,
+        }
+    }
+
+    // The end.
+
+    /// The parent has ended: handles are refused from now on.
+    pub(crate) fn seal(&mut self) {
+        self.door = Door::Sealed;
+    }
+
+    /// The word is closed: what is left to be ended, and the defers, of which there are none.
+    pub(crate) fn finish(&mut self) -> (Option<Services>, Vec<Defer>) {
+        self.phase = Phase::Ended;
+        (self.services.take(), mem::take(&mut self.defers))
+    }
+}
