@@ -1,26 +1,45 @@
 //! See the crate's documentation.
 
+/// A call of an atomic method in a source, as `file:line:column`.
+mod site {
+    use std::panic::Location;
+
+    #[derive(Debug)]
+    pub struct Site {
+        file: String,
+        line: u32,
+        column: u32,
+    }
+
+    impl Site {
+        pub fn parse(text: &str) -> Option<Self> {
+            let mut parts = text.rsplitn(3, ':');
+            let column = parts.next()?.parse().ok()?;
+            let line = parts.next()?.parse().ok()?;
+            let file = parts.next()?.to_owned();
+            Some(Self { file, line, column })
+        }
+
+        pub fn is(&self, caller: &Location<'_>) -> bool {
+            caller.line() == self.line
+                && caller.column() == self.column
+                && caller.file().ends_with(self.file.as_str())
+        }
+    }
+}
+
 /// Weakens the ordering of the site that `MUTANT` names.
 mod mutant {
+    use super::site::Site;
     use std::panic::Location;
     use std::sync::OnceLock;
     use std::sync::atomic::Ordering;
 
     /// Whether the caller is the site that is to be weakened.
     pub fn is_here(caller: &Location<'_>) -> bool {
-        static MUTANT: OnceLock<Option<(String, u32, u32)>> = OnceLock::new();
-        let mutant = MUTANT.get_or_init(|| {
-            let text = std::env::var("MUTANT").ok()?;
-            let mut parts = text.rsplitn(3, ':');
-            let column = parts.next()?.parse().ok()?;
-            let line = parts.next()?.parse().ok()?;
-            Some((parts.next()?.to_owned(), line, column))
-        });
-        mutant.as_ref().is_some_and(|(file, line, column)| {
-            caller.line() == *line
-                && caller.column() == *column
-                && caller.file().ends_with(file.as_str())
-        })
+        static MUTANT: OnceLock<Option<Site>> = OnceLock::new();
+        let mutant = MUTANT.get_or_init(|| Site::parse(&std::env::var("MUTANT").ok()?));
+        mutant.as_ref().is_some_and(|site| site.is(caller))
     }
 
     /// What is left of the ordering: `MUTANT_TO` names one half of an `AcqRel`, else nothing is left.
@@ -40,6 +59,105 @@ mod mutant {
 
     pub fn order(order: Ordering, caller: &Location<'_>) -> Ordering {
         if is_here(caller) { left(order) } else { order }
+    }
+}
+
+/// Which weak compare-exchanges fail although the value is the expected one. `SPURIOUS` says so:
+///
+/// - `file:line:column`, with `SPURIOUS_NTH=n`: the n-th call of that site in an execution;
+/// - `each`: every call, unless the same thread's last one at the same site failed in this way;
+/// - `guess`: none; but every `guess` is a plain load, as in the product, and may be stale.
+///
+/// What fails depends on the execution so far and on nothing else, so the model checker can repeat it.
+pub(crate) mod spurious {
+    use super::site::Site;
+    use loom::thread::ThreadId;
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use std::panic::Location;
+    use std::sync::OnceLock;
+
+    enum Mode {
+        Never,
+        Nth(Site, u32),
+        Each,
+        Guess,
+    }
+
+    #[derive(Default)]
+    struct Calls {
+        /// Of the one site, in this execution.
+        count: u32,
+        /// Whose last call failed, in this execution.
+        failed: Vec<(ThreadId, &'static Location<'static>)>,
+        /// Sites that failed in any execution.
+        ever: BTreeSet<String>,
+    }
+
+    thread_local! {
+        /// A model runs on one thread.
+        static CALLS: RefCell<Calls> = RefCell::default();
+    }
+
+    fn mode() -> &'static Mode {
+        static MODE: OnceLock<Mode> = OnceLock::new();
+        MODE.get_or_init(|| match std::env::var("SPURIOUS").as_deref() {
+            Err(_) => Mode::Never,
+            Ok("each") => Mode::Each,
+            Ok("guess") => Mode::Guess,
+            Ok(site) => {
+                let nth = std::env::var("SPURIOUS_NTH").map_or(1, |nth| nth.parse().unwrap());
+                Mode::Nth(Site::parse(site).expect("a site"), nth)
+            }
+        })
+    }
+
+    /// An execution begins.
+    pub fn begin() {
+        CALLS.with_borrow_mut(|calls| {
+            calls.count = 0;
+            calls.failed.clear();
+        });
+    }
+
+    /// The sites that have failed in executions on this thread.
+    pub fn sites() -> Vec<String> {
+        CALLS.with_borrow(|calls| calls.ever.iter().cloned().collect())
+    }
+
+    pub fn guesses_are_loads() -> bool {
+        matches!(mode(), Mode::Guess)
+    }
+
+    /// Whether this call fails.
+    pub fn fails(caller: &'static Location<'static>) -> bool {
+        let fails = match mode() {
+            Mode::Never | Mode::Guess => return false,
+            Mode::Nth(site, nth) => {
+                site.is(caller)
+                    && CALLS.with_borrow_mut(|calls| {
+                        calls.count += 1;
+                        calls.count == *nth
+                    })
+            }
+            Mode::Each => {
+                let call = (loom::thread::current().id(), caller);
+                CALLS.with_borrow_mut(|calls| {
+                    let last = calls.failed.iter().position(|failed| *failed == call);
+                    match last {
+                        Some(at) => drop(calls.failed.swap_remove(at)),
+                        None => calls.failed.push(call),
+                    }
+                    last.is_none()
+                })
+            }
+        };
+        if fails {
+            let file = caller.file().rsplit("../").next().unwrap_or_default();
+            let site = format!("{file}:{}:{}", caller.line(), caller.column());
+            CALLS.with_borrow_mut(|calls| calls.ever.insert(site));
+        }
+        fails
     }
 }
 
@@ -148,6 +266,12 @@ pub mod atomic {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$value, $value> {
+                    let caller = Location::caller();
+                    if super::spurious::fails(caller) {
+                        // What the hardware does then: a load, which may be stale.
+                        self.1.check();
+                        return Err(self.0.load(mutant::order(failure, caller)));
+                    }
                     self.compare_exchange(current, new, success, failure)
                 }
             }
@@ -207,7 +331,8 @@ pub mod atomic {
     integer!(AtomicUsize usize, AtomicU32 u32, AtomicU64 u64);
 
     /// A first guess for a compare-exchange. As an RMW: loom remembers the last access of each object only, so a plain
-    /// load would hide the schedules in which others come between the two.
+    /// load would hide the schedules in which others come between the two. On the other hand an RMW is never stale: see
+    /// `spurious`, which has the models run with loads, too.
     pub trait Guess {
         fn guess(&self) -> usize;
     }
@@ -215,6 +340,9 @@ pub mod atomic {
     impl Guess for AtomicUsize {
         fn guess(&self) -> usize {
             self.1.check();
+            if super::spurious::guesses_are_loads() {
+                return self.0.load(Ordering::Relaxed);
+            }
             self.0.fetch_add(0, Ordering::Relaxed)
         }
     }
