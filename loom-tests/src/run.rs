@@ -1,6 +1,6 @@
 //! Running models: each in a child process, because loom aborts on a deadlock, and once for each mutant.
 
-use crate::sync::{alive, spurious};
+use crate::sync::{alive, spurious, thread};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -33,6 +33,7 @@ pub fn explore_with(preemptions: usize, model: impl Fn() + Send + Sync + 'static
         builder.check(move || {
             count.fetch_add(1, Relaxed);
             spurious::begin();
+            thread::begin();
             let before = alive::live();
             model();
             assert_eq!(alive::live(), before, "a model leaks nothing");

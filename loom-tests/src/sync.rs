@@ -518,11 +518,41 @@ impl<T> OnceLock<T> {
 
 /// Threads of the model.
 pub mod thread {
-    pub use loom::thread::{JoinHandle, spawn, yield_now};
+    pub use loom::thread::{JoinHandle, spawn};
     pub use std::thread::panicking;
+
+    use loom::thread::ThreadId;
+    use std::cell::RefCell;
+
+    thread_local! {
+        /// Threads of the execution on this thread that have looked once and would like to wait.
+        static LOOKED: RefCell<Vec<ThreadId>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// An execution begins.
+    pub(crate) fn begin() {
+        LOOKED.with_borrow_mut(Vec::clear);
+    }
+
+    /// Lets others go on. Not the first time that a thread of an execution calls it: after a yield of the model checker a
+    /// thread does not see again what it has seen before, so one that yields between two looks sees nothing stale at the
+    /// second.
+    pub fn yield_now() {
+        let thread = loom::thread::current().id();
+        let again = LOOKED.with_borrow_mut(|looked| {
+            let again = looked.contains(&thread);
+            if !again {
+                looked.push(thread);
+            }
+            again
+        });
+        if again {
+            loom::thread::yield_now();
+        }
+    }
 }
 
-pub use loom::hint::spin_loop;
+pub use thread::yield_now as spin_loop;
 
 /// Sizes differ from those of the product.
 pub const EXACT_SIZES: bool = false;
