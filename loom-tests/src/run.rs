@@ -1,6 +1,6 @@
 //! Running models: each in a child process, because loom aborts on a deadlock, and once for each mutant.
 
-use crate::sync::{alive, spurious, thread};
+use crate::sync::{alive, spurious, thread, time};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -34,6 +34,7 @@ pub fn explore_with(preemptions: usize, model: impl Fn() + Send + Sync + 'static
             count.fetch_add(1, Relaxed);
             spurious::begin();
             thread::begin();
+            time::begin();
             let before = alive::live();
             model();
             assert_eq!(alive::live(), before, "a model leaks nothing");

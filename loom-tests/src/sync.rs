@@ -1,5 +1,7 @@
 //! See the crate's documentation.
 
+use std::time::{Duration, Instant};
+
 /// A call of an atomic method in a source, as `file:line:column`.
 mod site {
     use std::panic::Location;
@@ -405,7 +407,18 @@ pub struct Mutex<T> {
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 /// Its guard.
-pub struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+pub struct MutexGuard<'a, T> {
+    mutex: &'a loom::sync::Mutex<T>,
+    /// None while it waits at a condition variable.
+    inner: Option<loom::sync::MutexGuard<'a, T>>,
+}
+
+impl<'a, T> MutexGuard<'a, T> {
+    fn new(mutex: &'a loom::sync::Mutex<T>) -> Self {
+        let inner = Some(mutex.lock().unwrap());
+        Self { mutex, inner }
+    }
+}
 
 impl<T> Mutex<T> {
     pub fn new(value: T) -> Self {
@@ -419,7 +432,7 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.alive.check();
         self.touched.with(|_| {});
-        MutexGuard(Some(self.inner.lock().unwrap()))
+        MutexGuard::new(&self.inner)
     }
 }
 
@@ -441,33 +454,189 @@ impl<T> std::ops::Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().unwrap()
+        self.inner.as_ref().unwrap()
     }
 }
 
 impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().unwrap()
+        self.inner.as_mut().unwrap()
     }
 }
 
-/// A condition variable in the shape of parking_lot's.
+/// Time as far as timed waits are concerned: how often it is over before somebody notifies.
+pub mod time {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// In the execution on this thread; `None` if its model has no timed wait.
+        static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    /// An execution begins.
+    pub(crate) fn begin() {
+        LEFT.set(None);
+    }
+
+    /// Called first in a model with timed waits: so many of them may end because their time is over. Later ones have all the
+    /// time that they need, so a wake-up that is lost is a deadlock and is found.
+    pub fn ends(waits: u32) {
+        LEFT.set(Some(waits));
+    }
+
+    pub(crate) fn is_modelled() -> bool {
+        LEFT.get().is_some()
+    }
+
+    /// Whether the timed wait that begins now may end by itself.
+    pub(crate) fn take() -> bool {
+        let left = LEFT.get().expect("`time::ends` was called");
+        LEFT.set(Some(left.saturating_sub(1)));
+        left > 0
+    }
+}
+
+/// A condition variable in the shape of parking_lot's: loom's, or, where time is modelled, a queue of our own, because
+/// nobody leaves loom's without having been notified.
 #[derive(Debug)]
-pub struct Condvar(loom::sync::Condvar);
+pub struct Condvar {
+    inner: loom::sync::Condvar,
+    timed: Option<queue::Queue>,
+}
+
+/// Whether a wait has ended because its time was over.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    pub fn timed_out(self) -> bool {
+        self.0
+    }
+}
 
 impl Condvar {
     #[expect(clippy::new_without_default, reason = "the real one is used by `new`")]
     pub fn new() -> Self {
-        Self(loom::sync::Condvar::new())
+        Self {
+            inner: loom::sync::Condvar::new(),
+            timed: time::is_modelled().then(queue::Queue::new),
+        }
     }
 
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        let inner = guard.0.take().unwrap();
-        guard.0 = Some(self.0.wait(inner).unwrap());
+        let inner = guard.inner.take().unwrap();
+        guard.inner = Some(match &self.timed {
+            None => self.inner.wait(inner).unwrap(),
+            Some(queue) => {
+                let place = queue.enter(false);
+                drop(inner);
+                queue.leave(&place);
+                guard.mutex.lock().unwrap()
+            }
+        });
+    }
+
+    /// Waits for a notification, or until the time is over, however long that is.
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> WaitTimeoutResult {
+        let queue = self.timed.as_ref().expect("`time::ends` was called");
+        let place = queue.enter(time::take());
+        drop(guard.inner.take());
+        let notified = queue.leave(&place);
+        guard.inner = Some(guard.mutex.lock().unwrap());
+        WaitTimeoutResult(!notified)
+    }
+
+    /// The same: models know no clock.
+    pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> WaitTimeoutResult {
+        self.wait_for(guard, Duration::ZERO)
     }
 
     pub fn notify_one(&self) {
-        self.0.notify_one();
+        match &self.timed {
+            None => self.inner.notify_one(),
+            Some(queue) => queue.notify(1),
+        }
+    }
+
+    pub fn notify_all(&self) {
+        match &self.timed {
+            None => self.inner.notify_all(),
+            Some(queue) => queue.notify(usize::MAX),
+        }
+    }
+}
+
+/// Those who wait at a condition variable, in the order in which they came.
+mod queue {
+    use loom::sync::atomic::AtomicU32;
+    use std::collections::VecDeque;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::sync::{Arc, Mutex};
+
+    /// The list is changed by one thread at a time, each after a turn, from which the model checker knows that the order
+    /// matters. A turn orders no memory.
+    #[derive(Debug)]
+    pub struct Queue {
+        turns: AtomicU32,
+        places: Mutex<VecDeque<Arc<Place>>>,
+    }
+
+    #[derive(Debug)]
+    pub struct Place {
+        thread: loom::thread::Thread,
+        notified: AtomicBool,
+        /// Its time is over as soon as it looks.
+        ends: bool,
+    }
+
+    impl Queue {
+        pub fn new() -> Self {
+            Self {
+                turns: AtomicU32::new(0),
+                places: Mutex::default(),
+            }
+        }
+
+        fn turn<R>(&self, f: impl FnOnce(&mut VecDeque<Arc<Place>>) -> R) -> R {
+            self.turns.fetch_add(1, Relaxed);
+            f(&mut self.places.lock().unwrap())
+        }
+
+        /// This thread waits from now on. It still holds the lock.
+        pub fn enter(&self, ends: bool) -> Arc<Place> {
+            let place = Arc::new(Place {
+                thread: loom::thread::current(),
+                notified: AtomicBool::new(false),
+                ends,
+            });
+            self.turn(|places| places.push_back(Arc::clone(&place)));
+            place
+        }
+
+        /// Waits, without the lock, until notified; if the time ends, only until others had the chance to be first. Whether
+        /// it was notified.
+        pub fn leave(&self, place: &Arc<Place>) -> bool {
+            if place.ends {
+                self.turn(|places| places.retain(|other| !Arc::ptr_eq(other, place)));
+            } else {
+                while !place.notified.load(Relaxed) {
+                    loom::thread::park();
+                }
+            }
+            place.notified.load(Relaxed)
+        }
+
+        pub fn notify(&self, count: usize) {
+            self.turn(|places| {
+                let count = count.min(places.len());
+                for place in places.drain(..count) {
+                    place.notified.store(true, Relaxed);
+                    if !place.ends {
+                        place.thread.unpark();
+                    }
+                }
+            });
+        }
     }
 }
 
@@ -687,7 +856,7 @@ pub mod process {
                     known.len() - 1
                 })
         };
-        MutexGuard(Some(stripes.locks[at % STRIPES].lock().unwrap()))
+        MutexGuard::new(&stripes.locks[at % STRIPES])
     }
 
     pub fn next_number() -> u64 {
