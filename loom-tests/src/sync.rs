@@ -1,26 +1,47 @@
 //! See the crate's documentation.
 
+use std::time::{Duration, Instant};
+
+/// A call of an atomic method in a source, as `file:line:column`.
+mod site {
+    use std::panic::Location;
+
+    #[derive(Debug)]
+    pub struct Site {
+        file: String,
+        line: u32,
+        column: u32,
+    }
+
+    impl Site {
+        pub fn parse(text: &str) -> Option<Self> {
+            let mut parts = text.rsplitn(3, ':');
+            let column = parts.next()?.parse().ok()?;
+            let line = parts.next()?.parse().ok()?;
+            let file = parts.next()?.to_owned();
+            Some(Self { file, line, column })
+        }
+
+        pub fn is(&self, caller: &Location<'_>) -> bool {
+            caller.line() == self.line
+                && caller.column() == self.column
+                && caller.file().ends_with(self.file.as_str())
+        }
+    }
+}
+
 /// Weakens the ordering of the site that `MUTANT` names.
 mod mutant {
+    use super::site::Site;
     use std::panic::Location;
     use std::sync::OnceLock;
     use std::sync::atomic::Ordering;
 
     /// Whether the caller is the site that is to be weakened.
     pub fn is_here(caller: &Location<'_>) -> bool {
-        static MUTANT: OnceLock<Option<(String, u32, u32)>> = OnceLock::new();
-        let mutant = MUTANT.get_or_init(|| {
-            let text = std::env::var("MUTANT").ok()?;
-            let mut parts = text.rsplitn(3, ':');
-            let column = parts.next()?.parse().ok()?;
-            let line = parts.next()?.parse().ok()?;
-            Some((parts.next()?.to_owned(), line, column))
-        });
-        mutant.as_ref().is_some_and(|(file, line, column)| {
-            caller.line() == *line
-                && caller.column() == *column
-                && caller.file().ends_with(file.as_str())
-        })
+        static MUTANT: OnceLock<Option<Site>> = OnceLock::new();
+        let mutant = MUTANT.get_or_init(|| Site::parse(&std::env::var("MUTANT").ok()?));
+        mutant.as_ref().is_some_and(|site| site.is(caller))
     }
 
     /// What is left of the ordering: `MUTANT_TO` names one half of an `AcqRel`, else nothing is left.
@@ -40,6 +61,105 @@ mod mutant {
 
     pub fn order(order: Ordering, caller: &Location<'_>) -> Ordering {
         if is_here(caller) { left(order) } else { order }
+    }
+}
+
+/// Which weak compare-exchanges fail although the value is the expected one. `SPURIOUS` says so:
+///
+/// - `file:line:column`, with `SPURIOUS_NTH=n`: the n-th call of that site in an execution;
+/// - `each`: every call, unless the same thread's last one at the same site failed in this way;
+/// - `guess`: none; but every `guess` is a plain load, as in the product, and may be stale.
+///
+/// What fails depends on the execution so far and on nothing else, so the model checker can repeat it.
+pub(crate) mod spurious {
+    use super::site::Site;
+    use loom::thread::ThreadId;
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use std::panic::Location;
+    use std::sync::OnceLock;
+
+    enum Mode {
+        Never,
+        Nth(Site, u32),
+        Each,
+        Guess,
+    }
+
+    #[derive(Default)]
+    struct Calls {
+        /// Of the one site, in this execution.
+        count: u32,
+        /// Whose last call failed, in this execution.
+        failed: Vec<(ThreadId, &'static Location<'static>)>,
+        /// Sites that failed in any execution.
+        ever: BTreeSet<String>,
+    }
+
+    thread_local! {
+        /// A model runs on one thread.
+        static CALLS: RefCell<Calls> = RefCell::default();
+    }
+
+    fn mode() -> &'static Mode {
+        static MODE: OnceLock<Mode> = OnceLock::new();
+        MODE.get_or_init(|| match std::env::var("SPURIOUS").as_deref() {
+            Err(_) => Mode::Never,
+            Ok("each") => Mode::Each,
+            Ok("guess") => Mode::Guess,
+            Ok(site) => {
+                let nth = std::env::var("SPURIOUS_NTH").map_or(1, |nth| nth.parse().unwrap());
+                Mode::Nth(Site::parse(site).expect("a site"), nth)
+            }
+        })
+    }
+
+    /// An execution begins.
+    pub fn begin() {
+        CALLS.with_borrow_mut(|calls| {
+            calls.count = 0;
+            calls.failed.clear();
+        });
+    }
+
+    /// The sites that have failed in executions on this thread.
+    pub fn sites() -> Vec<String> {
+        CALLS.with_borrow(|calls| calls.ever.iter().cloned().collect())
+    }
+
+    pub fn guesses_are_loads() -> bool {
+        matches!(mode(), Mode::Guess)
+    }
+
+    /// Whether this call fails.
+    pub fn fails(caller: &'static Location<'static>) -> bool {
+        let fails = match mode() {
+            Mode::Never | Mode::Guess => return false,
+            Mode::Nth(site, nth) => {
+                site.is(caller)
+                    && CALLS.with_borrow_mut(|calls| {
+                        calls.count += 1;
+                        calls.count == *nth
+                    })
+            }
+            Mode::Each => {
+                let call = (loom::thread::current().id(), caller);
+                CALLS.with_borrow_mut(|calls| {
+                    let last = calls.failed.iter().position(|failed| *failed == call);
+                    match last {
+                        Some(at) => drop(calls.failed.swap_remove(at)),
+                        None => calls.failed.push(call),
+                    }
+                    last.is_none()
+                })
+            }
+        };
+        if fails {
+            let file = caller.file().rsplit("../").next().unwrap_or_default();
+            let site = format!("{file}:{}:{}", caller.line(), caller.column());
+            CALLS.with_borrow_mut(|calls| calls.ever.insert(site));
+        }
+        fails
     }
 }
 
@@ -148,6 +268,12 @@ pub mod atomic {
                     success: Ordering,
                     failure: Ordering,
                 ) -> Result<$value, $value> {
+                    let caller = Location::caller();
+                    if super::spurious::fails(caller) {
+                        // What the hardware does then: a load, which may be stale.
+                        self.1.check();
+                        return Err(self.0.load(mutant::order(failure, caller)));
+                    }
                     self.compare_exchange(current, new, success, failure)
                 }
             }
@@ -207,7 +333,8 @@ pub mod atomic {
     integer!(AtomicUsize usize, AtomicU32 u32, AtomicU64 u64);
 
     /// A first guess for a compare-exchange. As an RMW: loom remembers the last access of each object only, so a plain
-    /// load would hide the schedules in which others come between the two.
+    /// load would hide the schedules in which others come between the two. On the other hand an RMW is never stale: see
+    /// `spurious`, which has the models run with loads, too.
     pub trait Guess {
         fn guess(&self) -> usize;
     }
@@ -215,6 +342,9 @@ pub mod atomic {
     impl Guess for AtomicUsize {
         fn guess(&self) -> usize {
             self.1.check();
+            if super::spurious::guesses_are_loads() {
+                return self.0.load(Ordering::Relaxed);
+            }
             self.0.fetch_add(0, Ordering::Relaxed)
         }
     }
@@ -277,7 +407,18 @@ pub struct Mutex<T> {
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 /// Its guard.
-pub struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
+pub struct MutexGuard<'a, T> {
+    mutex: &'a loom::sync::Mutex<T>,
+    /// None while it waits at a condition variable.
+    inner: Option<loom::sync::MutexGuard<'a, T>>,
+}
+
+impl<'a, T> MutexGuard<'a, T> {
+    fn new(mutex: &'a loom::sync::Mutex<T>) -> Self {
+        let inner = Some(mutex.lock().unwrap());
+        Self { mutex, inner }
+    }
+}
 
 impl<T> Mutex<T> {
     pub fn new(value: T) -> Self {
@@ -291,7 +432,7 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.alive.check();
         self.touched.with(|_| {});
-        MutexGuard(Some(self.inner.lock().unwrap()))
+        MutexGuard::new(&self.inner)
     }
 }
 
@@ -313,33 +454,189 @@ impl<T> std::ops::Deref for MutexGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.as_ref().unwrap()
+        self.inner.as_ref().unwrap()
     }
 }
 
 impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.as_mut().unwrap()
+        self.inner.as_mut().unwrap()
     }
 }
 
-/// A condition variable in the shape of parking_lot's.
+/// Time as far as timed waits are concerned: how often it is over before somebody notifies.
+pub mod time {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// In the execution on this thread; `None` if its model has no timed wait.
+        static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+
+    /// An execution begins.
+    pub(crate) fn begin() {
+        LEFT.set(None);
+    }
+
+    /// Called first in a model with timed waits: so many of them may end because their time is over. Later ones have all the
+    /// time that they need, so a wake-up that is lost is a deadlock and is found.
+    pub fn ends(waits: u32) {
+        LEFT.set(Some(waits));
+    }
+
+    pub(crate) fn is_modelled() -> bool {
+        LEFT.get().is_some()
+    }
+
+    /// Whether the timed wait that begins now may end by itself.
+    pub(crate) fn take() -> bool {
+        let left = LEFT.get().expect("`time::ends` was called");
+        LEFT.set(Some(left.saturating_sub(1)));
+        left > 0
+    }
+}
+
+/// A condition variable in the shape of parking_lot's: loom's, or, where time is modelled, a queue of our own, because
+/// nobody leaves loom's without having been notified.
 #[derive(Debug)]
-pub struct Condvar(loom::sync::Condvar);
+pub struct Condvar {
+    inner: loom::sync::Condvar,
+    timed: Option<queue::Queue>,
+}
+
+/// Whether a wait has ended because its time was over.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitTimeoutResult(bool);
+
+impl WaitTimeoutResult {
+    pub fn timed_out(self) -> bool {
+        self.0
+    }
+}
 
 impl Condvar {
     #[expect(clippy::new_without_default, reason = "the real one is used by `new`")]
     pub fn new() -> Self {
-        Self(loom::sync::Condvar::new())
+        Self {
+            inner: loom::sync::Condvar::new(),
+            timed: time::is_modelled().then(queue::Queue::new),
+        }
     }
 
     pub fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        let inner = guard.0.take().unwrap();
-        guard.0 = Some(self.0.wait(inner).unwrap());
+        let inner = guard.inner.take().unwrap();
+        guard.inner = Some(match &self.timed {
+            None => self.inner.wait(inner).unwrap(),
+            Some(queue) => {
+                let place = queue.enter(false);
+                drop(inner);
+                queue.leave(&place);
+                guard.mutex.lock().unwrap()
+            }
+        });
+    }
+
+    /// Waits for a notification, or until the time is over, however long that is.
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> WaitTimeoutResult {
+        let queue = self.timed.as_ref().expect("`time::ends` was called");
+        let place = queue.enter(time::take());
+        drop(guard.inner.take());
+        let notified = queue.leave(&place);
+        guard.inner = Some(guard.mutex.lock().unwrap());
+        WaitTimeoutResult(!notified)
+    }
+
+    /// The same: models know no clock.
+    pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> WaitTimeoutResult {
+        self.wait_for(guard, Duration::ZERO)
     }
 
     pub fn notify_one(&self) {
-        self.0.notify_one();
+        match &self.timed {
+            None => self.inner.notify_one(),
+            Some(queue) => queue.notify(1),
+        }
+    }
+
+    pub fn notify_all(&self) {
+        match &self.timed {
+            None => self.inner.notify_all(),
+            Some(queue) => queue.notify(usize::MAX),
+        }
+    }
+}
+
+/// Those who wait at a condition variable, in the order in which they came.
+mod queue {
+    use loom::sync::atomic::AtomicU32;
+    use std::collections::VecDeque;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::sync::{Arc, Mutex};
+
+    /// The list is changed by one thread at a time, each after a turn, from which the model checker knows that the order
+    /// matters. A turn orders no memory.
+    #[derive(Debug)]
+    pub struct Queue {
+        turns: AtomicU32,
+        places: Mutex<VecDeque<Arc<Place>>>,
+    }
+
+    #[derive(Debug)]
+    pub struct Place {
+        thread: loom::thread::Thread,
+        notified: AtomicBool,
+        /// Its time is over as soon as it looks.
+        ends: bool,
+    }
+
+    impl Queue {
+        pub fn new() -> Self {
+            Self {
+                turns: AtomicU32::new(0),
+                places: Mutex::default(),
+            }
+        }
+
+        fn turn<R>(&self, f: impl FnOnce(&mut VecDeque<Arc<Place>>) -> R) -> R {
+            self.turns.fetch_add(1, Relaxed);
+            f(&mut self.places.lock().unwrap())
+        }
+
+        /// This thread waits from now on. It still holds the lock.
+        pub fn enter(&self, ends: bool) -> Arc<Place> {
+            let place = Arc::new(Place {
+                thread: loom::thread::current(),
+                notified: AtomicBool::new(false),
+                ends,
+            });
+            self.turn(|places| places.push_back(Arc::clone(&place)));
+            place
+        }
+
+        /// Waits, without the lock, until notified; if the time ends, only until others had the chance to be first. Whether
+        /// it was notified.
+        pub fn leave(&self, place: &Arc<Place>) -> bool {
+            if place.ends {
+                self.turn(|places| places.retain(|other| !Arc::ptr_eq(other, place)));
+            } else {
+                while !place.notified.load(Relaxed) {
+                    loom::thread::park();
+                }
+            }
+            place.notified.load(Relaxed)
+        }
+
+        pub fn notify(&self, count: usize) {
+            self.turn(|places| {
+                let count = count.min(places.len());
+                for place in places.drain(..count) {
+                    place.notified.store(true, Relaxed);
+                    if !place.ends {
+                        place.thread.unpark();
+                    }
+                }
+            });
+        }
     }
 }
 
@@ -390,11 +687,41 @@ impl<T> OnceLock<T> {
 
 /// Threads of the model.
 pub mod thread {
-    pub use loom::thread::{JoinHandle, spawn, yield_now};
+    pub use loom::thread::{JoinHandle, spawn};
     pub use std::thread::panicking;
+
+    use loom::thread::ThreadId;
+    use std::cell::RefCell;
+
+    thread_local! {
+        /// Threads of the execution on this thread that have looked once and would like to wait.
+        static LOOKED: RefCell<Vec<ThreadId>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// An execution begins.
+    pub(crate) fn begin() {
+        LOOKED.with_borrow_mut(Vec::clear);
+    }
+
+    /// Lets others go on. Not the first time that a thread of an execution calls it: after a yield of the model checker a
+    /// thread does not see again what it has seen before, so one that yields between two looks sees nothing stale at the
+    /// second.
+    pub fn yield_now() {
+        let thread = loom::thread::current().id();
+        let again = LOOKED.with_borrow_mut(|looked| {
+            let again = looked.contains(&thread);
+            if !again {
+                looked.push(thread);
+            }
+            again
+        });
+        if again {
+            loom::thread::yield_now();
+        }
+    }
 }
 
-pub use loom::hint::spin_loop;
+pub use thread::yield_now as spin_loop;
 
 /// Sizes differ from those of the product.
 pub const EXACT_SIZES: bool = false;
@@ -529,7 +856,7 @@ pub mod process {
                     known.len() - 1
                 })
         };
-        MutexGuard(Some(stripes.locks[at % STRIPES].lock().unwrap()))
+        MutexGuard::new(&stripes.locks[at % STRIPES])
     }
 
     pub fn next_number() -> u64 {

@@ -101,3 +101,8 @@ fn model_look_against_set() {
 fn mutants_die() {
     mutants(&["src/latch.rs"], &[]);
 }
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures(&["src/latch.rs"]);
+}

@@ -561,3 +561,8 @@ fn model_cascade_against_the_end() {
 fn mutants_die() {
     mutants(&["src/group/node.rs"], &[]);
 }
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures_below(&["src/group/word.rs"]);
+}

@@ -251,3 +251,8 @@ fn model_cut_of_a_nest() {
 fn mutants_die() {
     mutants(&["src/group/open.rs"], &[]);
 }
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures_below(&["src/group/word.rs"]);
+}

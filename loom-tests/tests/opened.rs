@@ -295,3 +295,8 @@ fn model_cut_against_the_first_poll() {
         drop(world.waker.lock().take());
     });
 }
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures_below(&["src/group/word.rs", "src/task/state.rs"]);
+}

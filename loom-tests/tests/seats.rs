@@ -1,7 +1,7 @@
 //! Models of `src/pool/seats.rs` over a deque as weak as the real one: claim x leave x steal, and a push from outside
 //! against the last look of workers that fall asleep.
 
-use loom_tests::run::{explore, mutants};
+use loom_tests::run::{explore, explore_with, mutants};
 use loom_tests::sync;
 use std::ptr::NonNull;
 use sync::cell::UnsafeCell;
@@ -113,7 +113,8 @@ fn steal_all(seats: &Seats, thief: usize) {
         loop {
             match seats.get(victim).steal(deques) {
                 Steal::Success(job) => job.run(),
-                Steal::Retry => thread::yield_now(),
+                // Somebody else got it, which this thief has seen: no yield, which would hide what is stale.
+                Steal::Retry => {}
                 Steal::Empty => break,
             }
         }
@@ -301,6 +302,45 @@ fn model_deque_against_the_last_park() {
         assert!(seen || woken.is_some(), "the job is lost");
         drain(&seats, 0);
         assert_eq!(job.runs(), 1);
+    });
+}
+
+/// Two thieves take what outsiders push meanwhile: each job is run once, and sees what its pusher did before.
+#[test]
+fn model_outsiders_against_thieves() {
+    explore_with(2, || {
+        let seats = Arc::new(Seats::new(2));
+        let injector = Arc::new(Injector::new());
+        let jobs = [Once::new(), Once::new()];
+        let thieves: Vec<_> = (0..2)
+            .map(|seat| {
+                assert!(seats.claim(seat));
+                let (seats, injector) = (Arc::clone(&seats), Arc::clone(&injector));
+                thread::spawn(move || {
+                    // SAFETY: claimed above, for this thread.
+                    let deques = unsafe { seats.get(seat).deques() };
+                    match injector.steal_batch_and_pop(&deques.fork) {
+                        Steal::Success(job) => Job::run(job),
+                        Steal::Retry | Steal::Empty => {}
+                    }
+                    drain(&seats, seat);
+                })
+            })
+            .collect();
+        for job in &jobs {
+            // What a pusher does before.
+            job.runs.with_mut(|runs| unsafe { *runs = 1 });
+            injector.push(job.job());
+        }
+        for thief in thieves {
+            thief.join().unwrap();
+        }
+        while let Steal::Success(job) = injector.steal() {
+            job.run();
+        }
+        for job in &jobs {
+            assert_eq!(job.runs(), 2);
+        }
     });
 }
 

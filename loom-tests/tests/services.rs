@@ -265,3 +265,8 @@ fn model_a_cancel_against_an_early_drop() {
         assert!(tree.root.is_empty(), "an orphan");
     });
 }
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures_below(&["src/group/word.rs", "src/task/state.rs"]);
+}

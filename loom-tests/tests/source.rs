@@ -164,3 +164,8 @@ fn model_an_event_carries_news() {
 fn mutants_die() {
     mutants(&["src/driver/source.rs"], &[]);
 }
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures(&["src/driver/source.rs"]);
+}

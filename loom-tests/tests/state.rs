@@ -302,3 +302,8 @@ fn model_runs_follow_each_other() {
 fn mutants_die() {
     mutants(&["src/task/state.rs"], &[]);
 }
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures(&["src/task/state.rs"]);
+}

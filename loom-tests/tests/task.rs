@@ -514,3 +514,8 @@ impl<F: Fn() + Unpin> Future for Defer<F> {
         Poll::Ready(())
     }
 }
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures_below(&["src/group/word.rs", "src/task/state.rs"]);
+}

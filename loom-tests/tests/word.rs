@@ -387,3 +387,8 @@ fn model_each_leaver_is_seen() {
 fn mutants_die() {
     mutants(&["src/group/word.rs"], &[]);
 }
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures(&["src/group/word.rs"]);
+}

@@ -227,7 +227,7 @@ impl<T> Injector<T> {
             return Steal::Retry;
         }
         while self.written[head].load(Acquire) == 0 {
-            loom::thread::yield_now();
+            super::thread::yield_now();
         }
         // SAFETY: the compare-exchange claimed the place.
         let value = self.places[head].with_mut(|place| unsafe { (*place).take() });

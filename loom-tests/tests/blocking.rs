@@ -1,0 +1,366 @@
+//! Models of `src/pool/blocking.rs`: work against threads that come, whose time is over, that wait in turn, that cannot be
+//! had, and the end. Nothing in line is left there.
+//!
+//! Everything is under one lock, so there is no ordering to weaken. A runtime is stubs: threads of the model, and a place
+//! that only knows whether its thread waits.
+
+use loom_tests::run::explore_with;
+use loom_tests::sync;
+use std::ptr::NonNull;
+use sync::cell::UnsafeCell;
+use sync::{Arc, thread};
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/job.rs"]
+mod job;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/parker.rs"]
+mod parker;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/unwind.rs"]
+mod unwind;
+
+#[path = "../../src/pool"]
+mod pool {
+    pub mod blocking;
+
+    /// What blocking threads know of their runtime.
+    pub mod shared {
+        use super::blocking::Blocking;
+        use crate::job::Job;
+        use crate::sync::cell::Racy;
+        use crate::sync::{Arc, Mutex, thread};
+
+        pub struct Shared {
+            pub blocking: Blocking,
+            pub hooks: Hooks,
+            pub counters: Counters,
+            pub threads: Mutex<Vec<thread::JoinHandle<()>>>,
+            /// How many more threads may be had.
+            pub left: Mutex<usize>,
+        }
+
+        impl Shared {
+            pub fn new(limit: usize, threads: usize) -> Arc<Self> {
+                Arc::new(Self {
+                    blocking: Blocking::new(limit),
+                    hooks: Hooks,
+                    counters: Counters::default(),
+                    threads: Mutex::default(),
+                    left: Mutex::new(threads),
+                })
+            }
+
+            pub fn thread(&self, _: &str) -> Builder<'_> {
+                Builder(self)
+            }
+
+            /// A worker: it runs what it gets at once.
+            pub fn inject(&self, job: Job) {
+                job.run();
+            }
+        }
+
+        pub struct Builder<'a>(&'a Shared);
+
+        impl Builder<'_> {
+            pub fn spawn(self, f: impl FnOnce() + 'static) -> Result<(), ()> {
+                {
+                    let mut left = self.0.left.lock();
+                    *left = left.checked_sub(1).ok_or(())?;
+                }
+                let thread = thread::spawn(f);
+                self.0.threads.lock().push(thread);
+                Ok(())
+            }
+        }
+
+        pub struct Hooks;
+
+        impl Hooks {
+            pub fn thread_started(&self) {}
+            pub fn thread_stops(&self) {}
+        }
+
+        #[derive(Default)]
+        pub struct Counters {
+            pub last_resorts: Counter,
+        }
+
+        #[derive(Default)]
+        pub struct Counter(pub Racy);
+
+        impl Counter {
+            pub fn bump_shared(&self) {
+                self.0.set(self.0.get() + 1);
+            }
+        }
+    }
+
+    /// Where a thread is.
+    pub mod context {
+        use super::shared::Shared;
+        use crate::sync::Arc;
+        use std::cell::Cell;
+        use std::ptr;
+
+        pub struct Place {
+            pub waits: Cell<bool>,
+            pub shared: Arc<Shared>,
+        }
+
+        crate::sync::thread_local! {
+            static HERE: Cell<*const Place> = const { Cell::new(ptr::null()) };
+        }
+
+        impl Place {
+            pub fn blocking(shared: Arc<Shared>) -> Self {
+                let waits = Cell::new(false);
+                Self { waits, shared }
+            }
+
+            pub fn occupy(&self, f: impl FnOnce()) {
+                HERE.set(self);
+                f();
+                HERE.set(ptr::null());
+            }
+
+            pub fn leave_seat(&self) {}
+        }
+
+        pub fn here<R>(f: impl FnOnce(&Place) -> R) -> R {
+            // SAFETY: the place is occupied meanwhile.
+            f(unsafe { HERE.get().as_ref() }.expect("a thread for closures that block"))
+        }
+    }
+}
+
+use job::{Job, JobHeader, JobTable, Ticket};
+use parker::Parker;
+use pool::blocking::{Blocking, Work};
+use pool::context;
+use pool::shared::Shared;
+
+/// How often a piece of work was done; twice at once, or unseen by whoever asks, fails the model.
+#[repr(C)]
+struct Piece {
+    header: JobHeader,
+    done: UnsafeCell<u32>,
+}
+
+// SAFETY: the model checker watches every access.
+unsafe impl Sync for Piece {}
+// SAFETY: as above.
+unsafe impl Send for Piece {}
+
+static TABLE: JobTable = JobTable {
+    run,
+    group: |_| std::ptr::null(),
+    fork: false,
+};
+
+unsafe fn run(job: NonNull<JobHeader>) {
+    // SAFETY: every job of these models is a `Piece` that outlives it.
+    unsafe { job.cast::<Piece>().as_ref() }.act();
+}
+
+impl Piece {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            header: JobHeader { table: &TABLE },
+            done: UnsafeCell::new(0),
+        })
+    }
+
+    fn act(&self) {
+        self.done.with_mut(|done| unsafe { *done += 1 });
+    }
+
+    fn done(&self) -> u32 {
+        self.done.with(|done| unsafe { *done })
+    }
+
+    fn call(self: &Arc<Self>) -> Work {
+        let this = Arc::clone(self);
+        Work::Call(Box::new(move || this.act()))
+    }
+
+    fn child(self: &Arc<Self>) -> Work {
+        // SAFETY: the job is run while the models keep the piece, once.
+        let claim = |target| Some(unsafe { Job::new(target) });
+        // SAFETY: as above.
+        Work::Child(unsafe { Ticket::new(NonNull::from(&**self).cast(), claim, |_| false) })
+    }
+}
+
+/// The end: everybody leaves, also who is in a call.
+fn end(shared: &Shared) {
+    shared.blocking.close();
+    shared.blocking.join();
+    join_threads(shared);
+}
+
+fn join_threads(shared: &Shared) {
+    loop {
+        let thread = shared.threads.lock().pop();
+        match thread {
+            Some(thread) => thread.join().unwrap(),
+            None => return,
+        }
+    }
+}
+
+/// Work comes for an idle thread whose time is over: the thread takes it along, or another one is started.
+fn linger(ends: u32) {
+    explore_with(3, move || {
+        sync::time::ends(ends);
+        let shared = Shared::new(1, 3);
+        let pieces = [Piece::new(), Piece::new()];
+        let (theirs, first) = (Arc::clone(&shared), pieces[0].call());
+        let pusher = thread::spawn(move || theirs.blocking.push(&theirs, first));
+        shared.blocking.push(&shared, pieces[1].child());
+        pusher.join().unwrap();
+        end(&shared);
+        for piece in &pieces {
+            assert_eq!(piece.done(), 1, "left in line");
+        }
+    });
+}
+
+#[test]
+fn model_work_against_an_idle_thread() {
+    linger(0);
+}
+
+#[test]
+fn model_work_against_the_end_of_a_linger() {
+    linger(1);
+}
+
+#[test]
+fn model_work_against_the_end_of_two_lingers() {
+    linger(2);
+}
+
+/// Of two pieces of work the first waits for the second. Whoever comes for the first sees to it that somebody comes for the
+/// second, so it does not wait for ever: there are two threads, or one, and the first piece `says` that it waits.
+fn one_waits_for_the_other(limit: usize, says: bool, ends: u32) {
+    explore_with(2, move || {
+        sync::time::ends(ends);
+        let shared = Shared::new(limit, 3);
+        let pieces = [Piece::new(), Piece::new(), Piece::new()];
+        let (second_is_done, both_are_done) = (Arc::new(Parker::new()), Arc::new(Parker::new()));
+        let (piece, sleeps, tells) = (
+            Arc::clone(&pieces[0]),
+            Arc::clone(&second_is_done),
+            Arc::clone(&both_are_done),
+        );
+        let waits = Work::Call(Box::new(move || {
+            let says = says && context::here(Blocking::begin_wait);
+            sleeps.park();
+            if says {
+                context::here(Blocking::end_wait);
+            }
+            piece.act();
+            let _ = tells.unpark();
+        }));
+        let piece = Arc::clone(&pieces[1]);
+        let wakes = Work::Call(Box::new(move || {
+            piece.act();
+            let _ = second_is_done.unpark();
+        }));
+        // Whoever did this may be idle by now, or not.
+        shared.blocking.push(&shared, pieces[2].child());
+        shared.blocking.push(&shared, waits);
+        shared.blocking.push(&shared, wakes);
+        both_are_done.park();
+        end(&shared);
+        for piece in &pieces {
+            assert_eq!(piece.done(), 1);
+        }
+    });
+}
+
+#[test]
+fn model_a_chain_of_calls() {
+    one_waits_for_the_other(2, false, 0);
+}
+
+#[test]
+fn model_a_chain_of_calls_and_a_linger() {
+    one_waits_for_the_other(2, false, 1);
+}
+
+#[test]
+fn model_who_waits_does_not_count() {
+    one_waits_for_the_other(1, true, 0);
+}
+
+#[test]
+fn model_who_waits_does_not_count_and_a_linger() {
+    one_waits_for_the_other(1, true, 1);
+}
+
+/// The end comes while work does: what is in line is done or given up, once, and nobody sleeps on.
+#[test]
+fn model_work_against_the_end() {
+    for ends in 0..2 {
+        explore_with(3, move || {
+            sync::time::ends(ends);
+            let shared = Shared::new(1, 3);
+            let piece = Piece::new();
+            shared.blocking.push(&shared, piece.call());
+            let late = Piece::new();
+            let (theirs, call) = (Arc::clone(&shared), late.call());
+            let pusher = thread::spawn(move || theirs.blocking.push(&theirs, call));
+            shared.blocking.close();
+            shared.blocking.join();
+            pusher.join().unwrap();
+            join_threads(&shared);
+            assert_eq!(piece.done(), 1, "came before the end");
+            assert_eq!(Arc::strong_count(&late), 1, "neither done nor given up");
+            assert!(late.done() <= 1);
+        });
+    }
+}
+
+/// The end does not wait for a call of our own that takes its time.
+#[test]
+fn model_a_call_that_outlasts_the_end() {
+    explore_with(3, || {
+        sync::time::ends(0);
+        let shared = Shared::new(1, 1);
+        let (parker, piece) = (Arc::new(Parker::new()), Piece::new());
+        let (sleeps, acts) = (Arc::clone(&parker), Arc::clone(&piece));
+        let call = Work::Call(Box::new(move || {
+            sleeps.park();
+            acts.act();
+        }));
+        shared.blocking.push(&shared, call);
+        shared.blocking.close();
+        shared.blocking.join();
+        let _ = parker.unpark();
+        join_threads(&shared);
+        assert_eq!(piece.done(), 1);
+    });
+}
+
+/// No second thread, or none at all, can be had: a busy one does the work, or a worker does.
+#[test]
+fn model_no_thread_can_be_had() {
+    for threads in 0..2 {
+        explore_with(3, move || {
+            sync::time::ends(1);
+            let shared = Shared::new(2, threads);
+            let pieces = [Piece::new(), Piece::new()];
+            let (theirs, first) = (Arc::clone(&shared), pieces[0].child());
+            let pusher = thread::spawn(move || theirs.blocking.push(&theirs, first));
+            shared.blocking.push(&shared, pieces[1].child());
+            pusher.join().unwrap();
+            end(&shared);
+            for piece in &pieces {
+                assert_eq!(piece.done(), 1, "left in line");
+            }
+        });
+    }
+}
