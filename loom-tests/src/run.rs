@@ -116,11 +116,13 @@ fn run(binary: &Path, environment: &[(&str, &str)]) -> (End, BTreeSet<String>) {
     (end, reader.join().expect("a reader does not panic"))
 }
 
-/// The sites of a source file that a mutant can weaken, as `file:line:column`, and whether each has two halves.
+/// The sites of a source file that a mutant can weaken, as `file:line:column`, and what each can be weakened to.
 ///
-/// A site is a call of an atomic method, or of `fence`, whose arguments name an ordering that is not `Relaxed`.
-pub fn sites(file: &str, text: &str) -> Vec<(String, bool)> {
-    const METHODS: [&str; 11] = [
+/// A site is a call of an atomic method, or of `fence`, whose arguments name an ordering that is not `Relaxed`; or a
+/// question (`decided`), which is answered without looking.
+pub fn sites(file: &str, text: &str) -> Vec<(String, &'static [&'static str])> {
+    const METHODS: [&str; 12] = [
+        "decided(",
         ".load(",
         ".store(",
         ".swap(",
@@ -145,6 +147,11 @@ pub fn sites(file: &str, text: &str) -> Vec<(String, bool)> {
                 {
                     continue;
                 }
+                if method == "decided(" {
+                    let site = format!("{file}:{}:{}", number + 1, at + 1);
+                    found.push((site, &["true", "false"] as &[_]));
+                    continue;
+                }
                 let arguments = arguments(&text[offset + at + method.len()..]);
                 let strong = ["Acquire", "Release", "AcqRel", "SeqCst"];
                 if strong
@@ -153,8 +160,11 @@ pub fn sites(file: &str, text: &str) -> Vec<(String, bool)> {
                 {
                     // `Location::caller` of a method call is the method's name.
                     let column = at + 1 + usize::from(method.starts_with('.'));
-                    let halves = arguments.contains("Ordering::AcqRel");
-                    found.push((format!("{file}:{}:{column}", number + 1), halves));
+                    let to: &[_] = match arguments.contains("Ordering::AcqRel") {
+                        true => &["Relaxed", "Acquire", "Release"],
+                        false => &["Relaxed"],
+                    };
+                    found.push((format!("{file}:{}:{column}", number + 1), to));
                 }
             }
         }
@@ -214,12 +224,7 @@ pub fn mutants(files: &[&str], survivors: &[(&str, &str)]) {
     let mut survived = Vec::new();
     for file in files {
         let text = source(file);
-        for (site, halves) in sites(file, &text) {
-            let all: &[&str] = if halves {
-                &["Relaxed", "Acquire", "Release"]
-            } else {
-                &["Relaxed"]
-            };
+        for (site, all) in sites(file, &text) {
             for to in all {
                 count += 1;
                 if models(&binary, Some((&site, to))) != End::Failed {

@@ -62,6 +62,21 @@ mod mutant {
     pub fn order(order: Ordering, caller: &Location<'_>) -> Ordering {
         if is_here(caller) { left(order) } else { order }
     }
+
+    /// What a question is answered with: `MUTANT_TO` is `true` or `false`.
+    pub fn answer(answer: bool, caller: &Location<'_>) -> bool {
+        static TO: OnceLock<bool> = OnceLock::new();
+        if !is_here(caller) {
+            return answer;
+        }
+        *TO.get_or_init(|| std::env::var("MUTANT_TO").is_ok_and(|to| to == "true"))
+    }
+}
+
+/// The answer to a question; that of the site which `MUTANT` names is given without looking.
+#[track_caller]
+pub fn decided(answer: bool) -> bool {
+    mutant::answer(answer, std::panic::Location::caller())
 }
 
 /// Which weak compare-exchanges fail although the value is the expected one. `SPURIOUS` says so:

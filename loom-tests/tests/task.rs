@@ -86,6 +86,7 @@ mod support;
 use children::{Stage, World, spawn, spawn_blocking};
 use group::gate::Gate;
 use group::leaving::leave;
+use group::node::Node;
 use group::tree;
 use support::{Sleeper, read};
 

@@ -124,9 +124,7 @@ fn tree_in(host: &Host) -> Vec<(NodeRef, Option<usize>)> {
 
 /// Whether all groups in a host are quiet. Nothing is begun.
 fn is_quiet(host: &Host) -> bool {
-    // The count first: nobody who is counted need be asked under the lock.
-    let quiet =
-        |node: &Node| node.word.count() == 0 && node.slow.lock().ending.is_quiet(&node.word);
+    let quiet = |node: &Node| node.slow.lock().ending.is_quiet(&node.word);
     host.is_empty() || tree_in(host).iter().all(|(node, _)| quiet(node))
 }
 

@@ -44,6 +44,7 @@
 use crate::group::node::NodeRef;
 use crate::group::services::{Services, Serving};
 use crate::group::word::JoinWord;
+use crate::sync::decided;
 use crate::unwind::Payload;
 use std::future::Future;
 use std::mem;
@@ -281,10 +282,10 @@ impl Ending {
         self.phase = Phase::Joining;
         let old = self.owner.replace(waker);
         let count = word.watch();
-        if self.wants_closer() && count == self.served {
+        if decided(self.wants_closer() && count == self.served) {
             return (Join::StartCloser, old);
         }
-        if count == 0 && word.close() {
+        if word.close() {
             self.phase = Phase::Ended;
             return (Join::Closed, old);
         }
@@ -296,11 +297,11 @@ impl Ending {
         self.phase = Phase::Joining;
         let old = self.owner.take();
         let count = word.watch();
-        if self.wants_closer() && count == self.served {
+        if decided(self.wants_closer() && count == self.served) {
             return (Abandon::StartCloser, old);
         }
         self.phase = Phase::Orphaned;
-        if count == 0 && word.close() {
+        if word.close() {
             self.phase = Phase::Ended;
             return (Abandon::End, old);
         }
@@ -321,18 +322,18 @@ impl Ending {
         }
         let body_gone = self.phase != Phase::Body;
         // If all others are no work, the leaver becomes the closer.
-        let kept = (body_gone && self.wants_closer()).then_some(self.served);
+        let kept = decided(body_gone && self.wants_closer()).then_some(self.served);
         let Some(left) = word.depart(kept) else {
             self.closer = Closer::Runs;
             word.watch_each();
             return Departure::StartCloser;
         };
-        let told = self.closer == Closer::OfGroup || left <= self.not_work();
+        let told = decided(self.closer == Closer::OfGroup || left <= self.not_work());
         let closer = if told { self.wakes_closer.take() } else { None };
         if left > 0 {
             return Departure::Left { closer };
         }
-        let ends = self.phase == Phase::Orphaned && word.close();
+        let ends = decided(self.phase == Phase::Orphaned) && word.close();
         if ends {
             self.phase = Phase::Ended;
         }
@@ -412,7 +413,7 @@ impl Ending {
     /// Somebody has entered to start the closer; false: there is nothing for it to do, and the count is to be given back.
     #[must_use]
     pub(crate) fn start_closer(&mut self, word: &JoinWord) -> bool {
-        if !self.wants_closer() {
+        if decided(!self.wants_closer()) {
             return false;
         }
         self.closer = Closer::Runs;
@@ -423,7 +424,7 @@ impl Ending {
     /// What the closer does next; where it waits, `waker` is kept. It is the closer's own, so to drop it is no user code.
     pub(crate) fn next(&mut self, word: &JoinWord, waker: &Waker) -> Next {
         // Every leaver takes the lock since the closer was started, so nobody leaves between this and the wait.
-        if self.has_work(word) {
+        if decided(self.has_work(word)) {
             self.wakes_closer = Some(waker.clone());
             return Next::Work;
         }
@@ -431,12 +432,12 @@ impl Ending {
         if let Some(service) = self.services.as_mut().and_then(Services::pop) {
             return Next::Service(service);
         }
-        if self.served > 0 {
+        if decided(self.served > 0) {
             self.wakes_closer = Some(waker.clone());
             return Next::Services(self.services().cloned());
         }
         // The defers of a body that is there wait for it, unless nobody will drop it before this group has ended.
-        let with_defers = self.phase != Phase::Body || self.reach == Reach::GivenUp;
+        let with_defers = decided(self.phase != Phase::Body || self.reach == Reach::GivenUp);
         match with_defers.then(|| self.defers.pop()).flatten() {
             Some(defer) => Next::Defer(defer),
             None => {
@@ -455,7 +456,7 @@ impl Ending {
 
     /// The group is being cancelled: the owner's waker, and whether its services are to be ended.
     pub(crate) fn cancel(&mut self) -> (Option<Waker>, bool) {
-        let left = self.reach == Reach::Left && self.wants_services_ended();
+        let left = decided(self.reach == Reach::Left && self.wants_services_ended());
         (self.owner.take(), left)
     }
 
@@ -484,13 +485,13 @@ impl Ending {
     /// Whether a host that is being cut need not wait for this group, and needs no poll that may reach its owner.
     pub(crate) fn is_quiet(&self, word: &JoinWord) -> bool {
         let heard = !self.is_failed() || self.reach == Reach::GivenUp;
-        word.count() == 0 && self.defers.is_empty() && heard
+        decided(word.count() == 0) && decided(self.defers.is_empty()) && decided(heard)
     }
 
     /// As [`Ending::is_quiet`], by the outermost host that is being cut, after a poll that knew of the cut: it goes on with
     /// groups that only their owners could bring to an end. Those inside this one are quiet.
     pub(crate) fn judge(&mut self, word: &JoinWord) -> Judgement {
-        if word.count() > 0 {
+        if decided(word.count() > 0) {
             return Judgement::Busy;
         }
         if self.is_quiet(word) {

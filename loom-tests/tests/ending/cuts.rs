@@ -1,0 +1,201 @@
+//! Hosts that are cut while groups are open in them.
+
+use crate::children::{self, Stage};
+use crate::group::cut::{self, Cut, Knew};
+use crate::group::leaving::leave;
+use crate::group::open::{self, Host};
+use crate::support::{End, Pool, Sleeper, keep, read};
+use crate::sync::cell::Racy;
+use crate::sync::{Arc, thread};
+use crate::{Parts, count, join};
+use loom_tests::run::explore_with;
+use std::task::{Wake, Waker};
+
+/// Cuts a host until its groups are quiet, as a runner does. `poll` is what a poll of it does.
+fn cut(host: &Host, pool: &Arc<Pool>, sleeper: &Arc<Sleeper>, mut poll: impl FnMut()) {
+    let waker = Waker::from(Arc::clone(sleeper));
+    while cut::before_poll(host, &waker, false) == Cut::Poll {
+        poll();
+        if cut::after_poll(host, &waker, false, Knew::AsOutermost) == Cut::Drop {
+            return;
+        }
+        pool.run_all();
+        sleeper.park();
+    }
+}
+
+/// Whether a look at the host, as those of hosts inside another one that is cut, finds it quiet.
+fn is_quiet(host: &Host) -> bool {
+    cut::after_poll(host, Waker::noop(), false, Knew::AsInner) == Cut::Drop
+}
+
+/// A group with a defer is open in a host that is cut, and no poll reaches it; a child leaves meanwhile.
+#[test]
+fn model_a_cut_of_a_group_with_a_defer() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ran) = (Parts::of(&stage), Arc::new(Racy::default()));
+        let Stage {
+            tree,
+            mut owner,
+            drops,
+            sleeper,
+            ..
+        } = stage;
+        let host = Host::new();
+        open::enter(&owner.node, &raw const host);
+        parts.defer(&ran);
+        assert!(owner.node.enter());
+        assert!(!is_quiet(&host));
+        let pool = Arc::clone(&tree.pool);
+        let child = thread::spawn(move || {
+            let parts = parts;
+            read(parts.kept);
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        });
+        cut(&host, &tree.pool, &sleeper, || {});
+        assert_eq!(ran.get(), 1, "the host is dropped after the defer");
+        assert!(is_quiet(&host));
+        child.join().unwrap();
+        assert!(owner.ended());
+        assert_eq!(drops.get(), 1);
+        drop((owner, host));
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// Notes that the owner was woken.
+struct Woken(Arc<Racy>);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        count(&self.0);
+    }
+}
+
+/// A child of a group fails in a host that is cut: the owner is asked before the host is dropped, as often as a poll reaches
+/// it.
+#[test]
+fn model_a_failure_in_a_host_that_is_cut() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let parts = Parts::of(&stage);
+        let Stage {
+            tree,
+            mut owner,
+            drops,
+            sleeper,
+            ..
+        } = stage;
+        let host = Host::new();
+        open::enter(&owner.node, &raw const host);
+        assert!(owner.node.enter());
+        let pool = Arc::clone(&tree.pool);
+        let child = thread::spawn(move || {
+            let parts = parts;
+            read(parts.kept);
+            parts.node().slow.lock().ending.fail();
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        });
+        let woken = Arc::new(Racy::default());
+        let waker = Waker::from(Arc::new(Woken(Arc::clone(&woken))));
+        let mut answered = false;
+        cut(&host, &tree.pool, &sleeper, || {
+            if !answered {
+                // What a combinator does: it polls what was woken, and at first.
+                owner.arrive();
+                answered = owner.poll_end(&waker).is_ready();
+            }
+        });
+        assert!(answered, "the failure comes out");
+        assert!(host.is_empty() && is_quiet(&host));
+        child.join().unwrap();
+        assert_eq!(drops.get(), 1);
+        drop((owner, host));
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// A host is cut in which two groups are open, one in the body of the other, that no poll reaches any more: a child of the
+/// inner one fails and leaves, the outer one has a defer. The cut ends, the defer runs, after the child.
+#[test]
+fn model_a_cut_of_groups_that_no_poll_reaches() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ran) = (Parts::of(&stage), Arc::new(Racy::default()));
+        let Stage {
+            tree,
+            mut owner,
+            drops,
+            sleeper,
+            ..
+        } = stage;
+        let mut inner = children::open(&owner.node);
+        let kept = keep(&inner.node, &drops);
+        let host = Host::new();
+        open::enter(&owner.node, &raw const host);
+        open::enter(&inner.node, &raw const owner.node.body);
+        parts.defer(&ran);
+        assert!(inner.node.enter());
+        let (node, pool) = (inner.node.as_ptr(), Arc::clone(&tree.pool));
+        let failing = Parts { node, kept };
+        let child = thread::spawn(move || {
+            let failing = failing;
+            read(failing.kept);
+            failing.node().slow.lock().ending.fail();
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(failing.node) };
+            pool.run_all();
+        });
+        cut(&host, &tree.pool, &sleeper, || {});
+        assert_eq!(ran.get(), 1, "the host is dropped after the defer");
+        assert!(
+            is_quiet(&host) && is_quiet(&owner.node.body),
+            "all hosts agree"
+        );
+        child.join().unwrap();
+        // The host is dropped, with the owners in it.
+        assert!(inner.ended() && owner.ended());
+        assert_eq!(drops.get(), 2);
+        drop((inner, owner));
+        drop(host);
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// The host of a group is cut while the group's future moves to another thread, which joins it: whoever is faster, it ends
+/// once.
+#[test]
+fn model_a_cut_against_a_move() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ran) = (Parts::of(&stage), Arc::new(Racy::default()));
+        let Stage {
+            tree,
+            mut owner,
+            drops,
+            sleeper,
+            ..
+        } = stage;
+        let host = Host::new();
+        open::enter(&owner.node, &raw const host);
+        parts.defer(&ran);
+        // Held to the end, here and below: the checker does not see the counts of an `Arc`.
+        let joiner = Sleeper::new();
+        let (pool, theirs) = (Arc::clone(&tree.pool), Arc::clone(&joiner));
+        let mover = thread::spawn(move || {
+            owner.arrive();
+            join(&mut owner, &pool, &theirs);
+        });
+        cut(&host, &tree.pool, &sleeper, || {});
+        tree.pool.run_all();
+        mover.join().unwrap();
+        assert_eq!((ran.get(), drops.get()), (1, 1));
+        drop(host);
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}

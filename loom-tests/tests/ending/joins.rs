@@ -1,0 +1,189 @@
+//! Children, services, defers, joins and early drops against each other.
+
+use crate::children::Stage;
+use crate::group::gate::Gate;
+use crate::group::leaving::leave;
+use crate::support::read;
+use crate::sync::cell::Racy;
+use crate::sync::{Arc, thread};
+use crate::{Parts, join};
+use loom_tests::run::explore_with;
+
+/// A child registers the first defer, and leaves, while the group's future is dropped: the defer runs, before what is kept goes.
+#[test]
+fn model_a_defer_against_an_early_drop() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ran) = (Parts::of(&stage), Arc::new(Racy::default()));
+        let theirs = Arc::clone(&ran);
+        parts.child(move || parts.defer(&theirs));
+        let Stage {
+            tree, owner, drops, ..
+        } = stage;
+        let pool = Arc::clone(&tree.pool);
+        let runner = thread::spawn(move || pool.run_all());
+        owner.abandon(|| {}, || {});
+        tree.pool.run_all();
+        runner.join().unwrap();
+        tree.pool.run_all();
+        // A child that was not polled before the cancel has registered nothing.
+        assert!(ran.get() <= 1 && drops.get() == 1, "the group ends once");
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// The same for a child that is in its poll when the future is dropped: what it registers then is not lost.
+#[test]
+fn model_a_defer_of_a_child_that_runs() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ran) = (Parts::of(&stage), Arc::new(Racy::default()));
+        let Stage {
+            tree, owner, drops, ..
+        } = stage;
+        assert!(owner.node.enter());
+        let (theirs, pool) = (Arc::clone(&ran), Arc::clone(&tree.pool));
+        let child = thread::spawn(move || {
+            let parts = parts;
+            parts.defer(&theirs);
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        });
+        owner.abandon(|| {}, || {});
+        tree.pool.run_all();
+        child.join().unwrap();
+        tree.pool.run_all();
+        assert_eq!(
+            (ran.get(), drops.get()),
+            (1, 1),
+            "the defer ran, and the group ended"
+        );
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// A child starts the first service, and leaves, while the owner joins: the service is ended, and the owner is told.
+#[test]
+fn model_a_first_service_against_the_join() {
+    explore_with(2, || {
+        let mut stage = Stage::new();
+        let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
+        assert!(stage.owner.node.enter());
+        let (theirs, pool) = (Arc::clone(&ended), Arc::clone(&stage.tree.pool));
+        let child = thread::spawn(move || {
+            let parts = parts;
+            parts.serve(&theirs);
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        });
+        join(&mut stage.owner, &stage.tree.pool, &stage.sleeper);
+        assert_eq!((ended.get(), stage.drops.get()), (1, 1));
+        drop(stage.owner);
+        child.join().unwrap();
+        assert!(stage.tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// Two children leave at once while a service is counted and the owner waits: one of them starts the closer.
+#[test]
+fn model_two_last_children_of_a_group_with_a_service() {
+    explore_with(2, || {
+        let mut stage = Stage::new();
+        let (parts, ended, ran) = (
+            Parts::of(&stage),
+            Arc::new(Racy::default()),
+            Arc::new(Racy::default()),
+        );
+        parts.serve(&ended);
+        parts.defer(&ran);
+        stage.tree.pool.run_all();
+        let children: Vec<_> = (0..2)
+            .map(|_| {
+                assert!(stage.owner.node.enter());
+                let pool = Arc::clone(&stage.tree.pool);
+                thread::spawn(move || {
+                    let parts = parts;
+                    read(parts.kept);
+                    // SAFETY: entered above, and not used any more.
+                    unsafe { leave(parts.node) };
+                    pool.run_all();
+                })
+            })
+            .collect();
+        join(&mut stage.owner, &stage.tree.pool, &stage.sleeper);
+        assert_eq!((ended.get(), ran.get(), stage.drops.get()), (1, 1, 1));
+        drop(stage.owner);
+        for child in children {
+            child.join().unwrap();
+        }
+        assert!(stage.tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// A service ends by itself while the last child leaves and the future is dropped: services and defers end once.
+#[test]
+fn model_an_early_drop_of_a_group_with_a_service() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ended, ran) = (
+            Parts::of(&stage),
+            Arc::new(Racy::default()),
+            Arc::new(Racy::default()),
+        );
+        let Stage {
+            tree, owner, drops, ..
+        } = stage;
+        assert!(owner.node.enter());
+        parts.serve(&ended);
+        parts.defer(&ran);
+        let pool = Arc::clone(&tree.pool);
+        let child = thread::spawn(move || {
+            let parts = parts;
+            read(parts.kept);
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        });
+        owner.abandon(|| {}, || {});
+        tree.pool.run_all();
+        child.join().unwrap();
+        tree.pool.run_all();
+        assert_eq!((ended.get(), ran.get(), drops.get()), (1, 1, 1));
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// A handle comes in while the closer of an orphan begins: what is admitted is over before the defer.
+#[test]
+fn model_a_handle_against_the_closer_of_an_orphan() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ran) = (Parts::of(&stage), Arc::new(Racy::default()));
+        let Stage {
+            tree, owner, drops, ..
+        } = stage;
+        let gate = Arc::new(Gate::new(&owner.node));
+        owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        parts.defer(&ran);
+        let (seen, pool) = (Arc::clone(&ran), Arc::clone(&tree.pool));
+        let theirs = Arc::clone(&gate);
+        let handle = thread::spawn(move || {
+            let parts = parts;
+            if let Some(node) = theirs.admit() {
+                read(parts.kept);
+                assert_eq!(seen.get(), 0, "admitted after the work had ended");
+                // SAFETY: admitted, and not used any more.
+                unsafe { leave(node) };
+            }
+            pool.run_all();
+        });
+        owner.abandon(|| {}, || {});
+        tree.pool.run_all();
+        handle.join().unwrap();
+        tree.pool.run_all();
+        assert_eq!((ran.get(), drops.get()), (1, 1));
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}

@@ -1,0 +1,152 @@
+//! The services of a group that is cancelled while nobody polls its future. Exactly one closer ends them, whoever starts it,
+//! and it waits for no wake-up that has been given; defers wait for the body.
+
+use crate::children::{Stage, World};
+use crate::group::leaving::leave;
+use crate::group::open::{self, Host};
+use crate::group::tree;
+use crate::support::{End, read};
+use crate::sync::cell::Racy;
+use crate::sync::{Arc, thread};
+use crate::{Parts, join};
+use loom_tests::run::explore_with;
+
+/// The host of a group ends, so that nobody polls its future, while a cancel comes down: one of the two ends the services.
+#[test]
+fn model_a_cancel_against_the_end_of_the_host() {
+    explore_with(2, || {
+        let mut stage = Stage::new();
+        let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
+        let node = stage.owner.node.clone();
+        let host = Box::new(Host::new());
+        open::enter(&node, &raw const *host);
+        parts.serve(&ended);
+        let pool = Arc::clone(&stage.tree.pool);
+        pool.run_all();
+        let canceller = thread::spawn(move || {
+            tree::cancel(&node, 0);
+            drop(node);
+            pool.run_all();
+        });
+        let pool = Arc::clone(&stage.tree.pool);
+        let ending = thread::spawn(move || {
+            drop(host);
+            pool.run_all();
+        });
+        canceller.join().unwrap();
+        ending.join().unwrap();
+        assert_eq!(ended.get(), 1, "a service was left");
+        assert!(stage.tree.root.is_empty(), "an orphan");
+        assert!(stage.owner.ended());
+        assert_eq!(stage.drops.get(), 1);
+    });
+}
+
+/// The last child of such a group leaves while a cancel starts the end of its services: they end once, after the child.
+#[test]
+fn model_a_cancel_against_the_last_child() {
+    explore_with(2, || {
+        let mut stage = Stage::new();
+        let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
+        let node = stage.owner.node.clone();
+        let host = Host::new();
+        open::enter(&node, &raw const host);
+        let world = Arc::new(World::default());
+        world.flag.set(1);
+        let child = Arc::clone(&world);
+        parts.serve_until(
+            move || {
+                assert_eq!(child.futures.get(), 1, "before the work had ended");
+            },
+            &ended,
+        );
+        stage.tree.pool.run_all();
+        drop(stage.spawn(&world));
+        drop(host);
+        let pool = Arc::clone(&stage.tree.pool);
+        let canceller = thread::spawn(move || {
+            tree::cancel(&node, 0);
+            drop(node);
+            pool.run_all();
+        });
+        let pool = Arc::clone(&stage.tree.pool);
+        let runner = thread::spawn(move || pool.run_all());
+        canceller.join().unwrap();
+        runner.join().unwrap();
+        assert_eq!(ended.get(), 1, "a service was left");
+        assert!(stage.tree.root.is_empty(), "an orphan");
+        assert!(stage.owner.ended());
+        assert_eq!(stage.drops.get(), 1);
+        drop(world.waker.lock().take());
+    });
+}
+
+/// The future of such a group is dropped while a cancel ends its services: the defers run, too, once, after the services and
+/// after the body.
+#[test]
+fn model_a_cancel_against_an_early_drop() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ended, ran) = (
+            Parts::of(&stage),
+            Arc::new(Racy::default()),
+            Arc::new(Racy::default()),
+        );
+        let node = stage.owner.node.clone();
+        let host = Host::new();
+        open::enter(&node, &raw const host);
+        parts.serve(&ended);
+        parts.defer(&ran);
+        stage.tree.pool.run_all();
+        drop(host);
+        let Stage {
+            tree, owner, drops, ..
+        } = stage;
+        let pool = Arc::clone(&tree.pool);
+        let canceller = thread::spawn(move || {
+            tree::cancel(&node, 0);
+            drop(node);
+            pool.run_all();
+        });
+        let (pool, seen) = (Arc::clone(&tree.pool), Arc::clone(&ran));
+        let dropping = thread::spawn(move || {
+            owner.abandon(
+                || assert_eq!(seen.get(), 0, "a defer before the body was gone"),
+                || {},
+            );
+            pool.run_all();
+        });
+        canceller.join().unwrap();
+        dropping.join().unwrap();
+        assert_eq!((ended.get(), ran.get(), drops.get()), (1, 1, 1));
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// A cancel leaves the services of a group to its owner, where somebody polls that: they serve the body until it is gone.
+#[test]
+fn model_a_cancel_of_a_group_that_is_polled() {
+    explore_with(2, || {
+        let mut stage = Stage::new();
+        let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
+        parts.serve(&ended);
+        assert!(stage.owner.node.enter());
+        stage.tree.pool.run_all();
+        let pool = Arc::clone(&stage.tree.pool);
+        let child = thread::spawn(move || {
+            let parts = parts;
+            read(parts.kept);
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        });
+        tree::cancel(&stage.owner.node, 0);
+        stage.tree.pool.run_all();
+        assert_eq!(ended.get(), 0, "a service before the body was gone");
+        join(&mut stage.owner, &stage.tree.pool, &stage.sleeper);
+        assert_eq!((ended.get(), stage.drops.get()), (1, 1));
+        drop(stage.owner);
+        child.join().unwrap();
+        assert!(stage.tree.root.is_empty(), "an orphan");
+    });
+}
