@@ -1,15 +1,15 @@
 //! Models of `src/group/services.rs` and of `end_services` and `start_tail` in `src/group/open.rs`: the services of a group
 //! that is cancelled while nobody polls its future. Exactly one task ends them, whoever starts it, and it waits for no wake-up
-//! that has been given.
+//! that has been given. And of services that come through a gate while their group ends: in time, or refused.
 //!
 //! These functions hold no orderings: they rest on flags that are set before others are read, and on the node's lock.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
@@ -81,14 +81,18 @@ mod children;
 mod support;
 
 use children::{Plain, Stage, TABLE, World};
-use group::node::{DEFERS, Node, Opening};
+use group::gate::Gate;
+use group::leaving::leave;
+use group::node::{DEFERS, Node, NodeRef, Opening};
 use group::open::{self, Host};
 use group::services::Services;
 use group::tree;
 use group::typed::Typed;
-use support::read;
+use support::{Pool, read};
 use task::cell::Birth;
 use task::run;
+
+type Thread = thread::JoinHandle<()>;
 
 /// A service, or a defer, that says when it is over.
 struct Until<F: Fn() + Unpin> {
@@ -116,19 +120,29 @@ impl<F: Fn() + Unpin> Drop for Until<F> {
     }
 }
 
-/// Starts the first service of a group, as the surface does.
+/// Starts a service of a group, as the surface does; the first of two that come at once has come already.
 fn serve(group: &Node, over: impl Fn() + Unpin) {
-    let opening = Opening {
-        parent: None,
-        name: None,
-        location: Location::caller(),
-        shielded: true,
-    };
-    let services = Services::new(Typed::<u32>::open(&TABLE, group.to_ref(), opening));
-    let node = services.node.clone();
-    group.slow.lock().services = Some(services);
-    group.word.serve();
-    group.set_flags(DEFERS);
+    let known = group
+        .slow
+        .lock()
+        .services
+        .as_ref()
+        .map(|services| services.node.clone());
+    let node = known.unwrap_or_else(|| {
+        let opening = Opening {
+            parent: None,
+            name: None,
+            location: Location::caller(),
+            shielded: true,
+        };
+        let services = Services::new(Typed::<u32>::open(&TABLE, group.to_ref(), opening));
+        let node = services.node.clone();
+        let mut slow = group.slow.lock();
+        slow.services = Some(services);
+        group.word.serve();
+        group.set_flags(DEFERS);
+        node
+    });
     let birth = Birth {
         location: Location::caller(),
         extension: None,
@@ -137,8 +151,13 @@ fn serve(group: &Node, over: impl Fn() + Unpin) {
     // SAFETY: the node is alive and counts the service; `Plain` uses no error type.
     let handle = unsafe { run::spawn::<_, Plain>(&node, Until { ready, over }, birth) };
     let serving = handle.serving().expect("it was started");
-    let line = &mut group.slow.lock().services;
-    drop(line.as_mut().expect("set above").push(serving));
+    let mut slow = group.slow.lock();
+    let over = slow.services.as_mut().expect("made above").push(serving);
+    drop(slow);
+    drop(over);
+    if group.is_cancelled() {
+        handle.cancel();
+    }
 }
 
 fn count(counter: &Racy) {
@@ -265,4 +284,214 @@ fn model_a_cancel_against_an_early_drop() {
         assert_eq!((served.get(), deferred.get(), drops.get()), (1, 1, 1));
         assert!(tree.root.is_empty(), "an orphan");
     });
+}
+
+/// A child leaves its group, with which it has nothing in common but the count.
+fn leaves_after(node: NodeRef, pool: Arc<Pool>, f: impl FnOnce(&Node) + 'static) -> Thread {
+    assert!(node.enter());
+    thread::spawn(move || {
+        f(&node);
+        let counted = node.as_ptr();
+        drop(node);
+        // SAFETY: the count that was taken above keeps it, and is given back.
+        unsafe { leave(counted) };
+        pool.run_all();
+    })
+}
+
+/// The last child starts the first service, and leaves while the owner begins to join: somebody ends the service.
+#[test]
+fn model_the_first_service_of_the_last_child() {
+    explore_with(2, || {
+        let mut stage = Stage::new();
+        let served = Arc::new(Racy::default());
+        let (theirs, kept) = (Arc::clone(&served), stage.kept);
+        let over = move || {
+            read(kept);
+            count(&theirs);
+        };
+        let (node, pool) = (stage.owner.node.clone(), Arc::clone(&stage.tree.pool));
+        let child = leaves_after(node, pool, |node| serve(node, over));
+        let waker = Waker::from(Arc::clone(&stage.sleeper));
+        let mut cx = Context::from_waker(&waker);
+        while stage.owner.poll_join(&mut cx).is_pending() {
+            stage.tree.pool.run_all();
+            stage.sleeper.park();
+        }
+        assert_eq!(served.get(), 1, "a service was left");
+        assert!(stage.owner.close().is_some());
+        assert_eq!(stage.drops.get(), 1);
+        child.join().unwrap();
+        assert!(stage.tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// The same while the future of the group is dropped: the child has asked before whether the group is cancelled.
+#[test]
+fn model_the_first_service_of_the_last_child_against_an_early_drop() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let served = Arc::new(Racy::default());
+        let (theirs, kept) = (Arc::clone(&served), stage.kept);
+        let over = move || {
+            read(kept);
+            count(&theirs);
+        };
+        let (node, pool) = (stage.owner.node.clone(), Arc::clone(&stage.tree.pool));
+        let child = leaves_after(node, pool, |node| serve(node, over));
+        let Stage {
+            tree, owner, drops, ..
+        } = stage;
+        owner.abandon(|| {}, || {});
+        tree.pool.run_all();
+        child.join().unwrap();
+        assert_eq!((served.get(), drops.get()), (1, 1));
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// The last child registers the first defer, and leaves while the future of the group is dropped: it runs.
+#[test]
+fn model_the_first_defer_of_the_last_child_against_an_early_drop() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let deferred = Arc::new(Racy::default());
+        let theirs = Arc::clone(&deferred);
+        let (node, pool) = (stage.owner.node.clone(), Arc::clone(&stage.tree.pool));
+        let child = leaves_after(node, pool, |node| {
+            let defer = Box::pin(poll_fn(move |_| {
+                count(&theirs);
+                Poll::Ready(())
+            }));
+            node.slow.lock().defers.push(defer);
+            node.set_flags(DEFERS);
+        });
+        let Stage {
+            tree, owner, drops, ..
+        } = stage;
+        owner.abandon(|| {}, || {});
+        tree.pool.run_all();
+        child.join().unwrap();
+        assert_eq!((deferred.get(), drops.get()), (1, 1));
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// The last child starts the first service, and leaves while the host of its group is cut: the host does not wait for ever.
+#[test]
+fn model_the_first_service_of_the_last_child_against_a_cut_of_the_host() {
+    explore_with(2, || {
+        let mut stage = Stage::new();
+        let host = Host::new();
+        open::enter(&stage.owner.node, &raw const host);
+        let (served, started) = (Arc::new(Racy::default()), Arc::new(Racy::default()));
+        let (theirs, begins, kept) = (Arc::clone(&served), Arc::clone(&started), stage.kept);
+        let over = move || {
+            read(kept);
+            count(&theirs);
+        };
+        let (node, pool) = (stage.owner.node.clone(), Arc::clone(&stage.tree.pool));
+        let child = leaves_after(node, pool, move |node| {
+            if !node.is_cancelled() {
+                count(&begins);
+                serve(node, over);
+            }
+        });
+        let waker = Waker::from(Arc::clone(&stage.sleeper));
+        open::cut(&host, &waker, false);
+        while !open::settled(&host, &waker, true) {
+            stage.tree.pool.run_all();
+            stage.sleeper.park();
+        }
+        assert_eq!(served.get(), started.get(), "a service was left");
+        drop(host);
+        assert!(stage.owner.close().is_some());
+        assert_eq!(stage.drops.get(), 1);
+        child.join().unwrap();
+        assert!(stage.tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// A handle starts a service while the group ends: it is over before that end, or refused.
+fn a_service_through_the_gate(has_services: bool, has_defers: bool) {
+    explore_with(2, move || {
+        let Stage {
+            tree,
+            mut owner,
+            sleeper,
+            drops,
+            kept,
+        } = Stage::new();
+        let gate = Arc::new(Gate::new(&owner.node));
+        owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let (older, served) = (Arc::new(Racy::default()), Arc::new(Racy::default()));
+        if has_services {
+            let (theirs, newer) = (Arc::clone(&older), Arc::clone(&served));
+            serve(&owner.node, move || {
+                read(kept);
+                theirs.set(1 + newer.get());
+            });
+            tree.pool.run_all();
+        }
+        if has_defers {
+            owner.node.set_flags(DEFERS);
+            let (ready, over) = (true, move || read(kept));
+            let defer = Box::pin(Until { ready, over });
+            owner.node.slow.lock().defers.push(defer);
+        }
+        let (handle, theirs) = (Arc::clone(&gate), Arc::clone(&served));
+        let pool = Arc::clone(&tree.pool);
+        let stranger = thread::spawn(move || {
+            let admitted = handle.admit();
+            if let Some(node) = admitted {
+                // SAFETY: the count of `admit` keeps it.
+                serve(unsafe { node.as_ref() }, move || {
+                    read(kept);
+                    count(&theirs);
+                });
+                // SAFETY: admitted, and not used any more.
+                unsafe { leave(node) };
+            }
+            // To leave may have woken the task that ends the services, also after a refusal.
+            pool.run_all();
+            admitted.is_some()
+        });
+        let waker = Waker::from(Arc::clone(&sleeper));
+        loop {
+            while owner
+                .poll_join(&mut Context::from_waker(&waker))
+                .is_pending()
+            {
+                tree.pool.run_all();
+                sleeper.park();
+            }
+            if owner.close().is_some() {
+                break;
+            }
+        }
+        let (older, served) = (older.get(), served.get());
+        assert_eq!(drops.get(), 1);
+        drop(owner);
+        let admitted = stranger.join().unwrap();
+        assert_eq!(served, u32::from(admitted), "a service was left");
+        let newest_first = u32::from(has_services) * (1 + served);
+        assert_eq!(older, newest_first, "newest first");
+        assert!(gate.admit().is_none());
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+#[test]
+fn model_a_first_service_through_the_gate() {
+    a_service_through_the_gate(false, false);
+}
+
+#[test]
+fn model_another_service_through_the_gate() {
+    a_service_through_the_gate(true, false);
+}
+
+#[test]
+fn model_a_service_through_the_gate_against_the_defers() {
+    a_service_through_the_gate(false, true);
 }

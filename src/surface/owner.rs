@@ -8,7 +8,7 @@
 use crate::group::frame::{self, Frame};
 use crate::group::grant::Grant;
 use crate::group::leaving;
-use crate::group::node::{BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED};
+use crate::group::node::{BUSY, CANCELLED, DEFERS, Node, NodeRef, OUTER, Origin, SHIELDED, Slow};
 use crate::group::reason::CancelKind;
 use crate::group::{open, tree};
 use crate::surface::dead::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
@@ -59,6 +59,12 @@ fn discard_waker(waker: Option<Waker>) {
     if let Err(payload) = unwind::drop_quietly(waker) {
         unwind::discard(payload);
     }
+}
+
+/// Whether services or defers wait for a task that nobody but the owner will start: whoever brought them came after the
+/// owner's look at the flag, and left before the body was known to be gone.
+fn tail_waits(slow: &Slow, count: usize) -> bool {
+    slow.has_tail() && !slow.deferring && count <= slow.served()
 }
 
 impl Owner {
@@ -179,20 +185,21 @@ impl Owner {
                 open::start_defers(&self.node);
             }
             let new = cx.waker().clone();
-            let (old, count, tail) = {
+            let (old, count, tail_waits) = {
                 let mut slow = self.node.slow.lock();
                 slow.body_gone = true;
                 let old = slow.waker.replace(new);
                 let count = self.node.word.watch();
-                (old, count, slow.has_tail())
+                (old, count, tail_waits(&slow, count))
             };
             discard_waker(old);
             self.watching = true;
             self.registered = None;
-            if count > 0 {
+            if tail_waits {
+                open::start_defers(&self.node);
+            } else if count > 0 {
                 return Poll::Pending;
-            }
-            if !tail {
+            } else {
                 return Poll::Ready(());
             }
         }
@@ -292,12 +299,18 @@ impl Owner {
         if self.node.flags() & DEFERS != 0 {
             open::start_defers(&self.node);
         }
-        let (old, ends) = {
+        let (old, ends) = loop {
             let mut slow = self.node.slow.lock();
             slow.body_gone = true;
+            let count = self.node.word.watch();
+            if tail_waits(&slow, count) {
+                drop(slow);
+                open::start_defers(&self.node);
+                continue;
+            }
             slow.orphan = true;
-            let ends = self.node.word.watch() == 0 && self.node.word.close();
-            (slow.waker.take(), ends)
+            let ends = count == 0 && self.node.word.close();
+            break (slow.waker.take(), ends);
         };
         discard_waker(old);
         leaving::orphan(self.node, ends);

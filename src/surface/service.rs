@@ -84,6 +84,10 @@ where
         drop(slow);
         drop(over);
     }
+    if group.is_cancelled() {
+        // The cancel came meanwhile, and whoever was to end the services may have looked before this one was in the line.
+        handle.cancel();
+    }
     handle
 }
 
