@@ -79,6 +79,7 @@ pub use crate::surface::panic_hook::install_panic_hook;
 pub use crate::surface::race::race;
 pub use crate::surface::restart::Restart;
 pub use crate::surface::scope::{scope, try_scope};
+pub use crate::surface::service_handle::ServiceHandle;
 pub use crate::surface::set::TaskSet;
 pub use crate::surface::shield::{Shield, shield};
 pub use crate::surface::start::{Ready, Start, StartError};

@@ -1,21 +1,34 @@
 //! The bridge to hyper: sockets under back-pressure, timers that hyper sets and moves, tasks that it starts.
 
+mod common;
+mod support;
+
+use common::{Log, on_drop, panic_of, until, workers};
 use futures_lite::FutureExt;
+use futures_lite::future::zip;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::rt::bounds::Http2ClientConnExec;
 use hyper::rt::{Executor, Sleep, Timer as _};
 use hyper::service::service_fn;
 use hyper::{Request, Response, client, server};
 use spinney::compat::hyper::Timer;
 use spinney::net::{TcpListener, TcpStream};
-use spinney::{block_on, group};
+use spinney::{
+    Builder, Dump, Group, Never, TaskDump, TaskState, block_on, current, group, shield, try_group,
+    yield_now,
+};
 use std::convert::Infallible;
+use std::future::pending;
 use std::io::Write;
+use std::net::SocketAddr;
+use std::panic::panic_any;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use support::without_hanging;
 
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let body = request.into_body().collect().await?.to_bytes();
@@ -121,7 +134,7 @@ fn tasks_that_hyper_starts_are_children_and_none_starts_after_the_end() {
     let task = || {
         let (ran, dropped) = (Arc::clone(&ran), Dropped(Arc::clone(&dropped)));
         async move {
-            spinney::yield_now().await;
+            yield_now().await;
             ran.fetch_add(1, SeqCst);
             drop(dropped);
         }
@@ -147,14 +160,227 @@ fn a_handler_is_dropped_when_its_client_goes_away() {
         (&client)
             .write_all(b"GET / HTTP/1.1\r\nhost: test\r\n\r\n")
             .unwrap();
-        let client = std::sync::Mutex::new(Some(client));
+        let client = Mutex::new(Some(client));
         let (stream, _) = listener.accept().await.unwrap();
         let handler = service_fn(|_: Request<Incoming>| {
             drop(client.lock().unwrap().take());
-            std::future::pending::<Result<Response<Full<Bytes>>, Infallible>>()
+            pending::<Result<Response<Full<Bytes>>, Infallible>>()
         });
         let http = server::conn::http1::Builder::new();
         http.serve_connection(stream, handler).await
     });
     assert!(dropped.unwrap_err().is_incomplete_message());
+}
+
+type Client = client::conn::http2::SendRequest<Full<Bytes>>;
+
+/// Serves one client as a child of the group, and each of its requests as another.
+async fn serve_one(g: Group<'_, '_>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = g.handle();
+    g.spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let http = server::conn::http2::Builder::new(handle);
+        // It fails if the client goes away without a word.
+        let _ = http.serve_connection(stream, service_fn(echo)).await;
+    });
+    address
+}
+
+/// Connects; both tasks of the connection go to the executor.
+async fn connect<E>(address: SocketAddr, executor: E) -> Client
+where
+    E: Http2ClientConnExec<Full<Bytes>, TcpStream>
+        + Executor<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    E: Clone + Unpin + Send + 'static,
+{
+    let stream = TcpStream::connect_addr(address).await.unwrap();
+    let connecting = client::conn::http2::handshake(executor.clone(), stream).await;
+    let (client, connection) = connecting.unwrap();
+    executor.execute(Box::pin(async { connection.await.unwrap() }));
+    client
+}
+
+async fn ask(client: &mut Client) -> Result<Bytes, hyper::Error> {
+    client.ready().await?;
+    let response = client.send_request(Request::new("ping".into())).await?;
+    Ok(response.into_body().collect().await?.to_bytes())
+}
+
+#[test]
+fn a_group_ends_before_a_client_whose_tasks_are_its_services() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        runtime.block_on(group(async |g| {
+            let address = serve_one(g).await;
+            let mut client = group(async |g| {
+                let mut client = connect(address, g.service_handle()).await;
+                assert_eq!(ask(&mut client).await.unwrap(), "ping");
+                g.keep(client.clone());
+                client
+            })
+            .await;
+            let error = ask(&mut client).await.unwrap_err();
+            assert!(error.is_closed() || error.is_canceled(), "{error:?}");
+        }));
+        assert!(seen.texts().is_empty());
+    });
+}
+
+/// Whether the group "client" has two children, and both wait.
+fn waits(dump: &Dump) -> bool {
+    let client = |name: &Option<String>| name.as_deref() == Some("client");
+    let found = dump.groups().iter().find(|group| client(&group.name));
+    found.is_some_and(|group| {
+        let waiting = |task: &&TaskDump| task.state == TaskState::Waiting;
+        (group.count, group.tasks.iter().filter(waiting).count()) == (2, 2)
+    })
+}
+
+#[test]
+fn a_group_waits_for_a_client_whose_tasks_are_its_children() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let log = Log::default();
+        runtime.block_on(group(async |g| {
+            let address = serve_one(g).await;
+            let kept = Mutex::new(None);
+            let opened = Builder::<Never>::new().name("client").run(async |g| {
+                let mut client = connect(address, g.handle()).await;
+                assert_eq!(ask(&mut client).await.unwrap(), "ping");
+                *kept.lock().unwrap() = Some(client);
+                log.note("body");
+                Ok(())
+            });
+            let ends = async {
+                opened.await.unwrap();
+                log.note("end");
+            };
+            let drops = async {
+                until(|| log.has("end") || log.has("body") && waits(&runtime.dump())).await;
+                log.note("drop");
+                drop(kept.lock().unwrap().take());
+            };
+            zip(ends, drops).await;
+        }));
+        assert_eq!(log.take(), ["body", "drop", "end"]);
+    });
+}
+
+#[test]
+fn a_service_of_a_handle_is_cut_after_the_children_and_joined() {
+    without_hanging(|| {
+        for _ in 0..50 {
+            let (runtime, _) = workers(2);
+            let log = Log::default();
+            runtime.block_on(group(async |g| {
+                let (log, services) = (log.clone(), g.service_handle());
+                let (inside, begun) = async_channel::bounded::<()>(1);
+                for (name, polls) in [("older", 0), ("newer", 9)] {
+                    let (local, inside) = (log.local(name), inside.clone());
+                    services.execute(async move {
+                        let _local = local;
+                        // Told that it is cut, it goes on for some polls: it is joined.
+                        shield(async {
+                            drop(inside);
+                            current::stopping().await;
+                            for _ in 0..polls {
+                                yield_now().await;
+                            }
+                        })
+                        .await;
+                        pending().await
+                    });
+                }
+                drop(inside);
+                begun.recv().await.unwrap_err();
+                let (noted, local) = (log.clone(), log.local("kept"));
+                g.keep(local);
+                g.defer(async move { noted.note("defer") });
+                g.spawn(async move {
+                    for _ in 0..10 {
+                        yield_now().await;
+                    }
+                    log.note("child");
+                });
+            }));
+            log.note("end");
+            let order = ["child", "newer", "older", "defer", "kept", "end"];
+            assert_eq!(log.take(), order);
+        }
+    });
+}
+
+#[test]
+fn a_handle_starts_no_service_once_they_are_ending() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let polled = Arc::new(AtomicUsize::new(0));
+        let future = || {
+            let polled = Arc::clone(&polled);
+            async move { _ = polled.fetch_add(1, SeqCst) }
+        };
+        let log = Log::default();
+        let handle = runtime.block_on(group(async |g| {
+            let handle = g.service_handle();
+            let (late, future, log) = (handle.clone(), future(), log.clone());
+            let tries = on_drop(move || {
+                let refused = late.spawn(future).is_err();
+                log.note(if refused { "refused" } else { "accepted" });
+            });
+            let begun = handle.spawn(async move {
+                let _tries = tries;
+                pending::<()>().await
+            });
+            assert!(begun.is_ok());
+            handle
+        }));
+        assert_eq!(log.take(), ["refused"]);
+        let given_back = handle.spawn(future()).unwrap_err();
+        handle.execute(future());
+        assert_eq!((polled.load(SeqCst), Arc::strong_count(&polled)), (0, 2));
+        block_on(given_back);
+        assert_eq!(polled.load(SeqCst), 1);
+        assert!(seen.texts().is_empty());
+    });
+}
+
+#[test]
+fn a_group_that_is_cancelled_takes_a_service_and_drops_it() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let captured = Arc::new(());
+        let result = runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
+            g.cancel(1);
+            let held = Arc::clone(&captured);
+            let taken = g.service_handle().spawn(async move { drop(held) });
+            assert!(taken.is_ok());
+            assert_eq!(Arc::strong_count(&captured), 1);
+            Ok(())
+        }));
+        assert_eq!(result.unwrap_err().into_first(), 1);
+    });
+}
+
+#[test]
+fn a_service_of_a_handle_that_fails_ends_its_group() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let text = panic_of(|| {
+            runtime.block_on(group(async |g| {
+                g.service_handle().execute(async { panic_any("service") });
+                pending::<()>().await
+            }))
+        });
+        assert_eq!(text, "service");
+        let failed = runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
+            let taken = g.service_handle().spawn(async { Err::<(), _>(5) });
+            assert!(taken.is_ok());
+            pending::<Result<(), _>>().await
+        }));
+        let errors = failed.unwrap_err();
+        assert_eq!((*errors.first(), errors.len()), (5, 1));
+        assert!(seen.texts().is_empty());
+    });
 }

@@ -3,9 +3,12 @@
 mod common;
 mod support;
 
-use common::{Alive, entries, without_spares};
-use spinney::{Group, Handle, Runtime, Wait, group, race, scope, try_group, yield_now};
-use std::future::{Future, poll_fn};
+use common::{Alive, entries, on_drop, without_spares};
+use spinney::{
+    Group, Handle, Runtime, ServiceHandle, Wait, group, race, scope, try_group, yield_now,
+};
+use std::future::{Future, pending, poll_fn};
+use std::mem::forget;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
@@ -130,6 +133,63 @@ fn foreign_threads_spawn_while_the_group_closes() {
             assert!(handle.spawn(async {}).is_err());
             spawner.join().unwrap();
             assert_eq!(accepted.load(SeqCst), ran.load(SeqCst));
+        }
+    });
+}
+
+#[test]
+fn foreign_threads_start_services_while_the_group_closes() {
+    without_hanging(|| {
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        for round in 0..500 {
+            let ended = Arc::new(AtomicUsize::new(0));
+            let (send, handles) = mpsc::channel::<ServiceHandle<spinney::Never>>();
+            let spawner = {
+                let ended = Arc::clone(&ended);
+                thread::spawn(move || {
+                    let handle = handles.recv().unwrap();
+                    for accepted in 0..500 {
+                        let ended = Arc::clone(&ended);
+                        let noted = on_drop(move || _ = ended.fetch_add(1, SeqCst));
+                        let refused = handle.spawn(async move {
+                            let _noted = noted;
+                            if accepted % 3 > 0 {
+                                yield_now().await;
+                            }
+                            if accepted % 3 > 1 {
+                                pending::<()>().await;
+                            }
+                        });
+                        if let Err(refused) = refused {
+                            forget(refused); // it does not count
+                            return accepted;
+                        }
+                        if accepted % 4 == 0 {
+                            // Lets the group find that no work is left.
+                            thread::yield_now();
+                        }
+                    }
+                    500
+                })
+            };
+            runtime.block_on(group(async |g| {
+                if round % 2 > 0 {
+                    g.service(pending::<()>());
+                }
+                if round % 3 > 0 {
+                    g.defer(yield_now());
+                }
+                if round % 5 > 0 {
+                    g.spawn(yield_now());
+                }
+                send.send(g.service_handle()).unwrap();
+                for _ in 0..round % 7 {
+                    yield_now().await;
+                }
+            }));
+            // What was accepted has ended by now.
+            let ended = ended.load(SeqCst);
+            assert_eq!(spawner.join().unwrap(), ended);
         }
     });
 }

@@ -169,24 +169,29 @@ impl Parts {
             .defer(&self.node().word, defer);
     }
 
-    /// The first service: it runs until it is cut, and counts then.
+    /// A service: it runs until it is cut, and counts then.
     fn serve(self, ended: &Arc<Racy>) {
         self.serve_until(|| {}, ended);
     }
 
-    /// The same, for one that looks at something first.
+    /// The same, for one that looks at something first. It is started as the surface does; the first of two that come at
+    /// once has come already.
     fn serve_until(self, look: impl FnOnce() + Unpin, ended: &Arc<Racy>) {
-        let opening = Opening {
-            parent: None,
-            name: None,
-            location: Location::caller(),
-            shielded: true,
-        };
         let node = self.node();
-        let services = Services::new(Typed::<u32>::open(&TABLE, node.to_ref(), opening));
-        let home = services.node.clone();
-        let slower = node.slow.lock().ending.set_services(&node.word, services);
-        assert!(slower.is_none(), "the first one");
+        let known = node.slow.lock().ending.services().cloned();
+        let home = known.unwrap_or_else(|| {
+            let opening = Opening {
+                parent: None,
+                name: None,
+                location: Location::caller(),
+                shielded: true,
+            };
+            let services = Services::new(Typed::<u32>::open(&TABLE, node.to_ref(), opening));
+            let home = services.node.clone();
+            let slower = node.slow.lock().ending.set_services(&node.word, services);
+            assert!(slower.is_none(), "the first one");
+            home
+        });
         let ended = Arc::clone(ended);
         let service = Watched(Until(Some(move || {
             let parts = self;
@@ -199,6 +204,9 @@ impl Parts {
         let serving = handle.serving().expect("it was started");
         let over = node.slow.lock().ending.push_service(serving);
         assert!(over.is_empty());
+        if node.is_cancelled() {
+            handle.cancel();
+        }
     }
 
     /// A child that does something in its one poll.

@@ -14,6 +14,7 @@ use crate::net::TcpStream;
 use crate::pool::context;
 use crate::surface::handle::Handle;
 use crate::surface::outcome::Never;
+use crate::surface::service_handle::ServiceHandle;
 use crate::time::{self, sleep_until};
 use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use rustix::net::{RecvFlags, recv};
@@ -114,8 +115,74 @@ impl hyper::rt::Timer for Timer {
     }
 }
 
-/// hyper's background tasks become children of a group. Once the group has ended they are dropped.
+/// hyper's background tasks become children of the group: work, for which it waits.
+///
+/// For servers: what an accepted connection starts, such as the streams of HTTP/2, is work left, and a drain has to see
+/// it. A client's connection ends when its last sender is dropped, so with this handle the group does not end before
+/// that, and never if it keeps the sender: a client takes a [`ServiceHandle`]. A panic of a task is the group's, so a
+/// server opens a group for each connection.
+///
+/// Once body and children of the group have ended, or its parent has, a task is dropped, unpolled.
+///
+/// # Examples
+///
+/// ```
+/// use hyper::body::{Body, Incoming};
+/// use hyper::service::HttpService;
+/// use hyper::{rt::bounds::Http2ServerConnExec, server::conn::http2};
+/// use spinney::{Group, Handle, Never, net::TcpStream};
+///
+/// /// The group ends when the connection has ended, and its last request.
+/// async fn connection<S>(g: Group<'_, '_>, stream: TcpStream, service: S) -> hyper::Result<()>
+/// where
+///     S: HttpService<Incoming, ResBody: Body<Data: Send, Error = hyper::Error> + 'static>,
+///     Handle<Never>: Http2ServerConnExec<S::Future, S::ResBody>,
+/// {
+///     http2::Builder::new(g.handle()).serve_connection(stream, service).await
+/// }
+/// ```
 impl<F> Executor<F> for Handle<Never>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        if let Err(refused) = self.spawn(future) {
+            drop(refused);
+        }
+    }
+}
+
+/// hyper's background tasks become services of the group, which does not wait for them: it cuts and joins them when body and
+/// children have ended.
+///
+/// For clients: the task of a connection, those of a pool. They would end when nobody uses the client any more, and the
+/// group ends without that, also while the client is still there. Then requests fail, as they do when the connection is
+/// lost; so take the handle of the group that is to outlive the client. For servers take a [`Handle`]: a drain would
+/// cut what it has to wait for.
+///
+/// What nobody waits for any more is cut, too, such as the body of a request that is still being sent although its response
+/// is there.
+///
+/// Once the services are ending, or the parent of the group has ended, a task is dropped, unpolled.
+///
+/// # Examples
+///
+/// ```
+/// use http_body_util::Empty;
+/// use hyper::body::Bytes;
+/// use hyper::client::conn::http2::{SendRequest, handshake};
+/// use hyper::rt::Executor;
+/// use spinney::{Group, net::TcpStream};
+///
+/// /// The group may keep the sender, and ends all the same.
+/// async fn connect(g: Group<'_, '_>, stream: TcpStream) -> hyper::Result<SendRequest<Empty<Bytes>>> {
+///     let services = g.service_handle();
+///     let (sender, connection) = handshake(services.clone(), stream).await?;
+///     services.execute(async { _ = connection.await }); // if it is lost its requests fail
+///     Ok(sender)
+/// }
+/// ```
+impl<F> Executor<F> for ServiceHandle<Never>
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -19,7 +19,7 @@
 //! | early drop (`abandon`) | -> `Joining`, and as there | no work and a tail: start the closer, and again. Else -> `Orphaned`; nothing counted: close, the caller ends the group | cannot be: dropped once | the owner does not ask |
 //! | future forgotten | no event: nobody knows. Its host ends | no event | cannot be: no owner | no event |
 //! | child left (`depart`) | the count falls | the count falls | the count falls | cannot be: nothing is counted |
-//! | last of the work left (`depart`) | zero: wake the host that is cut | tail: its count becomes the closer's. Zero: wake owner and host | tail: as in `Joining`. Zero: close, the caller ends the group | cannot be |
+//! | last of the work left (`depart`) | zero, or only services are left: wake the host that is cut | tail: its count becomes the closer's. Zero: wake owner and host | tail: as in `Joining`. Zero: close, the caller ends the group | cannot be |
 //! | last service left (`depart`, for the services' node) | as a child | as the last of the work | as the last of the work | cannot be |
 //! | defer, service (`defer`, `serve`) | kept | kept: of a child, a service or a defer, so somebody counted comes after it | as in `Joining` | cannot be: whoever registers is counted |
 //! | closer: what next (`next`) | work: wait. Services: one by one. Defers: only in a group that was given up | services, then defers; then it leaves like a child | as in `Joining` | cannot be: it is counted |
@@ -151,8 +151,8 @@ pub(crate) enum Abandon {
 pub(crate) enum Departure {
     /// Others are left. The node must not be touched any more.
     Left {
-        /// To be woken.
-        closer: Option<Waker>,
+        /// To be woken: the closer, the host that is cut.
+        wakers: [Option<Waker>; 2],
     },
     /// Still counted: start the closer, which takes the count over.
     StartCloser,
@@ -187,7 +187,7 @@ pub(crate) enum Next {
 pub(crate) enum Judgement {
     /// Nothing: nobody and nothing of this group is waited for.
     Quiet,
-    /// Wait: somebody is counted, who will wake the host.
+    /// Wait: somebody is counted who will wake the host.
     Busy,
     /// Wake the owner, and be polled again.
     Ask(Option<Waker>),
@@ -331,7 +331,12 @@ impl Ending {
         let told = decided(self.closer == Closer::OfGroup || left <= self.not_work());
         let closer = if told { self.wakes_closer.take() } else { None };
         if left > 0 {
-            return Departure::Left { closer };
+            // Only services are left, and nobody ends them: a host that is cut goes on without the owner.
+            let waits = decided(self.wants_closer() && left == self.served);
+            let host = if waits { self.host.take() } else { None };
+            return Departure::Left {
+                wakers: [closer, host],
+            };
         }
         let ends = decided(self.phase == Phase::Orphaned) && word.close();
         if ends {
@@ -491,7 +496,8 @@ impl Ending {
     /// As [`Ending::is_quiet`], by the outermost host that is being cut, after a poll that knew of the cut: it goes on with
     /// groups that only their owners could bring to an end. Those inside this one are quiet.
     pub(crate) fn judge(&mut self, word: &JoinWord) -> Judgement {
-        if decided(word.count() > 0) {
+        // Services alone wake nobody: they wait to be ended.
+        if decided(word.count() > self.served || self.closer == Closer::Runs) {
             return Judgement::Busy;
         }
         if self.is_quiet(word) {

@@ -64,8 +64,8 @@ unsafe fn leave_locked(at: NonNull<Node>, leaver: Leaver) -> bool {
     let node = unsafe { at.as_ref() };
     let departure = node.slow.lock().ending.depart(&node.word, leaver);
     match departure {
-        Departure::Left { closer } => {
-            wake(closer);
+        Departure::Left { wakers } => {
+            wakers.into_iter().for_each(wake);
             false
         }
         Departure::StartCloser => {

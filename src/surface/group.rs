@@ -349,10 +349,14 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     /// A handle that may outlive the group, for callbacks and foreign executor traits.
     #[must_use]
     pub fn handle(self) -> Handle<E> {
+        Handle::new(self.gate())
+    }
+
+    /// The door of the group, for those who may outlive it.
+    pub(crate) fn gate(self) -> Arc<Gate> {
         let node = self.untyped();
         let mut slow = node.slow.lock();
-        let gate = slow.gate.get_or_insert_with(|| Arc::new(Gate::new(node)));
-        Handle::new(Arc::clone(gate))
+        Arc::clone(slow.gate.get_or_insert_with(|| Arc::new(Gate::new(node))))
     }
 }
 

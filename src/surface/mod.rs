@@ -2,8 +2,8 @@
 //!
 //! `outcome` says what a child may return; `child` is a child's handle; `closures` are children that compute or block;
 //! `dead` is what becomes of whoever waits for one that was cut; `group` is the handle of an open group; `owner` and
-//! `opened` are the future that runs a body and joins; `with` lends state; `builder` names options; `handle` lets
-//! callbacks in; `shield`, `race`, `scope`, `fork_join` and `current` are the free functions.
+//! `opened` are the future that runs a body and joins; `with` lends state; `builder` names options; `handle` and
+//! `service_handle` let callbacks in; `shield`, `race`, `scope`, `fork_join` and `current` are the free functions.
 //!
 //! `local` is task-locals; `panic_hook` says where a panic was.
 //!
@@ -28,6 +28,7 @@ pub(crate) mod race;
 pub(crate) mod restart;
 pub(crate) mod scope;
 pub(crate) mod service;
+pub(crate) mod service_handle;
 pub(crate) mod set;
 pub(crate) mod shield;
 pub(crate) mod start;

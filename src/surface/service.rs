@@ -11,6 +11,7 @@ use crate::group::typed::Typed;
 use crate::surface::child::{Plain, Task};
 use crate::surface::group::{Group, birth, table};
 use crate::surface::outcome::Outcome;
+use crate::task::handle::Handle;
 use crate::task::run;
 use std::borrow::Cow;
 use std::panic::Location;
@@ -47,21 +48,46 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         F: Future<Output: Outcome<E, Value = T>> + Send + 's,
         T: Send + 's,
     {
-        let location = Location::caller();
-        let group = self.untyped();
-        if group.is_cancelled() {
-            return self.spawn_at(future, None, location); // born cancelled
-        }
-        let node = services::<E>(group, location);
-        // SAFETY: `'s` keeps the group, which keeps the node of its services; its error is `E`; future and value are
-        // `Send` and outlive the services of the group (`'s`).
-        let handle = unsafe { run::spawn::<F, Plain<E>>(&node, future, birth(None, location)) };
-        if let Some(serving) = handle.serving() {
-            let over = group.slow.lock().ending.push_service(serving);
-            drop(over);
-        }
-        Task::new(handle)
+        // SAFETY: `'s` keeps the group, whose error is `E`; future and value are `Send` and outlive the children and the
+        // services of the group (`'s`).
+        Task::new(unsafe { serve::<E, F>(self.untyped(), future, Location::caller()) })
     }
+}
+
+/// Starts a service of the group; one that is being cancelled takes it as a child that is born cancelled.
+///
+/// # Safety
+///
+/// 1. The group is alive and of error type `E`, and does not end before this returns.
+/// 2. The future and its value are good for as long as the group has children or services, and may be used from any
+///    thread.
+pub(crate) unsafe fn serve<E, F>(
+    group: &Node,
+    future: F,
+    location: &'static Location<'static>,
+) -> Handle<<F::Output as Outcome<E>>::Value>
+where
+    E: Send + 'static,
+    F: Future<Output: Outcome<E>>,
+{
+    let birth = birth(None, location);
+    if group.is_cancelled() {
+        // SAFETY: (1), (2).
+        return unsafe { run::spawn::<F, Plain<E>>(group, future, birth) };
+    }
+    let node = services::<E>(group, location);
+    // SAFETY: (1): the group keeps the node of its services, whose error is its own; (2).
+    let handle = unsafe { run::spawn::<F, Plain<E>>(&node, future, birth) };
+    if let Some(serving) = handle.serving() {
+        let over = group.slow.lock().ending.push_service(serving);
+        drop(over);
+    }
+    if group.is_cancelled() {
+        // As in Marking and Linking (`group::node`): the canceller marks and then looks for services under the lock, and this
+        // one was put into the line under it before the mark is read. If the canceller came first, it is cut here.
+        handle.cancel();
+    }
+    handle
 }
 
 /// The node of a group's services, made with the first of them.

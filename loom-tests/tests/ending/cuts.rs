@@ -2,9 +2,11 @@
 
 use crate::children::{self, Stage};
 use crate::group::cut::{self, Cut, Knew};
+use crate::group::frame::Frame;
 use crate::group::leaving::leave;
 use crate::group::open::{self, Host};
 use crate::support::{End, Pool, Sleeper, keep, read};
+use crate::surface::owner::Owner;
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
 use crate::{Parts, count, join};
@@ -66,6 +68,19 @@ fn model_a_cut_of_a_group_with_a_defer() {
     });
 }
 
+/// An owner that is polled in a host.
+trait Arrive {
+    fn arrive_in(&self, host: &Host);
+}
+
+impl Arrive for Owner {
+    fn arrive_in(&self, host: &Host) {
+        let parent = self.node.parent().expect("a group in a group");
+        let frame = Frame::sync(parent.as_ptr(), &raw const *host, false);
+        frame.enter(|| self.arrive());
+    }
+}
+
 /// Notes that the owner was woken.
 struct Woken(Arc<Racy>);
 
@@ -103,11 +118,14 @@ fn model_a_failure_in_a_host_that_is_cut() {
         });
         let woken = Arc::new(Racy::default());
         let waker = Waker::from(Arc::new(Woken(Arc::clone(&woken))));
-        let mut answered = false;
+        // Its poll that knew of the cut, before the child had failed.
+        owner.arrive_in(&host);
+        let mut answered = owner.poll_end(&waker).is_ready();
         cut(&host, &tree.pool, &sleeper, || {
-            if !answered {
-                // What a combinator does: it polls what was woken, and at first.
-                owner.arrive();
+            // What a combinator does: it polls what was woken.
+            if !answered && woken.get() > 0 {
+                woken.set(0);
+                owner.arrive_in(&host);
                 answered = owner.poll_end(&waker).is_ready();
             }
         });
@@ -196,6 +214,87 @@ fn model_a_cut_against_a_move() {
         mover.join().unwrap();
         assert_eq!((ran.get(), drops.get()), (1, 1));
         drop(host);
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// A child that has seen no cancel starts the first service, and leaves, while the host is cut: the host does not wait for
+/// ever.
+#[test]
+fn model_a_first_service_in_a_host_that_is_cut() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ended, begun) = (
+            Parts::of(&stage),
+            Arc::new(Racy::default()),
+            Arc::new(Racy::default()),
+        );
+        let Stage {
+            tree,
+            mut owner,
+            drops,
+            sleeper,
+            ..
+        } = stage;
+        let host = Host::new();
+        open::enter(&owner.node, &raw const host);
+        assert!(owner.node.enter());
+        let (theirs, begins) = (Arc::clone(&ended), Arc::clone(&begun));
+        let pool = Arc::clone(&tree.pool);
+        let child = thread::spawn(move || {
+            let parts = parts;
+            if !parts.node().is_cancelled() {
+                begins.set(1);
+                parts.serve(&theirs);
+            }
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        });
+        cut(&host, &tree.pool, &sleeper, || {});
+        assert_eq!(ended.get(), begun.get(), "a service was left");
+        drop(host);
+        child.join().unwrap();
+        assert!(owner.ended());
+        assert_eq!(drops.get(), 1);
+        drop(owner);
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// A service alone is left in a host that is cut, and no poll reaches its group: it is ended all the same, also if it came
+/// before the last child left.
+#[test]
+fn model_a_service_alone_in_a_host_that_is_cut() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
+        let Stage {
+            tree,
+            mut owner,
+            drops,
+            sleeper,
+            ..
+        } = stage;
+        let host = Host::new();
+        open::enter(&owner.node, &raw const host);
+        parts.serve(&ended);
+        assert!(owner.node.enter());
+        tree.pool.run_all();
+        let pool = Arc::clone(&tree.pool);
+        let child = thread::spawn(move || {
+            let parts = parts;
+            read(parts.kept);
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        });
+        cut(&host, &tree.pool, &sleeper, || {});
+        assert_eq!(ended.get(), 1, "a service was left");
+        child.join().unwrap();
+        assert!(owner.ended());
+        assert_eq!(drops.get(), 1);
+        drop((owner, host));
         assert!(tree.root.is_empty(), "an orphan");
     });
 }

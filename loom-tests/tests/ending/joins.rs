@@ -187,3 +187,38 @@ fn model_a_handle_against_the_closer_of_an_orphan() {
         assert!(tree.root.is_empty(), "an orphan");
     });
 }
+
+/// A child that has seen no cancel starts the first service, and leaves, while the future is dropped: the service is ended.
+#[test]
+fn model_a_first_service_against_an_early_drop() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let (parts, ended, begun) = (
+            Parts::of(&stage),
+            Arc::new(Racy::default()),
+            Arc::new(Racy::default()),
+        );
+        let Stage {
+            tree, owner, drops, ..
+        } = stage;
+        assert!(owner.node.enter());
+        let (theirs, begins) = (Arc::clone(&ended), Arc::clone(&begun));
+        let pool = Arc::clone(&tree.pool);
+        let child = thread::spawn(move || {
+            let parts = parts;
+            if !parts.node().is_cancelled() {
+                begins.set(1);
+                parts.serve(&theirs);
+            }
+            // SAFETY: entered above, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        });
+        owner.abandon(|| {}, || {});
+        tree.pool.run_all();
+        child.join().unwrap();
+        tree.pool.run_all();
+        assert_eq!((ended.get(), drops.get()), (begun.get(), 1));
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}

@@ -2,6 +2,7 @@
 //! and it waits for no wake-up that has been given; defers wait for the body.
 
 use crate::children::{Stage, World};
+use crate::group::gate::Gate;
 use crate::group::leaving::leave;
 use crate::group::open::{self, Host};
 use crate::group::tree;
@@ -149,4 +150,67 @@ fn model_a_cancel_of_a_group_that_is_polled() {
         child.join().unwrap();
         assert!(stage.tree.root.is_empty(), "an orphan");
     });
+}
+
+/// A handle starts a service while the group ends: it is over before that end, or refused.
+fn a_service_through_the_gate(has_services: bool, has_defers: bool) {
+    explore_with(2, move || {
+        let mut stage = Stage::new();
+        let parts = Parts::of(&stage);
+        let gate = Arc::new(Gate::new(&stage.owner.node));
+        stage.owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let (older, newer, ran) = (
+            Arc::new(Racy::default()),
+            Arc::new(Racy::default()),
+            Arc::new(Racy::default()),
+        );
+        if has_services {
+            let first = Arc::clone(&newer);
+            let seen = Arc::clone(&ran);
+            parts.serve_until(move || seen.set(1 + first.get()), &older);
+            stage.tree.pool.run_all();
+        }
+        if has_defers {
+            parts.defer(&Arc::default());
+        }
+        let (handle, theirs) = (Arc::clone(&gate), Arc::clone(&newer));
+        let pool = Arc::clone(&stage.tree.pool);
+        let stranger = thread::spawn(move || {
+            let parts = parts;
+            let admitted = handle.admit();
+            if let Some(node) = admitted {
+                parts.serve(&theirs);
+                // SAFETY: admitted, and not used any more.
+                unsafe { leave(node) };
+            }
+            // To leave may have woken the closer, also after a refusal.
+            pool.run_all();
+            admitted.is_some()
+        });
+        join(&mut stage.owner, &stage.tree.pool, &stage.sleeper);
+        let ended = newer.get();
+        assert_eq!(stage.drops.get(), 1);
+        drop(stage.owner);
+        let admitted = stranger.join().unwrap();
+        assert_eq!(ended, u32::from(admitted), "a service was left");
+        let newest_first = u32::from(has_services) * (1 + ended);
+        assert_eq!(ran.get(), newest_first, "newest first");
+        assert!(gate.admit().is_none());
+        assert!(stage.tree.root.is_empty(), "an orphan");
+    });
+}
+
+#[test]
+fn model_a_first_service_through_the_gate() {
+    a_service_through_the_gate(false, false);
+}
+
+#[test]
+fn model_another_service_through_the_gate() {
+    a_service_through_the_gate(true, false);
+}
+
+#[test]
+fn model_a_service_through_the_gate_against_the_defers() {
+    a_service_through_the_gate(false, true);
 }
