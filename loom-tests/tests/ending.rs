@@ -269,9 +269,15 @@ fn spurious_failures() {
 fn mutants_die() {
     mutants(
         &["src/group/ending.rs", "src/group/leaving.rs"],
-        &[(
-            "src/group/ending.rs: let told = decided(self.closer == Closer::OfGroup || left <= self.not_work()); -> true",
-            "a closer that is told too often looks again",
-        )],
+        &[
+            (
+                "src/group/ending.rs: let told = decided(self.closer == Closer::OfGroup || left <= self.not_work()); -> true",
+                "a closer that is told too often looks again",
+            ),
+            (
+                "src/group/ending.rs: let waits = decided(self.wants_closer() && left == self.served); -> true",
+                "a host that is woken too often announces itself again",
+            ),
+        ],
     );
 }

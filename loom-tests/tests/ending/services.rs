@@ -110,15 +110,15 @@ fn model_a_cancel_against_an_early_drop() {
             pool.run_all();
         });
         let (pool, seen) = (Arc::clone(&tree.pool), Arc::clone(&ran));
+        let early = Arc::new(Racy::default());
+        let theirs = Arc::clone(&early);
         let dropping = thread::spawn(move || {
-            owner.abandon(
-                || assert_eq!(seen.get(), 0, "a defer before the body was gone"),
-                || {},
-            );
+            owner.abandon(|| theirs.set(seen.get()), || {});
             pool.run_all();
         });
         canceller.join().unwrap();
         dropping.join().unwrap();
+        assert_eq!(early.get(), 0, "a defer before the body was gone");
         assert_eq!((ended.get(), ran.get(), drops.get()), (1, 1, 1));
         assert!(tree.root.is_empty(), "an orphan");
     });
