@@ -466,22 +466,48 @@ impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
 
 /// Time as far as timed waits are concerned: how often it is over before somebody notifies.
 pub mod time {
-    use std::cell::Cell;
+    use super::queue::Place;
+    use loom::sync::atomic::AtomicU32;
+    use std::cell::{Cell, RefCell};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering::{Acquire, Release};
 
     thread_local! {
         /// In the execution on this thread; `None` if its model has no timed wait.
         static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+        /// What was done before time passed is seen after it: nothing stays stale for milliseconds.
+        static CLOCK: RefCell<Option<Arc<AtomicU32>>> = const { RefCell::new(None) };
+        /// Timed waits that have all the time that they need.
+        static PATIENT: RefCell<Vec<Arc<Place>>> = const { RefCell::new(Vec::new()) };
     }
 
     /// An execution begins.
     pub(crate) fn begin() {
         LEFT.set(None);
+        CLOCK.set(None);
+        PATIENT.with_borrow_mut(Vec::clear);
     }
 
     /// Called first in a model with timed waits: so many of them may end because their time is over. Later ones have all the
     /// time that they need, so a wake-up that is lost is a deadlock and is found.
     pub fn ends(waits: u32) {
+        CLOCK.set(Some(Arc::new(AtomicU32::new(0))));
         LEFT.set(Some(waits));
+    }
+
+    /// So many more waits may end, and those that had all the time are the first of them.
+    pub fn passes(waits: u32) {
+        let clock = CLOCK.with_borrow(Clone::clone);
+        let clock = clock.expect("`ends` was called");
+        clock.fetch_add(1, Release);
+        LEFT.set(Some(waits));
+        PATIENT.with_borrow_mut(|patient| {
+            for place in patient.drain(..) {
+                if take() {
+                    place.end();
+                }
+            }
+        });
     }
 
     pub(crate) fn is_modelled() -> bool {
@@ -489,10 +515,26 @@ pub mod time {
     }
 
     /// Whether the timed wait that begins now may end by itself.
-    pub(crate) fn take() -> bool {
+    fn take() -> bool {
         let left = LEFT.get().expect("`time::ends` was called");
         LEFT.set(Some(left.saturating_sub(1)));
         left > 0
+    }
+
+    /// A timed wait has ended by itself.
+    pub(crate) fn ended() {
+        let clock = CLOCK.with_borrow(Clone::clone);
+        // An RMW, which sees the newest.
+        clock.expect("`ends` was called").fetch_add(0, Acquire);
+    }
+
+    /// A timed wait begins here.
+    pub(crate) fn begins(place: &Arc<Place>) {
+        if take() {
+            place.end();
+        } else {
+            PATIENT.with_borrow_mut(|patient| patient.push(Arc::clone(place)));
+        }
     }
 }
 
@@ -528,7 +570,7 @@ impl Condvar {
         guard.inner = Some(match &self.timed {
             None => self.inner.wait(inner).unwrap(),
             Some(queue) => {
-                let place = queue.enter(false);
+                let place = queue.enter();
                 drop(inner);
                 queue.leave(&place);
                 guard.mutex.lock().unwrap()
@@ -539,9 +581,13 @@ impl Condvar {
     /// Waits for a notification, or until the time is over, however long that is.
     pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> WaitTimeoutResult {
         let queue = self.timed.as_ref().expect("`time::ends` was called");
-        let place = queue.enter(time::take());
+        let place = queue.enter();
+        time::begins(&place);
         drop(guard.inner.take());
         let notified = queue.leave(&place);
+        if !notified {
+            time::ended();
+        }
         guard.inner = Some(guard.mutex.lock().unwrap());
         WaitTimeoutResult(!notified)
     }
@@ -586,7 +632,29 @@ mod queue {
         thread: loom::thread::Thread,
         notified: AtomicBool,
         /// Its time is over as soon as it looks.
-        ends: bool,
+        ends: AtomicBool,
+        sleeps: AtomicBool,
+    }
+
+    impl Place {
+        pub fn end(&self) {
+            self.ends.store(true, Relaxed);
+            self.rouse();
+        }
+
+        fn rouse(&self) {
+            if self.sleeps.load(Relaxed) {
+                self.thread.unpark();
+            }
+        }
+
+        fn is_notified(&self) -> bool {
+            self.notified.load(Relaxed)
+        }
+
+        fn ends(&self) -> bool {
+            self.ends.load(Relaxed)
+        }
     }
 
     impl Queue {
@@ -603,11 +671,12 @@ mod queue {
         }
 
         /// This thread waits from now on. It still holds the lock.
-        pub fn enter(&self, ends: bool) -> Arc<Place> {
+        pub fn enter(&self) -> Arc<Place> {
             let place = Arc::new(Place {
                 thread: loom::thread::current(),
                 notified: AtomicBool::new(false),
-                ends,
+                ends: AtomicBool::new(false),
+                sleeps: AtomicBool::new(false),
             });
             self.turn(|places| places.push_back(Arc::clone(&place)));
             place
@@ -616,14 +685,16 @@ mod queue {
         /// Waits, without the lock, until notified; if the time ends, only until others had the chance to be first. Whether
         /// it was notified.
         pub fn leave(&self, place: &Arc<Place>) -> bool {
-            if place.ends {
-                self.turn(|places| places.retain(|other| !Arc::ptr_eq(other, place)));
-            } else {
-                while !place.notified.load(Relaxed) {
-                    loom::thread::park();
-                }
+            while !place.is_notified() && !place.ends() {
+                // Nobody comes between these two: the model checker switches where it is called.
+                place.sleeps.store(true, Relaxed);
+                loom::thread::park();
+                place.sleeps.store(false, Relaxed);
             }
-            place.notified.load(Relaxed)
+            if !place.is_notified() {
+                self.turn(|places| places.retain(|other| !Arc::ptr_eq(other, place)));
+            }
+            place.is_notified()
         }
 
         pub fn notify(&self, count: usize) {
@@ -631,9 +702,7 @@ mod queue {
                 let count = count.min(places.len());
                 for place in places.drain(..count) {
                     place.notified.store(true, Relaxed);
-                    if !place.ends {
-                        place.thread.unpark();
-                    }
+                    place.rouse();
                 }
             });
         }
