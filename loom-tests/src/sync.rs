@@ -194,6 +194,21 @@ pub(crate) mod alive {
         static LIVE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     }
 
+    thread_local! {
+        /// Whether the end of what an `Arc` owns is taken to come after all accesses, in the execution on this thread.
+        static TRUSTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    }
+
+    /// An execution begins.
+    pub fn begin() {
+        TRUSTED.set(false);
+    }
+
+    /// See [`trust_counts`](super::trust_counts).
+    pub fn trust() {
+        TRUSTED.set(true);
+    }
+
     /// Objects that were made and not dropped.
     pub fn live() -> usize {
         LIVE.get()
@@ -220,9 +235,16 @@ pub(crate) mod alive {
             LIVE.set(LIVE.get().wrapping_sub(1));
             // SAFETY: as in `check`; volatile, or the store to memory that is freed next would be dropped.
             unsafe { self.0.as_ptr().write_volatile(0) };
-            !std::thread::panicking()
+            !std::thread::panicking() && !TRUSTED.get()
         }
     }
+}
+
+/// Called first in a model whose source shares by `Arc` what no thread of the model can hold to its end. The model checker
+/// does not see those counts, and would take every end for one that races. What is touched after its end fails all the same,
+/// but only in the schedule in which it happens.
+pub fn trust_counts() {
+    alive::trust();
 }
 
 /// Atomics that a mutant can weaken.
@@ -481,22 +503,48 @@ impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
 
 /// Time as far as timed waits are concerned: how often it is over before somebody notifies.
 pub mod time {
-    use std::cell::Cell;
+    use super::queue::Place;
+    use loom::sync::atomic::AtomicU32;
+    use std::cell::{Cell, RefCell};
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering::{Acquire, Release};
 
     thread_local! {
         /// In the execution on this thread; `None` if its model has no timed wait.
         static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+        /// What was done before time passed is seen after it: nothing stays stale for milliseconds.
+        static CLOCK: RefCell<Option<Arc<AtomicU32>>> = const { RefCell::new(None) };
+        /// Timed waits that have all the time that they need.
+        static PATIENT: RefCell<Vec<Arc<Place>>> = const { RefCell::new(Vec::new()) };
     }
 
     /// An execution begins.
     pub(crate) fn begin() {
         LEFT.set(None);
+        CLOCK.set(None);
+        PATIENT.with_borrow_mut(Vec::clear);
     }
 
     /// Called first in a model with timed waits: so many of them may end because their time is over. Later ones have all the
     /// time that they need, so a wake-up that is lost is a deadlock and is found.
     pub fn ends(waits: u32) {
+        CLOCK.set(Some(Arc::new(AtomicU32::new(0))));
         LEFT.set(Some(waits));
+    }
+
+    /// So many more waits may end, and those that had all the time are the first of them.
+    pub fn passes(waits: u32) {
+        let clock = CLOCK.with_borrow(Clone::clone);
+        let clock = clock.expect("`ends` was called");
+        clock.fetch_add(1, Release);
+        LEFT.set(Some(waits));
+        PATIENT.with_borrow_mut(|patient| {
+            for place in patient.drain(..) {
+                if take() {
+                    place.end();
+                }
+            }
+        });
     }
 
     pub(crate) fn is_modelled() -> bool {
@@ -504,10 +552,26 @@ pub mod time {
     }
 
     /// Whether the timed wait that begins now may end by itself.
-    pub(crate) fn take() -> bool {
+    fn take() -> bool {
         let left = LEFT.get().expect("`time::ends` was called");
         LEFT.set(Some(left.saturating_sub(1)));
         left > 0
+    }
+
+    /// A timed wait has ended by itself.
+    pub(crate) fn ended() {
+        let clock = CLOCK.with_borrow(Clone::clone);
+        // An RMW, which sees the newest.
+        clock.expect("`ends` was called").fetch_add(0, Acquire);
+    }
+
+    /// A timed wait begins here.
+    pub(crate) fn begins(place: &Arc<Place>) {
+        if take() {
+            place.end();
+        } else {
+            PATIENT.with_borrow_mut(|patient| patient.push(Arc::clone(place)));
+        }
     }
 }
 
@@ -529,8 +593,13 @@ impl WaitTimeoutResult {
     }
 }
 
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Condvar {
-    #[expect(clippy::new_without_default, reason = "the real one is used by `new`")]
     pub fn new() -> Self {
         Self {
             inner: loom::sync::Condvar::new(),
@@ -543,7 +612,7 @@ impl Condvar {
         guard.inner = Some(match &self.timed {
             None => self.inner.wait(inner).unwrap(),
             Some(queue) => {
-                let place = queue.enter(false);
+                let place = queue.enter();
                 drop(inner);
                 queue.leave(&place);
                 guard.mutex.lock().unwrap()
@@ -554,9 +623,13 @@ impl Condvar {
     /// Waits for a notification, or until the time is over, however long that is.
     pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> WaitTimeoutResult {
         let queue = self.timed.as_ref().expect("`time::ends` was called");
-        let place = queue.enter(time::take());
+        let place = queue.enter();
+        time::begins(&place);
         drop(guard.inner.take());
         let notified = queue.leave(&place);
+        if !notified {
+            time::ended();
+        }
         guard.inner = Some(guard.mutex.lock().unwrap());
         WaitTimeoutResult(!notified)
     }
@@ -601,7 +674,29 @@ mod queue {
         thread: loom::thread::Thread,
         notified: AtomicBool,
         /// Its time is over as soon as it looks.
-        ends: bool,
+        ends: AtomicBool,
+        sleeps: AtomicBool,
+    }
+
+    impl Place {
+        pub fn end(&self) {
+            self.ends.store(true, Relaxed);
+            self.rouse();
+        }
+
+        fn rouse(&self) {
+            if self.sleeps.load(Relaxed) {
+                self.thread.unpark();
+            }
+        }
+
+        fn is_notified(&self) -> bool {
+            self.notified.load(Relaxed)
+        }
+
+        fn ends(&self) -> bool {
+            self.ends.load(Relaxed)
+        }
     }
 
     impl Queue {
@@ -618,11 +713,12 @@ mod queue {
         }
 
         /// This thread waits from now on. It still holds the lock.
-        pub fn enter(&self, ends: bool) -> Arc<Place> {
+        pub fn enter(&self) -> Arc<Place> {
             let place = Arc::new(Place {
                 thread: loom::thread::current(),
                 notified: AtomicBool::new(false),
-                ends,
+                ends: AtomicBool::new(false),
+                sleeps: AtomicBool::new(false),
             });
             self.turn(|places| places.push_back(Arc::clone(&place)));
             place
@@ -631,14 +727,16 @@ mod queue {
         /// Waits, without the lock, until notified; if the time ends, only until others had the chance to be first. Whether
         /// it was notified.
         pub fn leave(&self, place: &Arc<Place>) -> bool {
-            if place.ends {
-                self.turn(|places| places.retain(|other| !Arc::ptr_eq(other, place)));
-            } else {
-                while !place.notified.load(Relaxed) {
-                    loom::thread::park();
-                }
+            while !place.is_notified() && !place.ends() {
+                // Nobody comes between these two: the model checker switches where it is called.
+                place.sleeps.store(true, Relaxed);
+                loom::thread::park();
+                place.sleeps.store(false, Relaxed);
             }
-            place.notified.load(Relaxed)
+            if !place.is_notified() {
+                self.turn(|places| places.retain(|other| !Arc::ptr_eq(other, place)));
+            }
+            place.is_notified()
         }
 
         pub fn notify(&self, count: usize) {
@@ -646,9 +744,7 @@ mod queue {
                 let count = count.min(places.len());
                 for place in places.drain(..count) {
                     place.notified.store(true, Relaxed);
-                    if !place.ends {
-                        place.thread.unpark();
-                    }
+                    place.rouse();
                 }
             });
         }

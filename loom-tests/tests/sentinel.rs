@@ -1,0 +1,243 @@
+//! Models of `src/pool/sentinel.rs`, over the real alarm, parkers, role and list of sleepers: a worker leaves the driver and
+//! never comes back, while another one sleeps. The sentinel wakes that one, whatever it was about to do itself, and it ends
+//! with the runtime.
+//!
+//! What has orderings has models of its own. Ticks take no time here; that a sentinel with nothing to do sleeps is how a
+//! model ends.
+
+use loom_tests::run::explore_with;
+use loom_tests::sync;
+use sync::{Arc, thread};
+
+#[path = "../../src/alarm.rs"]
+mod alarm;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/driver"]
+mod driver {
+    pub mod role;
+    pub mod wheel;
+}
+#[path = "../../src/parker.rs"]
+mod parker;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/sleep.rs"]
+mod sleep;
+#[expect(dead_code, reason = "only what the wheel needs")]
+#[path = "../../src/unwind.rs"]
+mod unwind;
+#[expect(dead_code, reason = "only what the wheel needs")]
+#[path = "../../src/waiters.rs"]
+mod waiters;
+
+#[path = "../../src/pool"]
+mod pool {
+    pub mod sentinel;
+
+    /// What a sentinel knows of its runtime.
+    pub mod shared {
+        use super::sentinel::Sentinel;
+        use crate::Bell;
+        use crate::driver::role::Role;
+        use crate::parker::Parker;
+        use crate::sleep::Sleep;
+        use crate::sync::{Arc, Mutex, thread};
+
+        pub struct Driver {
+            pub role: Role<Bell>,
+        }
+
+        pub struct Shared {
+            pub sleep: Sleep,
+            pub driver: Driver,
+            pub sentinel: Sentinel,
+            pub threads: Mutex<Vec<thread::JoinHandle<()>>>,
+            pub parkers: [Parker; 2],
+        }
+
+        impl Shared {
+            pub fn new() -> Arc<Self> {
+                Arc::new(Self {
+                    sleep: Sleep::new(),
+                    driver: Driver {
+                        role: Role::new(Bell::new()),
+                    },
+                    sentinel: Sentinel::new(),
+                    threads: Mutex::default(),
+                    parkers: [Parker::new(), Parker::new()],
+                })
+            }
+
+            pub fn thread(&self, _: &str) -> Builder {
+                Builder
+            }
+
+            pub fn notify(&self) {
+                if let Some(seat) = self.sleep.notify() {
+                    self.driver.role.unpark(&self.parkers[seat]);
+                }
+            }
+        }
+
+        pub struct Builder;
+
+        impl Builder {
+            pub fn spawn(
+                self,
+                f: impl FnOnce() + 'static,
+            ) -> std::io::Result<thread::JoinHandle<()>> {
+                Ok(thread::spawn(f))
+            }
+        }
+    }
+}
+
+use driver::role::{Limit, Selector};
+use pool::shared::Shared;
+use std::time::Instant;
+use sync::{Condvar, Mutex};
+
+/// A selector of events that come from outside.
+pub struct Bell {
+    events: Mutex<u32>,
+    condvar: Condvar,
+    now: Instant,
+}
+
+impl Bell {
+    fn new() -> Self {
+        Self {
+            events: Mutex::new(0),
+            condvar: Condvar::new(),
+            now: Instant::now(),
+        }
+    }
+
+    fn ring(&self) {
+        *self.events.lock() += 1;
+        self.condvar.notify_one();
+    }
+}
+
+impl Selector for Bell {
+    type Events = u32;
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn wait(&self, events: &mut u32, _: Limit) {
+        let mut inside = self.events.lock();
+        while *inside == 0 {
+            self.condvar.wait(&mut inside);
+        }
+        *events = std::mem::take(&mut inside);
+    }
+
+    fn notify(&self) {
+        self.ring();
+    }
+
+    fn dispatch(&self, events: &mut u32) -> usize {
+        std::mem::take(events) as usize
+    }
+
+    fn count(&self, events: &u32) -> usize {
+        *events as usize
+    }
+}
+
+/// The worker of seat 0 sleeps in the driver until an event comes, and says that it has left.
+fn drive(shared: &Arc<Shared>) {
+    let awake = || shared.sentinel.raise(shared);
+    shared.driver.role.park(&shared.parkers[0], || {}, awake);
+}
+
+/// The worker of seat 1 sleeps on its parker until somebody finds that it is needed.
+fn sleeps(shared: &Arc<Shared>) -> thread::JoinHandle<()> {
+    shared.sleep.fall_asleep(1, false);
+    let theirs = Arc::clone(shared);
+    thread::spawn(move || {
+        theirs.parkers[1].park();
+        // It counts as searching since it was woken, and has found that nobody is in the driver.
+        let _ = theirs.sleep.stop_search();
+    })
+}
+
+/// The end, as in a shutdown: of the sentinel's thread, if there is one.
+fn end(shared: &Shared) {
+    shared.sentinel.end();
+    let threads = std::mem::take(&mut *shared.threads.lock());
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// The first time: the sentinel's thread is started, and two looks are enough.
+#[test]
+fn model_the_driver_is_left() {
+    explore_with(2, || {
+        sync::time::ends(2);
+        let shared = Shared::new();
+        let sleeper = sleeps(&shared);
+        shared.driver.role.selector.ring();
+        drive(&shared);
+        sleeper.join().unwrap();
+        end(&shared);
+    });
+}
+
+/// Later: the sentinel has looked in vain for a while, and is about to sleep, or does.
+#[test]
+fn model_the_driver_is_left_again() {
+    explore_with(2, || {
+        loom::stop_exploring();
+        // Two, and then all but two of those in vain after which it sleeps.
+        sync::time::ends(20);
+        let shared = Shared::new();
+        let sleeper = sleeps(&shared);
+        shared.driver.role.selector.ring();
+        drive(&shared);
+        sleeper.join().unwrap();
+        loom::explore();
+        sync::time::passes(2);
+        let sleeper = sleeps(&shared);
+        shared.driver.role.selector.ring();
+        drive(&shared);
+        // Two looks from now on are enough.
+        sync::time::passes(2);
+        sleeper.join().unwrap();
+        end(&shared);
+    });
+}
+
+/// The runtime ends while the sentinel looks, or sleeps, or is woken.
+#[test]
+fn model_the_end_of_the_runtime() {
+    explore_with(2, || {
+        sync::time::ends(1);
+        let shared = Shared::new();
+        let sleeper = sleeps(&shared);
+        shared.driver.role.selector.ring();
+        drive(&shared);
+        end(&shared);
+        shared.notify();
+        sleeper.join().unwrap();
+    });
+}
+
+/// The runtime ends while the sentinel falls asleep.
+#[test]
+fn model_the_end_while_the_sentinel_falls_asleep() {
+    explore_with(2, || {
+        loom::stop_exploring();
+        sync::time::ends(20);
+        let shared = Shared::new();
+        let sleeper = sleeps(&shared);
+        shared.driver.role.selector.ring();
+        drive(&shared);
+        sleeper.join().unwrap();
+        loom::explore();
+        sync::time::passes(2);
+        end(&shared);
+    });
+}

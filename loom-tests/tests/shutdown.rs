@@ -1,0 +1,337 @@
+//! Models of `src/pool/shutdown.rs`, over the real tree and lists of wakers: a shutdown, with the time for it over or not,
+//! against the last one who leaves. It answers what is left, and the runtime ends, by whoever sees the root empty.
+//!
+//! What ends is stubs. What is left are counts of the root, as halves of a `join` outside every task have them.
+
+use loom_tests::run::explore_with;
+use loom_tests::sync;
+use std::time::Duration;
+use sync::{Arc, thread};
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/job.rs"]
+mod job;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/parker.rs"]
+mod parker;
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/unwind.rs"]
+mod unwind;
+#[path = "../../src/waiters.rs"]
+mod waiters;
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
+#[path = "../../src/group"]
+mod group {
+    pub mod arena;
+    pub mod books;
+    pub mod dump;
+    pub mod errors;
+    pub mod frame;
+    pub mod gate;
+    pub mod grant;
+    pub mod leaving;
+    pub mod ledger;
+    pub mod list;
+    pub mod locals;
+    pub mod mark;
+    pub mod node;
+    pub mod open;
+    pub mod reaper;
+    pub mod reason;
+    pub mod report;
+    pub mod root;
+    pub mod running;
+    pub mod services;
+    pub mod spawn;
+    pub mod tree;
+    pub mod typed;
+    pub mod word;
+}
+
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/surface"]
+mod surface {
+    pub mod dead;
+    pub mod owner;
+}
+
+mod support;
+
+#[expect(dead_code, reason = "models wait by the clock of the system")]
+#[path = "../../src/driver"]
+mod driver {
+    pub mod clock;
+}
+
+#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
+#[path = "../../src/pool"]
+mod pool {
+    pub mod shutdown;
+
+    /// What a shutdown knows of its runtime.
+    pub mod shared {
+        use crate::group::ledger::Ledger;
+        use crate::group::node::NodeRef;
+        use crate::group::report::{Straggler, TaskId};
+        use crate::support::Tree;
+        use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+        use crate::sync::{Arc, Mutex, thread};
+        use crate::waiters::Waiters;
+
+        pub struct Shared {
+            pub root: Mutex<Option<NodeRef>>,
+            pub shut_down: AtomicBool,
+            pub exiting: AtomicBool,
+            pub emptied: Waiters,
+            pub guests: AtomicUsize,
+            pub guests_gone: Waiters,
+            pub halves: AtomicUsize,
+            pub ledger: Ledger,
+            pub seats: Seats,
+            pub driver: Stub,
+            pub blocking: Stub,
+            pub sentinel: Stub,
+            pub threads: Mutex<Vec<thread::JoinHandle<()>>>,
+        }
+
+        pub struct Seats([Seat; 1]);
+
+        impl Seats {
+            pub fn get(&self, seat: usize) -> &Seat {
+                &self.0[seat]
+            }
+
+            pub fn iter(&self) -> impl Iterator<Item = &Seat> {
+                self.0.iter()
+            }
+        }
+
+        pub struct Seat {
+            pub ledger: Ledger,
+            pub counters: Counters,
+        }
+
+        pub struct Counters {
+            pub jobs: Jobs,
+        }
+
+        pub struct Jobs;
+
+        impl Jobs {
+            pub fn get(&self) -> u64 {
+                0
+            }
+        }
+
+        pub struct Stub;
+
+        impl Stub {
+            pub fn tick(&self) {}
+            pub fn close(&self) {}
+            pub fn join(&self) {}
+            pub fn end(&self) {}
+        }
+
+        impl Shared {
+            /// The tree stays with the caller: it would keep the runtime, by the waker in its root.
+            pub fn new(tree: &Tree) -> Arc<Self> {
+                Arc::new(Self {
+                    root: Mutex::new(Some(tree.root.clone())),
+                    shut_down: AtomicBool::new(false),
+                    exiting: AtomicBool::new(false),
+                    emptied: Waiters::new(),
+                    guests: AtomicUsize::new(0),
+                    guests_gone: Waiters::new(),
+                    halves: AtomicUsize::new(0),
+                    ledger: Ledger::new(),
+                    seats: Seats([Seat {
+                        ledger: Ledger::new(),
+                        counters: Counters { jobs: Jobs },
+                    }]),
+                    driver: Stub,
+                    blocking: Stub,
+                    sentinel: Stub,
+                    threads: Mutex::default(),
+                })
+            }
+
+            pub fn open_root(&self) -> Option<NodeRef> {
+                self.root.lock().clone()
+            }
+
+            pub fn without_guests_below<R>(&self, f: impl FnOnce() -> R) -> R {
+                f()
+            }
+
+            /// As in the real one.
+            pub fn guest_leaves(&self) {
+                if self.guests.fetch_sub(1, Ordering::Relaxed) == 1 {
+                    self.guests_gone.wake_all();
+                }
+            }
+
+            pub fn running(&self, _: &Seat, _: impl Fn(TaskId) -> bool) -> Option<Straggler> {
+                None
+            }
+
+            pub fn all_running(&self, _: impl Fn(TaskId) -> bool) -> Vec<Straggler> {
+                Vec::new()
+            }
+
+            pub fn rouse(&self) {}
+            pub fn hand_over(&self) {}
+        }
+    }
+
+    pub mod context {
+        use super::shared::Shared;
+        use crate::sync::Arc;
+        use std::cell::Cell;
+
+        #[derive(PartialEq, Eq)]
+        pub enum Post {
+            Caller,
+        }
+
+        pub struct Place {
+            pub shared: Arc<Shared>,
+            pub seat: Cell<Option<usize>>,
+            pub post: Post,
+        }
+
+        impl Place {
+            pub fn and_below(&self) -> impl Iterator<Item = &Place> {
+                std::iter::once(self)
+            }
+        }
+
+        /// Nobody here is inside of the runtime.
+        pub fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
+            f(None)
+        }
+    }
+
+    pub mod waiting {
+        pub fn blocked<R>(sleep: impl FnOnce() -> R) -> R {
+            sleep()
+        }
+    }
+}
+
+use group::leaving::leave;
+use pool::shared::Shared;
+use support::Tree;
+use sync::atomic::Ordering;
+
+const GRACE: Duration = Duration::from_secs(1);
+
+/// A runtime in which something is left, so many times; each is a thread that leaves.
+fn runtime(left: usize) -> (Tree, Arc<Shared>, Vec<thread::JoinHandle<()>>) {
+    let tree = Tree::new();
+    let shared = Shared::new(&tree);
+    shared.halves.fetch_add(1, Ordering::Relaxed);
+    let root = tree.root.clone();
+    let leavers = (0..left).map(|_| {
+        assert!(root.enter());
+        let root = root.clone();
+        thread::spawn(move || {
+            let counted = root.as_ptr();
+            drop(root);
+            // SAFETY: entered above.
+            unsafe { leave(counted) };
+        })
+    });
+    let leavers = leavers.collect();
+    (tree, shared, leavers)
+}
+
+fn has_ended(shared: &Shared) -> bool {
+    shared.exiting.load(Ordering::Acquire) && shared.root.lock().is_none()
+}
+
+/// The last ones leave in time, if so many waits `end` by themselves; or else they are stragglers, and the last of them ends the
+/// runtime.
+fn the_last_leaves(ends: u32, preemptions: usize) {
+    explore_with(preemptions, move || {
+        sync::trust_counts();
+        sync::time::ends(ends);
+        let (_tree, shared, leavers) = runtime(2);
+        let answer = shared.shut_down(GRACE);
+        match &answer {
+            Ok(()) => assert!(has_ended(&shared), "it answered before the end"),
+            Err(stragglers) => assert_eq!(stragglers.len(), 1),
+        }
+        // The grace, and twenty looks.
+        assert!(answer.is_ok() || ends > 20, "too early");
+        for leaver in leavers {
+            leaver.join().unwrap();
+        }
+        assert!(has_ended(&shared), "nobody ended it");
+    });
+}
+
+#[test]
+fn model_within_the_grace() {
+    the_last_leaves(0, 2);
+}
+
+#[test]
+fn model_after_the_grace() {
+    the_last_leaves(1, 2);
+}
+
+#[test]
+fn model_stragglers() {
+    the_last_leaves(21, 1);
+}
+
+#[test]
+fn model_nearly_stragglers() {
+    the_last_leaves(20, 1);
+}
+
+/// Two shutdowns at once both end.
+#[test]
+fn model_two_shutdowns() {
+    explore_with(1, || {
+        sync::trust_counts();
+        sync::time::ends(1);
+        let (_tree, shared, leavers) = runtime(1);
+        let theirs = Arc::clone(&shared);
+        let other = thread::spawn(move || theirs.shut_down(GRACE).is_ok());
+        assert!(shared.shut_down(GRACE).is_ok());
+        assert!(has_ended(&shared));
+        assert!(other.join().unwrap());
+        for leaver in leavers {
+            leaver.join().unwrap();
+        }
+    });
+}
+
+/// A blocked caller without a child leaves within the grace, or the grace is over before.
+#[test]
+fn model_a_guest() {
+    for ends in 0..2 {
+        explore_with(2, move || {
+            sync::trust_counts();
+            sync::time::ends(ends);
+            let tree = Tree::new();
+            let shared = Shared::new(&tree);
+            shared.guests.fetch_add(1, Ordering::Relaxed);
+            let theirs = Arc::clone(&shared);
+            let guest = thread::spawn(move || theirs.guest_leaves());
+            assert!(shared.shut_down(GRACE).is_ok());
+            assert!(has_ended(&shared));
+            let left = shared.guests.load(Ordering::Relaxed) == 0;
+            assert!(left || ends > 0, "the grace was not over");
+            guest.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn spurious_failures() {
+    loom_tests::run::spurious_failures_below(&["src/group/word.rs"]);
+}
