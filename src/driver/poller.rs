@@ -138,11 +138,12 @@ impl Timer {
     /// Replaces the waker; false if the timer has fired.
     pub(crate) fn update(&self, waker: &Waker) -> bool {
         // Cloned and dropped outside the lock: wakers are user code.
-        let old = self
-            .driver
-            .role
-            .replace(self.key, Action::Wake(waker.clone()));
-        old.is_some()
+        let new = Action::Wake(waker.clone());
+        let replaced = self.driver.role.replace(self.key, new);
+        let set = replaced.is_ok();
+        let (Ok(left) | Err(left)) = replaced;
+        left.discard();
+        set
     }
 }
 
@@ -150,7 +151,9 @@ impl Drop for Timer {
     fn drop(&mut self) {
         let action = self.driver.role.remove(self.key);
         self.driver.note_change();
-        // Last: it may be user code, which may panic.
-        drop(action);
+        // Last: it may be user code.
+        if let Some(action) = action {
+            action.discard();
+        }
     }
 }
