@@ -323,6 +323,11 @@ impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
     }
 }
 
+/// What threads sleep on is no different here.
+pub mod bed {
+    pub use super::{Condvar, Mutex, MutexGuard};
+}
+
 /// A condition variable in the shape of parking_lot's.
 #[derive(Debug)]
 pub struct Condvar(loom::sync::Condvar);

@@ -15,7 +15,8 @@
 use crate::job::Ticket;
 use crate::pool::context::Place;
 use crate::pool::shared::Shared;
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
+use crate::sync::Arc;
+use crate::sync::bed::{Condvar, Mutex, MutexGuard};
 use crate::unwind;
 use std::collections::VecDeque;
 use std::mem;
@@ -160,7 +161,7 @@ impl Blocking {
             }
             line.idle += 1;
             while line.calls == 0 && !line.closed {
-                if self.called.wait_for(&mut line, LINGER).timed_out() {
+                if self.called.wait_for(&mut line, LINGER) {
                     break;
                 }
             }

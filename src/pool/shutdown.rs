@@ -18,8 +18,9 @@ use crate::group::tree;
 use crate::pool::context::{self, Post};
 use crate::pool::shared::Shared;
 use crate::pool::waiting;
+use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::bed::{Condvar, Mutex};
 use crate::waiters::Key;
 use std::error::Error;
 use std::fmt;
@@ -197,7 +198,7 @@ impl Bell {
         let mut rung = self.rung.lock();
         while !*rung {
             match until {
-                Some(until) if self.condvar.wait_until(&mut rung, until).timed_out() => {
+                Some(until) if self.condvar.wait_until(&mut rung, until) => {
                     return *rung;
                 }
                 Some(_) => {}
