@@ -22,10 +22,11 @@ pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
     }
+    let runtime = context::runtime();
+    runtime.driver.must_be_here()?;
     let answer = Arc::new(Mutex::new(Answer::default()));
     let reply = Reply(Arc::clone(&answer));
     let name = name.to_owned();
-    let runtime = context::runtime();
     let call = Box::new(move || {
         let addresses = name.to_socket_addrs().map(Iterator::collect);
         reply.0.lock().addresses = Some(addresses);
