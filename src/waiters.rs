@@ -4,8 +4,9 @@
 //! and takes it back when it is dropped. Wakers are cloned, woken and dropped outside the lock, since they are user
 //! code; one that panics does not stop the others.
 //!
-//! Whoever keeps a waker anywhere else lets go of it by [`wake`] or [`discard`]. A clone is made before a lock is taken: its
-//! panic belongs to the poll of whoever brought the waker, and has changed nothing.
+//! Whoever keeps a waker anywhere else lets go of it by [`wake`] or [`discard`]. A clone is made
+//! before a lock is taken: its panic belongs to the poll of whoever brought the waker, and has
+//! changed nothing.
 //!
 //! # Why no wake-up is lost
 //!
@@ -71,7 +72,8 @@ impl List {
 }
 
 impl Drop for List {
-    /// A waiter without a key stays in the list until it is woken, or the list goes away with what it belongs to.
+    /// A waiter without a key stays in the list until it is woken, or the list goes away with what
+    /// it belongs to.
     fn drop(&mut self) {
         discard(self.drain());
     }
@@ -139,8 +141,9 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// Drops wakers that are not needed any more: those that were replaced, taken back, or never put anywhere. A panic in the
-/// destructor of one is contained: whoever polls now, with a waker of its own, did not bring it. The caller holds no lock.
+/// Drops wakers that are not needed any more: those that were replaced, taken back, or never put
+/// anywhere. A panic in the destructor of one is contained: whoever polls now, with a waker of its
+/// own, did not bring it. The caller holds no lock.
 pub(crate) fn discard(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         if let Err(payload) = unwind::drop_quietly(waker) {

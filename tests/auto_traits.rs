@@ -1,4 +1,5 @@
-//! The traits that the compiler gives to the public types by itself: a private field that changes them breaks users.
+//! The traits that the compiler gives to the public types by itself: a private field that changes
+//! them breaks users.
 #![allow(
     dead_code,
     clippy::allow_attributes,
@@ -25,7 +26,8 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::rc::Rc;
 
-/// Whether a type has a trait: an inherent constant, which is there if it has, comes before that of a trait.
+/// Whether a type has a trait: an inherent constant, which is there if it has, comes before that of
+/// a trait.
 macro_rules! has {
     ($type:ty: $trait:path) => {{
         trait Lacks {
@@ -182,7 +184,8 @@ fn declared(text: &str) -> Vec<String> {
     found.map(name).collect()
 }
 
-/// The same of a folder. What is `pub` can be reached from outside: the lint `unreachable_pub` sees to that.
+/// The same of a folder. What is `pub` can be reached from outside: the lint `unreachable_pub` sees
+/// to that.
 fn declared_in(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

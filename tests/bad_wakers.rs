@@ -279,7 +279,8 @@ fn poll_brittle(leaf: &mut Leaf<'_>, brittle: &Arc<Brittle>) -> Poll<()> {
     polled
 }
 
-/// Polls a place with a foreign waker, and goes on in a task: nothing comes out there, nor goes to the hook, nor is kept.
+/// Polls a place with a foreign waker, and goes on in a task: nothing comes out there, nor goes to
+/// the hook, nor is kept.
 fn drop_in_a_task((name, place): (&str, Place), each: bool, next: Next) {
     let (runtime, clock, seen) = clocked(2);
     let world = Arc::new(World::new(clock));
@@ -320,7 +321,8 @@ fn drop_in_a_task((name, place): (&str, Place), each: bool, next: Next) {
     assert!(brittle.thrown() > 0, "{case}: no waker panicked");
 }
 
-/// Case 92: whoever polls with a waker of its own has nothing to do with the one before, nor has whoever drops the future.
+/// Case 92: whoever polls with a waker of its own has nothing to do with the one before, nor has
+/// whoever drops the future.
 #[test]
 fn wakers_that_panic_when_they_are_dropped_are_contained() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! A process that was forked from that of a runtime has none of its threads: waits there are refused, and end.
+//! A process that was forked from that of a runtime has none of its threads: waits there are
+//! refused, and end.
 
 #![expect(unsafe_code, reason = "a fork by hand")]
 
@@ -23,7 +24,8 @@ enum End {
     Signal(i32),
 }
 
-/// Ends this process by a signal if it hangs: nobody else would. The limit is no measure of speed, as in `without_hanging`.
+/// Ends this process by a signal if it hangs: nobody else would. The limit is no measure of speed,
+/// as in `without_hanging`.
 fn leave_when_it_hangs() {
     // SAFETY: nothing else here has to do with alarms.
     let _ = unsafe { libc::alarm(90) };
@@ -31,8 +33,8 @@ fn leave_when_it_hangs() {
 
 /// Runs `f` in a forked process, which leaves by `_exit`: with zero, unless `f` panics.
 fn forked(f: impl FnOnce()) -> End {
-    // SAFETY: the process that is forked runs `f` and leaves. What it calls takes no lock that a thread which is not there
-    // may hold: no other thread of this program is running anything.
+    // SAFETY: the process that is forked runs `f` and leaves. What it calls takes no lock that a
+    // thread which is not there may hold: no other thread of this program is running anything.
     let process = unsafe { libc::fork() };
     assert!(process >= 0, "{}", io::Error::last_os_error());
     if process == 0 {
@@ -98,7 +100,8 @@ fn a_forked_process_is_refused_and_builds_a_runtime_of_its_own() {
             group(async |g| g.spawn(async {}).await).wait(); // starts the global one
             let listener = old.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
             let address = listener.local_addr().unwrap();
-            // It has no idle thread for a closure: one that was started would be one in this process.
+            // It has no idle thread for a closure: one that was started would be one in this
+            // process.
             let fresh = Runtime::builder().workers(1).thread_name("fresh");
             let fresh = fresh.build().unwrap();
             // Each process takes them out of its own memory.
@@ -177,14 +180,16 @@ fn a_process_that_was_forked_on_a_worker_is_refused() {
     alone("a_process_that_was_forked_on_a_worker_is_refused", || {
         let builder = Runtime::builder().workers(2).thread_name("old");
         let runtime = builder.callers_take_part(false).build().unwrap();
-        works(&runtime); // what is made once is there, and nobody is about to make it when the process is forked
+        // What is made once is there: nobody is about to make it when the process is forked.
+        works(&runtime);
         let end = runtime.block_on(group(async |g| {
             let forks = g.spawn(async {
                 Ok(forked(|| {
                     says_so("old", || pending().wait());
                     let (new, _) = workers(1);
                     works(&new);
-                    // No thread of the old runtime was started here, to be woken for what happens there.
+                    // No thread of the old runtime was started here, to be woken for what happens
+                    // there.
                     let threads = fs::read_dir("/proc/self/task").unwrap();
                     let names = threads.map(|thread| thread.unwrap().path().join("comm"));
                     let old = names.filter(|name| {

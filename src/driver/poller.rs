@@ -40,8 +40,9 @@ impl Driver {
         self.role.selector.clock.now()
     }
 
-    /// Whether this process was forked from the one in which the driver was made. It has none of the threads of that
-    /// runtime, and what the driver watches in the kernel is its parent's. This is a call into the kernel.
+    /// Whether this process was forked from the one in which the driver was made. It has none of
+    /// the threads of that runtime, and what the driver watches in the kernel is its parent's. This
+    /// is a call into the kernel.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.process != std::process::id()
     }

@@ -217,7 +217,8 @@ impl<S: AsFd + AsRawFd> Registered<S> {
 
 impl<S: AsFd + AsRawFd> Drop for Registered<S> {
     fn drop(&mut self) {
-        // In a forked process the kernel would delete the parent's registration, which is the same one.
+        // In a forked process the kernel would delete the parent's registration, which is the same
+        // one.
         if self.driver.is_elsewhere() {
             return;
         }

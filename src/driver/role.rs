@@ -270,8 +270,8 @@ impl<S: Selector> Role<S> {
         self.shelf.lock().wheel.len()
     }
 
-    /// Replaces what a timer will do, and returns what it would have done. The error is the new action, of a timer that has
-    /// fired.
+    /// Replaces what a timer will do, and returns what it would have done. The error is the new
+    /// action, of a timer that has fired.
     pub(crate) fn replace(&self, key: Key, action: Action) -> Result<Action, Action> {
         let mut shelf = self.shelf.lock();
         match shelf.wheel.get_mut(key) {

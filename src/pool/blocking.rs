@@ -108,8 +108,8 @@ impl Blocking {
         if line.work.is_empty() || line.coming > 0 {
             return;
         }
-        // In a process that was forked from that of the runtime nobody comes: those who are idle in the line are not there, and
-        // whoever waits for the work is told so before it sleeps.
+        // In a process that was forked from that of the runtime nobody comes: those who are idle in
+        // the line are not there, and whoever waits for the work is told so before it sleeps.
         if shared.is_elsewhere() {
             return;
         }

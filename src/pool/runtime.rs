@@ -30,12 +30,14 @@ use std::time::Duration;
 ///
 /// # Fork
 ///
-/// A process that was forked (`fork` without `exec`) has a copy of the runtime and none of its threads. There a `block_on`
-/// that would have to sleep panics instead, with a message; [`scope`](crate::scope) and [`join`](crate::join), whose stack
-/// others may use, abort the process after the message. New sockets are errors, and inherited ones are good for nothing but
-/// to be dropped. What another executor awaits there stays pending. To shut the copy down, or to drop it, does nothing. So
-/// fork before the first use of the global runtime, or build one after the fork and [`enter`](Runtime::enter) it. A child
-/// that was forked in a task should `exec` or `_exit` there: it must not go back into the worker.
+/// A process that was forked (`fork` without `exec`) has a copy of the runtime and none of its
+/// threads. There a `block_on` that would have to sleep panics instead, with a message;
+/// [`scope`](crate::scope) and [`join`](crate::join), whose stack others may use, abort the process
+/// after the message. New sockets are errors, and inherited ones are good for nothing but to be
+/// dropped. What another executor awaits there stays pending. To shut the copy down, or to drop it,
+/// does nothing. So fork before the first use of the global runtime, or build one after the fork
+/// and [`enter`](Runtime::enter) it. A child that was forked in a task should `exec` or `_exit`
+/// there: it must not go back into the worker.
 ///
 /// # Examples
 ///
@@ -128,8 +130,8 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If the runtime is shut down while the future waits, or if the future is not ready in a process that was forked from that
-    /// of the runtime. A panic of the future comes out as it is.
+    /// If the runtime is shut down while the future waits, or if the future is not ready in a
+    /// process that was forked from that of the runtime. A panic of the future comes out as it is.
     ///
     /// # Blocking
     ///
@@ -196,8 +198,8 @@ impl Runtime {
 
     /// Asks every group to stop, cancels after `grace` what has not ended, and ends the workers.
     ///
-    /// From inside one of its own tasks it only requests all that, and returns at once. In a process that was forked from that
-    /// of the runtime it does nothing.
+    /// From inside one of its own tasks it only requests all that, and returns at once. In a
+    /// process that was forked from that of the runtime it does nothing.
     ///
     /// # Errors
     ///

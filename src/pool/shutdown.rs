@@ -9,8 +9,8 @@
 //! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the circle
 //!    root -> pool -> root. What others still poll is handed over to a caretaker.
 //!
-//! A process that was forked from that of the runtime does none of this: there is no thread to end, to join or to wait for,
-//! and its copy of the runtime stays as it is.
+//! A process that was forked from that of the runtime does none of this: there is no thread to end,
+//! to join or to wait for, and its copy of the runtime stays as it is.
 
 use crate::driver::clock::Clock;
 use crate::group::frame;

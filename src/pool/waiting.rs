@@ -65,13 +65,14 @@ thread_local! {
 #[derive(Clone, Copy)]
 struct Home<'a> {
     shared: &'a Shared,
-    /// Only the future waits. A scope, or the forker of a half, has lent its stack, and so cannot be unwound.
+    /// Only the future waits. A scope, or the forker of a half, has lent its stack, and so cannot
+    /// be unwound.
     unwinds: bool,
 }
 
 impl Home<'_> {
-    /// Before the caller sleeps, or after it was in vain so often: panics, or aborts, if this process has been forked from
-    /// that of the runtime.
+    /// Before the caller sleeps, or after it was in vain so often: panics, or aborts, if this
+    /// process has been forked from that of the runtime.
     fn must_be_here(self) {
         if self.unwinds {
             self.shared.must_be_here();
@@ -440,8 +441,9 @@ fn replace_blocking(place: &Place) -> Option<Replaced> {
     begun.then_some(Replaced::Blocking)
 }
 
-/// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be had. A worker that was
-/// forked off by itself gets none: what is left to do belongs to the process of its runtime, which does it there.
+/// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be
+/// had. A worker that was forked off by itself gets none: what is left to do belongs to the process
+/// of its runtime, which does it there.
 fn replace_me(shared: &Arc<Shared>) -> Option<Replaced> {
     let enough = {
         let mut spares = shared.spares.lock();

@@ -99,11 +99,13 @@ pub(crate) mod thread {
     pub(crate) use std::thread::{Builder, JoinHandle, panicking, yield_now};
 }
 
-/// What threads sleep on for long: the locks and condition variables of std, in the shape of parking_lot's.
+/// What threads sleep on for long: the locks and condition variables of std, in the shape of
+/// parking_lot's.
 ///
-/// parking_lot keeps its sleepers in one table of the process, as addresses of what belongs to their threads. A process that
-/// is forked has the table and not the threads, and its own new threads get their memory: the lists in the table would
-/// become knots. std's are words on which the kernel lets threads sleep, and leave nothing behind.
+/// parking_lot keeps its sleepers in one table of the process, as addresses of what belongs to
+/// their threads. A process that is forked has the table and not the threads, and its own new
+/// threads get their memory: the lists in the table would become knots. std's are words on which
+/// the kernel lets threads sleep, and leave nothing behind.
 pub(crate) mod bed {
     use std::ops::{Deref, DerefMut};
     use std::sync::PoisonError;

@@ -83,8 +83,8 @@ impl Awaiter {
         true
     }
 
-    /// Takes the registered waker out again: the handle goes away. Without this, a chain of tasks that wait for each other
-    /// would keep one another's memory, and free it recursively.
+    /// Takes the registered waker out again: the handle goes away. Without this, a chain of tasks
+    /// that wait for each other would keep one another's memory, and free it recursively.
     #[inline]
     pub(crate) fn forget(&self) {
         // Relaxed: only the handle, which calls this, registers; a close that is missed is seen by the swap.

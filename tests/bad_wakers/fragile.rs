@@ -1,4 +1,5 @@
-//! Wakers whose clones, or the destructors of their copies, panic. The standard library makes none: it takes unsafe code.
+//! Wakers whose clones, or the destructors of their copies, panic. The standard library makes none:
+//! it takes unsafe code.
 
 #![expect(unsafe_code, reason = "a waker made by hand")]
 
@@ -98,8 +99,8 @@ impl Brittle {
     }
 
     pub(crate) fn waker(self: Arc<Self>) -> Waker {
-        // SAFETY: the data is a reference of an `Arc` that is `Send` and `Sync`, and the table's functions keep the
-        // contract of `RawWakerVTable` for such data.
+        // SAFETY: the data is a reference of an `Arc` that is `Send` and `Sync`, and the table's
+        // functions keep the contract of `RawWakerVTable` for such data.
         unsafe { Waker::from_raw(self.raw()) }
     }
 
