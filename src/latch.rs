@@ -63,8 +63,12 @@ impl Latch {
     pub(crate) unsafe fn wait(&self, waker: &Waker) -> bool {
         if self.state.guess() == OPEN {
             let waker = waker.clone();
-            // SAFETY: open, so the slot is the waiter's, which is the caller.
-            self.waker.with_mut(|slot| unsafe { *slot = Some(waker) });
+            let place = |slot: *mut Option<Waker>| {
+                // SAFETY: open, so the slot is the waiter's, which is the caller.
+                unsafe { slot.replace(Some(waker)) }
+            };
+            let old = self.waker.with_mut(place);
+            crate::waiters::discard(old);
             // Release: gives the slot to the setter, which acquires it. Relaxed on failure: `is_set` looks again.
             let _ =
                 self.state

@@ -19,7 +19,7 @@
 //! `PARKED` until the condition variable has released it, so the notification comes after the owner waits.
 
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::bed::{Condvar, Mutex};
 
 const EMPTY: u32 = 0;
 const TOKEN: u32 = 1;

@@ -4,6 +4,10 @@
 //! and takes it back when it is dropped. Wakers are cloned, woken and dropped outside the lock, since they are user
 //! code; one that panics does not stop the others.
 //!
+//! Whoever keeps a waker anywhere else lets go of it by [`wake`] or [`discard`]. A clone is made
+//! before a lock is taken: its panic belongs to the poll of whoever brought the waker, and has
+//! changed nothing.
+//!
 //! # Why no wake-up is lost
 //!
 //! The caller of [`Waiters::wake_all`] sets its condition first; a waiter registers first and looks at the condition
@@ -55,6 +59,24 @@ impl List {
         let at = self.more.binary_search_by_key(&key, |entry| entry.0).ok()?;
         Some(self.more.remove(at).1)
     }
+
+    /// Takes everyone out.
+    fn drain(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        let more = std::mem::take(&mut self.more);
+        self.first
+            .take()
+            .into_iter()
+            .chain(more)
+            .map(|entry| entry.1)
+    }
+}
+
+impl Drop for List {
+    /// A waiter without a key stays in the list until it is woken, or the list goes away with what
+    /// it belongs to.
+    fn drop(&mut self) {
+        discard(self.drain());
+    }
 }
 
 /// The list.
@@ -78,7 +100,7 @@ impl Waiters {
             }
         };
         drop(list);
-        drop(old);
+        discard(old);
     }
 
     /// Registers a waker that has no key, unless it is there already. It stays until the next [`Waiters::wake_all`].
@@ -92,6 +114,7 @@ impl Waiters {
             .any(|entry| entry.1.will_wake(waker));
         if known {
             drop(list);
+            discard([new]);
             return;
         }
         list.push(new);
@@ -101,18 +124,13 @@ impl Waiters {
     pub(crate) fn remove(&self, key: &mut Key) {
         let Some(key) = key.0.take() else { return };
         let old = self.0.lock().remove(key);
-        drop(old);
+        discard(old);
     }
 
     /// Wakes everyone and empties the list.
     pub(crate) fn wake_all(&self) {
-        let (first, more) = {
-            let mut list = self.0.lock();
-            (list.first.take(), std::mem::take(&mut list.more))
-        };
-        for (_, waker) in first.into_iter().chain(more) {
-            wake(waker);
-        }
+        let all = self.0.lock().drain();
+        all.for_each(wake);
     }
 }
 
@@ -123,7 +141,9 @@ pub(crate) fn wake(waker: Waker) {
     }
 }
 
-/// Drops wakers that are not called. A panic in a destructor is contained: it is no business of whoever drops.
+/// Drops wakers that are not needed any more: those that were replaced, taken back, or never put
+/// anywhere. A panic in the destructor of one is contained: whoever polls now, with a waker of its
+/// own, did not bring it. The caller holds no lock.
 pub(crate) fn discard(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         if let Err(payload) = unwind::drop_quietly(waker) {

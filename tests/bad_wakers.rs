@@ -10,8 +10,8 @@ mod support;
 
 use async_channel::bounded;
 use common::{NOW, SECOND, Seen, clocked, once, panic_of, poll_alone, wait_until, workers};
-use fragile::Fragile;
-use places::{ONCE, PLACES, Place, World};
+use fragile::{Brittle, Fragile};
+use places::{GROUPS, Leaf, ONCE, PLACES, Place, RESOLVE, World};
 use spinney::{Runtime, group, race, shield, sleep, timeout};
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
@@ -258,6 +258,85 @@ fn a_shield_whose_waker_panics_holds_nobody() {
     });
 }
 
+/// What happens to a future that was polled with a waker whose copies panic when they are dropped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Next {
+    Drop,
+    /// It is polled by a task, whose waker takes the place of the foreign one, and then released.
+    Poll,
+    /// It is released, and then polled by a task.
+    Release,
+    /// It is polled with another foreign waker of that kind, and then as above.
+    Again,
+}
+
+/// Polls with a waker of which nobody but the future has a copy afterwards.
+fn poll_brittle(leaf: &mut Leaf<'_>, brittle: &Arc<Brittle>) -> Poll<()> {
+    let waker = Arc::clone(brittle).waker();
+    let polled = leaf.as_mut().poll(&mut Context::from_waker(&waker));
+    // Its owner lets go of it without noticing.
+    drop(catch_unwind(AssertUnwindSafe(|| drop(waker))));
+    polled
+}
+
+/// Polls a place with a foreign waker, and goes on in a task: nothing comes out there, nor goes to
+/// the hook, nor is kept.
+fn drop_in_a_task((name, place): (&str, Place), each: bool, next: Next) {
+    let (runtime, clock, seen) = clocked(2);
+    let world = Arc::new(World::new(clock));
+    let brittle = Arc::new(Brittle::new(each));
+    let mut was_pending = false;
+    let ended = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(group(async |g| {
+            let mut leaf = world.seed().plant(g, place);
+            was_pending = poll_brittle(&mut leaf, &brittle).is_pending();
+            if was_pending && next == Next::Again {
+                was_pending = poll_brittle(&mut leaf, &brittle).is_pending();
+            }
+            if !was_pending || next == Next::Drop {
+                drop(leaf);
+                return world.release();
+            }
+            let mut release = Some(Arc::clone(&world));
+            if next == Next::Release {
+                release.take().unwrap().release();
+            }
+            let ordinary = g.spawn(poll_fn(move |cx| {
+                let polled = leaf.as_mut().poll(cx);
+                if let Some(world) = release.take() {
+                    world.release();
+                }
+                polled
+            }));
+            ordinary.await
+        }))
+    }));
+    let case = format!("{name}, each {each}, {next:?}");
+    assert!(ended.is_ok(), "{case}: the panic of a waker came out");
+    assert_eq!(world.children.load(SeqCst), 0, "{case}");
+    runtime.shutdown(NOW).unwrap();
+    drop((runtime, world));
+    assert_eq!(seen.texts(), [""; 0], "{case}");
+    assert_eq!(Arc::strong_count(&brittle), 1, "{case}: a waker is kept");
+    assert!(brittle.thrown() > 0, "{case}: no waker panicked");
+}
+
+/// Case 92: whoever polls with a waker of its own has nothing to do with the one before, nor has
+/// whoever drops the future.
+#[test]
+fn wakers_that_panic_when_they_are_dropped_are_contained() {
+    without_hanging(|| {
+        let places = PLACES.into_iter().chain([RESOLVE]);
+        for place in places.filter(|place| !GROUPS.contains(&place.0)) {
+            for each in [false, true] {
+                for next in [Next::Drop, Next::Poll, Next::Release, Next::Again] {
+                    drop_in_a_task(place, each, next);
+                }
+            }
+        }
+    });
+}
+
 /// A waker that panics when it is woken or when its last copy is dropped.
 struct Hostile {
     wake: bool,
@@ -325,20 +404,10 @@ fn wakers_that_panic_are_contained() {
                     }),
                 ];
                 for future in futures {
-                    let Some(mut future) = polled(future) else {
+                    let Some(future) = polled(future) else {
                         continue;
                     };
-                    // A replaced waker may throw into the poll that replaced it, as its own destructor does anywhere.
-                    let finished = poll_fn(move |cx| {
-                        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-                            Ok(polled) => polled,
-                            Err(payload) => {
-                                assert_eq!(*payload.downcast::<&str>().unwrap(), "drop");
-                                Poll::Ready(())
-                            }
-                        }
-                    });
-                    finished.await;
+                    future.await;
                 }
                 // Dropped while it is registered.
                 let dropped = polled(Box::pin(group(async |g| {

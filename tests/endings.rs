@@ -278,17 +278,17 @@ fn a_cut_does_not_wait_for_a_group_that_is_polled_no_more() {
         for cutter in CUTTERS {
             for with in [With::Nothing, With::Defer, With::Service] {
                 let gone_on = Arc::new(AtomicBool::new(false));
-                let goes_on = Arc::clone(&gone_on);
+                let (goes_on, seen) = (Arc::clone(&gone_on), Arc::clone(&gone_on));
                 cut_of(cutter, move || async move {
-                    let mut x = pin!(group(async |x: Group<'_, '_>| {
+                    let mut x = pin!(group(async move |x: Group<'_, '_>| {
                         match with {
                             With::Nothing => {}
                             With::Defer => x.defer(yield_now()),
                             With::Service => drop(x.service(pending::<()>())),
                         }
-                        x.group(async |y: Group<'_, '_>| {
-                            y.spawn(shield(async {
-                                while !goes_on.load(SeqCst) {
+                        x.group(async move |y: Group<'_, '_>| {
+                            y.spawn(shield(async move {
+                                while !seen.load(SeqCst) {
                                     yield_now().await;
                                 }
                             }));

@@ -36,7 +36,7 @@ impl Drop for Waits {
 type Open<'s> = Group<'s, 'static, &'static str>;
 
 /// Runs `body` in a group that is cancelled when it pends; everything in it that waits in its destructor did so to the end.
-fn counts(expected: usize, body: impl AsyncFnOnce(Open<'_>, &dyn Fn() -> Waits) + Send) {
+fn counts(expected: usize, body: impl AsyncFn(Open<'_>, &dyn Fn() -> Waits)) {
     for workers_ in [1, 2] {
         let (runtime, seen) = workers(workers_);
         let ended = Arc::new(AtomicUsize::new(0));

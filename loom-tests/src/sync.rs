@@ -501,6 +501,11 @@ impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
     }
 }
 
+/// What threads sleep on is no different here.
+pub mod bed {
+    pub use super::{Condvar, Mutex, MutexGuard};
+}
+
 /// Time as far as timed waits are concerned: how often it is over before somebody notifies.
 pub mod time {
     use super::queue::Place;
@@ -583,16 +588,6 @@ pub struct Condvar {
     timed: Option<queue::Queue>,
 }
 
-/// Whether a wait has ended because its time was over.
-#[derive(Clone, Copy, Debug)]
-pub struct WaitTimeoutResult(bool);
-
-impl WaitTimeoutResult {
-    pub fn timed_out(self) -> bool {
-        self.0
-    }
-}
-
 impl Default for Condvar {
     fn default() -> Self {
         Self::new()
@@ -621,7 +616,7 @@ impl Condvar {
     }
 
     /// Waits for a notification, or until the time is over, however long that is.
-    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> WaitTimeoutResult {
+    pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, _: Duration) -> bool {
         let queue = self.timed.as_ref().expect("`time::ends` was called");
         let place = queue.enter();
         time::begins(&place);
@@ -631,11 +626,11 @@ impl Condvar {
             time::ended();
         }
         guard.inner = Some(guard.mutex.lock().unwrap());
-        WaitTimeoutResult(!notified)
+        !notified
     }
 
     /// The same: models know no clock.
-    pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> WaitTimeoutResult {
+    pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> bool {
         self.wait_for(guard, Duration::ZERO)
     }
 

@@ -51,6 +51,10 @@ mod pool {
                 })
             }
 
+            pub fn is_elsewhere(&self) -> bool {
+                false // no model forks the process
+            }
+
             pub fn thread(&self, _: &str) -> Builder<'_> {
                 Builder(self)
             }

@@ -26,7 +26,9 @@ mod waiters;
 mod group {
     pub mod arena;
     pub mod books;
+    pub mod cut;
     pub mod dump;
+    pub mod ending;
     pub mod errors;
     pub mod frame;
     pub mod gate;
@@ -135,6 +137,10 @@ mod pool {
         }
 
         impl Shared {
+            pub fn is_elsewhere(&self) -> bool {
+                false // no model forks the process
+            }
+
             /// The tree stays with the caller: it would keep the runtime, by the waker in its root.
             pub fn new(tree: &Tree) -> Arc<Self> {
                 Arc::new(Self {

@@ -14,6 +14,8 @@ use std::time::Instant;
 /// What an idle worker sleeps in.
 pub(crate) struct Driver {
     pub(crate) role: Role<Poll>,
+    /// The process in which it was made.
+    process: u32,
     started: Instant,
     /// Milliseconds since the start, as of the last turn; wrapping.
     coarse: AtomicU32,
@@ -27,6 +29,7 @@ impl Driver {
         let started = poll.clock.now();
         Ok(Self {
             role: Role::new(poll),
+            process: std::process::id(),
             started,
             coarse: AtomicU32::new(0),
             changed: OnceLock::new(),
@@ -35,6 +38,22 @@ impl Driver {
 
     pub(crate) fn now(&self) -> Instant {
         self.role.selector.clock.now()
+    }
+
+    /// Whether this process was forked from the one in which the driver was made. It has none of
+    /// the threads of that runtime, and what the driver watches in the kernel is its parent's. This
+    /// is a call into the kernel.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.process != std::process::id()
+    }
+
+    /// An error where [`Driver::is_elsewhere`].
+    pub(crate) fn must_be_here(&self) -> io::Result<()> {
+        if self.is_elsewhere() {
+            let text = "the runtime has no threads in this process, which was forked from its own";
+            return Err(io::Error::other(text));
+        }
+        Ok(())
     }
 
     /// When the driver was made.
@@ -138,11 +157,12 @@ impl Timer {
     /// Replaces the waker; false if the timer has fired.
     pub(crate) fn update(&self, waker: &Waker) -> bool {
         // Cloned and dropped outside the lock: wakers are user code.
-        let old = self
-            .driver
-            .role
-            .replace(self.key, Action::Wake(waker.clone()));
-        old.is_some()
+        let new = Action::Wake(waker.clone());
+        let replaced = self.driver.role.replace(self.key, new);
+        let set = replaced.is_ok();
+        let (Ok(left) | Err(left)) = replaced;
+        left.discard();
+        set
     }
 }
 
@@ -150,7 +170,9 @@ impl Drop for Timer {
     fn drop(&mut self) {
         let action = self.driver.role.remove(self.key);
         self.driver.note_change();
-        // Last: it may be user code, which may panic.
-        drop(action);
+        // Last: it may be user code.
+        if let Some(action) = action {
+            action.discard();
+        }
     }
 }

@@ -117,6 +117,7 @@ pub(crate) enum Direction {
 impl<S: AsFd + AsRawFd> Registered<S> {
     /// Registers a socket in non-blocking mode.
     pub(crate) fn new(io: S, driver: Arc<Driver>) -> io::Result<Self> {
+        driver.must_be_here()?;
         let source = Arc::new(Source::new());
         let poll = &driver.role.selector;
         let key = poll.sources.lock().insert(Arc::clone(&source));
@@ -216,6 +217,11 @@ impl<S: AsFd + AsRawFd> Registered<S> {
 
 impl<S: AsFd + AsRawFd> Drop for Registered<S> {
     fn drop(&mut self) {
+        // In a forked process the kernel would delete the parent's registration, which is the same
+        // one.
+        if self.driver.is_elsewhere() {
+            return;
+        }
         // An error means that the poller does not know the socket: then there is nothing to delete.
         let poll = &self.driver.role.selector;
         let _ = poll.system.delete(&self.io);

@@ -270,11 +270,14 @@ impl<S: Selector> Role<S> {
         self.shelf.lock().wheel.len()
     }
 
-    /// Replaces what a timer will do, and returns what it would have done; `None` if it has fired.
-    pub(crate) fn replace(&self, key: Key, action: Action) -> Option<Action> {
+    /// Replaces what a timer will do, and returns what it would have done. The error is the new
+    /// action, of a timer that has fired.
+    pub(crate) fn replace(&self, key: Key, action: Action) -> Result<Action, Action> {
         let mut shelf = self.shelf.lock();
-        let place = shelf.wheel.get_mut(key)?;
-        Some(std::mem::replace(place, action))
+        match shelf.wheel.get_mut(key) {
+            Some(place) => Ok(std::mem::replace(place, action)),
+            None => Err(action),
+        }
     }
 
     /// Takes a timer out, unless it has fired.

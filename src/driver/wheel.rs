@@ -22,6 +22,14 @@ pub(crate) enum Action {
 }
 
 impl Action {
+    /// Lets go of what will not be done, with no lock held.
+    pub(crate) fn discard(self) {
+        match self {
+            Self::Wake(waker) => crate::waiters::discard([waker]),
+            Self::Call(call) => drop(call),
+        }
+    }
+
     /// Runs it, with no lock held.
     pub(crate) fn run(self) {
         match self {

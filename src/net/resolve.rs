@@ -4,6 +4,7 @@ use crate::group::frame;
 use crate::pool::blocking::Work;
 use crate::pool::context;
 use crate::sync::{Arc, Mutex};
+use crate::waiters;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
@@ -21,10 +22,11 @@ pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
     }
+    let runtime = context::runtime();
+    runtime.driver.must_be_here()?;
     let answer = Arc::new(Mutex::new(Answer::default()));
     let reply = Reply(Arc::clone(&answer));
     let name = name.to_owned();
-    let runtime = context::runtime();
     let call = Box::new(move || {
         let addresses = name.to_socket_addrs().map(Iterator::collect);
         reply.0.lock().addresses = Some(addresses);
@@ -46,7 +48,7 @@ impl Drop for Reply {
         let waker = answer.waker.take();
         drop(answer);
         if let Some(waker) = waker {
-            crate::waiters::wake(waker);
+            waiters::wake(waker);
         }
     }
 }
@@ -57,17 +59,24 @@ impl Future for Resolve {
     type Output = io::Result<Vec<SocketAddr>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let waker = cx.waker().clone();
+        let new = cx.waker().clone();
         let mut answer = self.0.lock();
-        match answer.addresses.take() {
-            Some(addresses) => Poll::Ready(addresses),
-            None => {
-                let old = answer.waker.replace(waker);
-                drop(answer);
-                drop(old);
-                frame::note_leaf();
-                Poll::Pending
-            }
+        let (polled, left) = match answer.addresses.take() {
+            Some(addresses) => (Poll::Ready(addresses), Some(new)),
+            None => (Poll::Pending, answer.waker.replace(new)),
+        };
+        drop(answer);
+        waiters::discard(left);
+        if polled.is_pending() {
+            frame::note_leaf();
         }
+        polled
+    }
+}
+
+impl Drop for Resolve {
+    fn drop(&mut self) {
+        let waker = self.0.lock().waker.take();
+        waiters::discard(waker);
     }
 }

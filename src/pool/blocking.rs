@@ -15,7 +15,8 @@
 use crate::job::Ticket;
 use crate::pool::context::Place;
 use crate::pool::shared::Shared;
-use crate::sync::{Arc, Condvar, Mutex, MutexGuard};
+use crate::sync::Arc;
+use crate::sync::bed::{Condvar, Mutex, MutexGuard};
 use crate::unwind;
 use std::collections::VecDeque;
 use std::mem;
@@ -107,6 +108,11 @@ impl Blocking {
         if line.work.is_empty() || line.coming > 0 {
             return;
         }
+        // In a process that was forked from that of the runtime nobody comes: those who are idle in
+        // the line are not there, and whoever waits for the work is told so before it sleeps.
+        if shared.is_elsewhere() {
+            return;
+        }
         if line.idle > 0 {
             line.idle -= 1;
             line.calls += 1;
@@ -160,7 +166,7 @@ impl Blocking {
             }
             line.idle += 1;
             while line.calls == 0 && !line.closed {
-                if self.called.wait_for(&mut line, LINGER).timed_out() {
+                if self.called.wait_for(&mut line, LINGER) {
                     break;
                 }
             }

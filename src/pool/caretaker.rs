@@ -34,6 +34,10 @@ impl Shared {
     /// Sees to it that somebody runs what is queued and watches time and I/O, in a runtime that has ended.
     #[cold]
     pub(crate) fn look_after(&self) {
+        // What is left belongs to the process of the runtime, which looks after it there.
+        if self.is_elsewhere() {
+            return;
+        }
         let mut there = self.caretaker.lock();
         if *there {
             return self.rouse();

@@ -184,7 +184,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Starts the runtime.
+    /// Starts the runtime. It belongs to this process, and not to one that is forked later: see
+    /// [`Runtime`].
     ///
     /// # Errors
     ///

@@ -28,6 +28,17 @@ use std::time::Duration;
 ///
 /// Most programs need none: free functions use a global runtime, which is started on first use.
 ///
+/// # Fork
+///
+/// A process that was forked (`fork` without `exec`) has a copy of the runtime and none of its
+/// threads. There a `block_on` that would have to sleep panics instead, with a message;
+/// [`scope`](crate::scope) and [`join`](crate::join), whose stack others may use, abort the process
+/// after the message. New sockets are errors, and inherited ones are good for nothing but to be
+/// dropped. What another executor awaits there stays pending. To shut the copy down, or to drop it,
+/// does nothing. So fork before the first use of the global runtime, or build one after the fork
+/// and [`enter`](Runtime::enter) it. A child that was forked in a task should `exec` or `_exit`
+/// there: it must not go back into the worker.
+///
 /// # Examples
 ///
 /// ```
@@ -119,7 +130,8 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If the runtime is shut down while the future waits. A panic of the future comes out as it is.
+    /// If the runtime is shut down while the future waits, or if the future is not ready in a
+    /// process that was forked from that of the runtime. A panic of the future comes out as it is.
     ///
     /// # Blocking
     ///
@@ -186,7 +198,8 @@ impl Runtime {
 
     /// Asks every group to stop, cancels after `grace` what has not ended, and ends the workers.
     ///
-    /// From inside one of its own tasks it only requests all that, and returns at once.
+    /// From inside one of its own tasks it only requests all that, and returns at once. In a
+    /// process that was forked from that of the runtime it does nothing.
     ///
     /// # Errors
     ///
@@ -204,6 +217,10 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        // Before any lock: a thread that is not in this process may hold it for ever.
+        if self.shared.is_elsewhere() {
+            return;
+        }
         if self.shared.is_shut_down() && self.shared.open_root().is_some() {
             return; // whoever did it was told of the stragglers
         }

@@ -12,8 +12,9 @@
 use crate::alarm::Alarm;
 use crate::parker::Parker;
 use crate::pool::shared::Shared;
+use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::bed::{Condvar, Mutex};
 use std::time::Duration;
 
 /// Between two looks. Time and I/O are unwatched for two of these at most.

@@ -99,6 +99,23 @@ impl Shared {
         self.root.lock().clone()
     }
 
+    /// Whether this process was forked from that of the runtime, none of whose threads is here.
+    /// Asked where a thread is about to sleep, or others are to be woken or joined: it is a call
+    /// into the kernel.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.driver.is_elsewhere()
+    }
+
+    /// Refuses to wait for threads that are in another process.
+    pub(crate) fn must_be_here(&self) {
+        assert!(
+            !self.is_elsewhere(),
+            "the runtime `{}` has no threads in this process, which was forked from its own: a wait \
+             for them would not end. Build a runtime after the fork, or fork before the first use of the global one",
+            self.name
+        );
+    }
+
     /// A thread of this runtime that is yet to be started.
     pub(crate) fn thread(&self, name: &str) -> thread::Builder {
         let builder = thread::Builder::new().name(format!("{}-{name}", self.name));

@@ -8,6 +8,9 @@
 //! 4. Wait while teardown makes progress; what is there after that is returned as stragglers.
 //! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the circle
 //!    root -> pool -> root. What others still poll is handed over to a caretaker.
+//!
+//! A process that was forked from that of the runtime does none of this: there is no thread to end,
+//! to join or to wait for, and its copy of the runtime stays as it is.
 
 use crate::driver::clock::Clock;
 use crate::group::frame;
@@ -18,8 +21,9 @@ use crate::group::tree;
 use crate::pool::context::{self, Post};
 use crate::pool::shared::Shared;
 use crate::pool::waiting;
+use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
-use crate::sync::{Arc, Condvar, Mutex};
+use crate::sync::bed::{Condvar, Mutex};
 use crate::waiters::Key;
 use std::error::Error;
 use std::fmt;
@@ -72,6 +76,9 @@ impl Shared {
     /// [`Runtime::shutdown`](crate::Runtime::shutdown).
     #[track_caller]
     pub(crate) fn shut_down(self: &Arc<Self>, grace: Duration) -> Result<(), Stragglers> {
+        if self.is_elsewhere() {
+            return Ok(());
+        }
         let inside = caller_in(self);
         let Some(root) = self.open_root() else {
             if inside.is_none() {
@@ -197,7 +204,7 @@ impl Bell {
         let mut rung = self.rung.lock();
         while !*rung {
             match until {
-                Some(until) if self.condvar.wait_until(&mut rung, until).timed_out() => {
+                Some(until) if self.condvar.wait_until(&mut rung, until) => {
                     return *rung;
                 }
                 Some(_) => {}

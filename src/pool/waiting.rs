@@ -27,6 +27,7 @@ use crate::pool::seats::Deques;
 use crate::pool::shared::Shared;
 use crate::pool::worker::{self, Kind};
 use crate::sync::{Arc, thread};
+use crate::unwind;
 use std::cell::Cell;
 use std::task::{Context, Wake, Waker};
 
@@ -60,6 +61,27 @@ thread_local! {
     static SLEEPER: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) };
 }
 
+/// Whose threads a caller waits for.
+#[derive(Clone, Copy)]
+struct Home<'a> {
+    shared: &'a Shared,
+    /// Only the future waits. A scope, or the forker of a half, has lent its stack, and so cannot
+    /// be unwound.
+    unwinds: bool,
+}
+
+impl Home<'_> {
+    /// Before the caller sleeps, or after it was in vain so often: panics, or aborts, if this
+    /// process has been forked from that of the runtime.
+    fn must_be_here(self) {
+        if self.unwinds {
+            self.shared.must_be_here();
+        } else {
+            unwind::never(|| self.shared.must_be_here());
+        }
+    }
+}
+
 /// Blocks the calling thread until `step` is ready, which waits for what is `awaited`.
 pub(crate) fn wait<R>(
     shared: &Arc<Shared>,
@@ -71,14 +93,18 @@ pub(crate) fn wait<R>(
     let waker = Waker::from(Arc::clone(&sleeper));
     let here =
         context::place(|place| place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared)));
+    let home = Home {
+        shared,
+        unwinds: matches!(awaited, Awaited::In(_)),
+    };
     let value = if here {
-        drive(&sleeper.0, &waker, Runs::Own(awaited), step)
+        drive(home, &sleeper.0, &waker, Runs::Own(awaited), step)
     } else {
         let place = Place::blocked(Arc::clone(shared), awaited);
         let _leave = Leave(&place);
         let alone = frame::current(|frame| frame.is_none());
         let runs = if alone { Runs::Any } else { Runs::Nothing };
-        place.occupy(|| drive(&sleeper.0, &waker, runs, step))
+        place.occupy(|| drive(home, &sleeper.0, &waker, runs, step))
     };
     let _ = SLEEPER.try_with(|slot| slot.set(Some(sleeper)));
     value
@@ -106,6 +132,7 @@ enum Runs {
 }
 
 fn drive<R>(
+    home: Home<'_>,
     parker: &Parker,
     waker: &Waker,
     runs: Runs,
@@ -130,11 +157,12 @@ fn drive<R>(
             !ran
         } else {
             parked = true;
-            park(parker, busy.is_some())
+            park(home, parker, busy.is_some())
         };
         turns = if at_once { turns + 1 } else { 0 };
         if turns == BUSY_AFTER {
             turns = 0;
+            home.must_be_here();
             give_way(&mut busy);
         }
     }
@@ -286,10 +314,11 @@ fn run_own(
 }
 
 /// Sleeps until there is a token; true if there was one already. `busy`: this thread counts as blocked as it is.
-fn park(parker: &Parker, busy: bool) -> bool {
+fn park(home: Home<'_>, parker: &Parker, busy: bool) -> bool {
     if parker.take_token() {
         return true;
     }
+    home.must_be_here();
     if busy {
         context::place(|place| place.map(hand_away));
         parker.park();
@@ -412,12 +441,14 @@ fn replace_blocking(place: &Place) -> Option<Replaced> {
     begun.then_some(Replaced::Blocking)
 }
 
-/// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be had.
+/// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be
+/// had. A worker that was forked off by itself gets none: what is left to do belongs to the process
+/// of its runtime, which does it there.
 fn replace_me(shared: &Arc<Shared>) -> Option<Replaced> {
     let enough = {
         let mut spares = shared.spares.lock();
         spares.blocked += 1;
-        let enough = spares.running >= spares.blocked;
+        let enough = spares.running >= spares.blocked || shared.is_elsewhere();
         spares.running += usize::from(!enough);
         enough
     };

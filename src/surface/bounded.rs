@@ -7,6 +7,7 @@ use crate::surface::outcome::Outcome;
 use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::Payload;
+use crate::waiters;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::{Location, resume_unwind};
@@ -225,6 +226,8 @@ impl<F, E> SpawnBounded<'_, '_, F, E> {
             None => false,
         };
         if granted {
+            drop(places);
+            waiters::discard([new]);
             self.ticket = None;
             return Poll::Ready(Place(Arc::clone(&self.places)));
         }
@@ -238,7 +241,7 @@ impl<F, E> SpawnBounded<'_, '_, F, E> {
         self.ticket = Some(ticket);
         let old = places.waiting.insert(ticket, new);
         drop(places);
-        drop(old);
+        waiters::discard(old);
         Poll::Pending
     }
 }
@@ -271,7 +274,7 @@ impl<F, E> Drop for SpawnBounded<'_, '_, F, E> {
                 places.taken -= 1;
             }
         });
-        drop(old);
+        waiters::discard(old);
     }
 }
 

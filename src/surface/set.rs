@@ -9,6 +9,7 @@ use crate::surface::outcome::Outcome;
 use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::{self, Payload};
+use crate::waiters;
 use futures_core::Stream;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -176,22 +177,29 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Failure<E>>>> {
         let new = cx.waker().clone();
+        let mut polled = Poll::Pending;
         let mut line = self.line.lock();
         while let Some((number, end)) = line.ended.pop_front() {
             self.unread.remove(&number);
             if end.is_some() {
-                return Poll::Ready(end);
+                polled = Poll::Ready(end);
+                break;
             }
             line.cut -= 1;
         }
-        if self.unread.is_empty() {
-            return Poll::Ready(None);
+        if polled.is_pending() && self.unread.is_empty() {
+            polled = Poll::Ready(None);
         }
-        let old = line.waker.replace(new);
+        let left = match polled {
+            Poll::Pending => line.waker.replace(new),
+            Poll::Ready(_) => Some(new),
+        };
         drop(line);
-        drop(old);
-        frame::note_child();
-        Poll::Pending
+        waiters::discard(left);
+        if polled.is_pending() {
+            frame::note_child();
+        }
+        polled
     }
 
     /// How many children are unfinished or unread.
@@ -222,7 +230,7 @@ impl<T, E: Send + 'static> Drop for TaskSet<'_, '_, T, E> {
             line.closed = true;
             (std::mem::take(&mut line.ended), line.waker.take())
         };
-        watch::drop_wakers(waker);
+        waiters::discard(waker);
         for (number, end) in ended {
             let (Some(end), Some(unread)) = (end, self.unread.remove(&number)) else {
                 continue;

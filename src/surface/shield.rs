@@ -4,6 +4,7 @@
 
 use crate::group::frame::{self, Frame};
 use crate::unwind;
+use crate::waiters;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::pin::Pin;
@@ -43,7 +44,7 @@ impl<F: Future> Future for Shield<F> {
         }
         // SAFETY: as above.
         let future = unsafe { Pin::new_unchecked(&mut this.future) };
-        this.host = None;
+        waiters::discard(this.host.take());
         frame::current(|frame| match frame {
             Some(frame) => {
                 let polled = poll_in(frame, future, cx, &mut this.cut);
@@ -64,7 +65,7 @@ impl<F> Drop for Shield<F> {
         // A cut host sleeps until its shields have ended. One that is dropped half-way holds it no more, but the poll
         // that reached it does not know: another poll looks again.
         if let Some(host) = self.host.take() {
-            crate::waiters::wake(host);
+            waiters::wake(host);
         }
     }
 }

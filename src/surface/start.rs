@@ -8,6 +8,7 @@ use crate::surface::outcome::Outcome;
 use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::{self, Payload};
+use crate::waiters;
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
@@ -226,13 +227,14 @@ impl<V, E: Send + 'static> Future for Start<'_, '_, V, E> {
             Stage::Starting => {
                 let old = slot.waker.replace(new);
                 drop(slot);
-                drop(old);
+                waiters::discard(old);
                 frame::note_child();
                 return Poll::Pending;
             }
             _ => std::mem::replace(&mut slot.stage, Stage::Over),
         };
         drop(slot);
+        waiters::discard([new]);
         let result = match stage {
             Stage::Ready(value) => Ok(value),
             _ => Err(match self.early.lock().take() {
@@ -254,7 +256,7 @@ impl<V, E: Send + 'static> Drop for Start<'_, '_, V, E> {
             let stage = std::mem::replace(&mut slot.stage, Stage::Over);
             (stage, slot.waker.take())
         };
-        watch::drop_wakers(waker);
+        waiters::discard(waker);
         let origin = Origin {
             task: Some(task.id()),
             name: None,

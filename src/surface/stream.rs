@@ -6,6 +6,7 @@ use crate::surface::outcome::Outcome;
 use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::Payload;
+use crate::waiters;
 use futures_core::Stream;
 use std::fmt;
 use std::future::poll_fn;
@@ -45,6 +46,7 @@ impl<T> Out<T> {
             let mut slot = self.0.lock();
             if slot.closed {
                 drop(slot);
+                waiters::discard([new]);
                 if told {
                     return Poll::Ready(());
                 }
@@ -54,6 +56,8 @@ impl<T> Out<T> {
                 return Poll::Pending;
             }
             if slot.value.is_none() && value.is_none() {
+                drop(slot);
+                waiters::discard([new]);
                 return Poll::Ready(());
             }
             let mut reader = None;
@@ -63,7 +67,7 @@ impl<T> Out<T> {
             }
             let old = slot.generator.replace(new);
             drop(slot);
-            drop(old);
+            waiters::discard(old);
             reader.into_iter().for_each(watch::wake);
             Poll::Pending
         })
@@ -170,7 +174,7 @@ impl<T> Generator<'_, T> {
                 None => (None, None, old),
             }
         };
-        drop(old);
+        waiters::discard(old);
         if let Some(value) = value {
             generator.into_iter().for_each(watch::wake);
             return Poll::Ready(Some(value));
@@ -206,7 +210,7 @@ impl<T> Drop for Generator<'_, T> {
             slot.closed = true;
             (slot.value.take(), slot.reader.take(), slot.generator.take())
         };
-        watch::drop_wakers(reader);
+        waiters::discard(reader);
         // It may wait in a shield, or in another task, where no cut wakes it.
         generator.into_iter().for_each(watch::wake);
         drop(value);

@@ -103,12 +103,3 @@ fn unobserved(payload: Payload) {
 pub(crate) fn wake(waker: Waker) {
     frame::outside(|| crate::waiters::wake(waker));
 }
-
-/// Drops wakers where something else is still to be done: they are user code that may panic.
-pub(crate) fn drop_wakers(wakers: impl IntoIterator<Item = Waker>) {
-    for waker in wakers {
-        if let Err(payload) = unwind::drop_quietly(waker) {
-            unwind::discard(payload);
-        }
-    }
-}

@@ -106,7 +106,90 @@ pub(crate) mod thread {
     pub(crate) use std::thread::{Builder, JoinHandle, panicking, yield_now};
 }
 
-pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
+/// What threads sleep on for long: the locks and condition variables of std, in the shape of
+/// parking_lot's.
+///
+/// parking_lot keeps its sleepers in one table of the process, as addresses of what belongs to
+/// their threads. A process that is forked has the table and not the threads, and its own new
+/// threads get their memory: the lists in the table would become knots. std's are words on which
+/// the kernel lets threads sleep, and leave nothing behind.
+pub(crate) mod bed {
+    use std::ops::{Deref, DerefMut};
+    use std::sync::PoisonError;
+    use std::time::{Duration, Instant};
+
+    /// A lock for use with a [`Condvar`]. It is not poisoned.
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(std::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            MutexGuard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        }
+    }
+
+    /// Its guard; empty only inside a wait.
+    pub(crate) struct MutexGuard<'a, T>(Option<std::sync::MutexGuard<'a, T>>);
+
+    const HELD: &str = "the lock is held but in a wait";
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.0.as_ref().expect(HELD)
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.0.as_mut().expect(HELD)
+        }
+    }
+
+    /// A condition variable. A wait may end for no reason.
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(std::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self::default()
+        }
+
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            let held = guard.0.take().expect(HELD);
+            guard.0 = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
+        }
+
+        /// Waits for `limit` at most; whether that was over.
+        pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, limit: Duration) -> bool {
+            let held = guard.0.take().expect(HELD);
+            let waited = self.0.wait_timeout(held, limit);
+            let (held, ended) = waited.unwrap_or_else(PoisonError::into_inner);
+            guard.0 = Some(held);
+            ended.timed_out()
+        }
+
+        /// Waits until `at` at most; whether that was reached.
+        pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, at: Instant) -> bool {
+            self.wait_for(guard, at.saturating_duration_since(Instant::now()))
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}
+
+pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
 pub(crate) use std::thread_local;

@@ -19,6 +19,7 @@
 
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::task::waker;
+use crate::waiters;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::task::Waker;
@@ -74,22 +75,22 @@ impl Awaiter {
             // Relaxed: takes back what was stored above; nobody else swaps after the close.
             let mine = self.0.swap(CLOSED, Ordering::Relaxed);
             // SAFETY: packed above, and taken out of the word by this swap.
-            drop(unsafe { unpack(mine) });
+            waiters::discard(unsafe { unpack(mine) });
             return false;
         }
         // SAFETY: packed by an earlier `register`, and taken out of the word by the swap.
-        drop(unsafe { unpack(before) });
+        waiters::discard(unsafe { unpack(before) });
         true
     }
 
-    /// Takes the registered waker out again, for the caller to drop: the handle goes away. Without this, a chain of tasks that wait for each
-    /// other would keep one another's memory, and free it recursively.
+    /// Takes the registered waker out again: the handle goes away. Without this, a chain of tasks
+    /// that wait for each other would keep one another's memory, and free it recursively.
     #[inline]
-    pub(crate) fn forget(&self) -> Option<Waker> {
+    pub(crate) fn forget(&self) {
         // Relaxed: only the handle, which calls this, registers; a close that is missed is seen by the swap.
         let word = self.0.load(Ordering::Relaxed);
         if word == NOBODY || word == CLOSED {
-            return None;
+            return;
         }
         // Acquire: pairs with the Release of the completer, if it was faster and closed the slot.
         let word = self.0.swap(NOBODY, Ordering::Acquire);
@@ -98,7 +99,7 @@ impl Awaiter {
             self.0.store(CLOSED, Ordering::Relaxed);
         }
         // SAFETY: packed by `register`, and taken out of the word by the swap.
-        unsafe { unpack(word) }
+        waiters::discard(unsafe { unpack(word) });
     }
 
     /// Closes the slot and returns who waited. The completer calls it once, after it published the output.
@@ -117,6 +118,6 @@ impl Drop for Awaiter {
         // Relaxed: `&mut self`: whoever was the last to touch it has published that to whoever drops it.
         let word = self.0.load(Ordering::Relaxed);
         // SAFETY: packed by `register`, and the word is not looked at again.
-        drop(unsafe { unpack(word) });
+        waiters::discard(unsafe { unpack(word) });
     }
 }

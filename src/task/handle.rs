@@ -10,7 +10,6 @@ use crate::group::report::TaskId;
 use crate::group::services::Serving;
 use crate::task::header::Header;
 use crate::task::state::Release;
-use crate::unwind;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -119,10 +118,7 @@ impl<V> Handle<V> {
         // SAFETY: the handle's reference is given up by `drop_handle`, or below.
         let header = unsafe { task.as_ref() };
         let table = header.table;
-        // It may be user code, and the output is yet to be taken care of.
-        if let Err(payload) = unwind::drop_quietly(header.awaiter.forget()) {
-            unwind::discard(payload);
-        }
+        header.awaiter.forget();
         let state = header.state.load();
         if state.is_complete() {
             // The completer has passed: nobody else looks at `HANDLE` and `VALUE` any more, so they may stay.

@@ -4,8 +4,8 @@ use crate::common::{Alive, SECOND};
 use async_channel::{Receiver, Sender, bounded};
 use futures_lite::{AsyncRead, Stream};
 use spinney::net::{TcpListener, TcpStream};
-use spinney::time::ManualClock;
-use spinney::{Group, Out, Ready, current, race, shield, sleep, timeout};
+use spinney::time::{ManualClock, interval};
+use spinney::{Group, Out, Ready, blocking, current, race, shield, sleep, timeout};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -97,7 +97,7 @@ pub(crate) fn unpin<'s, F: Future + Unpin + Send + 's>(mut future: F) -> Leaf<'s
 }
 
 /// Each place where a waker is cloned, as a future that is ready when the world was released.
-pub(crate) const PLACES: [(&str, Place); 21] = [
+pub(crate) const PLACES: [(&str, Place); 24] = [
     ("group", |g, seed| {
         Box::pin(g.group(async move |h| h.spawn(seed.child()).await))
     }),
@@ -120,6 +120,9 @@ pub(crate) const PLACES: [(&str, Place); 21] = [
     ("Supervised", |g, seed| unpin(g.supervise(seed.child()))),
     ("Task::cancel", |g, seed| {
         unpin(g.spawn(shield(seed.child())).cancel())
+    }),
+    ("Supervised::cancel", |g, seed| {
+        unpin(g.supervise(shield(seed.child())).cancel())
     }),
     ("TaskSet::next", |g, seed| {
         let mut set = g.set();
@@ -162,6 +165,19 @@ pub(crate) const PLACES: [(&str, Place); 21] = [
     ("timeout", |_, _| {
         unpin(Box::pin(timeout(SECOND, sleep(2 * SECOND))))
     }),
+    ("Interval::tick", |_, _| {
+        Box::pin(async {
+            let mut ticks = interval(SECOND);
+            ticks.tick().await; // at once
+            ticks.tick().await;
+        })
+    }),
+    ("blocking", |_, seed| {
+        let released = seed.released.clone();
+        Box::pin(blocking(move || {
+            let _ = released.recv_blocking();
+        }))
+    }),
     ("stopping", |g, _| Box::pin(g.stopping())),
     ("current::stopping", |_, _| Box::pin(current::stopping())),
     ("Handle::stopping", |g, _| Box::pin(g.handle().stopping())),
@@ -187,5 +203,23 @@ pub(crate) const PLACES: [(&str, Place); 21] = [
     }),
 ];
 
+/// One that is ready when the system says so, which may be at once.
+pub(crate) const RESOLVE: (&str, Place) = ("resolve", |_, seed| {
+    let port = seed.listener.local_addr().unwrap().port();
+    Box::pin(async move {
+        let _ = TcpStream::connect(&format!("localhost:{port}")).await;
+    })
+});
+
+/// Those with the future of a group in them.
+pub(crate) const GROUPS: [&str; 6] = [
+    "group",
+    "groups in groups",
+    "group that joins",
+    "blocking",
+    "shield in a group",
+    "race",
+];
+
 /// Those that are `async` blocks: they cannot be polled again after a panic.
-pub(crate) const ONCE: [&str; 3] = ["Out::send", "Handle::stopping", "race"];
+pub(crate) const ONCE: [&str; 4] = ["Out::send", "Interval::tick", "Handle::stopping", "race"];

@@ -1,0 +1,213 @@
+//! The traits that the compiler gives to the public types by itself: a private field that changes
+//! them breaks users.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "a probe for a trait uses one of its halves"
+)]
+
+use spinney::compat::hyper::Timer;
+use spinney::current::GroupPath;
+use spinney::net::{Accept, ReadHalf, TcpListener, TcpStream, WriteHalf};
+use spinney::time::{Elapsed, Interval, ManualClock, Sleep, Timeout};
+use spinney::{
+    Bounded, BuildError, Builder, CancelKind, CancelReason, CancelSupervised, CancelTask, Dump,
+    Enter, Entry, Errors, Failure, Generator, Group, GroupDump, GroupFuture, Handle, Metrics, Out,
+    Ready, Restart, Runtime, RuntimeBuilder, Scope, Shield, SpawnBounded, Start, StartError,
+    Straggler, Stragglers, Supervised, Task, TaskDump, TaskId, TaskLocal, TaskSet, TaskState,
+    TryGroupFuture, Unobserved,
+};
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::future;
+use std::marker::{PhantomData, PhantomPinned};
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::path::Path;
+use std::rc::Rc;
+
+/// Whether a type has a trait: an inherent constant, which is there if it has, comes before that of
+/// a trait.
+macro_rules! has {
+    ($type:ty: $trait:path) => {{
+        trait Lacks {
+            const HAS: bool = false;
+        }
+        impl<T: ?Sized> Lacks for Probe<T> {}
+        struct Probe<T: ?Sized>(PhantomData<T>);
+        impl<T: ?Sized + $trait> Probe<T> {
+            const HAS: bool = true;
+        }
+        <Probe<$type>>::HAS
+    }};
+}
+
+/// A type as it is written, what is said of it, and what is true.
+struct Row {
+    name: &'static str,
+    said: &'static str,
+    has: String,
+}
+
+macro_rules! rows {
+    ($($type:ty => $said:literal,)*) => {
+        vec![$({
+            let all = [
+                ("Send", has!($type: Send)),
+                ("Sync", has!($type: Sync)),
+                ("Unpin", has!($type: Unpin)),
+                ("UnwindSafe", has!($type: UnwindSafe)),
+                ("RefUnwindSafe", has!($type: RefUnwindSafe)),
+            ];
+            let has: Vec<_> = all.iter().filter(|(_, has)| *has).map(|(name, _)| *name).collect();
+            Row { name: stringify!($type), said: $said, has: has.join(" ") }
+        },)*]
+    };
+}
+
+/// `Send`, and not `Sync`.
+type Alone = Cell<u8>;
+/// Neither.
+type Here = Rc<u8>;
+/// The body of a group, and its future.
+type Body<E, F> = fn(Group<'static, 'static, E>) -> F;
+type Future = future::Ready<u8>;
+type Pinned = PhantomPinned;
+type Never = spinney::Never;
+
+fn rows() -> Vec<Row> {
+    rows! {
+        Runtime => "Send Sync Unpin",
+        RuntimeBuilder => "Send Sync Unpin",
+        BuildError => "Send Sync Unpin",
+        Enter<'static> => "Unpin",
+        Metrics => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Dump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        GroupDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        TaskDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        TaskState => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        TaskId => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Straggler => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Stragglers => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Unobserved => "Send Unpin",
+        CancelKind => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        CancelReason => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        GroupPath => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Errors<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Errors<Alone> => "Send Unpin UnwindSafe",
+        Entry<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Entry<'static, Alone> => "Unpin",
+        Failure<u8> => "Send Unpin",
+        StartError<u8> => "Send Unpin",
+        Builder<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Builder<Alone> => "Send Unpin UnwindSafe",
+        Restart => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Group<'static, 'static, u8> => "Send Sync Unpin",
+        Group<'static, 'static, Alone> => "Send Sync Unpin",
+        Handle<u8> => "Send Sync Unpin",
+        Handle<Alone> => "Send Sync Unpin",
+        GroupFuture<'static, u8, Body<Never, Future>, Future> => "Send Sync",
+        GroupFuture<'static, Alone, Body<Never, Pinned>, Pinned> => "Send",
+        GroupFuture<'static, u8, Body<Never, Here>, Here> => "",
+        TryGroupFuture<'static, u8, u8, Body<u8, Future>, Future> => "Send Sync",
+        TryGroupFuture<'static, u8, Alone, Body<Alone, Pinned>, Pinned> => "Send",
+        TryGroupFuture<'static, u8, u8, Body<u8, Here>, Here> => "",
+        Task<'static, u8> => "Send Sync Unpin",
+        Task<'static, Alone> => "Send Sync Unpin",
+        Task<'static, Here> => "Unpin",
+        Task<'static, Pinned> => "Send Sync Unpin",
+        CancelTask<'static, u8> => "Send Sync Unpin",
+        CancelTask<'static, Here> => "Unpin",
+        Supervised<'static, u8, u8> => "Send Sync Unpin",
+        Supervised<'static, Alone, Alone> => "Send Sync Unpin",
+        Supervised<'static, Here, u8> => "Unpin",
+        CancelSupervised<'static, u8, u8> => "Send Sync Unpin",
+        CancelSupervised<'static, Here, u8> => "Unpin",
+        TaskSet<'static, 'static, u8, u8> => "Send Sync Unpin",
+        TaskSet<'static, 'static, Alone, Alone> => "Send Sync Unpin",
+        TaskSet<'static, 'static, Here, u8> => "Unpin",
+        Bounded<'static, 'static, u8> => "Send Sync Unpin",
+        SpawnBounded<'static, 'static, Future, u8> => "Send Sync Unpin",
+        SpawnBounded<'static, 'static, Pinned, u8> => "Send Sync Unpin",
+        SpawnBounded<'static, 'static, Here, u8> => "Unpin",
+        Ready<u8> => "Send Sync Unpin",
+        Ready<Alone> => "Send Sync Unpin",
+        Ready<Here> => "Unpin",
+        Start<'static, 'static, u8, u8> => "Send Sync Unpin",
+        Start<'static, 'static, Alone, Alone> => "Send Sync Unpin",
+        Start<'static, 'static, Here, u8> => "Unpin",
+        Out<u8> => "Send Sync Unpin",
+        Out<Here> => "Unpin",
+        Generator<'static, u8> => "Send Sync Unpin",
+        Generator<'static, Alone> => "Send Sync Unpin",
+        Generator<'static, Here> => "Unpin",
+        Shield<Future> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Shield<Pinned> => "Send Sync UnwindSafe RefUnwindSafe",
+        Shield<Here> => "Unpin UnwindSafe RefUnwindSafe",
+        TaskLocal<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        TaskLocal<Here> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Scope<Future> => "Send Sync Unpin",
+        Scope<Pinned> => "Send Sync",
+        Scope<Here> => "Unpin",
+        Sleep => "Send Sync Unpin",
+        Interval => "Send Sync Unpin",
+        Timeout<Future> => "Send Sync Unpin",
+        Timeout<Pinned> => "Send Sync",
+        Timeout<Here> => "Unpin",
+        Elapsed => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ManualClock => "Send Sync Unpin",
+        TcpListener => "Send Sync Unpin",
+        Accept<'static> => "Send Sync Unpin",
+        TcpStream => "Send Sync Unpin",
+        ReadHalf => "Send Sync Unpin",
+        WriteHalf => "Send Sync Unpin",
+        Timer => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+    }
+}
+
+#[test]
+fn public_types_have_the_traits_that_they_had() {
+    for row in rows() {
+        assert_eq!(row.has, row.said, "{}", row.name);
+    }
+}
+
+/// Names of types that a file of the source declares for users.
+fn declared(text: &str) -> Vec<String> {
+    let kinds = ["pub struct ", "pub enum ", "pub union "];
+    let lines = text.lines().map(str::trim_start);
+    let found = lines.filter_map(|line| kinds.iter().find_map(|kind| line.strip_prefix(kind)));
+    let name = |rest: &str| {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
+        rest[..end.unwrap_or(rest.len())].to_owned()
+    };
+    found.map(name).collect()
+}
+
+/// The same of a folder. What is `pub` can be reached from outside: the lint `unreachable_pub` sees
+/// to that.
+fn declared_in(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            declared_in(&path, found);
+        } else {
+            found.extend(declared(&fs::read_to_string(path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn every_public_type_has_a_row() {
+    let sample = "pub struct A<T>(T);\n    pub enum B {\npub(crate) struct No;\npub struct C;";
+    assert_eq!(declared(sample), ["A", "B", "C"]);
+    let mut types = BTreeSet::new();
+    declared_in(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut types,
+    );
+    let name = |row: Row| row.name.split('<').next().unwrap().trim().to_owned();
+    let rows: BTreeSet<_> = rows().into_iter().map(name).collect();
+    assert!(types.contains("Runtime") && types.contains("Metrics"));
+    assert_eq!(rows, types, "a row for each public type, and no other");
+}
