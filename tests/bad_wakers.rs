@@ -11,7 +11,7 @@ mod support;
 use async_channel::bounded;
 use common::{NOW, SECOND, Seen, clocked, once, panic_of, poll_alone, wait_until, workers};
 use fragile::{Brittle, Fragile};
-use places::{GROUPS, Leaf, ONCE, PLACES, Place, RESOLVE, World};
+use places::{Leaf, ONCE, PLACES, Place, RESOLVE, World};
 use spinney::{Runtime, group, race, shield, sleep, timeout};
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
@@ -327,7 +327,7 @@ fn drop_in_a_task((name, place): (&str, Place), each: bool, next: Next) {
 fn wakers_that_panic_when_they_are_dropped_are_contained() {
     without_hanging(|| {
         let places = PLACES.into_iter().chain([RESOLVE]);
-        for place in places.filter(|place| !GROUPS.contains(&place.0)) {
+        for place in places {
             for each in [false, true] {
                 for next in [Next::Drop, Next::Poll, Next::Release, Next::Again] {
                     drop_in_a_task(place, each, next);

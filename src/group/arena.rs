@@ -30,6 +30,10 @@ impl Arena {
         Self(Vec::new())
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes a value. The pointer is good until [`Arena::clear`] or [`Arena::release`].
     pub(crate) fn keep<T: Send>(&mut self, value: Box<T>) -> NonNull<T> {
         let value = NonNull::from(Box::leak(value));

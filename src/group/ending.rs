@@ -195,6 +195,17 @@ pub(crate) enum Judgement {
     StartCloser,
 }
 
+/// What a group leaves behind.
+pub(crate) struct Remains {
+    pub(crate) services: Option<Services>,
+    /// None is left: they have run.
+    pub(crate) defers: Vec<Defer>,
+    /// They wake nobody any more.
+    pub(crate) wakers: [Option<Waker>; 3],
+    /// The first panic.
+    pub(crate) panic: Option<Payload>,
+}
+
 /// The part of a node that says how it ends.
 pub(crate) struct Ending {
     phase: Phase,
@@ -403,7 +414,7 @@ impl Ending {
     }
 
     /// Takes the first panic, for whoever receives it.
-    pub(crate) fn take_panic(&mut self) -> Option<Payload> {
+    fn take_panic(&mut self) -> Option<Payload> {
         match mem::replace(&mut self.failure, Failure::Recorded) {
             Failure::Panicked(payload) => Some(payload),
             before => {
@@ -524,9 +535,18 @@ impl Ending {
         self.door = Door::Sealed;
     }
 
-    /// The word is closed: what is left to be ended, and the defers, of which there are none.
-    pub(crate) fn finish(&mut self) -> (Option<Services>, Vec<Defer>) {
+    /// The word is closed: what is left to be ended, or dropped outside the lock.
+    pub(crate) fn finish(&mut self) -> Remains {
         self.phase = Phase::Ended;
-        (self.services.take(), mem::take(&mut self.defers))
+        Remains {
+            services: self.services.take(),
+            defers: mem::take(&mut self.defers),
+            wakers: [
+                self.owner.take(),
+                self.host.take(),
+                self.wakes_closer.take(),
+            ],
+            panic: self.take_panic(),
+        }
     }
 }

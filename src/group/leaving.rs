@@ -153,35 +153,40 @@ pub(crate) fn abandon(node: NodeRef) {
 unsafe fn end_orphan(at: NonNull<Node>) {
     // SAFETY: (2): the reference keeps it alive to the end of this function.
     let node = unsafe { NodeRef::from_raw(at) };
-    let panic = end(&node);
+    let ended = end(&node);
     let mut lent = mem::replace(&mut node.slow.lock().lent, Arena::new());
     let report = |payload| node.report_panic(payload, node.origin());
     let lent = frame::drop_shielded(|| lent.clear(report));
-    // Taken first: no lock is held while the hook runs.
-    let recorded = node.slow.lock().ending.take_panic();
-    for payload in [panic, lent, recorded].into_iter().flatten() {
+    for payload in [ended.thrown, lent, ended.recorded].into_iter().flatten() {
         node.report_panic(payload, node.origin());
     }
     // SAFETY: the table belongs to this node.
     unsafe { (node.table.report_errors)(at) };
 }
 
+/// The panics of a group that has ended.
+pub(crate) struct Ended {
+    /// Of its body or a child: the first one.
+    pub(crate) recorded: Option<Payload>,
+    /// Of a destructor that ran at the end: the first one.
+    pub(crate) thrown: Option<Payload>,
+}
+
 /// The common end: shuts the gate, stops timers, drops what is kept, leaves the parent's list. The word was closed by the
-/// caller. Returns the payload of a destructor that panicked.
-pub(crate) fn end(node: &Node) -> Option<Payload> {
-    let (services, defers, gate, timers, mut arena, alone) = {
+/// caller.
+pub(crate) fn end(node: &Node) -> Ended {
+    let (remains, gate, timers, mut arena, alone) = {
         let mut slow = node.slow.lock();
-        let (services, defers) = slow.ending.finish();
         (
-            services,
-            defers,
+            slow.ending.finish(),
             slow.gate.take(),
             mem::take(&mut slow.kept_open),
             mem::replace(&mut slow.arena, Arena::new()),
             slow.inner.is_empty(),
         )
     };
-    if let Some(services) = services {
+    waiters::discard(remains.wakers.into_iter().flatten());
+    if let Some(services) = remains.services {
         services.end();
     }
     if let Some(gate) = gate {
@@ -195,18 +200,19 @@ pub(crate) fn end(node: &Node) -> Option<Payload> {
         None => first = Some(payload),
         Some(_) => node.report_panic(payload, node.origin()),
     };
-    debug_assert!(defers.is_empty(), "a group ends after its defers");
+    debug_assert!(remains.defers.is_empty(), "a group ends after its defers");
     // What they borrow is still there: a defer that was lost would be a bug of ours, and must not be more than that.
-    for defer in defers {
+    for defer in remains.defers {
         frame::drop_quietly(defer).map_or_else(&mut note, drop);
     }
     for timer in timers {
         frame::drop_quietly(timer).map_or_else(&mut note, drop);
     }
-    if let Some(payload) =
-        frame::drop_shielded(|| arena.clear(|second| node.report_panic(second, node.origin())))
-    {
-        note(payload);
+    if !arena.is_empty() {
+        let second = |second| node.report_panic(second, node.origin());
+        if let Some(payload) = frame::drop_shielded(|| arena.clear(second)) {
+            note(payload);
+        }
     }
     if !alone {
         tree::give_away(node);
@@ -215,5 +221,8 @@ pub(crate) fn end(node: &Node) -> Option<Payload> {
     if !node.serves() {
         node.spawn().group_ends();
     }
-    first
+    Ended {
+        recorded: remains.panic,
+        thrown: first,
+    }
 }

@@ -71,9 +71,12 @@ impl Services {
     pub(crate) fn end(self) {
         let closed = self.node.word.close();
         debug_assert!(closed, "a group ends after its services");
-        if let Some(payload) = leaving::end(&self.node) {
-            unwind::discard(payload);
-        }
+        // Failures of services are their group's, and their node keeps nothing.
+        let ended = leaving::end(&self.node);
+        [ended.recorded, ended.thrown]
+            .into_iter()
+            .flatten()
+            .for_each(unwind::discard);
     }
 }
 

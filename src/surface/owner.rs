@@ -189,10 +189,10 @@ impl Owner {
             frame::note_child();
             return Poll::Pending;
         }
-        let late = leaving::end(&self.node).filter(|late| !unwind::is_cut(&**late));
+        let ended = leaving::end(&self.node);
+        let late = ended.thrown.filter(|late| !unwind::is_cut(&**late));
         open::exit(&self.node);
-        let first = self.node.slow.lock().ending.take_panic();
-        match (first, late) {
+        match (ended.recorded, late) {
             (Some(first), Some(late)) => {
                 self.node.report_panic(late, self.node.origin());
                 Poll::Ready(Some(first))

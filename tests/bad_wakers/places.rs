@@ -211,15 +211,5 @@ pub(crate) const RESOLVE: (&str, Place) = ("resolve", |_, seed| {
     })
 });
 
-/// Those with the future of a group in them.
-pub(crate) const GROUPS: [&str; 6] = [
-    "group",
-    "groups in groups",
-    "group that joins",
-    "blocking",
-    "shield in a group",
-    "race",
-];
-
 /// Those that are `async` blocks: they cannot be polled again after a panic.
 pub(crate) const ONCE: [&str; 4] = ["Out::send", "Interval::tick", "Handle::stopping", "race"];
