@@ -10,6 +10,7 @@ fn frame(ops: Vec<Op>) -> Frame {
     Frame {
         id: 0,
         steps: steps(ops),
+        parting: None,
     }
 }
 

@@ -3,7 +3,7 @@
 //! The model runs nothing in parallel. It follows each frame step by step and says what is certain whatever the
 //! scheduler does; where that depends on who is faster it says so, and the checks then take either.
 
-use crate::program::{Frame, GroupProgram, How, Id, Nest, Op, Program, Step, Use};
+use crate::program::{Frame, GroupProgram, How, Id, Nest, Op, Program, Step, Use, What};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a frame is to its group.
@@ -93,6 +93,8 @@ pub struct Facts {
     pub frames: BTreeMap<Id, FrameFact>,
     /// Groups and races, by number; a race has that of its step.
     pub groups: BTreeMap<Id, GroupFact>,
+    /// Destructors that wait.
+    pub partings: BTreeSet<Id>,
     /// By number. Deadlines of groups have the number of the group, and are not in here.
     pub steps: BTreeMap<Id, StepFact>,
 }
@@ -160,6 +162,8 @@ impl Facts {
     fn frame(&mut self, frame: &Frame, kind: Kind, group: Id, maker: Option<Id>) {
         self.frames
             .insert(frame.id, FrameFact::new(kind, group, maker));
+        self.partings
+            .extend(frame.parting.map(|parting| parting.id));
         self.steps(&frame.steps, frame.id, group, (false, false));
     }
 
@@ -173,6 +177,8 @@ impl Facts {
                 ..fact
             },
         );
+        self.partings
+            .extend(frame.parting.map(|parting| parting.id));
         self.steps(&frame.steps, frame.id, group, (shielded, false));
     }
 
@@ -225,6 +231,20 @@ impl Facts {
                 }
                 Op::Nest(nest) => self.nest(nest, *id, frame, group, timed),
                 Op::Shield(steps) => self.steps(steps, frame, group, (true, timed)),
+                Op::Block(steps) | Op::Foreign(_, steps) => {
+                    self.steps(steps, frame, group, (shielded, timed));
+                }
+                Op::Knock(_, host, child) => self.frame(child, Kind::Posted, *host, maker),
+                Op::KeepParting(parting) => _ = self.partings.insert(parting.id),
+                // A relay is a group to those that may forget it.
+                Op::Relay(..) => {
+                    let fact = GroupFact {
+                        parent: Some(group),
+                        host: Some(frame),
+                        ..GroupFact::default()
+                    };
+                    self.groups.insert(*id, fact);
+                }
                 Op::Timeout(_, steps) => self.steps(steps, frame, group, (shielded, true)),
                 _ => {}
             }
@@ -247,7 +267,7 @@ impl Facts {
             escapes: *how == How::Escape,
             ..GroupFact::default()
         };
-        if let How::Move(_) = how {
+        if let How::Move(_) | How::Keep(_) = how {
             fact.mover = Some(*mover);
             let child = FrameFact::new(Kind::Child, group, Some(frame));
             self.frames.insert(*mover, child);
@@ -256,7 +276,7 @@ impl Facts {
             self.cause(group, step);
         }
         self.group(inner, fact);
-        if let How::Forget(_) | How::Move(_) = how {
+        if let How::Forget(_) | How::Move(_) | How::Keep(_) = how {
             for carrier in self.carriers(frame) {
                 self.frames
                     .entry(carrier)
@@ -325,7 +345,7 @@ impl Facts {
         let own = self
             .steps
             .iter()
-            .filter(|(_, step)| step.frame == frame && matches!(step.op, Op::Panic));
+            .filter(|(_, step)| step.frame == frame && step.op.panics());
         let inner = self
             .groups
             .iter()
@@ -393,7 +413,10 @@ fn shallow(op: &Op) -> Op {
         | Op::Join(..)
         | Op::Service(_)
         | Op::Start(..)
-        | Op::Post(_) => Op::Yield(0),
+        | Op::Post(_)
+        | Op::Knock(..)
+        | Op::Block(_)
+        | Op::Foreign(..) => Op::Yield(0),
         Op::Nest(_) => Op::Yield(0),
         leaf => leaf.clone(),
     }
@@ -409,6 +432,7 @@ fn awaits(op: &Op) -> bool {
         Op::Join(first, second) => any(&first.steps) || any(&second.steps),
         Op::Nest(nest) => any(&nest.group.body.steps),
         Op::Shield(steps) | Op::Timeout(_, steps) => any(steps),
+        Op::Block(steps) | Op::Foreign(_, steps) => any(steps),
         _ => false,
     }
 }
@@ -430,9 +454,12 @@ fn sure_step(op: &Op) -> Sure {
     };
     match op {
         Op::Fail | Op::Panic | Op::Cancel | Op::Pend => Sure::NeverOk,
-        Op::Stopping => Sure::Unknown,
+        Op::Stopping | Op::Bomb | Op::Relay(..) => Sure::Unknown,
+        Op::Shelf(_, What::Drop | What::Forget) => Sure::Passes,
+        Op::Shelf(..) => Sure::Unknown,
+        Op::Block(steps) | Op::Foreign(_, steps) => sure(steps),
         Op::Spawn(child, used) | Op::Closure(_, child, used) => match (sure(&child.steps), used) {
-            (_, Use::Cancel | Use::Join) => Sure::Passes,
+            (_, Use::Cancel | Use::Join | Use::Later(_)) => Sure::Passes,
             (Sure::Unknown, Use::Leave) => Sure::Passes,
             // One that is awaited at the end is no hindrance here, but may be there.
             (sure, _) => sure,
@@ -443,7 +470,7 @@ fn sure_step(op: &Op) -> Sure {
             (Sure::Passes, Sure::Passes) => Sure::Passes,
             _ => Sure::Unknown,
         },
-        Op::Supervise(child, Use::Await | Use::Late | Use::Join) => passes(child),
+        Op::Supervise(child, Use::Await | Use::Late | Use::Join | Use::Later(_)) => passes(child),
         Op::Start(child, _) => passes(child),
         Op::Set(children, _) | Op::Race(children) => {
             match children.iter().all(|child| passes(child) == Sure::Passes) {

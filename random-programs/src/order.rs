@@ -31,6 +31,8 @@ struct Replay<'a> {
     cancelled: BTreeSet<Id>,
     let_go: BTreeSet<Id>,
     stopped: BTreeSet<Id>,
+    /// Groups whose futures are on the shelves of their frames.
+    shelved: BTreeSet<Id>,
     unresolved: BTreeSet<Id>,
     /// Frames that have called `cancel` on their group.
     cancelling: BTreeSet<Id>,
@@ -70,6 +72,7 @@ impl<'a> Replay<'a> {
             cancelled: BTreeSet::new(),
             let_go: BTreeSet::new(),
             stopped: BTreeSet::new(),
+            shelved: BTreeSet::new(),
             unresolved: facts.groups.keys().copied().collect(),
             cancelling: BTreeSet::new(),
             closed: BTreeMap::new(),
@@ -79,8 +82,11 @@ impl<'a> Replay<'a> {
     fn event(&mut self, at: usize, event: &Event, wrong: &mut Vec<String>) {
         let facts = self.facts;
         match event {
+            // It may be given back, and then its group may have ended meanwhile.
+            Event::Made(frame) if facts.frames[frame].kind == Kind::Posted => {}
             Event::Made(frame) => self.live.push(*frame),
             Event::Polled(frame, before) => {
+                self.taken_in(*frame);
                 if facts.frames[frame].kind == Kind::Cleanup {
                     self.cleanup(*frame, wrong);
                 }
@@ -94,7 +100,12 @@ impl<'a> Replay<'a> {
                     self.ending.insert(fact.group);
                 }
             }
-            Event::Spawned(frame) => self.spawned(*frame, wrong),
+            Event::Spawned(frame) => {
+                self.taken_in(*frame);
+                self.spawned(*frame, wrong);
+            }
+            Event::Shelved(group) => _ = self.shelved.insert(*group),
+            Event::Taken(group) => _ = self.shelved.remove(group),
             Event::Refused(frame) if self.polled.contains(frame) => {
                 wrong.push(format!("{frame} was given back, and had been polled"));
             }
@@ -131,6 +142,14 @@ impl<'a> Replay<'a> {
             }
             Event::Over => self.all_over(wrong),
             _ => {}
+        }
+    }
+
+    /// A group has taken in a frame that might have been given back.
+    fn taken_in(&mut self, frame: Id) {
+        let posted = self.facts.frames[&frame].kind == Kind::Posted;
+        if posted && !self.dropped.contains(&frame) && !self.live.contains(&frame) {
+            self.live.push(frame);
         }
     }
 
@@ -245,7 +264,9 @@ impl<'a> Replay<'a> {
         }
         if self.facts.is_owned(frame) {
             for (id, group) in &self.facts.groups {
-                if group.host == Some(frame) && (group.plain || group.held) {
+                // What it kept, and did not poll, is settled before a cut drops it, too.
+                let kept = self.shelved.contains(id) && !self.ended.contains(&frame) && !panicked();
+                if group.host == Some(frame) && (group.plain || group.held || kept) {
                     let alive = self.alive_in(*id);
                     let kept = self.kept_in(*id);
                     if !alive.is_empty() || !kept.is_empty() {
@@ -261,14 +282,14 @@ impl<'a> Replay<'a> {
         if matches!(fact.op, Op::Cancel) || self.known.fails(step) {
             let mut group = self.facts.home(step);
             self.ending.insert(group);
-            if matches!(fact.op, Op::Panic) {
+            if fact.op.panics() {
                 // It unwinds whoever awaits.
                 while let Some(host) = self.facts.groups[&group].host {
                     group = self.facts.frames[&host].group;
                     self.ending.insert(group);
                 }
             }
-        } else if matches!(fact.op, Op::Panic) {
+        } else if fact.op.panics() {
             let mut group = self.facts.home(step);
             let to = self.known.delivered.get(&step).copied();
             // Up to the frame whose reader had it.

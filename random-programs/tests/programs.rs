@@ -37,7 +37,7 @@ fn random_programs_do_what_the_model_allows() {
             Some(seed) => seed,
             None => base.wrapping_add(index),
         };
-        if let Err(report) = try_seed(seed, workers, limit) {
+        if let Err(report) = try_seed(&format!("program {index}"), seed, workers, limit) {
             panic!("base seed {base:#x}, after {index} programs: {report}");
         }
     }
@@ -47,7 +47,7 @@ fn random_programs_do_what_the_model_allows() {
 fn programs_that_once_failed_do_what_the_model_allows() {
     for (story, program) in known::programs() {
         for _ in 0..20 {
-            if let Err(failure) = judge(&program, HANGS) {
+            if let Err(failure) = judge("known", &program, HANGS) {
                 panic!("{story}:\n{}", report(&program, &failure));
             }
         }
