@@ -2,7 +2,7 @@
 
 use crate::numbers::MANY;
 use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Site, Step, Use};
-use crate::skeletons::{bads, bombed, early_drops, kept, last_acts, partings, relays};
+use crate::skeletons::{bads, bombed, early_drops, kept, knocks, last_acts, partings, relays};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn ops() -> impl Strategy<Value = Op> {
             2 => early_drops(&op),
             2 => last_acts(&op),
             1 => relays(),
-            1 => (any::<u8>(), frame.clone()).prop_map(|(group, frame)| Op::Knock(group, 0, frame)),
+            1 => knocks(&frame),
         ];
         let steps = vec(op, 0..4).prop_map(to_steps).boxed();
         let frames = vec(frame.clone(), 1..4).boxed();

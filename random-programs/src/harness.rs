@@ -9,19 +9,23 @@ use crate::record::{Event, TICK, To, World};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use spinney::{Runtime, group};
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::future::pending;
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A program takes milliseconds. Who is not back after this hangs; nothing else here depends on real time.
 pub const HANGS: Duration = Duration::from_secs(60);
 
 /// How long a candidate may take while a hang is being shrunk: each that hangs costs this, and its threads.
 const HANGS_AGAIN: Duration = Duration::from_secs(3);
+
+/// No candidate is tried after so long.
+const SHRINKS: Duration = Duration::from_secs(60);
 
 /// Candidates that are tried while shrinking, and how often each is run: failures depend on the scheduler.
 const CANDIDATES: usize = 400;
@@ -198,6 +202,8 @@ pub fn try_seed(
     let mut report =
         format!("program of seed {seed:#x} fails; replay: SPINNEY_PROGRAM_SEED={seed:#x}\n");
     tell(&mut report, &program, &failure);
+    // Not captured, and now: the process may die of a smaller one.
+    let _ = writeln!(io::stderr(), "{report}\n\nshrinking ..");
     match shrink(&mut *tree, failure.hangs) {
         Some((program, failure)) => {
             report.push_str("\n\nshrunk:\n");
@@ -236,8 +242,9 @@ fn shrink(tree: &mut dyn ValueTree<Value = Program>, hangs: bool) -> Option<(Pro
         |program: &Program| (0..TRIES).find_map(|_| judge("shrinking", program, limit).err());
     let mut smallest = None;
     let mut more = true;
+    let since = Instant::now();
     for _ in 0..candidates {
-        if !more {
+        if !more || since.elapsed() > SHRINKS {
             break;
         }
         let program = tree.current();

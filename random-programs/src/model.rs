@@ -44,6 +44,8 @@ pub struct FrameFact {
     pub leaves_open: bool,
     /// It is waited for in a closure, so a cut unwinds it.
     pub waited: bool,
+    /// It may block, so a cut may unwind it, which waits for nothing.
+    pub blocks: bool,
 }
 
 /// Where a group belongs, and what it may come to.
@@ -61,6 +63,8 @@ pub struct GroupFact {
     pub plain: bool,
     /// As `plain`, but it is left unpolled for one suspension.
     pub held: bool,
+    /// Its future may be put aside, and not be polled when it is cut.
+    pub kept: bool,
     /// It has another one around it, which ends when it has been polled once.
     pub escapes: bool,
     /// Errors that may come out of it, by the steps that make them.
@@ -118,6 +122,7 @@ impl FrameFact {
             maker,
             leaves_open: false,
             waited: false,
+            blocks: false,
         }
     }
 }
@@ -192,6 +197,16 @@ impl Facts {
                 awaits: awaits(op),
             };
             self.steps.insert(*id, fact);
+            let blocks = match op {
+                Op::Join(..) | Op::Shelf(_, What::Wait) => true,
+                Op::Nest(nest) => matches!(nest.how, How::Wait | How::Half),
+                _ => false,
+            };
+            if blocks {
+                self.frames
+                    .entry(frame)
+                    .and_modify(|frame| frame.blocks = true);
+            }
             let maker = Some(frame);
             match op {
                 Op::Fail | Op::Cancel | Op::Deadline(_) | Op::StopWithin(_) => {
@@ -264,6 +279,7 @@ impl Facts {
             host: Some(frame),
             plain: !timed && matches!(how, How::Await | How::Shielded),
             held: !timed && *how == How::Once,
+            kept: matches!(how, How::Keep(_)),
             escapes: *how == How::Escape,
             ..GroupFact::default()
         };
@@ -371,6 +387,30 @@ impl Facts {
             at = self.groups[&id].parent;
         }
         false
+    }
+
+    /// A cut of it may unwind it, or a body that it polls, out of a wait.
+    #[must_use]
+    pub fn may_block(&self, frame: Id) -> bool {
+        let polls = |group: &GroupFact| group.host == Some(frame) || group.mover == Some(frame);
+        let mut bodies = self
+            .groups
+            .values()
+            .filter(|group| polls(group))
+            .filter_map(|group| group.body);
+        self.frames[&frame].blocks || bodies.any(|body| self.may_block(body))
+    }
+
+    /// It, or a group around it in whose body it is polled, may be put aside.
+    #[must_use]
+    pub fn is_kept(&self, group: Id) -> bool {
+        let fact = &self.groups[&group];
+        let carriers = fact.host.map(|host| self.carriers(host));
+        let mut bodies = carriers
+            .into_iter()
+            .flatten()
+            .map(|frame| &self.frames[&frame]);
+        fact.kept || bodies.any(|frame| frame.kind == Kind::Body && self.is_kept(frame.group))
     }
 
     /// The group that a failure of this step is for.

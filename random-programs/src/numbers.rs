@@ -1,6 +1,6 @@
 //! Gives the parts of a program their numbers, and repairs what would hang, or does not compile, in its place.
 
-use crate::program::{Frame, GroupProgram, How, Id, Op, Parting, Program, Step, Use, What};
+use crate::program::{Bad, Frame, GroupProgram, How, Id, Op, Parting, Program, Step, Use, What};
 use std::collections::BTreeSet;
 use std::env;
 use std::sync::LazyLock;
@@ -46,6 +46,7 @@ fn kind(op: &Op) -> &'static str {
         Op::Spin(_) | Op::Here | Op::Meet | Op::UntilCut => "spin",
         Op::Relay(..) => "relay",
         Op::Knock(..) => "knock",
+        Op::Foreign(Bad::Drop, _) => "foreign_drop",
         Op::Foreign(..) => "foreign",
         Op::Bomb => "bomb",
         Op::KeepParting(_) => "parting",

@@ -178,7 +178,12 @@ impl<'a> Replay<'a> {
                 && !self.polled.contains(other)
         };
         let mut alive = self.alive_in(fact.group);
-        alive.retain(|other| !waits(other));
+        // A body that nobody polls holds up nothing: it is dropped with the frame that has it.
+        let aside = |other: &Id| {
+            let other_fact = &self.facts.frames[other];
+            other_fact.kind == Kind::Body && self.facts.is_kept(other_fact.group)
+        };
+        alive.retain(|other| !waits(other) && !aside(other));
         if !alive.is_empty() {
             wrong.push(format!(
                 "cleanup {frame} began while {alive:?} lived in its group"
@@ -265,7 +270,11 @@ impl<'a> Replay<'a> {
         if self.facts.is_owned(frame) {
             for (id, group) in &self.facts.groups {
                 // What it kept, and did not poll, is settled before a cut drops it, too.
-                let kept = self.shelved.contains(id) && !self.ended.contains(&frame) && !panicked();
+                let kept = self.shelved.contains(id)
+                    && !self.ended.contains(&frame)
+                    && !panicked()
+                    && !self.facts.is_unwound(frame)
+                    && !self.facts.may_block(frame);
                 if group.host == Some(frame) && (group.plain || group.held || kept) {
                     let alive = self.alive_in(*id);
                     let kept = self.kept_in(*id);

@@ -157,6 +157,28 @@ fn act(op: &BoxedStrategy<Op>) -> impl Strategy<Value = Op> + use<> {
     ]
 }
 
+/// Uses of handles, above all of groups that have left their parents.
+pub(crate) fn knocks(frame: &BoxedStrategy<Frame>) -> impl Strategy<Value = Op> + use<> {
+    let knock = (any::<u8>(), frame.clone()).prop_map(|(group, frame)| Op::Knock(group, 0, frame));
+    let newest = frame
+        .clone()
+        .prop_map(|frame| Op::Knock(0, 0, frame))
+        .boxed();
+    // From inside, when the group in which it was polled first has ended.
+    let escapes = (1..4_u8, newest.clone(), any::<bool>()).prop_map(|(yields, knock, waits)| {
+        let body = [Op::Yield(yields), knock]
+            .into_iter()
+            .chain(waits.then_some(Op::Pend));
+        nest(true, How::Escape, body.collect())
+    });
+    // From outside, when the group around it has ended.
+    let forgotten = (newest, any::<bool>(), 1..3_u8).prop_map(|(knock, free, polls)| {
+        let inner = nest(free, How::Forget(polls), vec![Op::Pend]);
+        Op::Block(to_steps(vec![nest(free, How::Await, vec![inner]), knock]))
+    });
+    prop_oneof![2 => knock, 1 => escapes, 1 => forgotten]
+}
+
 pub(crate) fn relays() -> impl Strategy<Value = Op> {
     let times = prop_oneof![60 => 3..40_u16, 1 => Just(30_000)];
     let end = prop_oneof![Just(End::Await), Just(End::Drop), Just(End::Forget)];

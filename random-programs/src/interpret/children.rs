@@ -26,7 +26,7 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
                 world.note(Event::Stopped(id));
                 group.stop_within(ticks(grace), Fault::in_case(world, id));
             }
-            Op::Stopping => foreign(self.bad, group.stopping()).await,
+            Op::Stopping => foreign(self.bad_for_code(), group.stopping()).await,
             Op::Keep => {
                 world.note(Event::Kept(id));
                 group.keep(OnDrop::new(world, Event::KeptDropped(id)));
@@ -179,7 +179,7 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
             world.note(Event::Spawned(id));
         }
         for read in 0..usize::from(reads) {
-            match foreign(self.bad, set.inner.next()).await {
+            match foreign(self.bad_for_code(), set.inner.next()).await {
                 Some(Ok((member, _value))) => world.note(Event::Read(member, true)),
                 Some(Err(failure)) => fail(world, To::Reader(id), failure),
                 None => {

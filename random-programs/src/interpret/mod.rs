@@ -139,7 +139,7 @@ impl Place<'_, '_, '_> {
         match &step.op {
             Op::Yield(times) => {
                 for _ in 0..*times {
-                    foreign(self.bad, yield_now()).await;
+                    yield_now().await;
                 }
             }
             Op::Spin(times) => (0..u32::from(*times) * 2).for_each(|_| spin_loop()),

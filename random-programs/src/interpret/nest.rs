@@ -47,7 +47,7 @@ impl<'s> Place<'_, 's, '_> {
             _ => Opened::new(world, program.id, free(world, program)),
         };
         let result = match how {
-            How::Await | How::Escape | How::Keep(_) => foreign(self.bad_for_groups(), opened).await,
+            How::Await | How::Escape | How::Keep(_) => foreign(self.bad_for_code(), opened).await,
             How::Shielded => shield(opened).await,
             How::Wait => opened.wait(),
             How::Timeout(ticks) => {
@@ -125,10 +125,11 @@ impl<'s> Place<'_, 's, '_> {
         Ok(())
     }
 
-    /// The body of a group is code of ours, which a panic in a clone, or in a wake of its own, would end.
-    pub(super) fn bad_for_groups(&self) -> Option<Bad> {
-        let engine = |bad: &Bad| matches!(bad, Bad::Wake | Bad::Drop);
-        self.bad.filter(engine)
+    /// An `async` block or function, such as the body of a group, would be ended by a panic in its own poll: that of a clone,
+    /// or of a wake by reference.
+    pub(super) fn bad_for_code(&self) -> Option<Bad> {
+        let elsewhere = |bad: &Bad| matches!(bad, Bad::Wake | Bad::Drop);
+        self.bad.filter(elsewhere)
     }
 
     /// Sends the future of a group to a new child.

@@ -79,7 +79,7 @@ impl Place<'_, '_, '_> {
                     }
                 }
             }
-            What::Await => foreign(self.bad_for_groups(), kept.future.into_inner()).await,
+            What::Await => foreign(self.bad_for_code(), kept.future.into_inner()).await,
             What::Wait => kept.future.into_inner().wait(),
             What::Drop => {
                 drop(kept);
