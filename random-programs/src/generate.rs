@@ -2,7 +2,9 @@
 
 use crate::numbers::MANY;
 use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Site, Step, Use};
-use crate::skeletons::{bads, bombed, early_drops, kept, knocks, last_acts, partings, relays};
+use crate::skeletons::{
+    bads, bombed, duels, early_drops, kept, knocks, last_acts, partings, relays,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -15,7 +17,7 @@ pub fn programs() -> impl Strategy<Value = Program> {
         any::<bool>(),
         prop_oneof![3 => Just(1_u32), 1 => 2..9_u32],
     );
-    (runtime, vec(ops(), 1..6)).prop_map(
+    (runtime, prop_oneof![3 => vec(ops(), 1..6), 1 => duels()]).prop_map(
         |((workers, max_blocking, finite, callers, jump), body)| Program {
             max_blocking,
             ..match finite {

@@ -3,7 +3,7 @@
 //! The model runs nothing in parallel. It follows each frame step by step and says what is certain whatever the
 //! scheduler does; where that depends on who is faster it says so, and the checks then take either.
 
-use crate::program::{Frame, GroupProgram, How, Id, Nest, Op, Program, Step, Use, What};
+use crate::program::{Act, Frame, GroupProgram, How, Id, Nest, Op, Program, Step, Use, What};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a frame is to its group.
@@ -223,6 +223,13 @@ impl Facts {
                         self.waited(half, fact, shielded);
                     }
                 }
+                // Racers run side by side: what each of them makes has no order.
+                Op::Racer(_, _, act) => match act {
+                    Act::Service(child) => self.frame(child, Kind::Service, group, Some(child.id)),
+                    Act::Defer(child) => self.frame(child, Kind::Cleanup, group, Some(child.id)),
+                    Act::Spawn(child) => self.frame(child, Kind::Child, group, Some(child.id)),
+                    Act::Fail => self.cause(group, *id),
+                },
                 Op::Service(child) => self.frame(child, Kind::Service, group, maker),
                 Op::Start(child, _) => self.frame(child, Kind::Started(*id), group, maker),
                 Op::Defer(child) => self.frame(child, Kind::Cleanup, group, maker),
@@ -454,6 +461,7 @@ fn shallow(op: &Op) -> Op {
         | Op::Service(_)
         | Op::Start(..)
         | Op::Post(_)
+        | Op::Racer(..)
         | Op::Knock(..)
         | Op::Block(_)
         | Op::Foreign(..) => Op::Yield(0),
@@ -494,6 +502,11 @@ fn sure_step(op: &Op) -> Sure {
     };
     match op {
         Op::Fail | Op::Panic | Op::Cancel | Op::Pend => Sure::NeverOk,
+        Op::Racer(_, _, Act::Fail) => Sure::NeverOk,
+        Op::Racer(_, _, Act::Spawn(child)) => match sure(&child.steps) {
+            Sure::NeverOk => Sure::NeverOk,
+            _ => Sure::Passes,
+        },
         Op::Stopping | Op::Bomb | Op::Relay(..) => Sure::Unknown,
         Op::Shelf(_, What::Drop | What::Forget) => Sure::Passes,
         Op::Shelf(..) => Sure::Unknown,

@@ -1,6 +1,8 @@
 //! Gives the parts of a program their numbers, and repairs what would hang, or does not compile, in its place.
 
-use crate::program::{Bad, Frame, GroupProgram, How, Id, Op, Parting, Program, Step, Use, What};
+use crate::program::{
+    Act, Bad, Frame, GroupProgram, How, Id, Op, Parting, Program, Step, Use, What,
+};
 use std::collections::BTreeSet;
 use std::env;
 use std::sync::LazyLock;
@@ -33,7 +35,7 @@ static WITHOUT: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 fn is_left_out(kind: &str) -> bool {
-    WITHOUT.iter().any(|name| name == kind)
+    !kind.is_empty() && WITHOUT.iter().any(|name| name == kind)
 }
 
 /// The name of a kind of steps that can be left out; empty for the others.
@@ -43,7 +45,7 @@ fn kind(op: &Op) -> &'static str {
         Op::Shelf(_, What::Late) => "late",
         Op::Shelf(_, What::Thread(..)) => "thread",
         Op::Shelf(..) => "keep",
-        Op::Spin(_) | Op::Here | Op::Meet | Op::UntilCut => "spin",
+        Op::Spin(_) | Op::Here | Op::Meet | Op::UntilCut | Op::Racer(..) => "spin",
         Op::Relay(..) => "relay",
         Op::Knock(..) => "knock",
         Op::Foreign(Bad::Drop, _) => "foreign_drop",
@@ -198,6 +200,11 @@ impl Numbers {
             alone: true,
             ..child
         };
+        let service = Place {
+            serves: !place.left && !place.cleanup,
+            armed: true,
+            ..alone
+        };
         let static_child = Place {
             grouped: false,
             ..child
@@ -216,21 +223,15 @@ impl Numbers {
                     },
                 );
             }
-            Op::Service(frame) => self.frame(
-                frame,
-                Place {
-                    serves: !place.left && !place.cleanup,
-                    armed: true,
-                    ..alone
-                },
-            ),
+            Op::Service(frame) | Op::Racer(_, _, Act::Service(frame)) => self.frame(frame, service),
             Op::Start(frame, _) => self.frame(frame, alone),
             // Halves are a part of the frame around them: what may hang, or fail, there may do so here.
             Op::Join(first, second) => {
                 self.frame(first, part);
                 self.frame(second, part);
             }
-            Op::Defer(frame) => {
+            Op::Racer(_, _, Act::Spawn(frame)) => self.frame(frame, child),
+            Op::Defer(frame) | Op::Racer(_, _, Act::Defer(frame)) => {
                 let place = Place {
                     sheltered: true,
                     cleanup: true,
@@ -321,6 +322,7 @@ impl Place {
             Op::Pend if self.serves => true,
             Op::Pend | Op::Stopping => !self.sheltered && (self.grouped || matches!(op, Op::Pend)),
             Op::Fail => !self.cleanup,
+            Op::Racer(_, _, Act::Fail) => self.grouped && !self.cleanup,
             Op::Bomb => self.armed,
             // The nodes of what it holds were opened outside the shield, and are cut with the frame.
             Op::Shelf(..) => !self.shielded,

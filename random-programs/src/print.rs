@@ -1,6 +1,6 @@
 //! How a program is printed: a line for each step, with its number.
 
-use crate::program::{Frame, How, Nest, Op, Parting, Program, Step};
+use crate::program::{Act, Frame, How, Nest, Op, Parting, Program, Step};
 use std::fmt;
 
 impl fmt::Display for Program {
@@ -86,6 +86,16 @@ fn print(f: &mut fmt::Formatter<'_>, steps: &[Step], depth: usize) -> fmt::Resul
             }
             Op::Knock(_, group, frame) => {
                 write!(f, "post to group {group}").and_then(|()| one(f, frame))?;
+            }
+            Op::Racer(until_cut, spins, act) => {
+                let until = if *until_cut { " until cut" } else { "" };
+                write!(f, "racer spins{until} and {spins}")?;
+                match act {
+                    Act::Service(frame) => write!(f, ", service").and_then(|()| one(f, frame))?,
+                    Act::Defer(frame) => write!(f, ", defer").and_then(|()| one(f, frame))?,
+                    Act::Spawn(frame) => write!(f, ", spawn").and_then(|()| one(f, frame))?,
+                    Act::Fail => write!(f, ", fails")?,
+                }
             }
             Op::Block(steps) => write!(f, "block").and_then(|()| print(f, steps, depth + 1))?,
             Op::Foreign(bad, steps) => {

@@ -198,6 +198,19 @@ pub struct Nest {
     pub mover: Id,
 }
 
+/// The last act of a child.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// A service.
+    Service(Frame),
+    /// A cleanup.
+    Defer(Frame),
+    /// A child.
+    Spawn(Frame),
+    /// It fails.
+    Fail,
+}
+
 /// What a step does.
 #[derive(Clone, Debug)]
 pub enum Op {
@@ -259,6 +272,9 @@ pub enum Op {
     Foreign(Bad, Vec<Step>),
     /// Spins, so many times, without a suspension.
     Spin(u8),
+    /// A child that spins until it is cancelled, if that is said, and so many times more, and whose last act it is to give
+    /// the group this. It notes nothing of its own: that would take time.
+    Racer(bool, u8, Act),
     /// Says that it is here.
     Here,
     /// Spins until a frame on another thread is here, but not for ever.

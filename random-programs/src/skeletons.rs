@@ -2,7 +2,9 @@
 //! children, last acts raced against the return of a body.
 
 use crate::generate::{to_frame, to_steps};
-use crate::program::{Bad, End, Frame, GroupProgram, How, Nest, Op, Parting, Use, Waits, What};
+use crate::program::{
+    Act, Bad, End, Frame, GroupProgram, How, Nest, Op, Parting, Use, Waits, What,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::BoxedStrategy;
@@ -97,24 +99,30 @@ fn shelf() -> impl Strategy<Value = Op> {
 
 /// Early drops of groups whose children do something in that moment, several times: each is a short moment.
 pub(crate) fn early_drops(op: &BoxedStrategy<Op>) -> impl Strategy<Value = Op> + use<> {
-    let child = (act(op), any::<u8>()).prop_map(|(act, spins)| {
+    vec(early_drop(op), 1..9).prop_map(|duels| Op::Block(to_steps(duels)))
+}
+
+fn early_drop(op: &BoxedStrategy<Op>) -> impl Strategy<Value = Op> + use<> {
+    let child = (op.clone(), any::<u8>()).prop_map(|(act, spins)| {
         let steps = vec![Op::UntilCut, Op::Spin(spins), act];
         Op::Spawn(to_frame(steps), Use::Leave)
     });
+    let racer = (any::<u8>(), acts(5, 3)).prop_map(|(spins, act)| Op::Racer(true, spins, act));
     let before = prop_oneof![
-        3 => Just(Vec::new()),
+        5 => Just(Vec::new()),
         1 => defers(),
         1 => Just(vec![Op::Service(to_frame(vec![Op::Pend]))]),
         1 => Just(vec![Op::Keep]),
     ];
+    let children = few(prop_oneof![3 => racer, 1 => child]);
     let duel = (
         any::<bool>(),
         before,
-        vec(child, 1..3),
+        children,
         any::<u8>(),
         proptest::bool::weighted(0.2),
     );
-    let duel = duel.prop_map(|(free, before, children, spins, abroad)| {
+    duel.prop_map(|(free, before, children, spins, abroad)| {
         let body = before.into_iter().chain(children).chain([Op::Pend]);
         let drop = match abroad {
             true => What::Thread(0, spins),
@@ -126,34 +134,49 @@ pub(crate) fn early_drops(op: &BoxedStrategy<Op>) -> impl Strategy<Value = Op> +
             Op::Spin(spins),
             Op::Shelf(0, drop),
         ]))
-    });
-    vec(duel, 1..9).prop_map(|duels| Op::Block(to_steps(duels)))
+    })
 }
 
 /// Children whose last act it is to give the group a first service, or a cleanup, while its body returns.
 pub(crate) fn last_acts(op: &BoxedStrategy<Op>) -> impl Strategy<Value = Op> + use<> {
-    let child = (act(op), 0..50_u8).prop_map(|(act, spins)| {
+    vec(last_act(op), 1..9).prop_map(|duels| Op::Block(to_steps(duels)))
+}
+
+fn last_act(op: &BoxedStrategy<Op>) -> impl Strategy<Value = Op> + use<> {
+    let child = (op.clone(), 0..50_u8).prop_map(|(act, spins)| {
         let steps = vec![Op::Here, Op::Spin(spins), act];
         Op::Spawn(to_frame(steps), Use::Leave)
     });
-    let how = prop_oneof![3 => Just(How::Await), 1 => Just(How::Wait), 1 => Just(How::Once)];
-    let duel = (any::<bool>(), how, vec(child, 1..3), 0..70_u8).prop_map(
-        |(free, how, children, spins)| {
-            let body = children.into_iter().chain([Op::Meet, Op::Spin(spins)]);
-            nest(free, how, body.collect())
-        },
-    );
-    vec(duel, 1..13).prop_map(|duels| Op::Block(to_steps(duels)))
+    let racer = (0..50_u8, acts(2, 7)).prop_map(|(spins, act)| Op::Racer(false, spins, act));
+    let how = prop_oneof![4 => Just(How::Await), 1 => Just(How::Wait), 1 => Just(How::Once)];
+    let children = few(prop_oneof![5 => racer, 1 => child]);
+    (any::<bool>(), how, children, 0..70_u8).prop_map(|(free, how, children, spins)| {
+        let body = children.into_iter().chain([Op::Meet, Op::Spin(spins)]);
+        nest(free, how, body.collect())
+    })
 }
 
-fn act(op: &BoxedStrategy<Op>) -> impl Strategy<Value = Op> + use<> {
+/// A body of many such moments, and of nothing else.
+pub(crate) fn duels() -> impl Strategy<Value = Vec<Op>> {
+    let nothing = Just(Op::Yield(1)).boxed();
     prop_oneof![
-        4 => (0..2_u8).prop_map(|yields| Op::Defer(to_frame(vec![Op::Yield(yields)]))),
-        4 => Just(Op::Service(to_frame(vec![Op::Pend]))),
-        1 => Just(Op::Spawn(to_frame(vec![Op::Yield(1)]), Use::Leave)),
-        1 => Just(Op::Fail),
-        1 => (any::<bool>(), 0..2_u8).prop_map(|(free, polls)| nest(free, How::Keep(polls), vec![Op::Pend])),
-        2 => op.clone(),
+        vec(early_drop(&nothing), 8..24),
+        vec(last_act(&nothing), 8..24),
+    ]
+}
+
+/// One most of the time: what somebody else does later hides much.
+fn few(op: impl Strategy<Value = Op> + 'static) -> impl Strategy<Value = Vec<Op>> {
+    let op = op.boxed();
+    prop_oneof![3 => vec(op.clone(), 1), 1 => vec(op, 2..4)]
+}
+
+fn acts(defers: u32, services: u32) -> impl Strategy<Value = Act> {
+    prop_oneof![
+        defers => (0..2_u8).prop_map(|yields| Act::Defer(to_frame(vec![Op::Yield(yields)]))),
+        services => Just(Act::Service(to_frame(vec![Op::Pend]))),
+        1 => (0..2_u8).prop_map(|yields| Act::Spawn(to_frame(vec![Op::Yield(yields)]))),
+        1 => Just(Act::Fail),
     ]
 }
 

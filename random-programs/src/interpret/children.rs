@@ -3,11 +3,12 @@
 use super::foreign::foreign;
 use super::opened::once;
 use super::parting::Parts;
-use super::{Boxed, Grp, Guarded, Late, Place, Value, frame};
-use crate::program::{Frame, Id, Op, Site, Use};
+use super::{Boxed, Grp, Guarded, Late, Place, Value, frame, spin, spin_until};
+use crate::program::{Act, Frame, Id, Op, Site, Use};
 use crate::record::{Began, Event, Fault, OnDrop, TICK, To, World};
-use spinney::{CancelTask, Failure, StartError, Supervised, Task, TaskSet, Wait, sleep};
+use spinney::{CancelTask, Failure, StartError, Supervised, Task, TaskSet, Wait, current, sleep};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 impl<'s, 'p: 's> Place<'_, 's, 'p> {
@@ -58,6 +59,7 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
                 world.note(Event::Spawned(program.id));
                 self.task(program.id, task, *used).await;
             }
+            Op::Racer(until_cut, spins, act) => race(world, group, id, (*until_cut, *spins), act),
             Op::Service(program) => {
                 group.service(frame(world, self.group, program, None));
                 world.note(Event::Spawned(program.id));
@@ -189,6 +191,30 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
             }
         }
     }
+}
+
+/// A child that notes nothing of its own.
+fn race(world: &Arc<World>, group: Grp<'_, '_>, id: Id, (until_cut, spins): (bool, u8), act: &Act) {
+    let (world, act) = (Arc::clone(world), act.clone());
+    group.spawn(async move {
+        let program = match &act {
+            Act::Service(program) | Act::Defer(program) | Act::Spawn(program) => Some(program),
+            Act::Fail => None,
+        };
+        let last = program.map(|program| frame(&world, Some(group), program, None));
+        world.comes();
+        if until_cut {
+            spin_until(current::is_cancelled);
+        }
+        spin(spins);
+        match (act, last) {
+            (Act::Service(_), Some(last)) => drop(group.service(last)),
+            (Act::Defer(_), Some(last)) => group.defer(async move { drop(last.await) }),
+            (Act::Spawn(_), Some(last)) => drop(group.spawn(last)),
+            _ => return Err(Fault::raise(&world, id)),
+        }
+        Ok(())
+    });
 }
 
 /// Gives a child some time before it is cancelled.

@@ -142,7 +142,7 @@ impl Place<'_, '_, '_> {
                     yield_now().await;
                 }
             }
-            Op::Spin(times) => (0..u32::from(*times) * 2).for_each(|_| spin_loop()),
+            Op::Spin(times) => spin(*times),
             Op::Here => self.world.comes(),
             Op::Meet => self.meet(),
             Op::UntilCut => {
@@ -253,6 +253,11 @@ impl Place<'_, '_, '_> {
         first.pass_on()?;
         second.pass_on()
     }
+}
+
+/// Takes a moment.
+fn spin(times: u8) {
+    (0..u32::from(times) * 2).for_each(|_| spin_loop());
 }
 
 /// Spins, and now and then lets another thread run; gives up at last.

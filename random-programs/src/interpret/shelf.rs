@@ -1,14 +1,13 @@
 //! Futures of groups that a frame has polled, and goes on without.
 
-use super::Place;
 use super::foreign::foreign;
 use super::nest::finish;
 use super::opened::{Opened, once};
+use super::{Place, spin};
 use crate::program::{Id, What};
 use crate::record::{Event, Fault, TICK, To, World};
 use spinney::{Wait, shield, timeout};
 use std::future::Future;
-use std::hint::spin_loop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -174,12 +173,12 @@ fn by_hand(world: &World, group: Id, mut opened: Opened<'static>, polls: u8, spi
     let mut cx = Context::from_waker(Waker::noop());
     let mut poll = || {
         for _ in 0..polls {
-            (0..u32::from(spins) * 2).for_each(|_| spin_loop());
+            spin(spins);
             if Pin::new(&mut opened).poll(&mut cx).is_ready() {
                 return;
             }
         }
-        (0..u32::from(spins) * 2).for_each(|_| spin_loop());
+        spin(spins);
     };
     if let Err(payload) = catch_unwind(AssertUnwindSafe(&mut poll)) {
         let text = payload.downcast_ref::<String>();
