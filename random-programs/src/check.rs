@@ -17,6 +17,7 @@ pub fn check(facts: &Facts, events: &[Event]) -> Vec<String> {
     known.calls(&mut wrong);
     known.alive(&mut wrong);
     known.partings(&mut wrong);
+    known.relays(&mut wrong);
     known.knocks(&mut wrong);
     order::check(facts, &known, &mut wrong);
     wrong

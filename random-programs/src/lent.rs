@@ -1,4 +1,4 @@
-//! Judges what waits in destructors, and handles that are used after their groups.
+//! Judges what outlives something: waits in destructors, relays, and handles that are used after their groups.
 
 use crate::check::Known;
 use crate::model::{Facts, Kind};
@@ -27,10 +27,23 @@ impl Known<'_> {
     /// A wait in a destructor is never cut, and the rest of the destructor is run.
     pub(crate) fn partings(&self, wrong: &mut Vec<String>) {
         for event in self.events {
-            if let Event::Parting(id) = event {
-                if !self.events.contains(&Event::Parted(*id)) {
+            match event {
+                Event::Parting(id) if !self.events.contains(&Event::Parted(*id)) => {
                     wrong.push(format!("the wait in destructor {id} was cut"));
                 }
+                _ => {}
+            }
+        }
+    }
+
+    /// After a relay nothing of it is left.
+    pub(crate) fn relays(&self, wrong: &mut Vec<String>) {
+        for event in self.events {
+            match event {
+                Event::Relayed(step, left) if *left > 0 => {
+                    wrong.push(format!("{left} values of relay {step} are left over"));
+                }
+                _ => {}
             }
         }
     }

@@ -1,11 +1,10 @@
 //! A relay: each group opens the next one, polls it once, hands its future out, and ends.
 
 use super::Boxed;
-use super::opened::once;
+use super::opened::{attic, once};
 use crate::program::{End, Id};
 use crate::record::{Event, World};
 use spinney::{Group, group, yield_now};
-use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -76,7 +75,7 @@ pub(super) async fn relay(world: &Arc<World>, id: Id, times: u16, end: End) {
                 End::Drop => drop(current),
                 End::Forget => {
                     world.note(Event::Forgotten(id));
-                    mem::forget(current);
+                    attic(current);
                     return;
                 }
             }
