@@ -24,12 +24,17 @@ impl Over<'_> {
 }
 
 impl Known<'_> {
-    /// A wait in a destructor is never cut, and the rest of the destructor is run.
+    /// A wait in a destructor is never cut, and the rest of the destructor is run; what a frame borrows is there at its end.
     pub(crate) fn partings(&self, wrong: &mut Vec<String>) {
         for event in self.events {
             match event {
                 Event::Parting(id) if !self.events.contains(&Event::Parted(*id)) => {
                     wrong.push(format!("the wait in destructor {id} was cut"));
+                }
+                Event::Stale(frame) => {
+                    wrong.push(format!(
+                        "{frame} was dropped after what it borrows from its group"
+                    ));
                 }
                 _ => {}
             }

@@ -68,6 +68,8 @@ pub enum Event {
     Kept(Id),
     /// That value was dropped.
     KeptDropped(Id),
+    /// A frame was dropped after a value that it borrows from its group: memory that may have been freed.
+    Stale(Id),
     /// The value of a frame was made.
     Valued(Id),
     /// It was dropped.

@@ -109,10 +109,10 @@ fn early_drop(op: &BoxedStrategy<Op>) -> impl Strategy<Value = Op> + use<> {
     });
     let racer = (any::<u8>(), acts(5, 3)).prop_map(|(spins, act)| Op::Racer(true, spins, act));
     let before = prop_oneof![
-        5 => Just(Vec::new()),
+        3 => Just(Vec::new()),
         1 => defers(),
         1 => Just(vec![Op::Service(to_frame(vec![Op::Pend]))]),
-        1 => Just(vec![Op::Keep]),
+        3 => Just(vec![Op::Keep]),
     ];
     let children = few(prop_oneof![3 => racer, 1 => child]);
     let duel = (

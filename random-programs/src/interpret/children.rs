@@ -2,8 +2,8 @@
 
 use super::foreign::foreign;
 use super::opened::once;
-use super::parting::Parts;
-use super::{Boxed, Grp, Guarded, Late, Place, Value, frame, spin, spin_until};
+use super::parting::{Keeps, Parts};
+use super::{Boxed, Grp, Guarded, Home, Late, Place, Value, frame, spin, spin_until};
 use crate::program::{Act, Frame, Id, Op, Site, Use};
 use crate::record::{Began, Event, Fault, OnDrop, TICK, To, World};
 use spinney::{CancelTask, Failure, StartError, Supervised, Task, TaskSet, Wait, current, sleep};
@@ -30,27 +30,27 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
             Op::Stopping => foreign(self.bad_for_code(), group.stopping()).await,
             Op::Keep => {
                 world.note(Event::Kept(id));
-                group.keep(OnDrop::new(world, Event::KeptDropped(id)));
+                self.kept = Some(group.keep(Keeps::new(world, id)));
             }
             Op::KeepParting(parting) => _ = group.keep(Parts::new(world, *parting)),
             Op::Defer(program) => {
-                let cleanup = frame(world, self.group, program, None);
+                let cleanup = frame(world, self.home(), program, None);
                 // A cleanup makes no errors.
                 group.defer(async move { drop(cleanup.await) });
                 world.note(Event::Spawned(program.id));
             }
             Op::Spawn(program, used) => {
-                let task = group.spawn(frame(world, self.group, program, None));
+                let task = group.spawn(frame(world, self.home(), program, None));
                 world.note(Event::Spawned(program.id));
                 self.task(program.id, task, *used).await;
             }
             Op::Supervise(program, used) => {
-                let task = group.supervise(frame(world, self.group, program, None));
+                let task = group.supervise(frame(world, self.home(), program, None));
                 world.note(Event::Spawned(program.id));
                 self.supervised(program.id, task, *used).await;
             }
             Op::Closure(site, program, used) => {
-                let future = frame(world, self.group, program, None);
+                let future = frame(world, self.home(), program, None);
                 let closure = move || future.wait();
                 let task = match site {
                     Site::Compute => group.compute(closure),
@@ -59,15 +59,17 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
                 world.note(Event::Spawned(program.id));
                 self.task(program.id, task, *used).await;
             }
-            Op::Racer(until_cut, spins, act) => race(world, group, id, (*until_cut, *spins), act),
+            Op::Racer(until_cut, spins, act) => {
+                race(world, group, self.home(), id, (*until_cut, *spins), act);
+            }
             Op::Service(program) => {
-                group.service(frame(world, self.group, program, None));
+                group.service(frame(world, self.home(), program, None));
                 world.note(Event::Spawned(program.id));
             }
             Op::Start(program, awaited) => self.start(group, id, program, *awaited).await,
             Op::Set(programs, reads) => self.set(group, id, programs, *reads).await,
             Op::Post(program) => {
-                let child: Boxed<'static, _> = frame(world, None, program, None);
+                let child: Boxed<'static, _> = frame(world, Home::default(), program, None);
                 match group.handle().spawn(child) {
                     Ok(()) => world.note(Event::Spawned(program.id)),
                     Err(_) => world.note(Event::Refused(program.id)),
@@ -137,9 +139,10 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
 
     async fn start(&mut self, group: Grp<'s, 'p>, id: Id, program: &Frame, awaited: bool) {
         let world = self.world;
+        let home = self.home();
         let mut start = Guarded {
             _gone: OnDrop::new(world, Event::Let(id)),
-            inner: group.start(|ready| frame(world, Some(group), program, Some(ready))),
+            inner: group.start(|ready| frame(world, home, program, Some(ready))),
         };
         world.note(Event::Spawned(program.id));
         let result = match awaited {
@@ -175,7 +178,7 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
             inner: set,
         };
         for program in programs {
-            let (id, member) = (program.id, frame(world, Some(group), program, None));
+            let (id, member) = (program.id, frame(world, self.home(), program, None));
             set.inner
                 .spawn(async move { member.await.map(|value| (id, value)) });
             world.note(Event::Spawned(id));
@@ -194,14 +197,21 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
 }
 
 /// A child that notes nothing of its own.
-fn race(world: &Arc<World>, group: Grp<'_, '_>, id: Id, (until_cut, spins): (bool, u8), act: &Act) {
+fn race<'s, 'p: 's>(
+    world: &Arc<World>,
+    group: Grp<'s, 'p>,
+    home: Home<'s, 'p>,
+    id: Id,
+    (until_cut, spins): (bool, u8),
+    act: &Act,
+) {
     let (world, act) = (Arc::clone(world), act.clone());
     group.spawn(async move {
         let program = match &act {
             Act::Service(program) | Act::Defer(program) | Act::Spawn(program) => Some(program),
             Act::Fail => None,
         };
-        let last = program.map(|program| frame(&world, Some(group), program, None));
+        let last = program.map(|program| frame(&world, home, program, None));
         world.comes();
         if until_cut {
             spin_until(current::is_cancelled);

@@ -12,7 +12,7 @@ use crate::program::{Bad, Frame, GroupProgram, Id, Op, Step};
 use crate::record::{Event, Fault, OnDrop, TICK, To, World};
 use foreign::foreign;
 use opened::Opened;
-use parting::{Bomb, Parts};
+use parting::{Bomb, Keeps, Parts, Reads};
 use shelf::{Abroad, Kept};
 use spinney::{
     Group, Ready, Supervised, Task, Wait, current, join, race, shield, sleep, timeout, yield_now,
@@ -53,6 +53,8 @@ struct Place<'a, 's, 'p> {
     world: &'a Arc<World>,
     /// `None` where everything has to be `'static`.
     group: Option<Grp<'s, 'p>>,
+    /// What the group keeps: its children borrow it.
+    kept: Option<&'s Keeps>,
     late: Vec<Late<'s>>,
     ready: Option<Ready<Value>>,
     /// Futures of groups that it goes on without, oldest first.
@@ -72,10 +74,17 @@ enum Late<'s> {
     Supervised(Id, Supervised<'s, Value, Fault>),
 }
 
+/// Where a frame belongs, and what it borrows there.
+#[derive(Clone, Copy, Default)]
+struct Home<'s, 'p> {
+    group: Option<Grp<'s, 'p>>,
+    kept: Option<&'s Keeps>,
+}
+
 /// The future of a frame: notes when it is made, polled, at its end, and dropped.
 fn frame<'s>(
     world: &Arc<World>,
-    group: Option<Grp<'s, '_>>,
+    home: Home<'s, '_>,
     program: &Frame,
     ready: Option<Ready<Value>>,
 ) -> Boxed<'s, Result<Value, Fault>> {
@@ -83,6 +92,7 @@ fn frame<'s>(
     world.note(Event::Made(id));
     let capture = Capture {
         _parts: parting.map(|parting| Parts::new(world, parting)),
+        _reads: home.kept.map(|kept| Reads::new(world, id, kept)),
         _gone: OnDrop::new(world, Event::Dropped(id)),
     };
     let world = Arc::clone(world);
@@ -91,7 +101,8 @@ fn frame<'s>(
         world.begins(id);
         let mut place = Place {
             world: &world,
-            group,
+            group: home.group,
+            kept: home.kept,
             late: Vec::new(),
             ready,
             shelf: Vec::new(),
@@ -115,8 +126,9 @@ fn frame<'s>(
 }
 
 /// The captures of a frame, dropped in this order.
-struct Capture {
+struct Capture<'s> {
     _parts: Option<Parts>,
+    _reads: Option<Reads<'s>>,
     _gone: OnDrop,
 }
 
@@ -130,7 +142,14 @@ fn run<'a>(place: &'a mut Place<'_, '_, '_>, steps: &'a [Step]) -> Boxed<'a, Res
     })
 }
 
-impl Place<'_, '_, '_> {
+impl<'s, 'p> Place<'_, 's, 'p> {
+    fn home(&self) -> Home<'s, 'p> {
+        Home {
+            group: self.group,
+            kept: self.kept,
+        }
+    }
+
     async fn step(&mut self, step: &Step) -> Result<(), Fault> {
         let id = step.id;
         if !matches!(step.op, Op::Spin(_) | Op::Meet) {
@@ -214,7 +233,7 @@ impl Place<'_, '_, '_> {
         let Some(handle) = self.world.handle(group) else {
             return;
         };
-        let child: Boxed<'static, _> = frame(self.world, None, program, None);
+        let child: Boxed<'static, _> = frame(self.world, Home::default(), program, None);
         self.world.note(Event::Knocks(program.id, group));
         match handle.spawn(child) {
             Ok(()) => self.world.note(Event::Spawned(program.id)),
@@ -229,7 +248,7 @@ impl Place<'_, '_, '_> {
         let world = self.world;
         let contestants = programs
             .iter()
-            .map(|program| frame(world, None, program, None));
+            .map(|program| frame(world, Home::default(), program, None));
         let contestants: Vec<Boxed<'static, _>> = contestants.collect();
         let race: Boxed<'static, _> = Box::pin(race(contestants));
         if let Err(errors) = Opened::new(world, id, race).await {
@@ -242,7 +261,7 @@ impl Place<'_, '_, '_> {
         let world = self.world;
         let _joined = OnDrop::new(world, Event::Rejoined(id));
         let half = |program: &Frame| {
-            let (id, future) = (program.id, frame(world, self.group, program, None));
+            let (id, future) = (program.id, frame(world, self.home(), program, None));
             move || Half(id, Some(future.wait()))
         };
         let (first, second) = join(half(first), half(second));

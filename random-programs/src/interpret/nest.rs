@@ -3,7 +3,7 @@
 use super::foreign::foreign;
 use super::opened::{Opened, once, polls};
 use super::shelf::{Held, Kept};
-use super::{Boxed, Grp, Place, Value, frame};
+use super::{Boxed, Grp, Home, Place, Value, frame};
 use crate::program::{Bad, GroupProgram, How, Id, Nest};
 use crate::record::{Event, Fault, OnDrop, TICK, World};
 use spinney::{Builder, Errors, Group, Wait, current, join, shield, timeout, try_group};
@@ -177,7 +177,11 @@ pub(super) fn free(
         .map(|ticks| (TICK * u32::from(ticks), Fault::in_case(&world, program.id)));
     let body = async move |h: Group<'_, 'static, Fault>| {
         world.lend(program.id, || h.handle());
-        frame(&world, Some(h), &program.body, None).await
+        let home = Home {
+            group: Some(h),
+            kept: None,
+        };
+        frame(&world, home, &program.body, None).await
     };
     match deadline {
         Some((after, error)) => Box::pin(Builder::new().deadline(after, error).run(body)),
@@ -197,7 +201,11 @@ fn nested<'s>(
         .map(|ticks| (TICK * u32::from(ticks), Fault::in_case(&world, program.id)));
     let body = async move |h: Group<'_, 's, Fault>| {
         world.lend(program.id, || h.handle());
-        frame(&world, Some(h), &program.body, None).await
+        let home = Home {
+            group: Some(h),
+            kept: None,
+        };
+        frame(&world, home, &program.body, None).await
     };
     match deadline {
         Some((after, error)) => Box::pin(Builder::new().deadline(after, error).run_in(group, body)),

@@ -1,10 +1,11 @@
-//! Values with destructors that wait, or panic.
+//! Values whose destructors look at something, wait, or panic.
 
 use crate::program::{Id, Parting, Waits};
-use crate::record::{Event, Fault, TICK, World};
+use crate::record::{Event, Fault, OnDrop, TICK, World};
 use spinney::{Group, Wait, group, sleep, yield_now};
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// Waits when it is dropped.
 pub(super) struct Parts(Arc<World>, Parting);
@@ -48,5 +49,43 @@ impl Bomb {
 impl Drop for Bomb {
     fn drop(&mut self) {
         resume_unwind(Box::new(Fault::raise(&self.0, self.1)));
+    }
+}
+
+/// What a group keeps.
+pub(super) struct Keeps {
+    _gone: OnDrop,
+    alive: AtomicBool,
+}
+
+impl Keeps {
+    pub(super) fn new(world: &Arc<World>, step: Id) -> Self {
+        Self {
+            _gone: OnDrop::new(world, Event::KeptDropped(step)),
+            alive: AtomicBool::new(true),
+        }
+    }
+}
+
+impl Drop for Keeps {
+    fn drop(&mut self) {
+        self.alive.store(false, SeqCst);
+    }
+}
+
+/// Borrows it, and looks at it at last.
+pub(super) struct Reads<'s>(Arc<World>, Id, &'s Keeps);
+
+impl<'s> Reads<'s> {
+    pub(super) fn new(world: &Arc<World>, frame: Id, kept: &'s Keeps) -> Self {
+        Self(Arc::clone(world), frame, kept)
+    }
+}
+
+impl Drop for Reads<'_> {
+    fn drop(&mut self) {
+        if !self.2.alive.load(SeqCst) {
+            self.0.note(Event::Stale(self.1));
+        }
     }
 }

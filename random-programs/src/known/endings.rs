@@ -5,7 +5,9 @@ use crate::program::{Act, Bad, End, Frame, How, Op, Parting, Program, Site, Use,
 
 /// Twelve moments with spins of different lengths on either side.
 fn duels(duel: impl Fn(u8) -> Vec<Op>) -> Vec<Op> {
-    (0..12_u8).flat_map(|n| duel(n * 37 % 64)).collect()
+    (0..12_u8)
+        .flat_map(|n| duel(n.wrapping_mul(37) % 64))
+        .collect()
 }
 
 fn parting(what: Waits) -> Option<Parting> {
@@ -26,7 +28,7 @@ pub(super) fn programs() -> Vec<(&'static str, Program)> {
                 duels(|n| {
                     let racer = Op::Racer(true, n * 4, Act::Defer(frame(vec![])));
                     vec![
-                        nest(true, How::Keep(1), vec![racer, Op::Pend]),
+                        nest(true, How::Keep(1), vec![Op::Keep, racer, Op::Pend]),
                         Op::Meet,
                         Op::Spin(n),
                         Op::Shelf(0, What::Drop),
