@@ -153,7 +153,7 @@ pub enum What {
     Forget,
     /// Sent to a new child, which awaits it.
     Move,
-    /// Sent to a new child, which awaits it in a shield, from a stop or a cut on.
+    /// Sent to a new child, which polls it in a shield after a stop or a cut, and then awaits it outside.
     Late,
     /// Sent to a thread of its own, which polls it so many times, with a pause of so many spins before each, and drops it.
     Thread(u8, u8),

@@ -146,17 +146,20 @@ impl<'s> Place<'_, 's, '_> {
         let world = Arc::clone(self.world);
         group.spawn(async move {
             let _capture = capture;
-            let opened = opened;
+            let mut opened = opened;
             world.begins(mover);
-            let result = match late {
-                true => {
-                    shield(async {
-                        current::stopping().await;
-                        opened.await
-                    })
-                    .await
-                }
-                false => opened.await,
+            let mut polled = Poll::Pending;
+            if late {
+                // Not awaited there: who awaits in a shield what was cut waits for ever.
+                shield(async {
+                    current::stopping().await;
+                    polled = polls(&mut opened, 2).await;
+                })
+                .await;
+            }
+            let result = match polled {
+                Poll::Ready(result) => result,
+                Poll::Pending => opened.await,
             };
             let result = finish(&world, inner, result, passes_on);
             world.note(Event::Ended(mover, result.is_ok()));
