@@ -14,6 +14,11 @@ fn parting(what: Waits) -> Option<Parting> {
     Some(Parting { id: 0, what })
 }
 
+/// A child that is not cut for so many ticks.
+fn shielded(ticks: u8) -> Op {
+    spawn(Use::Leave, vec![Op::Shield(steps(vec![Op::Sleep(ticks)]))])
+}
+
 pub(super) fn programs() -> Vec<(&'static str, Program)> {
     let alone = |body| Program::new(1, false, 1, body);
     let spread = |body| Program::new(3, true, 1, body);
@@ -95,6 +100,22 @@ pub(super) fn programs() -> Vec<(&'static str, Program)> {
                     Op::Pend,
                 ],
             )]),
+        ),
+        (
+            "a group was polled in one task and waits in another one when the cut comes",
+            Program::new(
+                1,
+                true,
+                1,
+                vec![
+                    Op::Service(frame(vec![Op::Fail])),
+                    nest(false, How::Keep(1), vec![shielded(1)]),
+                    nest(false, How::Keep(0), vec![shielded(4), Op::Pend]),
+                    Op::Shelf(0, What::Move),
+                    Op::Shelf(0, What::Late),
+                    Op::Pend,
+                ],
+            ),
         ),
         (
             "each group opens the next one, and the last one is dropped",
