@@ -16,6 +16,9 @@ pub fn check(facts: &Facts, events: &[Event]) -> Vec<String> {
     known.outcomes(&mut wrong);
     known.calls(&mut wrong);
     known.alive(&mut wrong);
+    known.partings(&mut wrong);
+    known.relays(&mut wrong);
+    known.knocks(&mut wrong);
     order::check(facts, &known, &mut wrong);
     wrong
 }
@@ -82,7 +85,7 @@ impl<'a> Known<'a> {
         self.facts
             .steps
             .get(&step)
-            .is_some_and(|step| matches!(step.op, Op::Panic))
+            .is_some_and(|step| step.op.panics())
     }
 
     /// A failure of this group, and not of its readers, happened.
@@ -157,6 +160,7 @@ impl<'a> Known<'a> {
         }
         match to {
             To::Errors(group) => !is_panic && group == home,
+            To::Poller(group) => is_panic && facts.groups[&group].panics.contains(&step),
             To::Caller => is_panic && facts.groups[&self.root()].panics.contains(&step),
             To::Reader(reader) => {
                 let read = |frame: Id| match facts.frames.get(&reader) {

@@ -1,6 +1,10 @@
 //! Strategies for programs. Numbers and repairs come from [`Program::new`], so shrinking keeps programs well-formed.
 
-use crate::program::{Frame, GroupProgram, How, MANY, Nest, Op, Program, Site, Step, Use};
+use crate::numbers::MANY;
+use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Site, Step, Use};
+use crate::skeletons::{
+    bads, bombed, duels, early_drops, kept, knocks, last_acts, partings, relays,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -13,7 +17,7 @@ pub fn programs() -> impl Strategy<Value = Program> {
         any::<bool>(),
         prop_oneof![3 => Just(1_u32), 1 => 2..9_u32],
     );
-    (runtime, vec(ops(), 1..6)).prop_map(
+    (runtime, prop_oneof![3 => vec(ops(), 1..6), 1 => duels()]).prop_map(
         |((workers, max_blocking, finite, callers, jump), body)| Program {
             max_blocking,
             ..match finite {
@@ -26,13 +30,26 @@ pub fn programs() -> impl Strategy<Value = Program> {
 
 fn ops() -> impl Strategy<Value = Op> {
     leaves().prop_recursive(4, 40, 5, |op| {
-        let frame = vec(op.clone(), 0..4).prop_map(to_frame).boxed();
+        let frame = vec(op.clone(), 0..4).prop_map(to_frame);
+        let frame = (frame, proptest::option::weighted(0.06, partings()));
+        let frame = frame.prop_map(|(frame, parting)| Frame { parting, ..frame }).boxed();
+        let child = prop_oneof![12 => frame.clone(), 1 => bombed()].boxed();
+        let op = op.boxed();
+        let skeletons = prop_oneof![
+            4 => kept(&op),
+            2 => early_drops(&op),
+            2 => last_acts(&op),
+            1 => relays(),
+            1 => knocks(&frame),
+        ];
         let steps = vec(op, 0..4).prop_map(to_steps).boxed();
         let frames = vec(frame.clone(), 1..4).boxed();
         prop_oneof![
-            6 => (frame.clone(), uses()).prop_map(|(frame, used)| Op::Spawn(frame, used)),
-            3 => (frame.clone(), uses()).prop_map(|(frame, used)| Op::Supervise(frame, used)),
-            3 => (sites(), frame.clone(), uses()).prop_map(|(site, frame, used)| Op::Closure(site, frame, used)),
+            8 => skeletons,
+            2 => (bads(), steps.clone()).prop_map(|(bad, steps)| Op::Foreign(bad, steps)),
+            6 => (child.clone(), uses()).prop_map(|(frame, used)| Op::Spawn(frame, used)),
+            3 => (child.clone(), uses()).prop_map(|(frame, used)| Op::Supervise(frame, used)),
+            3 => (sites(), child, uses()).prop_map(|(site, frame, used)| Op::Closure(site, frame, used)),
             3 => (frame.clone(), frame.clone()).prop_map(|(first, second)| Op::Join(first, second)),
             // Closures that wait for closures, which may be behind them in line.
             1 => (sites(), frame.clone(), uses()).prop_map(|(site, frame, used)| {
@@ -68,6 +85,7 @@ fn leaves() -> impl Strategy<Value = Op> {
         1 => (0..4_u8).prop_map(Op::StopWithin),
         1 => Just(Op::Stopping),
         3 => Just(Op::Keep),
+        1 => partings().prop_map(Op::KeepParting),
     ]
 }
 
@@ -78,6 +96,7 @@ fn uses() -> impl Strategy<Value = Use> {
         2 => Just(Use::Late),
         1 => Just(Use::Cancel),
         1 => Just(Use::Join),
+        1 => (0..6_u8).prop_map(Use::Later),
     ]
 }
 
@@ -96,18 +115,20 @@ fn hows() -> impl Strategy<Value = How> {
         1 => (0..4_u8).prop_map(How::Forget),
         2 => (0..2_u8).prop_map(How::Move),
         1 => Just(How::Half),
+        1 => (0..3_u8).prop_map(How::Keep),
         1 => Just(How::Escape),
     ]
 }
 
-fn to_steps(ops: Vec<Op>) -> Vec<Step> {
+pub(crate) fn to_steps(ops: Vec<Op>) -> Vec<Step> {
     ops.into_iter().map(|op| Step { id: 0, op }).collect()
 }
 
-fn to_frame(ops: Vec<Op>) -> Frame {
+pub(crate) fn to_frame(ops: Vec<Op>) -> Frame {
     Frame {
         id: 0,
         steps: to_steps(ops),
+        parting: None,
     }
 }
 

@@ -9,13 +9,14 @@ use crate::record::{Event, TICK, To, World};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use spinney::{Runtime, group};
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::future::pending;
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A program takes milliseconds. Who is not back after this hangs; nothing else here depends on real time.
 pub const HANGS: Duration = Duration::from_secs(60);
@@ -23,24 +24,33 @@ pub const HANGS: Duration = Duration::from_secs(60);
 /// How long a candidate may take while a hang is being shrunk: each that hangs costs this, and its threads.
 const HANGS_AGAIN: Duration = Duration::from_secs(3);
 
+/// No candidate is tried after so long.
+const SHRINKS: Duration = Duration::from_secs(60);
+
 /// Candidates that are tried while shrinking, and how often each is run: failures depend on the scheduler.
 const CANDIDATES: usize = 400;
 const TRIES: usize = 30;
 
-/// Runs a program and judges it; the error says what is wrong.
+/// Runs a program and judges it; the error says what is wrong. Its threads have that name, which is said if the process dies.
 ///
 /// # Errors
 ///
 /// What was violated, and everything that happened.
-pub fn judge(program: &Program, limit: Duration) -> Result<(), Failure> {
-    let world = Arc::new(World::default());
+///
+/// # Panics
+///
+/// If no thread can be started.
+pub fn judge(name: &str, program: &Program, limit: Duration) -> Result<(), Failure> {
+    let world = Arc::new(World::of(program));
     let (sender, over) = mpsc::channel();
     let runner = {
-        let (program, world) = (program.clone(), Arc::clone(&world));
-        thread::spawn(move || {
-            let run = catch_unwind(AssertUnwindSafe(|| run(&program, &world)));
+        let (name, program, world) = (name.to_owned(), program.clone(), Arc::clone(&world));
+        let runner = thread::Builder::new().name(name.clone());
+        let runner = runner.spawn(move || {
+            let run = catch_unwind(AssertUnwindSafe(|| run(&name, &program, &world)));
             let _ = sender.send(run.map_err(|_| "the harness panicked".to_owned()));
-        })
+        });
+        runner.expect("a thread")
     };
     let ran = over.recv_timeout(limit);
     let events = world.events();
@@ -83,9 +93,10 @@ pub struct Failure {
     pub hangs: bool,
 }
 
-fn run(program: &Program, world: &Arc<World>) {
+fn run(name: &str, program: &Program, world: &Arc<World>) {
     let hook = Arc::clone(world);
     let runtime = Runtime::builder()
+        .thread_name(name)
         .workers(program.workers)
         .max_blocking(program.max_blocking)
         .callers_take_part(program.callers_take_part)
@@ -128,6 +139,10 @@ fn run(program: &Program, world: &Arc<World>) {
         runtime.metrics()
     }));
     world.note(Event::AliveAfter(now.live_tasks, now.live_groups));
+    for (group, handle) in world.take_handles() {
+        let refused = handle.spawn(async {}).is_err();
+        world.note(Event::LastKnock(group, refused));
+    }
     // A forgotten future keeps its group for ever, and that keeps the rest.
     let forgotten = |event: &Event| matches!(event, Event::Forgotten(_));
     let forgotten = world.events().iter().any(forgotten);
@@ -173,15 +188,22 @@ fn grow(seed: u64, workers: Option<usize>) -> Tree {
 /// # Errors
 ///
 /// The report.
-pub fn try_seed(seed: u64, workers: Option<usize>, limit: Duration) -> Result<(), String> {
+pub fn try_seed(
+    name: &str,
+    seed: u64,
+    workers: Option<usize>,
+    limit: Duration,
+) -> Result<(), String> {
     let mut tree = grow(seed, workers);
     let program = tree.current();
-    let Err(failure) = judge(&program, limit) else {
+    let Err(failure) = judge(name, &program, limit) else {
         return Ok(());
     };
     let mut report =
         format!("program of seed {seed:#x} fails; replay: SPINNEY_PROGRAM_SEED={seed:#x}\n");
     tell(&mut report, &program, &failure);
+    // Not captured, and now: the process may die of a smaller one.
+    let _ = writeln!(io::stderr(), "{report}\n\nshrinking ..");
     match shrink(&mut *tree, failure.hangs) {
         Some((program, failure)) => {
             report.push_str("\n\nshrunk:\n");
@@ -216,11 +238,13 @@ fn shrink(tree: &mut dyn ValueTree<Value = Program>, hangs: bool) -> Option<(Pro
         true => (HANGS_AGAIN, CANDIDATES / 4),
         false => (HANGS, CANDIDATES),
     };
-    let fails = |program: &Program| (0..TRIES).find_map(|_| judge(program, limit).err());
+    let fails =
+        |program: &Program| (0..TRIES).find_map(|_| judge("shrinking", program, limit).err());
     let mut smallest = None;
     let mut more = true;
+    let since = Instant::now();
     for _ in 0..candidates {
-        if !more {
+        if !more || since.elapsed() > SHRINKS {
             break;
         }
         let program = tree.current();

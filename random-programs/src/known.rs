@@ -1,5 +1,7 @@
 //! Programs that once failed, shrunk, each with what was wrong; and some that chance seldom makes.
 
+mod endings;
+
 use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Site, Step, Use};
 
 fn steps(ops: Vec<Op>) -> Vec<Step> {
@@ -10,6 +12,7 @@ fn frame(ops: Vec<Op>) -> Frame {
     Frame {
         id: 0,
         steps: steps(ops),
+        parting: None,
     }
 }
 
@@ -39,6 +42,12 @@ fn closure(site: Site, used: Use, ops: Vec<Op>) -> Op {
 /// Each with its story.
 #[must_use]
 pub fn programs() -> Vec<(&'static str, Program)> {
+    let mut programs = earlier();
+    programs.extend(endings::programs());
+    programs
+}
+
+fn earlier() -> Vec<(&'static str, Program)> {
     let alone = |body| Program::new(1, false, 1, body);
     let spread = |body| Program::new(3, true, 1, body);
     let one_thread = |body| Program {

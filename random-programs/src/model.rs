@@ -3,8 +3,11 @@
 //! The model runs nothing in parallel. It follows each frame step by step and says what is certain whatever the
 //! scheduler does; where that depends on who is faster it says so, and the checks then take either.
 
-use crate::program::{Frame, GroupProgram, How, Id, Nest, Op, Program, Step, Use};
+mod steps;
+
+use crate::program::{Act, Frame, GroupProgram, How, Id, Nest, Op, Program, Step, What};
 use std::collections::{BTreeMap, BTreeSet};
+use steps::{Sure, awaits, shallow, sure};
 
 /// What a frame is to its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct FrameFact {
     pub leaves_open: bool,
     /// It is waited for in a closure, so a cut unwinds it.
     pub waited: bool,
+    /// It may block, so a cut may unwind it, which waits for nothing.
+    pub blocks: bool,
 }
 
 /// Where a group belongs, and what it may come to.
@@ -61,6 +66,8 @@ pub struct GroupFact {
     pub plain: bool,
     /// As `plain`, but it is left unpolled for one suspension.
     pub held: bool,
+    /// Its future may be put aside, and not be polled when it is cut.
+    pub kept: bool,
     /// It has another one around it, which ends when it has been polled once.
     pub escapes: bool,
     /// Errors that may come out of it, by the steps that make them.
@@ -93,19 +100,10 @@ pub struct Facts {
     pub frames: BTreeMap<Id, FrameFact>,
     /// Groups and races, by number; a race has that of its step.
     pub groups: BTreeMap<Id, GroupFact>,
+    /// Destructors that wait.
+    pub partings: BTreeSet<Id>,
     /// By number. Deadlines of groups have the number of the group, and are not in here.
     pub steps: BTreeMap<Id, StepFact>,
-}
-
-/// What a frame comes to if nobody cuts it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sure {
-    /// It ends with a value.
-    Passes,
-    /// Its group cannot end with a value.
-    NeverOk,
-    /// It depends.
-    Unknown,
 }
 
 impl FrameFact {
@@ -116,6 +114,7 @@ impl FrameFact {
             maker,
             leaves_open: false,
             waited: false,
+            blocks: false,
         }
     }
 }
@@ -160,6 +159,8 @@ impl Facts {
     fn frame(&mut self, frame: &Frame, kind: Kind, group: Id, maker: Option<Id>) {
         self.frames
             .insert(frame.id, FrameFact::new(kind, group, maker));
+        self.partings
+            .extend(frame.parting.map(|parting| parting.id));
         self.steps(&frame.steps, frame.id, group, (false, false));
     }
 
@@ -173,6 +174,8 @@ impl Facts {
                 ..fact
             },
         );
+        self.partings
+            .extend(frame.parting.map(|parting| parting.id));
         self.steps(&frame.steps, frame.id, group, (shielded, false));
     }
 
@@ -186,6 +189,16 @@ impl Facts {
                 awaits: awaits(op),
             };
             self.steps.insert(*id, fact);
+            let blocks = match op {
+                Op::Join(..) | Op::Shelf(_, What::Wait) => true,
+                Op::Nest(nest) => matches!(nest.how, How::Wait | How::Half),
+                _ => false,
+            };
+            if blocks {
+                self.frames
+                    .entry(frame)
+                    .and_modify(|frame| frame.blocks = true);
+            }
             let maker = Some(frame);
             match op {
                 Op::Fail | Op::Cancel | Op::Deadline(_) | Op::StopWithin(_) => {
@@ -202,6 +215,13 @@ impl Facts {
                         self.waited(half, fact, shielded);
                     }
                 }
+                // Racers run side by side: what each of them makes has no order.
+                Op::Racer(_, _, act) => match act {
+                    Act::Service(child) => self.frame(child, Kind::Service, group, Some(child.id)),
+                    Act::Defer(child) => self.frame(child, Kind::Cleanup, group, Some(child.id)),
+                    Act::Spawn(child) => self.frame(child, Kind::Child, group, Some(child.id)),
+                    Act::Fail => self.cause(group, *id),
+                },
                 Op::Service(child) => self.frame(child, Kind::Service, group, maker),
                 Op::Start(child, _) => self.frame(child, Kind::Started(*id), group, maker),
                 Op::Defer(child) => self.frame(child, Kind::Cleanup, group, maker),
@@ -225,6 +245,20 @@ impl Facts {
                 }
                 Op::Nest(nest) => self.nest(nest, *id, frame, group, timed),
                 Op::Shield(steps) => self.steps(steps, frame, group, (true, timed)),
+                Op::Block(steps) | Op::Foreign(_, steps) => {
+                    self.steps(steps, frame, group, (shielded, timed));
+                }
+                Op::Knock(_, host, child) => self.frame(child, Kind::Posted, *host, maker),
+                Op::KeepParting(parting) => _ = self.partings.insert(parting.id),
+                // A relay is a group to those that may forget it.
+                Op::Relay(..) => {
+                    let fact = GroupFact {
+                        parent: Some(group),
+                        host: Some(frame),
+                        ..GroupFact::default()
+                    };
+                    self.groups.insert(*id, fact);
+                }
                 Op::Timeout(_, steps) => self.steps(steps, frame, group, (shielded, true)),
                 _ => {}
             }
@@ -244,10 +278,11 @@ impl Facts {
             host: Some(frame),
             plain: !timed && matches!(how, How::Await | How::Shielded),
             held: !timed && *how == How::Once,
+            kept: matches!(how, How::Keep(_)),
             escapes: *how == How::Escape,
             ..GroupFact::default()
         };
-        if let How::Move(_) = how {
+        if let How::Move(_) | How::Keep(_) = how {
             fact.mover = Some(*mover);
             let child = FrameFact::new(Kind::Child, group, Some(frame));
             self.frames.insert(*mover, child);
@@ -256,7 +291,7 @@ impl Facts {
             self.cause(group, step);
         }
         self.group(inner, fact);
-        if let How::Forget(_) | How::Move(_) = how {
+        if let How::Forget(_) | How::Move(_) | How::Keep(_) = how {
             for carrier in self.carriers(frame) {
                 self.frames
                     .entry(carrier)
@@ -325,7 +360,7 @@ impl Facts {
         let own = self
             .steps
             .iter()
-            .filter(|(_, step)| step.frame == frame && matches!(step.op, Op::Panic));
+            .filter(|(_, step)| step.frame == frame && step.op.panics());
         let inner = self
             .groups
             .iter()
@@ -353,6 +388,30 @@ impl Facts {
         false
     }
 
+    /// A cut of it may unwind it, or a body that it polls, out of a wait.
+    #[must_use]
+    pub fn may_block(&self, frame: Id) -> bool {
+        let polls = |group: &GroupFact| group.host == Some(frame) || group.mover == Some(frame);
+        let mut bodies = self
+            .groups
+            .values()
+            .filter(|group| polls(group))
+            .filter_map(|group| group.body);
+        self.frames[&frame].blocks || bodies.any(|body| self.may_block(body))
+    }
+
+    /// It, or a group around it in whose body it is polled, may be put aside.
+    #[must_use]
+    pub fn is_kept(&self, group: Id) -> bool {
+        let fact = &self.groups[&group];
+        let carriers = fact.host.map(|host| self.carriers(host));
+        let mut bodies = carriers
+            .into_iter()
+            .flatten()
+            .map(|frame| &self.frames[&frame]);
+        fact.kept || bodies.any(|frame| frame.kind == Kind::Body && self.is_kept(frame.group))
+    }
+
     /// The group that a failure of this step is for.
     #[must_use]
     pub fn home(&self, step: Id) -> Id {
@@ -376,95 +435,5 @@ impl Facts {
     pub fn is_reached(&self, group: Id) -> bool {
         let fact = &self.groups[&group];
         fact.plain && fact.host.is_none_or(|host| self.is_owned(host))
-    }
-}
-
-/// A step without what is in it.
-fn shallow(op: &Op) -> Op {
-    match op {
-        Op::Shield(_) => Op::Shield(Vec::new()),
-        Op::Timeout(after, _) => Op::Timeout(*after, Vec::new()),
-        Op::Set(frames, _) => Op::Set(Vec::new(), frames.len() as u8),
-        Op::Race(frames) => Op::Set(Vec::new(), frames.len() as u8),
-        Op::Defer(_)
-        | Op::Spawn(..)
-        | Op::Supervise(..)
-        | Op::Closure(..)
-        | Op::Join(..)
-        | Op::Service(_)
-        | Op::Start(..)
-        | Op::Post(_) => Op::Yield(0),
-        Op::Nest(_) => Op::Yield(0),
-        leaf => leaf.clone(),
-    }
-}
-
-/// Whether it awaits children, in itself or in a group that it polls.
-fn awaits(op: &Op) -> bool {
-    let any = |steps: &[Step]| steps.iter().any(|step| awaits(&step.op));
-    match op {
-        Op::Spawn(_, used) | Op::Supervise(_, used) | Op::Closure(_, _, used) => {
-            matches!(used, Use::Await | Use::Late)
-        }
-        Op::Join(first, second) => any(&first.steps) || any(&second.steps),
-        Op::Nest(nest) => any(&nest.group.body.steps),
-        Op::Shield(steps) | Op::Timeout(_, steps) => any(steps),
-        _ => false,
-    }
-}
-
-fn sure(steps: &[Step]) -> Sure {
-    for step in steps {
-        match sure_step(&step.op) {
-            Sure::Passes => {}
-            other => return other,
-        }
-    }
-    Sure::Passes
-}
-
-fn sure_step(op: &Op) -> Sure {
-    let passes = |frame: &Frame| match sure(&frame.steps) {
-        Sure::Passes => Sure::Passes,
-        _ => Sure::Unknown,
-    };
-    match op {
-        Op::Fail | Op::Panic | Op::Cancel | Op::Pend => Sure::NeverOk,
-        Op::Stopping => Sure::Unknown,
-        Op::Spawn(child, used) | Op::Closure(_, child, used) => match (sure(&child.steps), used) {
-            (_, Use::Cancel | Use::Join) => Sure::Passes,
-            (Sure::Unknown, Use::Leave) => Sure::Passes,
-            // One that is awaited at the end is no hindrance here, but may be there.
-            (sure, _) => sure,
-        },
-        // Both are run to their end, whatever the other one does.
-        Op::Join(first, second) => match (sure(&first.steps), sure(&second.steps)) {
-            (Sure::NeverOk, _) | (_, Sure::NeverOk) => Sure::NeverOk,
-            (Sure::Passes, Sure::Passes) => Sure::Passes,
-            _ => Sure::Unknown,
-        },
-        Op::Supervise(child, Use::Await | Use::Late | Use::Join) => passes(child),
-        Op::Start(child, _) => passes(child),
-        Op::Set(children, _) | Op::Race(children) => {
-            match children.iter().all(|child| passes(child) == Sure::Passes) {
-                true => Sure::Passes,
-                false => Sure::Unknown,
-            }
-        }
-        Op::Shield(steps) => sure(steps),
-        Op::Timeout(_, steps) => match sure(steps) {
-            Sure::Passes => Sure::Passes,
-            _ => Sure::Unknown,
-        },
-        Op::Nest(nest) => match (sure(&nest.group.body.steps), nest.how) {
-            (_, How::Drop(0) | How::Forget(0)) => Sure::Passes,
-            (Sure::NeverOk, How::Await | How::Shielded | How::Once | How::Half | How::Escape)
-                if nest.passes_on =>
-            {
-                Sure::NeverOk
-            }
-            _ => Sure::Unknown,
-        },
-        _ => Sure::Passes,
     }
 }

@@ -1,5 +1,7 @@
 //! Judges order: from the inside out, once each, and nobody cut without a reason.
 
+mod reasons;
+
 use crate::check::Known;
 use crate::model::{Facts, Kind};
 use crate::program::{Id, Op};
@@ -31,6 +33,8 @@ struct Replay<'a> {
     cancelled: BTreeSet<Id>,
     let_go: BTreeSet<Id>,
     stopped: BTreeSet<Id>,
+    /// Groups whose futures are on the shelves of their frames.
+    shelved: BTreeSet<Id>,
     unresolved: BTreeSet<Id>,
     /// Frames that have called `cancel` on their group.
     cancelling: BTreeSet<Id>,
@@ -70,6 +74,7 @@ impl<'a> Replay<'a> {
             cancelled: BTreeSet::new(),
             let_go: BTreeSet::new(),
             stopped: BTreeSet::new(),
+            shelved: BTreeSet::new(),
             unresolved: facts.groups.keys().copied().collect(),
             cancelling: BTreeSet::new(),
             closed: BTreeMap::new(),
@@ -79,8 +84,11 @@ impl<'a> Replay<'a> {
     fn event(&mut self, at: usize, event: &Event, wrong: &mut Vec<String>) {
         let facts = self.facts;
         match event {
+            // It may be given back, and then its group may have ended meanwhile.
+            Event::Made(frame) if facts.frames[frame].kind == Kind::Posted => {}
             Event::Made(frame) => self.live.push(*frame),
             Event::Polled(frame, before) => {
+                self.taken_in(*frame);
                 if facts.frames[frame].kind == Kind::Cleanup {
                     self.cleanup(*frame, wrong);
                 }
@@ -94,7 +102,12 @@ impl<'a> Replay<'a> {
                     self.ending.insert(fact.group);
                 }
             }
-            Event::Spawned(frame) => self.spawned(*frame, wrong),
+            Event::Spawned(frame) => {
+                self.taken_in(*frame);
+                self.spawned(*frame, wrong);
+            }
+            Event::Shelved(group) => _ = self.shelved.insert(*group),
+            Event::Taken(group) => _ = self.shelved.remove(group),
             Event::Refused(frame) if self.polled.contains(frame) => {
                 wrong.push(format!("{frame} was given back, and had been polled"));
             }
@@ -134,6 +147,14 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// A group has taken in a frame that might have been given back.
+    fn taken_in(&mut self, frame: Id) {
+        let posted = self.facts.frames[&frame].kind == Kind::Posted;
+        if posted && !self.dropped.contains(&frame) && !self.live.contains(&frame) {
+            self.live.push(frame);
+        }
+    }
+
     /// Frames that are alive in a group and below; those that a forgotten future holds are nobody's.
     fn alive_in(&self, group: Id) -> Vec<Id> {
         let inside = |frame: &&Id| {
@@ -159,7 +180,12 @@ impl<'a> Replay<'a> {
                 && !self.polled.contains(other)
         };
         let mut alive = self.alive_in(fact.group);
-        alive.retain(|other| !waits(other));
+        // A body that nobody polls holds up nothing: it is dropped with the frame that has it.
+        let aside = |other: &Id| {
+            let other_fact = &self.facts.frames[other];
+            other_fact.kind == Kind::Body && self.facts.is_kept(other_fact.group)
+        };
+        alive.retain(|other| !waits(other) && !aside(other));
         if !alive.is_empty() {
             wrong.push(format!(
                 "cleanup {frame} began while {alive:?} lived in its group"
@@ -245,7 +271,13 @@ impl<'a> Replay<'a> {
         }
         if self.facts.is_owned(frame) {
             for (id, group) in &self.facts.groups {
-                if group.host == Some(frame) && (group.plain || group.held) {
+                // What it kept, and did not poll, is settled before a cut drops it, too.
+                let kept = self.shelved.contains(id)
+                    && !self.ended.contains(&frame)
+                    && !panicked()
+                    && !self.facts.is_unwound(frame)
+                    && !self.facts.may_block(frame);
+                if group.host == Some(frame) && (group.plain || group.held || kept) {
                     let alive = self.alive_in(*id);
                     let kept = self.kept_in(*id);
                     if !alive.is_empty() || !kept.is_empty() {
@@ -254,67 +286,6 @@ impl<'a> Replay<'a> {
                 }
             }
         }
-    }
-
-    fn raised(&mut self, step: Id) {
-        let fact = &self.facts.steps[&step];
-        if matches!(fact.op, Op::Cancel) || self.known.fails(step) {
-            let mut group = self.facts.home(step);
-            self.ending.insert(group);
-            if matches!(fact.op, Op::Panic) {
-                // It unwinds whoever awaits.
-                while let Some(host) = self.facts.groups[&group].host {
-                    group = self.facts.frames[&host].group;
-                    self.ending.insert(group);
-                }
-            }
-        } else if matches!(fact.op, Op::Panic) {
-            let mut group = self.facts.home(step);
-            let to = self.known.delivered.get(&step).copied();
-            // Up to the frame whose reader had it.
-            loop {
-                let read = self.facts.frames.iter().any(|(id, frame)| {
-                    let here = to == Some(To::Reader(*id))
-                        || matches!(frame.kind, Kind::Member(set) if to == Some(To::Reader(set)));
-                    here && frame.group == group && self.facts.panics_in(*id).contains(&step)
-                });
-                if read {
-                    break;
-                }
-                self.ending.insert(group);
-                let Some(host) = self.facts.groups[&group].host else {
-                    break;
-                };
-                group = self.facts.frames[&host].group;
-            }
-        }
-    }
-
-    fn may_be_cut(&self, frame: Id) -> bool {
-        let fact = &self.facts.frames[&frame];
-        let own = match fact.kind {
-            Kind::Started(step) | Kind::Member(step) => self.let_go.contains(&step),
-            Kind::Service => self.body_is_gone(fact.group),
-            Kind::Half(_) => fact.maker.is_some_and(|maker| self.may_be_cut(maker)),
-            _ => false,
-        };
-        own || self.cancelled.contains(&frame) || self.ends(fact.group)
-    }
-
-    fn body_is_gone(&self, group: Id) -> bool {
-        self.facts.groups[&group]
-            .body
-            .is_some_and(|body| self.dropped.contains(&body))
-    }
-
-    fn ends(&self, group: Id) -> bool {
-        let fact = &self.facts.groups[&group];
-        self.ending.contains(&group)
-            || fact.parent.is_some_and(|parent| self.ends(parent))
-            || [fact.host, fact.mover]
-                .into_iter()
-                .flatten()
-                .any(|frame| self.may_be_cut(frame))
     }
 
     /// A group has resolved, or its panic comes out.

@@ -1,6 +1,6 @@
 //! How a program is printed: a line for each step, with its number.
 
-use crate::program::{Frame, How, Nest, Op, Program, Step};
+use crate::program::{Act, Frame, How, Nest, Op, Parting, Program, Step};
 use std::fmt;
 
 impl fmt::Display for Program {
@@ -11,6 +11,7 @@ impl fmt::Display for Program {
             callers_take_part,
             jump,
             root,
+            ..
         } = self;
         writeln!(
             f,
@@ -30,12 +31,12 @@ fn print(f: &mut fmt::Formatter<'_>, steps: &[Step], depth: usize) -> fmt::Resul
     for Step { id, op } in steps {
         write!(f, "\n{indent}{id} ")?;
         let one = |f: &mut fmt::Formatter<'_>, frame: &Frame| {
-            write!(f, ", frame {}", frame.id)?;
+            write!(f, ", frame {}{}", frame.id, parting(frame))?;
             print(f, &frame.steps, depth + 1)
         };
         let many = |f: &mut fmt::Formatter<'_>, frames: &[Frame]| {
             frames.iter().try_for_each(|frame| {
-                write!(f, "\n{indent}  frame {}", frame.id)?;
+                write!(f, "\n{indent}  frame {}{}", frame.id, parting(frame))?;
                 print(f, &frame.steps, depth + 2)
             })
         };
@@ -78,10 +79,28 @@ fn print(f: &mut fmt::Formatter<'_>, steps: &[Step], depth: usize) -> fmt::Resul
                 if *passes_on {
                     write!(f, ", passes on")?;
                 }
-                if let How::Move(_) = how {
+                if let How::Move(_) | How::Keep(_) = how {
                     write!(f, ", to child {mover}")?;
                 }
                 one(f, &group.body)?;
+            }
+            Op::Knock(_, group, frame) => {
+                write!(f, "post to group {group}").and_then(|()| one(f, frame))?;
+            }
+            Op::Racer(until_cut, spins, act) => {
+                let until = if *until_cut { " until cut" } else { "" };
+                write!(f, "racer spins{until} and {spins}")?;
+                match act {
+                    Act::Service(frame) => write!(f, ", service").and_then(|()| one(f, frame))?,
+                    Act::Defer(frame) => write!(f, ", defer").and_then(|()| one(f, frame))?,
+                    Act::Spawn(frame) => write!(f, ", spawn").and_then(|()| one(f, frame))?,
+                    Act::Fail => write!(f, ", fails")?,
+                }
+            }
+            Op::Block(steps) => write!(f, "block").and_then(|()| print(f, steps, depth + 1))?,
+            Op::Foreign(bad, steps) => {
+                write!(f, "wakers whose {bad:?} panics")
+                    .and_then(|()| print(f, steps, depth + 1))?;
             }
             Op::Shield(steps) => write!(f, "shield").and_then(|()| print(f, steps, depth + 1))?,
             Op::Timeout(after, steps) => {
@@ -91,4 +110,14 @@ fn print(f: &mut fmt::Formatter<'_>, steps: &[Step], depth: usize) -> fmt::Resul
         }
     }
     Ok(())
+}
+
+fn parting(frame: &Frame) -> String {
+    let waits = |parting: Parting| {
+        format!(
+            ", whose destructor {} waits for {:?}",
+            parting.id, parting.what
+        )
+    };
+    frame.parting.map_or_else(String::new, waits)
 }

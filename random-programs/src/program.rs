@@ -2,6 +2,8 @@
 //!
 //! No part is run twice, so the number of a part also names the one run of it.
 
+use std::collections::BTreeSet;
+
 /// The number of a group, a frame or a step; unique in a program.
 pub type Id = u32;
 
@@ -16,6 +18,8 @@ pub struct Program {
     pub callers_take_part: bool,
     /// How many ticks the clock jumps at a time.
     pub jump: u32,
+    /// Groups whose handles are used elsewhere.
+    pub lent: BTreeSet<Id>,
     /// The outermost group. Its deadline ends what would wait for ever; if it has none, nothing in it does.
     pub root: GroupProgram,
 }
@@ -38,6 +42,28 @@ pub struct Frame {
     pub id: Id,
     /// In order.
     pub steps: Vec<Step>,
+    /// Among its captures is something that waits in its destructor.
+    pub parting: Option<Parting>,
+}
+
+/// A value whose destructor waits. That is never cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parting {
+    /// Its number.
+    pub id: Id,
+    /// For what it waits.
+    pub what: Waits,
+}
+
+/// What a destructor waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// A yield.
+    Yield,
+    /// Time, in ticks.
+    Sleep(u8),
+    /// A group of its own, with a child and a cleanup.
+    Group,
 }
 
 /// One step of a frame.
@@ -62,6 +88,16 @@ pub enum Use {
     Cancel,
     /// `cancel().await`
     Join,
+    /// The same after so many ticks.
+    Later(u8),
+}
+
+impl Use {
+    /// The child may be cut alone.
+    #[must_use]
+    pub fn cancels(self) -> bool {
+        matches!(self, Self::Cancel | Self::Join | Self::Later(_))
+    }
 }
 
 /// Where a child that is a closure runs.
@@ -96,6 +132,55 @@ pub enum How {
     Half,
     /// Polled once inside a group that ends then, and awaited outside it; a free group only.
     Escape,
+    /// Polled so many times in a row, and put on the shelf of the frame, which goes on: see [`Op::Shelf`].
+    Keep(u8),
+}
+
+/// What a frame does with a future on its shelf. What is left there at its end is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Polled once more.
+    Poll,
+    /// Awaited.
+    Await,
+    /// `.wait()`
+    Wait,
+    /// Awaited under a timeout, in ticks, and put back.
+    Timeout(u8),
+    /// Dropped.
+    Drop,
+    /// Forgotten.
+    Forget,
+    /// Sent to a new child, which awaits it.
+    Move,
+    /// Sent to a new child, which polls it in a shield after a stop or a cut, and then awaits it outside.
+    Late,
+    /// Sent to a thread of its own, which polls it so many times, with a pause of so many spins before each, and drops it.
+    Thread(u8, u8),
+}
+
+/// What becomes of the last group of a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Awaited.
+    Await,
+    /// Dropped.
+    Drop,
+    /// Forgotten.
+    Forget,
+}
+
+/// Which function of a foreign waker panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// `clone`
+    Clone,
+    /// `wake`
+    Wake,
+    /// `wake_by_ref`
+    WakeByRef,
+    /// `drop`, that of the last copy.
+    Drop,
 }
 
 /// An inner group.
@@ -111,6 +196,19 @@ pub struct Nest {
     pub passes_on: bool,
     /// The number of the child that it is sent to.
     pub mover: Id,
+}
+
+/// The last act of a child.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// A service.
+    Service(Frame),
+    /// A cleanup.
+    Defer(Frame),
+    /// A child.
+    Spawn(Frame),
+    /// It fails.
+    Fail,
 }
 
 /// What a step does.
@@ -168,194 +266,37 @@ pub enum Op {
     Shield(Vec<Step>),
     /// Steps under a timeout, in ticks.
     Timeout(u8, Vec<Step>),
+    /// Steps one after the other.
+    Block(Vec<Step>),
+    /// Steps in which what is awaited is first polled with a waker that panics.
+    Foreign(Bad, Vec<Step>),
+    /// Spins, so many times, without a suspension.
+    Spin(u8),
+    /// A child that spins until it is cancelled, if that is said, and so many times more, and whose last act it is to give
+    /// the group this. It notes nothing of its own: that would take time.
+    Racer(bool, u8, Act),
+    /// Says that it is here.
+    Here,
+    /// Spins until a frame on another thread is here, but not for ever.
+    Meet,
+    /// Says that it is here, and spins until it is cancelled, but not for ever.
+    UntilCut,
+    /// Does something with one of the futures on the frame's shelf: the newest is number 0.
+    Shelf(u8, What),
+    /// Each group opens the next one, polls it once, hands it out and ends; so many of them.
+    Relay(u16, End),
+    /// A child through the handle of a group that was opened before, perhaps elsewhere, and may have ended.
+    Knock(u8, Id, Frame),
+    /// From here on the frame panics when it ends or is cut; only in frames that do nothing that might panic before.
+    Bomb,
+    /// Gives the group a value that waits in its destructor.
+    KeepParting(Parting),
 }
 
-/// Where a step stands: what it may do there.
-#[derive(Clone, Copy)]
-struct Place {
-    /// There is a group to spawn into: not so in what must be `'static`.
-    grouped: bool,
-    /// Nobody cuts it, so it must end by itself.
-    sheltered: bool,
-    /// A cleanup: it cannot fail, and awaits no child, which may have been born cancelled.
-    cleanup: bool,
-    /// In a task that may be cut alone.
-    alone: bool,
-}
-
-impl Program {
-    /// A program from a tree whose parts have no numbers yet. What would hang, or does not compile, in its place is
-    /// replaced by a yield.
+impl Op {
+    /// Makes a panic.
     #[must_use]
-    pub fn new(workers: usize, callers_take_part: bool, jump: u32, body: Vec<Op>) -> Self {
-        Self::numbered(workers, callers_take_part, jump, body, Some(LAST_RESORT))
-    }
-
-    /// The same, but no deadline hides that something was not woken: whatever would wait to be cut is replaced.
-    #[must_use]
-    pub fn finite(workers: usize, callers_take_part: bool, jump: u32, body: Vec<Op>) -> Self {
-        Self::numbered(workers, callers_take_part, jump, body, None)
-    }
-
-    fn numbered(
-        workers: usize,
-        callers_take_part: bool,
-        jump: u32,
-        body: Vec<Op>,
-        deadline: Option<u8>,
-    ) -> Self {
-        let steps = body.into_iter().map(|op| Step { id: 0, op }).collect();
-        let body = Frame { id: 0, steps };
-        let mut program = Self {
-            workers,
-            max_blocking: MANY,
-            callers_take_part,
-            jump,
-            root: GroupProgram {
-                id: 0,
-                deadline,
-                body,
-            },
-        };
-        let place = Place {
-            grouped: true,
-            sheltered: deadline.is_none(),
-            cleanup: false,
-            alone: false,
-        };
-        let mut numbers = Numbers { last: 0 };
-        numbers.group(&mut program.root, place);
-        program
-    }
-}
-
-/// More threads for closures that block than a program has closures.
-pub const MANY: usize = 512;
-
-/// The deadline of the outermost group, in ticks.
-pub const LAST_RESORT: u8 = 100;
-
-/// Gives numbers, and repairs.
-struct Numbers {
-    last: Id,
-}
-
-impl Numbers {
-    fn next(&mut self) -> Id {
-        self.last += 1;
-        self.last
-    }
-
-    fn group(&mut self, group: &mut GroupProgram, place: Place) {
-        group.id = self.next();
-        self.frame(
-            &mut group.body,
-            Place {
-                grouped: true,
-                cleanup: false,
-                ..place
-            },
-        );
-    }
-
-    fn frame(&mut self, frame: &mut Frame, place: Place) {
-        frame.id = self.next();
-        self.steps(&mut frame.steps, place);
-    }
-
-    fn steps(&mut self, steps: &mut Vec<Step>, place: Place) {
-        for step in steps {
-            step.id = self.next();
-            self.op(&mut step.op, place);
-        }
-    }
-
-    fn op(&mut self, op: &mut Op, place: Place) {
-        if !place.allows(op) {
-            *op = Op::Yield(1);
-        }
-        let child = Place {
-            cleanup: false,
-            alone: false,
-            ..place
-        };
-        let alone = Place {
-            alone: true,
-            ..child
-        };
-        let static_child = Place {
-            grouped: false,
-            ..child
-        };
-        match op {
-            Op::Spawn(frame, used) | Op::Supervise(frame, used) | Op::Closure(_, frame, used) => {
-                if place.cleanup && *used != Use::Join {
-                    *used = Use::Leave;
-                }
-                self.frame(
-                    frame,
-                    if matches!(used, Use::Cancel | Use::Join) {
-                        alone
-                    } else {
-                        child
-                    },
-                );
-            }
-            Op::Service(frame) | Op::Start(frame, _) => self.frame(frame, alone),
-            // Halves are a part of the frame around them: what may hang, or fail, there may do so here.
-            Op::Join(first, second) => {
-                self.frame(first, place);
-                self.frame(second, place);
-            }
-            Op::Defer(frame) => {
-                let place = Place {
-                    sheltered: true,
-                    cleanup: true,
-                    ..place
-                };
-                self.frame(frame, place);
-            }
-            Op::Set(frames, _) => frames.iter_mut().for_each(|frame| self.frame(frame, alone)),
-            Op::Race(frames) => frames
-                .iter_mut()
-                .for_each(|frame| self.frame(frame, static_child)),
-            Op::Post(frame) => self.frame(frame, static_child),
-            Op::Nest(nest) => {
-                nest.mover = self.next();
-                nest.free |= !place.grouped || nest.how == How::Escape;
-                if !place.grouped && matches!(nest.how, How::Move(_) | How::Escape) {
-                    nest.how = How::Await;
-                }
-                if place.alone && matches!(nest.how, How::Move(_)) {
-                    // A task that is cut alone is polled on while its groups join, and might give one of them, cancelled,
-                    // to a child that lives: which panics, and says so.
-                    nest.how = How::Move(0);
-                }
-                nest.passes_on &= !place.cleanup;
-                let sheltered = place.sheltered || nest.how == How::Shielded;
-                self.group(&mut nest.group, Place { sheltered, ..place });
-            }
-            Op::Shield(steps) => self.steps(
-                steps,
-                Place {
-                    sheltered: true,
-                    ..place
-                },
-            ),
-            Op::Timeout(_, steps) => self.steps(steps, place),
-            _ => {}
-        }
-    }
-}
-
-impl Place {
-    fn allows(self, op: &Op) -> bool {
-        match op {
-            Op::Pend | Op::Stopping => !self.sheltered && (self.grouped || matches!(op, Op::Pend)),
-            Op::Fail => !self.cleanup,
-            Op::Yield(_) | Op::Busy(_) | Op::Sleep(_) | Op::Panic | Op::Ready => true,
-            Op::Join(..) | Op::Race(_) | Op::Nest(_) | Op::Shield(_) | Op::Timeout(..) => true,
-            _ => self.grouped,
-        }
+    pub fn panics(&self) -> bool {
+        matches!(self, Self::Panic | Self::Bomb)
     }
 }

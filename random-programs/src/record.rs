@@ -1,10 +1,11 @@
 //! What happened: one list for all threads, and the values whose drops are watched.
 
-use crate::program::Id;
+use crate::program::{Id, Program};
 use spinney::time::ManualClock;
-use spinney::{Errors, Unobserved};
+use spinney::{Errors, Handle, Unobserved};
 use std::any::Any;
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -67,6 +68,8 @@ pub enum Event {
     Kept(Id),
     /// That value was dropped.
     KeptDropped(Id),
+    /// A frame was dropped after a value that it borrows from its group: memory that may have been freed.
+    Stale(Id),
     /// The value of a frame was made.
     Valued(Id),
     /// It was dropped.
@@ -80,6 +83,22 @@ pub enum Event {
     Rejoined(Id),
     /// A panic that no step made.
     Alien(String),
+    /// A destructor begins to wait.
+    Parting(Id),
+    /// It has waited.
+    Parted(Id),
+    /// The future of a group was put on the shelf of its frame.
+    Shelved(Id),
+    /// It was taken from there.
+    Taken(Id),
+    /// The group in which this one was polled first has ended.
+    Orphaned(Id),
+    /// A frame is about to be spawned through a handle of this group.
+    Knocks(Id, Id),
+    /// After everything a handle of this group was used: whether it gave the future back.
+    LastKnock(Id, bool),
+    /// A relay is over, and so many of its values are left.
+    Relayed(Id, usize),
     /// The outermost group has resolved or panicked.
     Over,
     /// What the runtime says to be alive then: tasks, groups, timers.
@@ -104,6 +123,8 @@ pub enum To {
     Hook,
     /// Whoever blocks in the outermost group: a panic.
     Caller,
+    /// The thread that polled the future of this group by hand: a panic.
+    Poller(Id),
 }
 
 /// What a start came to.
@@ -128,9 +149,57 @@ pub struct World {
     log: Mutex<Vec<Event>>,
     faults: AtomicUsize,
     clock: ManualClock,
+    /// How many said that they are here.
+    here: AtomicUsize,
+    /// Groups whose handles are wanted, and those handles.
+    lent: BTreeSet<Id>,
+    handles: Mutex<BTreeMap<Id, GroupHandle>>,
 }
 
+/// A handle of a group.
+pub type GroupHandle = Handle<Fault>;
+
 impl World {
+    /// For a program.
+    #[must_use]
+    pub fn of(program: &Program) -> Self {
+        Self {
+            lent: program.lent.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes the handle of a group, if somebody will ask for it.
+    pub fn lend(&self, group: Id, handle: impl FnOnce() -> GroupHandle) {
+        if self.lent.contains(&group) {
+            let handle = handle();
+            let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+            handles.insert(group, handle);
+        }
+    }
+
+    /// The handle of a group.
+    pub fn handle(&self, group: Id) -> Option<GroupHandle> {
+        let handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.get(&group).cloned()
+    }
+
+    /// All handles; nobody has them afterwards.
+    pub fn take_handles(&self) -> BTreeMap<Id, GroupHandle> {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut handles)
+    }
+
+    /// How many said that they are here.
+    pub fn here(&self) -> usize {
+        self.here.load(SeqCst)
+    }
+
+    /// Somebody is here.
+    pub fn comes(&self) {
+        self.here.fetch_add(1, SeqCst);
+    }
+
     /// Notes an event.
     pub fn note(&self, event: Event) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,6 +249,11 @@ impl World {
     pub fn received(&self, payload: Box<dyn Any + Send>, to: To) {
         match payload.downcast::<Fault>() {
             Ok(fault) => fault.deliver(to),
+            Err(payload) if payload.is::<Hostile>() => {
+                self.note(Event::Alien(format!(
+                    "the panic of a foreign waker to {to:?}"
+                )));
+            }
             Err(payload) => {
                 let text = payload.downcast_ref::<String>().map(String::as_str);
                 let text = text.or(payload.downcast_ref::<&str>().copied());
@@ -191,6 +265,10 @@ impl World {
         }
     }
 }
+
+/// The payload with which a foreign waker panics.
+#[derive(Debug)]
+pub struct Hostile;
 
 /// An error, or the payload of a panic. Its number is that of the step that made it.
 #[derive(Debug)]
