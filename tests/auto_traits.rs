@@ -13,9 +13,9 @@ use spinney::time::{Elapsed, Interval, ManualClock, Sleep, Timeout};
 use spinney::{
     Bounded, BuildError, Builder, CancelKind, CancelReason, CancelSupervised, CancelTask, Dump,
     Enter, Entry, Errors, Failure, Generator, Group, GroupDump, GroupFuture, Handle, Metrics, Out,
-    Ready, Restart, Runtime, RuntimeBuilder, Scope, Shield, SpawnBounded, Start, StartError,
-    Straggler, Stragglers, Supervised, Task, TaskDump, TaskId, TaskLocal, TaskSet, TaskState,
-    TryGroupFuture, Unobserved,
+    Ready, Restart, Runtime, RuntimeBuilder, Scope, ServiceHandle, Shield, SpawnBounded, Start,
+    StartError, Straggler, Stragglers, Supervised, Task, TaskDump, TaskId, TaskLocal, TaskSet,
+    TaskState, TryGroupFuture, Unobserved,
 };
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -106,6 +106,8 @@ fn rows() -> Vec<Row> {
         Group<'static, 'static, Alone> => "Send Sync Unpin",
         Handle<u8> => "Send Sync Unpin",
         Handle<Alone> => "Send Sync Unpin",
+        ServiceHandle<u8> => "Send Sync Unpin",
+        ServiceHandle<Alone> => "Send Sync Unpin",
         GroupFuture<'static, u8, Body<Never, Future>, Future> => "Send Sync",
         GroupFuture<'static, Alone, Body<Never, Pinned>, Pinned> => "Send",
         GroupFuture<'static, u8, Body<Never, Here>, Here> => "",

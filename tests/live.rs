@@ -207,11 +207,14 @@ fn a_group_that_is_dropped_lives_until_its_defers_have_run() {
         let (runtime, _) = workers(2);
         let (release, released) = async_channel::bounded::<()>(2);
         runtime.block_on(group(async |g| {
-            let entered = AtomicBool::new(false);
-            let entered = g.keep(entered);
+            let entered = g.keep(AtomicBool::new(false));
+            let cleans = g.keep(AtomicBool::new(false));
             let mut open = Box::pin(g.group(async |h| {
                 let (child, cleanup) = (released.clone(), released.clone());
-                h.defer(async move { cleanup.recv().await.unwrap() });
+                h.defer(async move {
+                    cleans.store(true, SeqCst);
+                    cleanup.recv().await.unwrap();
+                });
                 h.spawn(shield(async move {
                     entered.store(true, SeqCst);
                     child.recv().await.unwrap();
@@ -221,9 +224,10 @@ fn a_group_that_is_dropped_lives_until_its_defers_have_run() {
             assert!(once(open.as_mut()).await.is_pending());
             until(|| entered.load(SeqCst)).await;
             drop(open);
-            // The child, and the task that will run the defer.
-            assert_eq!(live(&runtime), [2, 2, 0]);
+            // The child; the closer, which runs the defer, comes after it.
+            assert_eq!(live(&runtime), [1, 2, 0]);
             release.send(()).await.unwrap();
+            until(|| cleans.load(SeqCst)).await;
             until(|| live(&runtime) == [1, 2, 0]).await;
             release.send(()).await.unwrap();
         }));

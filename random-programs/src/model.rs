@@ -400,6 +400,23 @@ impl Facts {
         self.frames[&frame].blocks || bodies.any(|body| self.may_block(body))
     }
 
+    /// It may be polled inside a shield: a child of it that was cut, and that it awaits, unwinds it to the edge of that.
+    #[must_use]
+    pub fn is_sheltered(&self, frame: Id) -> bool {
+        let fact = &self.frames[&frame];
+        let shields = |host: Id| {
+            let mut steps = self.steps.values().filter(|step| step.frame == host);
+            steps.any(|step| match &step.op {
+                Op::Shield(_) => true,
+                Op::Nest(nest) => nest.how == How::Shielded,
+                _ => false,
+            })
+        };
+        let host = || self.groups[&fact.group].host;
+        fact.kind == Kind::Body
+            && host().is_some_and(|host| shields(host) || self.is_sheltered(host))
+    }
+
     /// It, or a group around it in whose body it is polled, may be put aside.
     #[must_use]
     pub fn is_kept(&self, group: Id) -> bool {

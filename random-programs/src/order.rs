@@ -276,7 +276,8 @@ impl<'a> Replay<'a> {
                     && !self.ended.contains(&frame)
                     && !panicked()
                     && !self.facts.is_unwound(frame)
-                    && !self.facts.may_block(frame);
+                    && !self.facts.may_block(frame)
+                    && !self.facts.is_sheltered(frame);
                 if group.host == Some(frame) && (group.plain || group.held || kept) {
                     let alive = self.alive_in(*id);
                     let kept = self.kept_in(*id);

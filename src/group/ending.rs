@@ -27,7 +27,7 @@
 //! | cancel (`cancel`) | wake the owner; nobody polls it (`Left`): end the services | wake the owner | nothing: children are cut by the reaper | nothing is left |
 //! | host is cut (`announce`) | keeps the host's waker | keeps the host's waker | cannot be: it left its host | cannot be: it left its host |
 //! | settled? (`is_quiet`, `judge`) | see [`Reach`] | see [`Reach`]: a failure must come out | cannot be | cannot be |
-//! | a poll reached the owner (`reach`) | -> `Polled` | -> `Polled` | cannot be: no owner | the owner does not ask |
+//! | a poll reached the owner (`reach`) | -> `Polled`; in another host: wake the one that is cut | as in `Body` | cannot be: no owner | the owner does not ask |
 //! | a poll did not reach it (`judge`) | see [`Reach`] | see [`Reach`] | cannot be | cannot be |
 //! | host ended (`lose_host`) | -> `Left`; cancelled: end the services | -> `Left`: the closer exists, or work is left that brings it | cannot be | cannot be |
 //! | parent ended (`seal`) | the door is sealed | the door is sealed | the door is sealed | cannot be: an ended group is not adopted |
@@ -319,9 +319,14 @@ impl Ending {
         (Abandon::Leave, old)
     }
 
-    /// A poll has reached the owner.
-    pub(crate) fn reach(&mut self) {
+    /// A poll has reached the owner. `moved`: in another host than before, which is returned, to be woken: if it is being
+    /// cut it waits for this group no more.
+    pub(crate) fn reach(&mut self, moved: bool) -> Option<Waker> {
         self.reach = Reach::Polled;
+        match decided(moved) {
+            true => self.host.take(),
+            false => None,
+        }
     }
 
     // Children.
@@ -353,9 +358,12 @@ impl Ending {
         if ends {
             self.phase = Phase::Ended;
         }
+        // An owner whose body is there waits for that, and believes that its waker is here; a cut tells it otherwise.
+        let joins = body_gone || self.host.is_some();
+        let owner = if joins { self.owner.take() } else { None };
         Departure::Last {
             ends,
-            wakers: [closer, self.owner.take(), self.host.take()],
+            wakers: [closer, owner, self.host.take()],
         }
     }
 
@@ -470,16 +478,17 @@ impl Ending {
 
     // Cuts.
 
-    /// The group is being cancelled: the owner's waker, and whether its services are to be ended.
+    /// The group is being cancelled: the owner's waker, and whether nobody will poll it, so that its services, and those of the
+    /// groups in its body, are to be ended.
     pub(crate) fn cancel(&mut self) -> (Option<Waker>, bool) {
-        let left = decided(self.reach == Reach::Left && self.wants_services_ended());
+        let left = decided(self.reach == Reach::Left);
         (self.owner.take(), left)
     }
 
-    /// Its host has ended, and nobody has polled it elsewhere. Whether its services are to be ended, if it is cancelled.
-    pub(crate) fn lose_host(&mut self) -> bool {
+    /// Its host has ended, and nobody has polled it elsewhere. If it is cancelled, its services, and those of the groups in its
+    /// body, are to be ended.
+    pub(crate) fn lose_host(&mut self) {
         self.reach = Reach::Left;
-        self.wants_services_ended()
     }
 
     /// Whether the services of a group that nobody will poll are to be ended.

@@ -46,6 +46,8 @@ const ENDED: *mut Host = ptr::without_provenance_mut(1);
 pub(crate) enum Was {
     /// In no host of ours, or in this one.
     Elsewhere,
+    /// In another host, which may be waiting for it.
+    Moved,
     /// In a host that has ended.
     Left,
 }
@@ -120,7 +122,7 @@ impl Host {
 
     #[cold]
     fn clear_slow(&self) {
-        let mut serving = Vec::new();
+        let mut cancelled = Vec::new();
         let locked = lock(self);
         // Relaxed: under the lock of this list, here and below.
         let mut at = self
@@ -133,15 +135,15 @@ impl Host {
             node.hosted.prev.set(ptr::null());
             // As in Marking and Linking (`node`): a canceller marks and then asks under the node's lock whether the group
             // was left; here the group is left under that lock, and then the mark is read.
-            let serves = node.slow.lock().ending.lose_host();
-            if serves && node.is_cancelled() {
-                serving.push(node.to_ref());
+            node.slow.lock().ending.lose_host();
+            if node.is_cancelled() {
+                cancelled.push(node.to_ref());
             }
             // Release: a mover that reads it without the lock must not touch this host any more, and may end the node.
             node.hosted.host.store(ENDED, Ordering::Release);
         }
         drop(locked);
-        for node in serving {
+        for node in cancelled {
             cut::end_services(&node);
         }
     }
@@ -240,6 +242,6 @@ pub(crate) fn exit(node: &Node) -> Was {
         }
         // Relaxed: under the lock.
         node.hosted.host.store(ptr::null_mut(), Ordering::Relaxed);
-        return Was::Elsewhere;
+        return Was::Moved;
     }
 }

@@ -278,6 +278,7 @@ fn move_up(node: &Node) -> bool {
 /// child runs here.
 pub(crate) fn cancel(root: &Node, why: u32) {
     let mut work = vec![root.to_ref()];
+    let mut unpolled = Vec::new();
     let mut why = why;
     while let Some(node) = work.pop() {
         let before = node.set_flags(CANCELLED | why);
@@ -286,24 +287,28 @@ pub(crate) fn cancel(root: &Node, why: u32) {
         if before & CANCELLED != 0 {
             continue;
         }
-        let (owner, serving, reap) = {
+        let (owner, left, reap) = {
             let mut slow = node.slow.lock();
             each_inner(&slow, |inner| {
                 if inner.flags() & SHIELDED == 0 {
                     work.push(inner.to_ref());
                 }
             });
-            let (owner, serving) = slow.ending.cancel();
-            (owner, serving, !slow.members.is_empty())
+            let (owner, left) = slow.ending.cancel();
+            (owner, left, !slow.members.is_empty())
         };
         if reap {
             reaper::queue(node.clone());
         }
         wake(owner);
         frame::outside(|| node.stop_waiters.wake_all());
-        if serving {
-            cut::end_services(&node);
+        if left {
+            unpolled.push(node);
         }
+    }
+    // Once all below are marked: a service that starts in one of them from now on cuts itself.
+    for node in unpolled {
+        cut::end_services(&node);
     }
 }
 

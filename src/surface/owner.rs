@@ -10,7 +10,7 @@ use crate::group::errors::Errors;
 use crate::group::frame::{self, Frame};
 use crate::group::grant::Grant;
 use crate::group::leaving;
-use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, Origin, SHIELDED};
+use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, Origin, SHIELDED, wake};
 use crate::group::open::Was;
 use crate::group::reason::CancelKind;
 use crate::group::typed::Typed;
@@ -29,8 +29,6 @@ pub(crate) struct Owner {
     registered: Option<(usize, usize)>,
     /// The last poll of the body ended inside a shield.
     pub(crate) held: bool,
-    /// The body was unwound by a cut.
-    unwound: bool,
 }
 
 /// How a group has ended.
@@ -74,7 +72,6 @@ impl Owner {
             node,
             registered: None,
             held: false,
-            unwound: false,
         }
     }
 
@@ -91,9 +88,10 @@ impl Owner {
                 }
                 was = open::enter(node, host);
             }
-            // A cut host asks for polls of groups that are cancelled only.
+            // A cut host waits, and asks for polls, of groups that are cancelled only.
             if was == Was::Left || node.is_cancelled() {
-                node.slow.lock().ending.reach();
+                let former = node.slow.lock().ending.reach(was == Was::Moved);
+                wake(former);
             }
             let Some(frame) = frame else { return };
             if frame.is_shielded() {
@@ -260,7 +258,6 @@ impl Owner {
         let leaves = |frame: &Frame| frame.is_sheltered() || frame.is_marked();
         let leaves = frame::current(|frame| frame.is_some_and(leaves));
         if unwind::is_cut(&*payload) && (leaves || self.is_cancelled()) {
-            self.unwound = true;
             tree::cancel(&self.node, OUTER);
             return;
         }
@@ -290,7 +287,6 @@ impl Owner {
     pub(crate) fn into_outlived(self) -> Outlived {
         Outlived {
             node: self.node,
-            unwound: self.unwound,
             asked: Asked::default(),
         }
     }
@@ -300,8 +296,6 @@ impl Owner {
 #[derive(Debug)]
 pub(crate) struct Outlived {
     node: NodeRef,
-    /// The body was unwound by a cut.
-    unwound: bool,
     asked: Asked,
 }
 
@@ -309,7 +303,8 @@ impl Outlived {
     /// Stays pending if the poller is being dropped, else says so loudly.
     #[cold]
     pub(crate) fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
-        if self.unwound && frame::current(|frame| frame.is_some_and(Frame::is_sheltered)) {
+        if frame::current(|frame| frame.is_some_and(Frame::is_sheltered)) {
+            // Nobody drops the poller: the cut goes to the edge of the shield.
             unwind::unwind_cut();
         }
         if frame::current(|frame| frame.is_some()) && poller_is_cut() {

@@ -284,3 +284,51 @@ fn model_a_service_alone_in_a_host_that_is_cut() {
         assert!(tree.root.is_empty(), "an orphan");
     });
 }
+
+/// Two hosts are cut, and a group that one of them waits for is polled in the other one: the first does not wait for a wake-up
+/// that goes to the second.
+#[test]
+fn model_a_move_from_one_host_that_is_cut_to_another() {
+    explore_with(2, || {
+        let stage = Stage::new();
+        let parts = Parts::of(&stage);
+        let Stage {
+            tree,
+            mut owner,
+            drops,
+            sleeper,
+            ..
+        } = stage;
+        let first = Host::new();
+        open::enter(&owner.node, &raw const first);
+        assert!(owner.node.enter());
+        let (pool, theirs) = (Arc::clone(&tree.pool), Sleeper::new());
+        let joiner = Arc::clone(&theirs);
+        let mover = thread::spawn(move || {
+            let parts = parts;
+            let second = Host::new();
+            owner.arrive_in(&second);
+            let waker = Waker::from(Arc::clone(&joiner));
+            let mut ended = false;
+            cut(&second, &pool, &joiner, || {
+                if !ended {
+                    ended = owner.poll_end(&waker).is_ready();
+                    // The child leaves while both hosts may be waiting.
+                    if !ended {
+                        read(parts.kept);
+                        // SAFETY: entered before, left once: the next poll finds the group ended.
+                        unsafe { leave(parts.node) };
+                    }
+                }
+            });
+            if !ended {
+                assert!(owner.ended());
+            }
+        });
+        cut(&first, &tree.pool, &sleeper, || {});
+        mover.join().unwrap();
+        assert_eq!(drops.get(), 1);
+        drop((first, theirs));
+        assert!(tree.root.is_empty(), "an orphan");
+    });
+}

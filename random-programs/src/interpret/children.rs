@@ -6,7 +6,9 @@ use super::parting::{Keeps, Parts};
 use super::{Boxed, Grp, Guarded, Home, Late, Place, Value, frame, spin, spin_until};
 use crate::program::{Act, Frame, Id, Op, Site, Use};
 use crate::record::{Began, Event, Fault, OnDrop, TICK, To, World};
-use spinney::{CancelTask, Failure, StartError, Supervised, Task, TaskSet, Wait, current, sleep};
+use spinney::{
+    CancelTask, Failure, StartError, Supervised, Task, TaskSet, Wait, current, shield, sleep,
+};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -72,7 +74,10 @@ impl<'s, 'p: 's> Place<'_, 's, 'p> {
                 let child: Boxed<'static, _> = frame(world, Home::default(), program, None);
                 match group.handle().spawn(child) {
                     Ok(()) => world.note(Event::Spawned(program.id)),
-                    Err(_) => world.note(Event::Refused(program.id)),
+                    Err(child) => {
+                        world.note(Event::Refused(program.id));
+                        shield(async { drop(child) }).await;
+                    }
                 }
             }
             _ => unreachable!("it needs no group"),

@@ -91,13 +91,13 @@ fn frame<'s>(
     let Frame { id, steps, parting } = program.clone();
     world.note(Event::Made(id));
     let capture = Capture {
-        _parts: parting.map(|parting| Parts::new(world, parting)),
+        parts: parting.map(|parting| Parts::new(world, parting)),
         _reads: home.kept.map(|kept| Reads::new(world, id, kept)),
         _gone: OnDrop::new(world, Event::Dropped(id)),
     };
     let world = Arc::clone(world);
     Box::pin(async move {
-        let _capture = capture;
+        let mut capture = capture;
         world.begins(id);
         let mut place = Place {
             world: &world,
@@ -121,13 +121,16 @@ fn frame<'s>(
             OnDrop::new(&world, Event::ValueDropped(id))
         });
         world.note(Event::Ended(id, result.is_ok()));
+        if let Some(parts) = &mut capture.parts {
+            parts.end();
+        }
         result
     })
 }
 
 /// The captures of a frame, dropped in this order.
 struct Capture<'s> {
-    _parts: Option<Parts>,
+    parts: Option<Parts>,
     _reads: Option<Reads<'s>>,
     _gone: OnDrop,
 }
@@ -170,7 +173,12 @@ impl<'s, 'p> Place<'_, 's, 'p> {
             }
             Op::Shelf(which, what) => self.use_shelf(*which, *what).await?,
             Op::Relay(times, end) => relay::relay(self.world, id, *times, *end).await,
-            Op::Knock(_, group, frame) => self.knock(*group, frame),
+            Op::Knock(_, group, frame) => {
+                // What was refused is dropped here, by nobody's cut: what waits in its captures needs a shield.
+                if let Some(refused) = self.knock(*group, frame) {
+                    shield(async { drop(refused) }).await;
+                }
+            }
             Op::Block(steps) => run(self, steps).await?,
             Op::Foreign(bad, steps) => {
                 let before = self.bad.replace(*bad);
@@ -228,18 +236,19 @@ impl<'s, 'p> Place<'_, 's, 'p> {
         spin_until(|| self.world.here() > self.seen);
     }
 
-    /// A child through a handle of any group that has been opened, wherever that is.
-    fn knock(&self, group: Id, program: &Frame) {
-        let Some(handle) = self.world.handle(group) else {
-            return;
-        };
+    /// A child through a handle of any group that has been opened, wherever that is; given back if it is refused.
+    fn knock(&self, group: Id, program: &Frame) -> Option<Boxed<'static, Result<Value, Fault>>> {
+        let handle = self.world.handle(group)?;
         let child: Boxed<'static, _> = frame(self.world, Home::default(), program, None);
         self.world.note(Event::Knocks(program.id, group));
         match handle.spawn(child) {
-            Ok(()) => self.world.note(Event::Spawned(program.id)),
+            Ok(()) => {
+                self.world.note(Event::Spawned(program.id));
+                None
+            }
             Err(child) => {
                 self.world.note(Event::Refused(program.id));
-                drop(child);
+                Some(child)
             }
         }
     }

@@ -2,38 +2,60 @@
 
 use crate::program::{Id, Parting, Waits};
 use crate::record::{Event, Fault, OnDrop, TICK, World};
-use spinney::{Group, Wait, group, sleep, yield_now};
+use spinney::{Group, Wait, group, shield, sleep, yield_now};
+use std::future::Future;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 /// Waits when it is dropped.
-pub(super) struct Parts(Arc<World>, Parting);
+pub(super) struct Parts {
+    world: Arc<World>,
+    parting: Parting,
+    /// What it belongs to was not cut.
+    ended: bool,
+}
 
 impl Parts {
     pub(super) fn new(world: &Arc<World>, parting: Parting) -> Self {
-        Self(Arc::clone(world), parting)
+        Self {
+            world: Arc::clone(world),
+            parting,
+            ended: false,
+        }
+    }
+
+    /// What it belongs to comes to its end by itself: a cut that comes during the wait would unwind it, and so it shields
+    /// itself.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    fn wait(&self, future: impl Future<Output = ()>) {
+        match self.ended {
+            true => shield(future).wait(),
+            false => future.wait(),
+        }
     }
 }
 
 impl Drop for Parts {
     fn drop(&mut self) {
-        let Self(world, Parting { id, what }) = self;
-        world.note(Event::Parting(*id));
+        let Parting { id, what } = self.parting;
+        self.world.note(Event::Parting(id));
         match what {
-            Waits::Yield => yield_now().wait(),
-            Waits::Sleep(ticks) => sleep(TICK * u32::from(*ticks)).wait(),
-            Waits::Group => group(async |g: Group<'_, '_>| {
+            Waits::Yield => self.wait(yield_now()),
+            Waits::Sleep(ticks) => self.wait(sleep(TICK * u32::from(ticks))),
+            Waits::Group => self.wait(group(async |g: Group<'_, '_>| {
                 g.defer(yield_now());
                 let child = g.spawn(async {
                     yield_now().await;
                     Ok(())
                 });
                 child.await;
-            })
-            .wait(),
+            })),
         }
-        world.note(Event::Parted(*id));
+        self.world.note(Event::Parted(id));
     }
 }
 

@@ -26,6 +26,15 @@ impl Line {
     }
 }
 
+/// Takes the group that was handed out last, and that nobody took: it would keep the line, which keeps it.
+struct Taken(Arc<Line>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        drop(self.0.take());
+    }
+}
+
 /// Counts itself.
 struct Counted(Arc<Line>);
 
@@ -66,6 +75,8 @@ pub(super) async fn relay(world: &Arc<World>, id: Id, times: u16, end: End) {
         out: Mutex::default(),
         values: AtomicUsize::new(0),
     });
+    // After the generation that runs, which may hand out one more.
+    let _taken = Taken(Arc::clone(&line));
     let mut current = generation(&line, times);
     let mut left = times;
     loop {

@@ -99,9 +99,10 @@ impl Place<'_, '_, '_> {
                     let abroad = Abroad::new(world, group, opened, polls, spins);
                     self.abroad.push(abroad);
                 }
-                // The frame does not end before the thread.
+                // The frame does not end before the thread, and is not forgotten before: a group whose future went to a
+                // thread counts nowhere while it has no child, and its cleanups may begin after all groups around it.
                 if let Some(abroad) = self.abroad.last() {
-                    shield(abroad.over()).await;
+                    shield(abroad.over()).wait();
                 }
                 return Ok(());
             }
