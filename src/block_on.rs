@@ -36,7 +36,9 @@ use std::task::{Context, Poll};
 ///
 /// # Panics
 ///
-/// If the runtime is shut down while the future waits. A panic of the future comes out as it is.
+/// If the runtime is shut down while the future waits. A panic of the future comes out as it is, and so does one of its
+/// destructor where a cut ends the wait. Or if the future is not ready in a process that was forked from that of the
+/// runtime, which has none of its threads: see [`Runtime`](crate::Runtime#fork).
 ///
 /// # Cancellation
 ///

@@ -241,6 +241,9 @@ const WITHOUT_ORDERINGS: [&str; 8] = [
     "blocking", "ending", "opened", "role", "sentinel", "shutdown", "task", "waiters",
 ];
 
+/// Models over a stub that has the words which the real file reads.
+const WITH_STUBS: [&str; 1] = ["shutdown"];
+
 /// Models of the twin itself.
 const OF_THE_TWIN: &str = "twin";
 
@@ -341,6 +344,7 @@ fn models_include_the_real_sources_and_hold_no_copy() {
         .into_iter()
         .chain(WITHOUT_ORDERINGS)
         .chain(MODELLED.map(|(_, model)| model))
+        .filter(|name| !WITH_STUBS.contains(name))
     {
         assert!(
             !model(name).contains("Atomic"),

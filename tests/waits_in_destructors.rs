@@ -227,3 +227,42 @@ fn in_a_task_that_a_shutdown_ends() {
         drop(open);
     });
 }
+
+/// One half of a `join` panics, and a destructor waits while it unwinds, which hands the other half to another thread: that one
+/// can be cut all the same.
+#[test]
+fn in_a_half_that_unwinds_while_the_other_one_is_cut() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let ended = Arc::new(AtomicUsize::new(0));
+        let waits = Waits(Arc::clone(&ended));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            runtime.block_on(try_group(async |g: Open<'_>| {
+                let (inside, is_inside) = async_channel::bounded::<()>(1);
+                let seen = Arc::clone(&ended);
+                g.compute(move || {
+                    spinney::join(
+                        move || {
+                            let _waits = waits;
+                            std::panic::panic_any("half");
+                        },
+                        move || {
+                            drop(inside);
+                            pending::<()>().wait();
+                        },
+                    );
+                });
+                is_inside.recv().await.unwrap_err();
+                common::until(|| seen.load(SeqCst) == 1).await;
+                g.cancel("enough");
+                pending::<Result<(), _>>().await
+            }))
+        }));
+        assert_eq!(
+            result.unwrap_err().downcast_ref::<&str>(),
+            Some(&"half"),
+            "the panic outranks the cut"
+        );
+        assert_eq!(ended.load(SeqCst), 1);
+    });
+}

@@ -247,9 +247,11 @@ impl<'a> Known<'a> {
                     let fact = &self.facts.groups[group];
                     let facts = self.facts;
                     let owned = fact.plain
-                        && fact
-                            .host
-                            .is_none_or(|host| facts.is_owned(host) && !facts.is_unwound(host));
+                        && fact.host.is_none_or(|host| {
+                            facts.is_owned(host)
+                                && !facts.is_unwound(host)
+                                && !facts.is_sheltered(host)
+                        });
                     if owned && fact.panics.is_disjoint(&self.raised) {
                         wrong.push(format!("group {group} panicked, and nothing in it did"));
                     }

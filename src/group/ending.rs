@@ -303,6 +303,12 @@ impl Ending {
         (Join::Wait, old)
     }
 
+    /// As [`Ending::join`], for a root, which is never closed: whether nothing below is left, and the waker that was replaced.
+    pub(crate) fn await_empty(&mut self, word: &JoinWord, waker: Waker) -> (bool, Option<Waker>) {
+        self.phase = Phase::Joining;
+        (word.watch() == 0, self.owner.replace(waker))
+    }
+
     /// The future is dropped early, and the body is gone. Returns the owner's waker, too.
     pub(crate) fn abandon(&mut self, word: &JoinWord) -> (Abandon, Option<Waker>) {
         self.phase = Phase::Joining;

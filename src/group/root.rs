@@ -75,14 +75,11 @@ impl NodeRef {
     /// Ready when nothing below is left. One waker is remembered.
     pub(crate) fn poll_empty(&self, cx: &mut Context<'_>) -> Poll<()> {
         let new = cx.waker().clone();
-        let (old, left) = {
-            let mut slow = self.slow.lock();
-            (slow.ending.register(new), self.word.watch())
-        };
+        let (empty, old) = self.slow.lock().ending.await_empty(&self.word, new);
         waiters::discard(old);
-        match left {
-            0 => Poll::Ready(()),
-            _ => Poll::Pending,
+        match empty {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
     }
 }

@@ -54,9 +54,9 @@ pub(crate) struct Fork {
     older: Cell<*const Fork>,
     newer: Cell<*const Fork>,
     published: Cell<bool>,
-    /// The forker unwinds. As of the moment at which it was published: who unwinds then may have begun inside the other half,
-    /// but who unwound before still does.
-    unwinds: Cell<bool>,
+    /// The forker unwound when it forked. Where it began to unwind inside the other half, that is caught before the two come
+    /// together again, and this half can be cut as ever.
+    unwinds: bool,
     /// The root in which it counts while it is published, as no task that waits for it does.
     counted: Cell<Option<NonNull<Node>>>,
     /// The seat whose thread runs it, plus one; zero as long as nobody does.
@@ -182,7 +182,7 @@ impl<F: FnOnce() -> R, R> Half<F, R> {
             // SAFETY: the job is the right to run it, once.
             let closure = unsafe { half.take_closure() };
             // SAFETY: the forker stays where it is until the latch is set.
-            unwind::catch(|| unsafe { half.fork.branch.enter(half.fork.unwinds.get(), closure) })
+            unwind::catch(|| unsafe { half.fork.branch.enter(half.fork.unwinds, closure) })
         });
         // SAFETY: as above; the latch gives it to the forker.
         half.result
@@ -256,7 +256,7 @@ fn half<F: FnOnce() -> R, R>(closure: F, place: &Place, branch: Branch) -> Half<
             older: Cell::new(ptr::null()),
             newer: Cell::new(ptr::null()),
             published: Cell::new(false),
-            unwinds: Cell::new(false),
+            unwinds: frame::is_panicking(),
             counted: Cell::new(None),
             runner: AtomicUsize::new(0),
             latch: Latch::new(),
@@ -316,7 +316,6 @@ fn publish(place: &Place, deques: &Deques) -> bool {
         return false;
     };
     oldest.published.set(true);
-    oldest.unwinds.set(frame::is_panicking());
     // SAFETY: its forker waits until it was run or taken back; `F` and `R` are `Send`; there is no other job for it.
     let job = unsafe { Job::new(fork.cast()) };
     deques.fork.push(job);

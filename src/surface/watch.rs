@@ -58,7 +58,7 @@ where
             Ok(Poll::Ready(output)) => Ok(output),
             Err(payload) => Err(payload),
         };
-        let dropped = unwind::catch(|| this.future = None);
+        let dropped = unwind::catch(|| frame::drop_shielded(|| this.future = None));
         let end = match (polled, dropped) {
             (end, Ok(())) => end,
             (Ok(output), Err(payload)) => {

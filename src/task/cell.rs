@@ -6,6 +6,7 @@
 )]
 
 use crate::group::books;
+use crate::group::frame;
 use crate::group::node::{Node, Origin};
 use crate::group::open::Host;
 use crate::group::tree;
@@ -167,8 +168,10 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         if let Ok(Poll::Pending) = polled {
             return Polled::Pending;
         }
-        // SAFETY: it is there, and this call is the last that sees it.
-        let dropped = unwind::catch(|| unsafe { Self::future(this).drop_in_place() });
+        let dropped = unwind::catch(|| {
+            // SAFETY: it is there, and this call is the last that sees it.
+            frame::drop_shielded(|| unsafe { Self::future(this).drop_in_place() });
+        });
         // SAFETY: the task counts in its group while it runs.
         let header = unsafe { this.as_ref() };
         let node = header.group;
