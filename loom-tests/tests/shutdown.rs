@@ -28,6 +28,7 @@ mod group {
     pub mod books;
     pub mod cut;
     pub mod dump;
+    pub mod duties;
     pub mod ending;
     pub mod errors;
     pub mod frame;

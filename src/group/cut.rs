@@ -25,7 +25,7 @@
 //! groups in its body are quiet drops the body, and joins: it waits for who is counted, or answers and leaves the host. So
 //! a group is asked again only after something in it has ended.
 
-use crate::group::ending::Judgement;
+use crate::group::duties::Judgement;
 use crate::group::leaving;
 use crate::group::node::{Node, NodeRef, OUTER, SHIELDED, wake};
 use crate::group::open::Host;

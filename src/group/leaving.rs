@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
 use crate::group::arena::Arena;
-use crate::group::ending::{Abandon, Departure, Join, Leaver};
+use crate::group::duties::{Abandon, Departure, Join, Leaver};
 use crate::group::frame;
 use crate::group::node::{Node, NodeRef, wake};
 use crate::group::tree;

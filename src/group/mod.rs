@@ -1,6 +1,6 @@
 //! Groups: what tasks belong to, free of any knowledge of tasks.
 //!
-//! `word` counts children; `node` is the untyped group; `ending` decides how it ends, and `leaving` does it; `tree` connects
+//! `word` counts children; `node` is the untyped group; `ending` decides how it ends, by answers that are `duties`, and `leaving` does it; `tree` connects
 //! groups, `root` is where it begins; `open` says where they are polled, and `cut` is the cut of such a host; `list` is what
 //! members and inner groups hang in; `reaper` cuts members; `gate` lets late-comers in; `services` end with their group;
 //! `grant` holds a deadline of zero back for one poll; `reason` says why it is cut.
@@ -14,6 +14,7 @@ pub(crate) mod arena;
 pub(crate) mod books;
 pub(crate) mod cut;
 pub(crate) mod dump;
+pub(crate) mod duties;
 pub(crate) mod ending;
 pub(crate) mod errors;
 pub(crate) mod frame;

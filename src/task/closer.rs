@@ -6,7 +6,7 @@
 
 #![expect(unsafe_code, reason = "it refers to the group that counts it")]
 
-use crate::group::ending::{Defer, Next};
+use crate::group::duties::{Defer, Next};
 use crate::group::frame;
 use crate::group::locals::Locals;
 use crate::group::node::{Node, Origin};
