@@ -106,6 +106,12 @@ impl Sleep {
         true
     }
 
+    /// Goes on to search, after it stopped to because it blocked.
+    pub(crate) fn search_again(&self) {
+        // Relaxed: it only keeps others from being woken for what this thread looks for from now on.
+        self.word.fetch_add(SEARCHING, Ordering::Relaxed);
+    }
+
     /// Stops to search because work was found; whether this was the last searcher, who must look at every queue and call
     /// `notify` if there is more.
     #[must_use]

@@ -407,3 +407,141 @@ fn a_panic_in_what_a_cut_wait_waited_for_comes_out() {
         assert_eq!(runtime.block_on(async { 1 }), 1);
     });
 }
+
+/// Groups that the body of a scope polled, and that its value holds, are polled there no more.
+#[test]
+fn a_scope_does_not_wait_for_the_polls_of_what_its_value_holds() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            let (inside, is_inside) = async_channel::bounded::<()>(1);
+            let task = g.compute(move || {
+                let held = spinney::scope(|_| {
+                    let mut open = Box::pin(group(async |h: Group<'_, '_>| {
+                        h.service(pending::<()>());
+                        pending::<()>().await
+                    }));
+                    assert!(common::poll_alone(open.as_mut()).is_pending());
+                    drop(inside);
+                    open
+                });
+                drop(held);
+            });
+            is_inside.recv().await.unwrap_err();
+            task.cancel().await;
+        }));
+        assert_eq!(runtime.metrics().live_tasks, 0);
+    });
+}
+
+/// A shield is polled in one task that is cut, and then in another one: the first waits for it no more.
+#[test]
+fn a_shield_that_moves_away_does_not_hold_its_former_host() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            let (release, released) = async_channel::bounded::<()>(1);
+            let (hand, handed) = async_channel::bounded(1);
+            let mut held = Some(Box::pin(shield(async move {
+                _ = released.recv().await;
+            })));
+            let (inside, is_inside) = async_channel::bounded::<()>(1);
+            let mut inside = Some(inside);
+            let task = g.spawn(std::future::poll_fn(move |cx| {
+                drop(inside.take());
+                if let Some(mut shielded) = held.take() {
+                    assert!(shielded.as_mut().poll(cx).is_pending());
+                    if !current::is_cancelled() {
+                        held = Some(shielded);
+                    } else {
+                        // A poll that knew of the cut: it is held by what goes elsewhere.
+                        hand.try_send(shielded).unwrap();
+                    }
+                }
+                std::task::Poll::<()>::Pending
+            }));
+            is_inside.recv().await.unwrap_err();
+            let other = g.spawn(async move {
+                handed.recv().await.unwrap().await;
+                Ok(())
+            });
+            task.cancel().await;
+            release.send(()).await.unwrap();
+            other.await;
+        }));
+    });
+}
+
+/// A group that a service opened, and whose future went elsewhere, is cut from above as any other.
+#[test]
+fn a_group_that_came_out_of_a_service_is_not_shielded() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let (hand, handed) = async_channel::bounded(1);
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            let service = g.service(async move {
+                let mut open: Next = Box::pin(group(async |h: Group<'_, '_>| {
+                    yield_now().await;
+                    h.spawn(pending::<()>());
+                    pending::<()>().await
+                }));
+                assert!(once(open.as_mut()).await.is_pending());
+                hand.send(open).await.unwrap();
+                Ok(())
+            });
+            service.await;
+        }));
+        let mut open = handed.try_recv().unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(open.as_mut().poll(&mut cx).is_pending());
+        assert!(runtime.shutdown(NOW).is_ok(), "no straggler");
+    });
+}
+
+/// A handle of a group that a service opened is used while the service's group ends.
+#[test]
+fn a_handle_below_a_service_that_races_the_end_is_refused_or_joined() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        for round in 0..ROUNDS {
+            let (tell, told) = std::sync::mpsc::channel::<Handle<Never>>();
+            let (go, gone) = (
+                Arc::new(AtomicBool::new(false)),
+                Arc::new(AtomicBool::new(false)),
+            );
+            let going = Arc::clone(&gone);
+            let knocks = thread::spawn({
+                let go = Arc::clone(&go);
+                move || {
+                    let handle = told.recv().unwrap();
+                    while !go.load(SeqCst) {
+                        spin_loop();
+                    }
+                    (0..round * 7 % 900).for_each(|_| spin_loop());
+                    let ended = gone.load(SeqCst);
+                    let taken = handle.spawn(async {}).is_ok();
+                    assert!(!(ended && taken), "taken after the end of its parent");
+                }
+            });
+            let kept = runtime.block_on(group(async move |g: Group<'_, '_>| {
+                let (hand, handed) = async_channel::bounded(1);
+                let service = g.service(async move {
+                    let mut open: Next = Box::pin(group(async move |h: Group<'_, '_>| {
+                        tell.send(h.handle()).unwrap();
+                        pending::<()>().await
+                    }));
+                    assert!(once(open.as_mut()).await.is_pending());
+                    hand.send(open).await.unwrap();
+                    Ok(())
+                });
+                service.await;
+                go.store(true, SeqCst);
+                handed.recv().await.unwrap()
+            }));
+            going.store(true, SeqCst);
+            knocks.join().unwrap();
+            drop(kept);
+        }
+        runtime.shutdown(SECOND).unwrap();
+    });
+}

@@ -28,9 +28,10 @@
 use crate::group::duties::Judgement;
 use crate::group::leaving;
 use crate::group::node::{Node, NodeRef, OUTER, SHIELDED, wake};
-use crate::group::open::Host;
+use crate::group::open::{self, Host};
 use crate::group::tree;
 use crate::waiters;
+use std::ptr;
 use std::task::Waker;
 
 /// What a host that is being cut has to do.
@@ -66,11 +67,11 @@ pub(crate) fn before_poll(host: &Host, waker: &Waker, held: bool) -> Cut {
 /// A poll of a host that is being cut is pending. `held`: it ended in a shield.
 pub(crate) fn after_poll(host: &Host, waker: &Waker, held: bool, knew: Knew) -> Cut {
     announce(host, waker, !held);
-    let quiet = !held
-        && match knew {
-            Knew::AsOutermost => judge(host, waker),
-            Knew::Nothing | Knew::AsInner => is_quiet(host),
-        };
+    let quiet = match knew {
+        // Also while a shield holds the host: what it waits for may be what is beside it, such as the end of a service.
+        Knew::AsOutermost => judge(host, waker) && !held,
+        Knew::Nothing | Knew::AsInner => !held && is_quiet(host),
+    };
     if quiet {
         return Cut::Drop;
     }
@@ -88,8 +89,18 @@ fn announce(host: &Host, waker: &Waker, shields_fell: bool) {
         return;
     }
     let mut work = Vec::new();
-    host.groups(&mut work);
-    while let Some(node) = work.pop() {
+    let mut found = Vec::new();
+    let mut visit = |host: &Host, work: &mut Vec<(NodeRef, *const Host)>| {
+        host.groups(&mut found);
+        work.extend(found.drain(..).map(|node| (node, ptr::from_ref(host))));
+    };
+    visit(host, &mut work);
+    let mut replaced = Vec::new();
+    let mut moved = false;
+    let mut at = 0;
+    while let Some((node, _)) = work.get(at) {
+        let node = node.clone();
+        at += 1;
         if node.flags() & SHIELDED != 0 {
             if !shields_fell {
                 continue;
@@ -99,11 +110,19 @@ fn announce(host: &Host, waker: &Waker, shields_fell: bool) {
         // The last leaver wakes the host, which may have stopped to poll the group. Wakers are user code where a group is
         // polled by a foreign combinator: cloned and dropped outside the lock.
         let new = waker.clone();
-        let old = node.slow.lock().ending.announce(&node.word, new);
-        waiters::discard(old);
         node.note_owner_cut();
         tree::cancel(&node, OUTER);
-        node.body.groups(&mut work);
+        replaced.extend(node.slow.lock().ending.announce(&node.word, new));
+        visit(&node.body, &mut work);
+    }
+    // A group may be polled elsewhere meanwhile, in a host that is cut, too, and whose waker was replaced here: that one looks
+    // again. Its poller moved it before it announced itself under the lock that was just held.
+    for (node, host) in &work {
+        moved |= !open::is_in(node, *host);
+    }
+    match moved {
+        true => replaced.into_iter().for_each(waiters::wake),
+        false => waiters::discard(replaced),
     }
 }
 
@@ -138,7 +157,7 @@ fn judge(host: &Host, waker: &Waker) -> bool {
     let mut all = true;
     let mut asked = false;
     for (at, (node, outer)) in found.iter().enumerate().rev() {
-        let quiet = !waits_inside[at] && {
+        let quiet = !waits_inside[at] && node.flags() & SHIELDED == 0 && {
             let judgement = node.slow.lock().ending.judge(&node.word);
             match judgement {
                 Judgement::Quiet => true,
@@ -173,6 +192,15 @@ fn judge(host: &Host, waker: &Waker) -> bool {
 #[cold]
 pub(crate) fn end_services(node: &Node) {
     let inner = tree_in(&node.body);
+    // A shield in a body that nobody polls holds nothing.
+    for (inner, _) in inner
+        .iter()
+        .filter(|(inner, _)| inner.flags() & SHIELDED != 0)
+    {
+        inner.clear_flags(SHIELDED);
+        inner.note_owner_cut();
+        tree::cancel(inner, OUTER);
+    }
     for node in std::iter::once(node).chain(inner.iter().map(|(inner, _)| &**inner)) {
         let serving = node.slow.lock().ending.is_left_serving();
         if serving && node.flags() & SHIELDED == 0 {

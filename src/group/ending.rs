@@ -406,6 +406,9 @@ impl Ending {
 
     /// The host is being cut, and is to be woken by the last leaver. Returns the waker that was replaced.
     pub(crate) fn announce(&mut self, word: &JoinWord, host: Waker) -> Option<Waker> {
+        if self.phase == Phase::Ended {
+            return Some(host);
+        }
         // A count of zero needs no wake: the host looks at it after this.
         let _ = word.watch();
         self.host.replace(host)

@@ -19,7 +19,7 @@
 //! | `OUTER` | the cancel came from outside the group: the owner does not resolve, unless a failure was recorded |
 //! | `STOPPING` | the group was asked to stop; never cleared |
 //! | `SHIELDED` | the owner polled it last inside a shield or a defer: a cascade from above stops here |
-//! | `SERVING` | its children are services of its parent, which receives their failures; set before others know it, never cleared |
+//! | `SERVING` | its children are services of its parent, which receives their failures; set before a child enters, never cleared |
 //!
 //! How it ends is one state machine, under the node's lock: see `ending`.
 //!

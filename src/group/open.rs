@@ -15,7 +15,8 @@
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
 
 use crate::group::cut;
-use crate::group::node::{Node, NodeRef};
+use crate::group::node::{Node, NodeRef, OUTER, SHIELDED};
+use crate::group::tree;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::cell::Cell;
 use crate::sync::{MutexGuard, process};
@@ -122,7 +123,7 @@ impl Host {
 
     #[cold]
     fn clear_slow(&self) {
-        let mut cancelled = Vec::new();
+        let mut left = Vec::new();
         let locked = lock(self);
         // Relaxed: under the lock of this list, here and below.
         let mut at = self
@@ -136,15 +137,25 @@ impl Host {
             // As in Marking and Linking (`node`): a canceller marks and then asks under the node's lock whether the group
             // was left; here the group is left under that lock, and then the mark is read.
             node.slow.lock().ending.lose_host();
-            if node.is_cancelled() {
-                cancelled.push(node.to_ref());
+            // With the host its shields have ended.
+            let shielded = node.flags() & SHIELDED != 0;
+            if shielded {
+                node.clear_flags(SHIELDED);
+            }
+            if shielded || node.is_cancelled() {
+                left.push(node.to_ref());
             }
             // Release: a mover that reads it without the lock must not touch this host any more, and may end the node.
             node.hosted.host.store(ENDED, Ordering::Release);
         }
         drop(locked);
-        for node in cancelled {
-            cut::end_services(&node);
+        for node in left {
+            if node.is_cancelled() {
+                cut::end_services(&node);
+            } else if tree::is_parent_cancelled(&node) && node.flags() & SHIELDED == 0 {
+                node.note_owner_cut();
+                tree::cancel(&node, OUTER);
+            }
         }
     }
 

@@ -109,7 +109,12 @@ fn inherit(node: &Node, flags: u32) {
 #[cold]
 pub(crate) fn unshield(node: &Node) -> bool {
     node.clear_flags(SHIELDED);
-    // As in Marking and Linking (`node`): the flag is cleared, then the locks are passed through. A cascade or an
+    is_parent_cancelled(node)
+}
+
+/// Whether the parent of a group is cancelled that has just lost its shield.
+pub(crate) fn is_parent_cancelled(node: &Node) -> bool {
+    // As in Marking and Linking (`node`): the flag was cleared, then the locks are passed through. A cascade or an
     // adoption comes later under one of them, and sees no shield; or it came before, and its mark is seen here.
     let marked = node.with_parent(|parent| {
         let _list = parent.slow.lock();
@@ -154,6 +159,11 @@ pub(crate) fn enter_first(node: &Node) -> bool {
                 continue;
             }
             Some(Enter::Closed) => {
+                if at.serves() {
+                    // The node of services ends with its group, and is not adopted: what is below it is. Nobody is counted in
+                    // it, for then its group would be counted, and nobody can enter it any more.
+                    at.word.close();
+                }
                 adopt(at);
                 // One that has ended itself is not adopted: the node below it is.
                 if at.word.is_closed() && path.pop().is_none() {
@@ -248,7 +258,10 @@ fn move_up(node: &Node) -> bool {
         let mut new = old.to_ref();
         let mut passed = 0;
         while new.word.is_closed() {
-            passed |= new.flags();
+            // The node of services is shielded so that cascades pass it by, and shields nothing that comes out of it.
+            if !new.serves() {
+                passed |= new.flags();
+            }
             new = new.parent().expect("a root never closes");
         }
         // A shield around a group that has ended was around this one. Its next poll says whether there still is one.

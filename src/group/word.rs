@@ -217,7 +217,8 @@ impl JoinWord {
             .is_ok()
     }
 
-    /// Ends the group, if no child is counted. Called under the node's lock, once nothing is to be done after the children.
+    /// Ends the group, if no child is counted, and answers true also if it has ended. Called under the node's lock, once
+    /// nothing is to be done after the children; for a node of services when its group has ended.
     pub(crate) fn close(&self) -> bool {
         let mut word = self.0.guess();
         loop {

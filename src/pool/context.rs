@@ -38,6 +38,8 @@ pub(crate) struct Place {
     pub(crate) guests: Cell<usize>,
     /// A thread for closures that block: it does not count against their limit, because it waits.
     pub(crate) waits: Cell<bool>,
+    /// Its worker counts as searching while it calls what the driver found due: if that blocks, it searches no more.
+    pub(crate) searching: Cell<bool>,
     /// Halves of `join` that were forked off here.
     pub(crate) forks: Forks,
     below: Cell<*const Place>,
@@ -66,6 +68,7 @@ impl Place {
             awaited: None,
             guests: Cell::new(0),
             waits: Cell::new(false),
+            searching: Cell::new(false),
             forks: Forks::new(),
             below: Cell::new(ptr::null()),
             since: Cell::new(0),

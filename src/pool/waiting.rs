@@ -200,6 +200,11 @@ fn hand_away(place: &Place) {
             // SAFETY: this thread claimed the seat.
             unsafe { place.shared.flush(seat) };
         }
+        if place.searching.replace(false) {
+            // Those who push trust that a searcher finds what they pushed.
+            let _last = place.shared.sleep.stop_search();
+            place.shared.notify();
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use crate::group::books;
 use crate::job::Job;
-use crate::pool::context::Place;
+use crate::pool::context::{self, Place};
 use crate::pool::seats::{Deques, Seat};
 use crate::pool::shared::Shared;
 use crate::rng::Rng;
@@ -216,11 +216,18 @@ impl Worker<'_> {
                 // Before what the driver wakes is pushed: this worker will find it, nobody else need be woken.
                 self.stay_awake();
                 listed = false;
+                context::place(|place| place.map(|place| place.searching.set(true)));
                 self.shared.sentinel.raise(self.shared);
             },
         );
         if listed {
-            self.stay_awake();
+            return self.stay_awake();
+        }
+        // What was due is user code: if it blocked, this worker gave its search up meanwhile.
+        let searches =
+            context::place(|place| place.is_none_or(|place| place.searching.replace(false)));
+        if !searches {
+            sleep.search_again();
         }
     }
 

@@ -93,15 +93,14 @@ impl Owner {
                 let former = node.slow.lock().ending.reach(was == Was::Moved);
                 wake(former);
             }
-            let Some(frame) = frame else { return };
-            if frame.is_shielded() {
+            if frame.is_some_and(Frame::is_shielded) {
                 if node.flags() & SHIELDED == 0 {
                     node.set_flags(SHIELDED);
                 }
                 return;
             }
             let left_a_shield = node.flags() & SHIELDED != 0;
-            if (left_a_shield && tree::unshield(node)) || frame.is_cut() {
+            if (left_a_shield && tree::unshield(node)) || frame.is_some_and(Frame::is_cut) {
                 node.note_owner_cut();
                 tree::cancel(node, OUTER);
             }

@@ -101,6 +101,8 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
             None
         }
     };
+    // Groups that the body polled, and that went elsewhere or were forgotten, are polled here no more.
+    owner.node.body.clear();
     let joined = owner.node.clone();
     let panic = block_on::join(&runtime, &joined, |cx| owner.poll_end(cx.waker()));
     // SAFETY: as above.

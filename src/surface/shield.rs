@@ -44,7 +44,13 @@ impl<F: Future> Future for Shield<F> {
         }
         // SAFETY: as above.
         let future = unsafe { Pin::new_unchecked(&mut this.future) };
-        waiters::discard(this.host.take());
+        if let Some(former) = this.host.take() {
+            // A host that is cut sleeps until its shields have ended, or are polled elsewhere.
+            match former.will_wake(cx.waker()) {
+                true => waiters::discard([former]),
+                false => waiters::wake(former),
+            }
+        }
         frame::current(|frame| match frame {
             Some(frame) => {
                 let polled = poll_in(frame, future, cx, &mut this.cut);
