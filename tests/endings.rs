@@ -346,7 +346,7 @@ fn a_handle_is_refused_once_the_parent_has_ended() {
         for forgotten in [false, true] {
             runtime.block_on(async {
                 let mut handle = None;
-                let moved = group(async |_: Group<'_, '_>| {
+                let (moved,) = group(async |_: Group<'_, '_>| {
                     let (tell, told) = async_channel::bounded(1);
                     let mut inner = Box::pin(group(async move |h: Group<'_, '_>| {
                         tell.try_send(h.handle()).unwrap();
@@ -358,7 +358,7 @@ fn a_handle_is_refused_once_the_parent_has_ended() {
                     let first: Handle<Never> = told.recv().await.unwrap();
                     assert!(first.spawn(async {}).is_ok(), "the parent is open");
                     handle = Some(first);
-                    inner
+                    (inner,)
                 })
                 .await;
                 let handle = handle.unwrap();
@@ -523,7 +523,7 @@ fn a_handle_below_a_service_that_races_the_end_is_refused_or_joined() {
                     assert!(!(ended && taken), "taken after the end of its parent");
                 }
             });
-            let kept = runtime.block_on(group(async move |g: Group<'_, '_>| {
+            let (kept,) = runtime.block_on(group(async move |g: Group<'_, '_>| {
                 let (hand, handed) = async_channel::bounded(1);
                 let service = g.service(async move {
                     let mut open: Next = Box::pin(group(async move |h: Group<'_, '_>| {
@@ -536,7 +536,7 @@ fn a_handle_below_a_service_that_races_the_end_is_refused_or_joined() {
                 });
                 service.await;
                 go.store(true, SeqCst);
-                handed.recv().await.unwrap()
+                (handed.recv().await.unwrap(),)
             }));
             going.store(true, SeqCst);
             knocks.join().unwrap();

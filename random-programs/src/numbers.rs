@@ -291,7 +291,8 @@ impl Numbers {
                 nest.passes_on &= !place.cleanup;
                 let inner = Place {
                     sheltered: place.sheltered || nest.how == How::Shielded,
-                    left: place.left || matches!(nest.how, How::Forget(_) | How::Keep(_)),
+                    left: place.left
+                        || matches!(nest.how, How::Forget(_) | How::Keep(_) | How::Escape),
                     ..part
                 };
                 self.group(&mut nest.group, inner);
