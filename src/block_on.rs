@@ -209,6 +209,10 @@ impl<'a> Blocked<'a> {
 
 impl Drop for Blocked<'_> {
     fn drop(&mut self) {
+        if self.shielded {
+            // The shield is around this wait.
+            self.host.clear_in_shield();
+        }
         self.be_guest(false);
         let [own, callers] = &mut self.stops;
         self.node.stop_waiters.remove(own);

@@ -1,8 +1,8 @@
 //! The ending of a group, as one state machine under the node's lock: body, children, services, defers, early drop, cut.
 //!
-//! Each event is a verb here that answers with what its caller must do next, outside the lock (`duties`). Nothing that decides what an
-//! ending still has to do is read anywhere else. `leaving`, `cut`, the owner of a group's future and the closer carry the
-//! answers out.
+//! Each event is a verb here that answers with what its caller must do next, outside the lock (`duties`). Nothing that
+//! decides what an ending still has to do is read anywhere else. `leaving`, `cut`, the owner of a group's future and the closer
+//! carry the answers out.
 //!
 //! # States
 //!
@@ -25,7 +25,7 @@
 //! | closer: what next (`next`) | work: wait. Services: one by one. Defers: only in a group that was given up | services, then defers; then it leaves like a child | as in `Joining` | cannot be: it is counted |
 //! | failure (`fail`) | noted | noted | noted; the end reports it | cannot be: the body, a child or a counted handle fails |
 //! | cancel (`cancel`) | wake the owner; nobody polls it (`Left`): end the services | wake the owner | nothing: children are cut by the reaper | nothing is left |
-//! | host is cut (`announce`) | keeps the host's waker | keeps the host's waker | cannot be: it left its host | cannot be: it left its host |
+//! | host is cut (`announce`) | keeps the host's waker | keeps the host's waker | cannot be: it left its host | gives the waker back: it left meanwhile |
 //! | settled? (`is_quiet`, `judge`) | see [`Reach`] | see [`Reach`]: a failure must come out | cannot be | cannot be |
 //! | a poll reached the owner (`reach`) | -> `Polled`; in another host: wake the one that is cut | as in `Body` | cannot be: no owner | the owner does not ask |
 //! | a poll did not reach it (`judge`) | see [`Reach`] | see [`Reach`] | cannot be | cannot be |
@@ -36,8 +36,8 @@
 //! # Who may do what
 //!
 //! Everything is under the node's lock, and the lock is held for one verb at a time. Wakers, services, defers and payloads
-//! that a verb takes out are handed to the caller, and woken, dropped or run after the unlock: they are user code. Who leaves
-//! by `depart` touches nothing of the node afterwards, unless the answer says that it is still counted, or has to end it.
+//! that a verb takes out are handed to the caller, and woken, dropped or run after the unlock: they are user code. A leaver
+//! touches nothing of the node after `depart`, unless the answer says that it is still counted, or has to end it.
 //! The owner alone calls `register`, `join`, `abandon`, `reach`; the closer alone `next`; the host that is cut alone
 //! `announce` and `judge`.
 

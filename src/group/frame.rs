@@ -345,20 +345,35 @@ impl Branch {
                 UNWINDS_ELSEWHERE.set(self.0);
             }
         }
+        /// The host of what the forked part polls. A shield around the fork outlives it.
+        struct Half {
+            host: Host,
+            shielded: bool,
+        }
+        impl Drop for Half {
+            fn drop(&mut self) {
+                if self.shielded {
+                    self.host.clear_in_shield();
+                }
+            }
+        }
         let _restore = Restore(UNWINDS_ELSEWHERE.replace(unwinds));
         // SAFETY: the list is on the stack of the thread at that point, or in its task.
         let locals = unsafe { self.locals.as_ref() };
         let Some(around) = self.frame() else {
             return outside(|| with_locals(locals, f));
         };
-        let host = Host::new();
+        let host = Half {
+            host: Host::new(),
+            shielded: self.shielded,
+        };
         let frame = Frame {
             // Immutable, unlike the cells, which only the thread of that frame reads.
             task: around.task,
             sheltered: around.sheltered || self.shielded,
             shields: Cell::new(self.shielded.into()),
             locals: Cell::new(self.locals),
-            ..Frame::new(around.node, &raw const host, around.cut)
+            ..Frame::new(around.node, &raw const host.host, around.cut)
         };
         outside(|| frame.enter(f))
     }

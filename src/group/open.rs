@@ -117,12 +117,19 @@ impl Host {
     #[inline]
     pub(crate) fn clear(&self) {
         if !self.is_empty() {
-            self.clear_slow();
+            self.clear_slow(false);
+        }
+    }
+
+    /// As [`Host::clear`], for a host that is inside a shield, which goes on: so do those of its groups.
+    pub(crate) fn clear_in_shield(&self) {
+        if !self.is_empty() {
+            self.clear_slow(true);
         }
     }
 
     #[cold]
-    fn clear_slow(&self) {
+    fn clear_slow(&self, in_shield: bool) {
         let mut left = Vec::new();
         let locked = lock(self);
         // Relaxed: under the lock of this list, here and below.
@@ -137,8 +144,8 @@ impl Host {
             // As in Marking and Linking (`node`): a canceller marks and then asks under the node's lock whether the group
             // was left; here the group is left under that lock, and then the mark is read.
             node.slow.lock().ending.lose_host();
-            // With the host its shields have ended.
-            let shielded = node.flags() & SHIELDED != 0;
+            // With the host the shields in it have ended.
+            let shielded = !in_shield && node.flags() & SHIELDED != 0;
             if shielded {
                 node.clear_flags(SHIELDED);
             }
