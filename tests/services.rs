@@ -148,3 +148,38 @@ fn a_service_that_fails_ends_its_group() {
         assert_eq!(text, "service");
     });
 }
+
+/// A group that a service opens in its own group belongs to the service: it is no work for which the services would wait.
+#[test]
+fn a_group_that_a_service_opens_ends_with_the_service() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        let log = Log::default();
+        let noted = log.clone();
+        runtime
+            .block_on(try_group(async move |g: Group<'_, '_, u8>| {
+                let log = g.keep(noted);
+                let (inside, begun) = async_channel::bounded::<()>(1);
+                g.service(async move {
+                    g.group(async |h| {
+                        h.defer(async { log.note("defer") });
+                        h.service(pending::<()>());
+                        h.spawn(async move {
+                            let _noted = on_drop(|| log.note("child"));
+                            drop(inside);
+                            pending::<()>().await
+                        });
+                        pending::<()>().await
+                    })
+                    .await;
+                    Ok(())
+                });
+                begun.recv().await.unwrap_err();
+                log.note("work");
+                Ok(())
+            }))
+            .unwrap();
+        assert_eq!(log.take(), ["work", "child", "defer"]);
+        assert!(seen.texts().is_empty());
+    });
+}

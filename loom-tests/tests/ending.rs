@@ -11,8 +11,8 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
-use sync::Arc;
 use sync::cell::Racy;
+use sync::{Arc, thread};
 
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/job.rs"]
@@ -92,6 +92,7 @@ mod joins;
 mod services;
 
 use children::{Plain, Stage, TABLE};
+use group::leaving::leave;
 use group::node::{Node, Opening};
 use group::services::Services;
 use group::typed::Typed;
@@ -208,6 +209,22 @@ impl Parts {
         if node.is_cancelled() {
             handle.cancel();
         }
+    }
+
+    /// A child on a thread of its own, for which the caller has entered: it does something, leaves, and runs what is queued.
+    fn leaver(
+        self,
+        pool: &Arc<support::Pool>,
+        act: impl FnOnce(Self) + Send + 'static,
+    ) -> thread::JoinHandle<()> {
+        let pool = Arc::clone(pool);
+        thread::spawn(move || {
+            let parts = self;
+            act(parts);
+            // SAFETY: entered, says the caller, and not used any more.
+            unsafe { leave(parts.node) };
+            pool.run_all();
+        })
     }
 
     /// A child that does something in its one poll.

@@ -7,7 +7,7 @@
 
 use crate::group::books;
 use crate::group::locals::Locals;
-use crate::group::node::Node;
+use crate::group::node::{Node, NodeRef};
 use crate::group::open::Host;
 use crate::group::report::TaskId;
 use crate::sync::{process, thread};
@@ -211,6 +211,13 @@ impl Frame {
     /// The innermost group.
     pub(crate) fn node(&self) -> NonNull<Node> {
         self.node
+    }
+
+    /// The node of the services of a group, if a service of it is polled here.
+    pub(crate) fn service_of(&self, group: &Node) -> Option<NodeRef> {
+        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+        let node = unsafe { self.node.as_ref() };
+        (node.serves() && ptr::eq(node.receiver(), group)).then(|| node.to_ref())
     }
 
     pub(crate) fn host(&self) -> *const Host {

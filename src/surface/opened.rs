@@ -148,8 +148,14 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             frame => {
                 let shielded = frame.is_some_and(frame::Frame::is_shielded);
                 let parent = match (&setup.parent, frame) {
-                    // SAFETY: the outer group is open while its lifetime is in this future.
-                    (Some(parent), _) => unsafe { parent.0.as_ref() }.to_ref(),
+                    (Some(parent), frame) => {
+                        // SAFETY: the outer group is open while its lifetime is in this future.
+                        let outer = unsafe { parent.0.as_ref() };
+                        // What a service of the outer group opens belongs to the service: as work it would keep the services
+                        // from being ended, and wait for this one.
+                        let service = frame.and_then(|frame| frame.service_of(outer));
+                        service.unwrap_or_else(|| outer.to_ref())
+                    }
                     // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
                     (None, Some(frame)) => unsafe { frame.node().as_ref() }.to_ref(),
                     (None, None) => crate::pool::context::runtime().root(),

@@ -302,7 +302,14 @@ impl Outlived {
     /// Stays pending if the poller is being dropped, else says so loudly.
     #[cold]
     pub(crate) fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
-        if frame::current(|frame| frame.is_some_and(Frame::is_sheltered)) {
+        let held = |frame: &Frame| {
+            // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+            let node = unsafe { frame.node().as_ref() };
+            // The body of a group that is cancelled is dropped by its owner, whatever shield is around that.
+            let dropped = frame.is_cut() || (!frame.is_shielded() && node.is_cancelled());
+            frame.is_sheltered() && !dropped
+        };
+        if frame::current(|frame| frame.is_some_and(held)) {
             // Nobody drops the poller: the cut goes to the edge of the shield.
             unwind::unwind_cut();
         }

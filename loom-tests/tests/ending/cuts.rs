@@ -49,13 +49,8 @@ fn model_a_cut_of_a_group_with_a_defer() {
         parts.defer(&ran);
         assert!(owner.node.enter());
         assert!(!is_quiet(&host));
-        let pool = Arc::clone(&tree.pool);
-        let child = thread::spawn(move || {
-            let parts = parts;
+        let child = parts.leaver(&tree.pool, move |parts| {
             read(parts.kept);
-            // SAFETY: entered above, and not used any more.
-            unsafe { leave(parts.node) };
-            pool.run_all();
         });
         cut(&host, &tree.pool, &sleeper, || {});
         assert_eq!(ran.get(), 1, "the host is dropped after the defer");
@@ -98,14 +93,9 @@ fn model_a_failure_in_a_host_that_is_cut() {
         let host = Host::new();
         open::enter(&owner.node, &raw const host);
         assert!(owner.node.enter());
-        let pool = Arc::clone(&tree.pool);
-        let child = thread::spawn(move || {
-            let parts = parts;
+        let child = parts.leaver(&tree.pool, move |parts| {
             read(parts.kept);
             parts.node().slow.lock().ending.fail();
-            // SAFETY: entered above, and not used any more.
-            unsafe { leave(parts.node) };
-            pool.run_all();
         });
         // A combinator that polls it each time. The first of these polls knew of no failure.
         let mut answered = false;
@@ -226,16 +216,11 @@ fn model_a_first_service_in_a_host_that_is_cut() {
         open::enter(&owner.node, &raw const host);
         assert!(owner.node.enter());
         let (theirs, begins) = (Arc::clone(&ended), Arc::clone(&begun));
-        let pool = Arc::clone(&tree.pool);
-        let child = thread::spawn(move || {
-            let parts = parts;
+        let child = parts.leaver(&tree.pool, move |parts| {
             if !parts.node().is_cancelled() {
                 begins.set(1);
                 parts.serve(&theirs);
             }
-            // SAFETY: entered above, and not used any more.
-            unsafe { leave(parts.node) };
-            pool.run_all();
         });
         cut(&host, &tree.pool, &sleeper, || {});
         assert_eq!(ended.get(), begun.get(), "a service was left");
@@ -267,13 +252,8 @@ fn model_a_service_alone_in_a_host_that_is_cut() {
         parts.serve(&ended);
         assert!(owner.node.enter());
         tree.pool.run_all();
-        let pool = Arc::clone(&tree.pool);
-        let child = thread::spawn(move || {
-            let parts = parts;
+        let child = parts.leaver(&tree.pool, move |parts| {
             read(parts.kept);
-            // SAFETY: entered above, and not used any more.
-            unsafe { leave(parts.node) };
-            pool.run_all();
         });
         cut(&host, &tree.pool, &sleeper, || {});
         assert_eq!(ended.get(), 1, "a service was left");

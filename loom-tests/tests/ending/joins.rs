@@ -42,13 +42,9 @@ fn model_a_defer_of_a_child_that_runs() {
             tree, owner, drops, ..
         } = stage;
         assert!(owner.node.enter());
-        let (theirs, pool) = (Arc::clone(&ran), Arc::clone(&tree.pool));
-        let child = thread::spawn(move || {
-            let parts = parts;
+        let theirs = Arc::clone(&ran);
+        let child = parts.leaver(&tree.pool, move |parts| {
             parts.defer(&theirs);
-            // SAFETY: entered above, and not used any more.
-            unsafe { leave(parts.node) };
-            pool.run_all();
         });
         owner.abandon(|| {}, || {});
         tree.pool.run_all();
@@ -70,13 +66,9 @@ fn model_a_first_service_against_the_join() {
         let mut stage = Stage::new();
         let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
         assert!(stage.owner.node.enter());
-        let (theirs, pool) = (Arc::clone(&ended), Arc::clone(&stage.tree.pool));
-        let child = thread::spawn(move || {
-            let parts = parts;
+        let theirs = Arc::clone(&ended);
+        let child = parts.leaver(&stage.tree.pool, move |parts| {
             parts.serve(&theirs);
-            // SAFETY: entered above, and not used any more.
-            unsafe { leave(parts.node) };
-            pool.run_all();
         });
         join(&mut stage.owner, &stage.tree.pool, &stage.sleeper);
         assert_eq!((ended.get(), stage.drops.get()), (1, 1));
@@ -138,13 +130,8 @@ fn model_an_early_drop_of_a_group_with_a_service() {
         assert!(owner.node.enter());
         parts.serve(&ended);
         parts.defer(&ran);
-        let pool = Arc::clone(&tree.pool);
-        let child = thread::spawn(move || {
-            let parts = parts;
+        let child = parts.leaver(&tree.pool, move |parts| {
             read(parts.kept);
-            // SAFETY: entered above, and not used any more.
-            unsafe { leave(parts.node) };
-            pool.run_all();
         });
         owner.abandon(|| {}, || {});
         tree.pool.run_all();
@@ -203,16 +190,11 @@ fn model_a_first_service_against_an_early_drop() {
         } = stage;
         assert!(owner.node.enter());
         let (theirs, begins) = (Arc::clone(&ended), Arc::clone(&begun));
-        let pool = Arc::clone(&tree.pool);
-        let child = thread::spawn(move || {
-            let parts = parts;
+        let child = parts.leaver(&tree.pool, move |parts| {
             if !parts.node().is_cancelled() {
                 begins.set(1);
                 parts.serve(&theirs);
             }
-            // SAFETY: entered above, and not used any more.
-            unsafe { leave(parts.node) };
-            pool.run_all();
         });
         owner.abandon(|| {}, || {});
         tree.pool.run_all();

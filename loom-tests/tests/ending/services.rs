@@ -133,13 +133,8 @@ fn model_a_cancel_of_a_group_that_is_polled() {
         parts.serve(&ended);
         assert!(stage.owner.node.enter());
         stage.tree.pool.run_all();
-        let pool = Arc::clone(&stage.tree.pool);
-        let child = thread::spawn(move || {
-            let parts = parts;
+        let child = parts.leaver(&stage.tree.pool, move |parts| {
             read(parts.kept);
-            // SAFETY: entered above, and not used any more.
-            unsafe { leave(parts.node) };
-            pool.run_all();
         });
         tree::cancel(&stage.owner.node, 0);
         stage.tree.pool.run_all();
