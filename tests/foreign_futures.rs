@@ -73,8 +73,10 @@ fn what_came_through_a_handle_is_joined_or_cut() {
     for fails in [false, true] {
         let done = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&done);
+        let (release, released) = async_channel::bounded::<()>(1);
+        // The channel stays open, so that nobody but the cut ends the one that came through the handle.
+        let _open = release.clone();
         let result = block_on(try_group(async move |g: Group<'_, '_, u8>| {
-            let (release, released) = async_channel::bounded::<()>(1);
             let handle = g.handle();
             let poster = std::thread::spawn(move || {
                 let posted = handle.spawn(async move {
@@ -85,7 +87,6 @@ fn what_came_through_a_handle_is_joined_or_cut() {
             });
             assert!(poster.join().unwrap());
             if fails {
-                // The sender lives in the child: nobody but the cut ends this one.
                 g.spawn(async move {
                     let _release = release;
                     pending::<()>().await
