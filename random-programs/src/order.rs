@@ -255,7 +255,9 @@ impl<'a> Replay<'a> {
                 wrong.push(format!("{frame} was cut without a reason"));
             }
         }
-        if fact.kind == Kind::Service && !self.ended.contains(&frame) && !panicked() {
+        // One that starts while its group is being cancelled cuts itself, and then as a rule before its first poll.
+        let began = self.polled.contains(&frame);
+        if fact.kind == Kind::Service && began && !self.ended.contains(&frame) && !panicked() {
             let newer = |other: &&Id| {
                 let other_fact = &self.facts.frames[other];
                 **other > frame
