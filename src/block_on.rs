@@ -131,10 +131,7 @@ impl<'a> Blocked<'a> {
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> Step<Result<R, Ended>> {
-        let knew = match self.cut {
-            true => Knew::AsOutermost,
-            false => Knew::Nothing,
-        };
+        let knew = Knew::of(self.cut);
         self.be_guest(true);
         if self.cut {
             // It is polled in any case, and what it waits for may be ready: nothing was lost until now.
@@ -170,7 +167,7 @@ impl<'a> Blocked<'a> {
     /// a destructor that panicked.
     fn drop_awaited(&mut self, drop: impl FnOnce()) -> Result<(), Payload> {
         let frame = Frame::sync(self.node.as_ptr(), &raw const self.host, true);
-        let dropped = unwind::catch(|| frame.enter(|| frame.shielded(drop)));
+        let dropped = unwind::catch(|| frame.enter_to_drop(drop));
         dropped.or_else(unwind::ignore_cut)
     }
 

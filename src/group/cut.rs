@@ -55,6 +55,16 @@ pub(crate) enum Knew {
     AsInner,
 }
 
+impl Knew {
+    /// Of a poll of a task or a blocked caller, around which nothing else is being cut.
+    pub(crate) fn of(cutting: bool) -> Self {
+        match cutting {
+            true => Self::AsOutermost,
+            false => Self::Nothing,
+        }
+    }
+}
+
 /// A host that is being cut is about to be polled. `held`: its last poll ended in a shield, so it must be.
 pub(crate) fn before_poll(host: &Host, waker: &Waker, held: bool) -> Cut {
     announce(host, waker, false);
@@ -202,7 +212,7 @@ pub(crate) fn end_services(node: &Node) {
         tree::cancel(inner, OUTER);
     }
     for node in std::iter::once(node).chain(inner.iter().map(|(inner, _)| &**inner)) {
-        let serving = node.slow.lock().ending.is_left_serving();
+        let serving = node.slow.lock().ending.wants_services_ended();
         if serving && node.flags() & SHIELDED == 0 {
             leaving::start_closer(node);
         }

@@ -171,7 +171,7 @@ impl Ending {
     }
 
     /// Whether services are counted, and nobody ends them yet.
-    fn wants_services_ended(&self) -> bool {
+    pub(crate) fn wants_services_ended(&self) -> bool {
         self.closer == Closer::None && self.served > 0
     }
 
@@ -397,11 +397,6 @@ impl Ending {
     /// body, are to be ended.
     pub(crate) fn lose_host(&mut self) {
         self.reach = Reach::Left;
-    }
-
-    /// Whether the services of a group that nobody will poll are to be ended.
-    pub(crate) fn is_left_serving(&self) -> bool {
-        self.wants_services_ended()
     }
 
     /// The host is being cut, and is to be woken by the last leaver. Returns the waker that was replaced.

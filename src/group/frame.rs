@@ -208,6 +208,11 @@ impl Frame {
         f()
     }
 
+    /// Runs `f`, which drops what was polled here, with this frame on top and as in a shield.
+    pub(crate) fn enter_to_drop<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.enter(|| self.shielded(f))
+    }
+
     /// The innermost group.
     pub(crate) fn node(&self) -> NonNull<Node> {
         self.node

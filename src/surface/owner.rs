@@ -123,7 +123,7 @@ impl Owner {
     /// Drops the body, or what it returned, in the body's frame and as in a shield.
     pub(crate) fn drop_in_body(&mut self, drop: impl FnOnce()) {
         let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, true);
-        let dropped = unwind::catch(|| frame.enter(|| frame.shielded(drop)));
+        let dropped = unwind::catch(|| frame.enter_to_drop(drop));
         self.held = false;
         if let Err(payload) = dropped {
             self.fail_with_panic(payload);

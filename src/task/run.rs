@@ -171,10 +171,7 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
     let mut cutting = before.is_cancelled() || (node.is_cancelled() && !shielded);
     // SAFETY: dropped (without effect) before the task can be complete.
     let waker = unsafe { waker::borrowed(this) };
-    let knew = match cutting {
-        true => Knew::AsOutermost,
-        false => Knew::Nothing,
-    };
+    let knew = Knew::of(cutting);
     if cutting && cut::before_poll(&header.open, &waker, before.is_held()) == Cut::Drop {
         // SAFETY: this runner has the right.
         return unsafe { cut(this, before.is_linked()) };
@@ -273,7 +270,7 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
     let view = header.view();
     let frame = Frame::task(node.whole, &raw const header.open, &view, true);
     // SAFETY: the caller's right; the future is there.
-    frame.enter(|| frame.shielded(|| unsafe { (header.table.drop_future)(this) }));
+    frame.enter_to_drop(|| unsafe { (header.table.drop_future)(this) });
     node.spawn().count_cut();
     // SAFETY: the future is gone.
     unsafe { complete(this, false, linked) };
