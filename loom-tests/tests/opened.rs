@@ -79,7 +79,6 @@ mod surface {
 
     /// The name of a group in its body: only its node.
     pub mod group {
-        use crate::group::grant::Grant;
         use crate::group::node::{Node, NodeTable};
         use std::marker::PhantomData;
         use std::panic::Location;
@@ -101,7 +100,7 @@ mod surface {
                 Self(node, PhantomData)
             }
 
-            pub fn grant(self, _: E, _: &'static Location<'static>) -> Option<Grant> {
+            pub fn grant(self, _: E, _: &'static Location<'static>) {
                 unreachable!("no deadlines")
             }
 

@@ -302,6 +302,24 @@ pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
     f(unsafe { frame.as_ref() })
 }
 
+/// The outermost group that `is_it` and whose body is polled by this thread.
+pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
+    current(|frame| {
+        let mut outermost = None;
+        let mut at = frame;
+        while let Some(frame) = at {
+            // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
+            let node = unsafe { frame.node.as_ref() };
+            if ptr::eq(frame.host, &raw const node.body) && is_it(node) {
+                outermost = Some(node);
+            }
+            // SAFETY: frames nest: the one below is on the stack as long as the one above it.
+            at = unsafe { frame.below.get().as_ref() };
+        }
+        outermost.map(Node::to_ref)
+    })
+}
+
 /// Where a part of a poll was forked off, for the thread that runs it: the frame that was on top, and what of it may change
 /// until then.
 #[derive(Clone, Copy)]

@@ -43,7 +43,7 @@ use crate::group::list::{Links, List};
 use crate::group::open::Host;
 use crate::group::reason::Reason;
 use crate::group::report::Unobserved;
-use crate::group::spawn::Spawn;
+use crate::group::spawn::{Late, Spawn};
 use crate::group::word::{Enter, JoinWord};
 use crate::job::{Job, JobHeader};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
@@ -126,6 +126,8 @@ pub(crate) struct Slow {
     pub(crate) gate: Option<Arc<Gate>>,
     /// Timers of deadlines, and whatever else lives as long as the group.
     pub(crate) kept_open: Vec<Box<dyn Any + Send>>,
+    /// A deadline of zero, until the poll that it grants is over: see `grant`.
+    pub(crate) held_back: Option<Late>,
     /// The group's own deadline; the effective one is the minimum over the ancestors.
     pub(crate) deadline: Option<Instant>,
 }
@@ -212,6 +214,7 @@ impl Node {
                 reason: None,
                 gate: None,
                 kept_open: Vec::new(),
+                held_back: None,
                 deadline: None,
             }),
             stop_waiters: Waiters::new(),

@@ -7,7 +7,7 @@
 
 use crate::group::errors::Errors;
 use crate::group::gate::Gate;
-use crate::group::grant::Grant;
+use crate::group::grant;
 use crate::group::node::{Node, NodeTable, Origin};
 use crate::group::reason::CancelKind;
 use crate::group::spawn::Late;
@@ -289,7 +289,10 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         error: E,
         location: &'static Location<'static>,
     ) {
-        self.arm(at, self.late(at, kind, error, location));
+        let late = self.late(at, kind, error, location);
+        let node = self.untyped();
+        let timer = node.spawn().call_at(at, late);
+        node.slow.lock().kept_open.push(timer);
     }
 
     /// What ends the group because of that instant.
@@ -305,23 +308,12 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         Box::new(move |pool| handle.cancel_late(pool, at, kind, error, origin))
     }
 
-    fn arm(self, at: Instant, late: Late) {
-        let node = self.untyped();
-        let timer = node.spawn().call_at(at, late);
-        node.slow.lock().kept_open.push(timer);
-    }
-
     /// A deadline that has passed, held back for one poll.
     #[cold]
-    pub(crate) fn grant(self, error: E, location: &'static Location<'static>) -> Option<Grant> {
-        let at = self.note_deadline(Duration::ZERO)?;
-        let late = self.late(at, CancelKind::Deadline, error, location);
-        match Grant::new(self.untyped().to_ref(), late) {
-            Ok(grant) => Some(grant),
-            Err(late) => {
-                self.arm(at, late);
-                None
-            }
+    pub(crate) fn grant(self, error: E, location: &'static Location<'static>) {
+        if let Some(at) = self.note_deadline(Duration::ZERO) {
+            let late = self.late(at, CancelKind::Deadline, error, location);
+            grant::hold_back(self.untyped(), late);
         }
     }
 

@@ -17,7 +17,7 @@
 use crate::group::cut::Cut;
 use crate::group::errors::Errors;
 use crate::group::frame;
-use crate::group::grant::Grant;
+use crate::group::grant;
 use crate::group::node::{NodeRef, Opening};
 use crate::group::typed::Typed;
 use crate::surface::group::{Group, table};
@@ -87,8 +87,8 @@ enum Stage<E> {
 struct First {
     /// The body has a poll for certain: no deadline is so short that it has none.
     granted: bool,
-    /// A deadline of zero, which that poll is granted.
-    grant: Option<Grant>,
+    /// It is granted by a deadline of zero, which is held back.
+    held_back: bool,
 }
 
 /// How a body's output is split into value and error.
@@ -191,11 +191,12 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         let group = Group::from_node(owner.node.as_ptr());
         let mut first = First {
             granted: !owner.is_cancelled(),
-            grant: None,
+            held_back: false,
         };
         match setup.deadline {
             Some((Duration::ZERO, error)) if first.granted => {
-                first.grant = group.grant(error, setup.location);
+                group.grant(error, setup.location);
+                first.held_back = true;
             }
             Some((after, error)) => group.deadline_at(after, error, setup.location),
             None => {}
@@ -239,8 +240,8 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
                 return Poll::Pending;
             };
             if this.body.is_none() {
-                if let Some(grant) = first.grant.take() {
-                    owner.decide(grant);
+                if first.held_back {
+                    owner.decide();
                 }
                 return this.finish(cx);
             }
@@ -255,8 +256,8 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             let polled = owner.poll_body(cutting, || body.poll(cx));
             match polled {
                 Ok(Poll::Pending) => {
-                    if let Some(grant) = first.grant.take() {
-                        grant.expire();
+                    if mem::take(&mut first.held_back) {
+                        grant::expire(&owner.node);
                     }
                     if cutting && owner.cut_after_poll(cx.waker()) == Cut::Drop {
                         drop_body(owner, &mut this.body);

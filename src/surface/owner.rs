@@ -8,13 +8,12 @@
 use crate::group::cut::{self, Cut, Knew};
 use crate::group::errors::Errors;
 use crate::group::frame::{self, Frame};
-use crate::group::grant::Grant;
 use crate::group::leaving;
 use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, Origin, SHIELDED, wake};
 use crate::group::open::Was;
 use crate::group::reason::CancelKind;
 use crate::group::typed::Typed;
-use crate::group::{open, tree};
+use crate::group::{grant, open, tree};
 use crate::surface::dead::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
 use crate::unwind::{self, Payload};
 use crate::waiters;
@@ -235,10 +234,11 @@ impl Owner {
     /// The body ended in the poll that its deadline of zero granted: that was in time, if nothing but defers and services is
     /// left. A failure has ended the group already.
     #[cold]
-    pub(crate) fn decide(&self, grant: Grant) {
+    pub(crate) fn decide(&self) {
         let works = self.node.slow.lock().ending.has_work(&self.node.word);
-        if works && !self.is_cancelled() {
-            grant.expire();
+        match works && !self.is_cancelled() {
+            true => grant::expire(&self.node),
+            false => grant::keep(&self.node),
         }
     }
 
