@@ -1,7 +1,7 @@
 //! A generator: a child that yields values. Its reader owns it: let go of half-read, it is cut, and the group joins it.
 
 use futures_lite::StreamExt;
-use spinney::{Errors, Group, Out, block_on, group, try_group};
+use spinney::{Errors, Group, Yielder, block_on, group, try_group};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 
 /// Something that must be closed, as a cursor in a database.
@@ -23,7 +23,7 @@ impl Drop for Cursor<'_> {
 }
 
 /// It is an ordinary child: it borrows what the group keeps, and stops at each `send` until its reader has the value.
-async fn rows(mut out: Out<u32>, open: &AtomicBool, sent: &AtomicU32) {
+async fn rows(mut out: Yielder<u32>, open: &AtomicBool, sent: &AtomicU32) {
     let _cursor = Cursor::new(open);
     for row in 0.. {
         sent.store(row, SeqCst);
@@ -35,7 +35,7 @@ fn main() {
     // Value by value. A generator that returns ends the stream.
     let sum = block_on(group(async |g| {
         let words = g.keep(["a", "bee", "sea"]);
-        let mut lengths = g.stream(async move |mut out: Out<usize>| {
+        let mut lengths = g.stream(async move |mut out: Yielder<usize>| {
             for word in words {
                 out.send(word.len()).await;
             }
@@ -72,7 +72,7 @@ fn main() {
     let read = AtomicU32::new(0);
     let result: Result<(), Errors<String>> =
         block_on(try_group(async |g: Group<'_, '_, String>| {
-            let mut lines = g.stream(async |mut out: Out<u32>| {
+            let mut lines = g.stream(async |mut out: Yielder<u32>| {
                 out.send(1).await;
                 Err::<(), _>("unreadable".to_owned())
             });

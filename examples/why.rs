@@ -1,7 +1,8 @@
 //! Why: code that goes on while it is being cut can ask what ended it, who it was, and where. Names make it readable.
 
 use async_channel::bounded;
-use spinney::{Builder, CancelKind, CancelReason, Group, block_on, current, shield, yield_now};
+use spinney::current::{CancelKind, CancelReason};
+use spinney::{Group, GroupBuilder, block_on, current, shield, yield_now};
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -56,8 +57,8 @@ fn main() {
     }));
     spinney::install_panic_hook();
 
-    let server = Builder::new().name("server").run(async |g| {
-        let import = Builder::new()
+    let server = GroupBuilder::new().name("server").run(async |g| {
+        let import = GroupBuilder::new()
             .name("import")
             .run_in(g, async |h| import(h).await);
         let error = import.await.unwrap_err().into_first();
@@ -80,7 +81,7 @@ fn main() {
         assert!(text.ends_with(" in group server/import"), "{text}");
     }
 
-    let panics = Builder::<&str>::new().name("server").run(async |g| {
+    let panics = GroupBuilder::<&str>::new().name("server").run(async |g| {
         let audit = g.spawn_named("audit", async { panic!("a bug") });
         audit.await;
         Ok(())

@@ -58,22 +58,18 @@ mod surface;
 pub mod time;
 
 pub use crate::block_on::{Wait, block_on};
-pub use crate::group::dump::{Dump, GroupDump, TaskDump, TaskState};
-pub use crate::group::errors::{Entry, Errors};
-pub use crate::group::reason::{CancelKind, CancelReason};
-pub use crate::group::report::{Straggler, TaskId, Unobserved};
-pub use crate::pool::config::{BuildError, RuntimeBuilder};
-pub use crate::pool::metrics::Metrics;
-pub use crate::pool::runtime::{Enter, Runtime};
-pub use crate::pool::shutdown::Stragglers;
-pub use crate::surface::bounded::{Bounded, SpawnBounded};
-pub use crate::surface::builder::Builder;
-pub use crate::surface::child::{CancelSupervised, CancelTask, Failure, Supervised, Task};
+pub use crate::group::errors::{ErrorEntry, Errors};
+pub use crate::group::report::Unobserved;
+pub use crate::pool::config::RuntimeBuilder;
+pub use crate::pool::runtime::Runtime;
+pub use crate::surface::bounded::Bounded;
+pub use crate::surface::builder::GroupBuilder;
+pub use crate::surface::child::{Failure, Supervised, Task};
 pub use crate::surface::closures::blocking;
 pub use crate::surface::fork_join::join;
-pub use crate::surface::group::{Group, GroupFuture, TryGroupFuture, group, try_group};
-pub use crate::surface::handle::Handle;
-pub use crate::surface::local::{Scope, TaskLocal};
+pub use crate::surface::group::{Group, group, try_group};
+pub use crate::surface::handle::GroupHandle;
+pub use crate::surface::local::TaskLocal;
 pub use crate::surface::outcome::{Never, Outcome};
 pub use crate::surface::panic_hook::install_panic_hook;
 pub use crate::surface::race::race;
@@ -81,19 +77,44 @@ pub use crate::surface::restart::Restart;
 pub use crate::surface::scope::{scope, try_scope};
 pub use crate::surface::service_handle::ServiceHandle;
 pub use crate::surface::set::TaskSet;
-pub use crate::surface::shield::{Shield, shield};
-pub use crate::surface::start::{Ready, Start, StartError};
-pub use crate::surface::stream::{Generator, Out};
+pub use crate::surface::shield::shield;
+pub use crate::surface::start::{Ready, StartError};
+pub use crate::surface::stream::{Generator, Yielder};
 pub use crate::surface::with::{group_with, try_group_with};
 pub use crate::surface::yield_now::yield_now;
 pub use crate::time::{sleep, timeout};
 
 /// A read-only view of where the caller is in the tree of groups.
 pub mod current {
+    pub use crate::group::reason::{CancelKind, CancelReason};
     pub use crate::surface::current::{
         GroupPath, cancel_reason, deadline, group_path, is_cancelled, is_stopping, stopping,
         task_id, task_name,
     };
+}
+
+/// What a runtime tells about its tasks: dumps, and what still runs when a shutdown ends.
+pub mod dump {
+    pub use crate::group::dump::{Dump, GroupDump, TaskDump, TaskState};
+    pub use crate::group::report::{Straggler, TaskId};
+    pub use crate::pool::shutdown::Stragglers;
+}
+
+/// The futures that functions and methods return, for those who name them.
+pub mod future {
+    pub use crate::surface::bounded::SpawnBounded;
+    pub use crate::surface::child::{CancelSupervised, CancelTask};
+    pub use crate::surface::group::{GroupFuture, TryGroupFuture};
+    pub use crate::surface::local::TaskLocalScope;
+    pub use crate::surface::shield::Shield;
+    pub use crate::surface::start::Start;
+}
+
+/// What belongs to a [`Runtime`].
+pub mod runtime {
+    pub use crate::pool::config::BuildError;
+    pub use crate::pool::metrics::Metrics;
+    pub use crate::pool::runtime::EnterGuard;
 }
 
 #[cfg(doctest)]

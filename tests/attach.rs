@@ -4,7 +4,7 @@ mod common;
 mod support;
 
 use common::{Alive, never, on_drop, until, workers};
-use spinney::{Group, Handle, Never, group, try_group, yield_now};
+use spinney::{Group, GroupHandle, Never, group, try_group, yield_now};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -54,7 +54,7 @@ fn a_child_that_attaches_while_its_group_is_cancelled_loses_no_error() {
         let alive = Arc::new(AtomicUsize::new(0));
         for round in 0..300 {
             let failed = Arc::new(AtomicUsize::new(0));
-            let (give, handles) = std::sync::mpsc::channel::<Handle<&'static str>>();
+            let (give, handles) = std::sync::mpsc::channel::<GroupHandle<&'static str>>();
             let attaching = {
                 let (failed, alive) = (Arc::clone(&failed), Arc::clone(&alive));
                 thread::spawn(move || {
@@ -161,7 +161,7 @@ fn many_spawn_into_a_group_and_many_hear_of_its_end() {
             runtime.block_on(group(async |outer| {
                 let (ran, heard) = (Arc::clone(&ran), Arc::clone(&heard));
                 let (count, waiting) = (Arc::clone(&ran), Arc::new(AtomicUsize::new(0)));
-                let wait = async |handle: Handle<Never>| {
+                let wait = async |handle: GroupHandle<Never>| {
                     for _ in 0..100 {
                         let end = handle.stopping();
                         let (count, heard) = (Arc::clone(&count), Arc::clone(&heard));

@@ -8,14 +8,19 @@
 
 use spinney::compat::hyper::Timer;
 use spinney::current::GroupPath;
+use spinney::current::{CancelKind, CancelReason};
+use spinney::dump::{Dump, GroupDump, Straggler, Stragglers, TaskDump, TaskId, TaskState};
+use spinney::future::{
+    CancelSupervised, CancelTask, GroupFuture, Shield, SpawnBounded, Start, TaskLocalScope,
+    TryGroupFuture,
+};
 use spinney::net::{Accept, ReadHalf, TcpListener, TcpStream, WriteHalf};
+use spinney::runtime::{BuildError, EnterGuard, Metrics};
 use spinney::time::{Elapsed, Interval, ManualClock, Sleep, Timeout};
 use spinney::{
-    Bounded, BuildError, Builder, CancelKind, CancelReason, CancelSupervised, CancelTask, Dump,
-    Enter, Entry, Errors, Failure, Generator, Group, GroupDump, GroupFuture, Handle, Metrics, Out,
-    Ready, Restart, Runtime, RuntimeBuilder, Scope, ServiceHandle, Shield, SpawnBounded, Start,
-    StartError, Straggler, Stragglers, Supervised, Task, TaskDump, TaskId, TaskLocal, TaskSet,
-    TaskState, TryGroupFuture, Unobserved,
+    Bounded, ErrorEntry, Errors, Failure, Generator, Group, GroupBuilder, GroupHandle, Ready,
+    Restart, Runtime, RuntimeBuilder, ServiceHandle, StartError, Supervised, Task, TaskLocal,
+    TaskSet, Unobserved, Yielder,
 };
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -80,7 +85,7 @@ fn rows() -> Vec<Row> {
         Runtime => "Send Sync Unpin",
         RuntimeBuilder => "Send Sync Unpin",
         BuildError => "Send Sync Unpin",
-        Enter<'static> => "Unpin",
+        EnterGuard<'static> => "Unpin",
         Metrics => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Dump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         GroupDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
@@ -95,17 +100,17 @@ fn rows() -> Vec<Row> {
         GroupPath => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Errors<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Errors<Alone> => "Send Unpin UnwindSafe",
-        Entry<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        Entry<'static, Alone> => "Unpin",
+        ErrorEntry<'static, u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ErrorEntry<'static, Alone> => "Unpin",
         Failure<u8> => "Send Unpin",
         StartError<u8> => "Send Unpin",
-        Builder<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        Builder<Alone> => "Send Unpin UnwindSafe",
+        GroupBuilder<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        GroupBuilder<Alone> => "Send Unpin UnwindSafe",
         Restart => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Group<'static, 'static, u8> => "Send Sync Unpin",
         Group<'static, 'static, Alone> => "Send Sync Unpin",
-        Handle<u8> => "Send Sync Unpin",
-        Handle<Alone> => "Send Sync Unpin",
+        GroupHandle<u8> => "Send Sync Unpin",
+        GroupHandle<Alone> => "Send Sync Unpin",
         ServiceHandle<u8> => "Send Sync Unpin",
         ServiceHandle<Alone> => "Send Sync Unpin",
         GroupFuture<'static, u8, Body<Never, Future>, Future> => "Send Sync",
@@ -138,8 +143,8 @@ fn rows() -> Vec<Row> {
         Start<'static, 'static, u8, u8> => "Send Sync Unpin",
         Start<'static, 'static, Alone, Alone> => "Send Sync Unpin",
         Start<'static, 'static, Here, u8> => "Unpin",
-        Out<u8> => "Send Sync Unpin",
-        Out<Here> => "Unpin",
+        Yielder<u8> => "Send Sync Unpin",
+        Yielder<Here> => "Unpin",
         Generator<'static, u8> => "Send Sync Unpin",
         Generator<'static, Alone> => "Send Sync Unpin",
         Generator<'static, Here> => "Unpin",
@@ -148,9 +153,9 @@ fn rows() -> Vec<Row> {
         Shield<Here> => "Unpin UnwindSafe RefUnwindSafe",
         TaskLocal<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskLocal<Here> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
-        Scope<Future> => "Send Sync Unpin",
-        Scope<Pinned> => "Send Sync",
-        Scope<Here> => "Unpin",
+        TaskLocalScope<Future> => "Send Sync Unpin",
+        TaskLocalScope<Pinned> => "Send Sync",
+        TaskLocalScope<Here> => "Unpin",
         Sleep => "Send Sync Unpin",
         Interval => "Send Sync Unpin",
         Timeout<Future> => "Send Sync Unpin",

@@ -205,17 +205,15 @@ fn a_foreign_executor_learns_that_the_runtime_was_shut_down() {
         let _entered = runtime.enter();
         let alive = Arc::new(());
         let child = Arc::clone(&alive);
-        let mut open = Box::pin(
-            spinney::Builder::<u8>::new()
-                .name("oak")
-                .run(async move |g| {
-                    g.spawn(async move {
-                        let _child = child;
-                        pending::<()>().await
-                    });
-                    pending::<Result<(), u8>>().await
-                }),
-        );
+        let mut open = Box::pin(spinney::GroupBuilder::<u8>::new().name("oak").run(
+            async move |g| {
+                g.spawn(async move {
+                    let _child = child;
+                    pending::<()>().await
+                });
+                pending::<Result<(), u8>>().await
+            },
+        ));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(open.as_mut().poll(&mut cx).is_pending());
         runtime.shutdown(NOW).unwrap();

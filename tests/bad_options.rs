@@ -117,7 +117,7 @@ fn an_endless_duration_means_never() {
                     Ok(3)
                 });
                 assert_eq!(lived.await.unwrap(), 3);
-                let built = spinney::Builder::<u8>::new().deadline(long, 1);
+                let built = spinney::GroupBuilder::<u8>::new().deadline(long, 1);
                 assert_eq!(
                     built
                         .run(async |_| {
@@ -144,7 +144,7 @@ fn a_zero_duration_grants_one_poll() {
             assert_eq!(timeout(NOW, ready(1)).await, Ok(1));
             assert!(timeout(NOW, pending::<()>()).await.is_err());
             let polled = AtomicBool::new(false);
-            let late = spinney::Builder::<u8>::new()
+            let late = spinney::GroupBuilder::<u8>::new()
                 .deadline(NOW, 9)
                 .run(async |_| {
                     polled.store(true, SeqCst);
@@ -154,7 +154,7 @@ fn a_zero_duration_grants_one_poll() {
             assert!(polled.load(SeqCst));
             // Of a body that ends in that poll the value stands: see `granted_poll.rs`.
             polled.store(false, SeqCst);
-            let ready = spinney::Builder::<u8>::new()
+            let ready = spinney::GroupBuilder::<u8>::new()
                 .deadline(NOW, 9)
                 .run(async |_| {
                     polled.store(true, SeqCst);

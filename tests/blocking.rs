@@ -10,9 +10,8 @@ mod support;
 use common::{
     Seen, clocked, noting, on_drop, once, one_by_one, panic_of, until, wait_until, workers,
 };
-use spinney::{
-    CancelKind, Group, Runtime, TaskLocal, Wait, blocking, current, group, shield, try_group,
-};
+use spinney::current::CancelKind;
+use spinney::{Group, Runtime, TaskLocal, Wait, blocking, current, group, shield, try_group};
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;

@@ -5,8 +5,9 @@ mod common;
 mod support;
 
 use common::{SECOND, clocked, noting, until, workers};
+use spinney::dump::TaskId;
 use spinney::{
-    Builder, Group, Out, Ready, Runtime, TaskId, Wait, current, group, try_group, yield_now,
+    Group, GroupBuilder, Ready, Runtime, Wait, Yielder, current, group, try_group, yield_now,
 };
 use std::future::{Future, pending};
 use std::pin::pin;
@@ -72,9 +73,9 @@ fn names_and_places_are_told() {
 fn a_child_belongs_to_the_group_that_it_was_spawned_into() {
     without_hanging(|| {
         let (runtime, _) = workers(2);
-        let outer = Builder::<u8>::new().name("server").run(async |g| {
+        let outer = GroupBuilder::<u8>::new().name("server").run(async |g| {
             let sibling = g.spawn(async move {
-                let inner = Builder::<u8>::new().name("conn").run(async |h| {
+                let inner = GroupBuilder::<u8>::new().name("conn").run(async |h| {
                     let inside = h.spawn(async { Ok(path()) }).await;
                     // Into the outer group, out of the inner one.
                     let outside = g.spawn(async {
@@ -192,7 +193,7 @@ fn wakers_are_called_outside_the_child() {
                 ready.set(());
             }));
             let wait = gate();
-            let mut stream = g.stream(async move |mut out: Out<()>| {
+            let mut stream = g.stream(async move |mut out: Yielder<()>| {
                 wait.await;
                 out.send(()).await;
             });

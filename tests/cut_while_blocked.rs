@@ -4,7 +4,8 @@ mod common;
 mod support;
 
 use common::{Seen, on_drop, until, workers};
-use spinney::{CancelKind, Group, Wait, block_on, current, group, scope, shield};
+use spinney::current::CancelKind;
+use spinney::{Group, Wait, block_on, current, group, scope, shield};
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;

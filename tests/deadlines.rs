@@ -9,7 +9,7 @@ mod support;
 
 use common::{NEVER, SECOND, clocked, on_drop, once, until, workers};
 use spinney::{
-    Builder, Errors, Group, Wait, block_on, current, shield, timeout, try_group, yield_now,
+    Errors, Group, GroupBuilder, Wait, block_on, current, shield, timeout, try_group, yield_now,
 };
 use std::future::pending;
 use std::pin::pin;
@@ -66,7 +66,7 @@ fn a_value_before_the_deadline_is_all() {
         let (runtime, clock, seen) = clocked(2);
         let error = Arc::new(());
         let held = Arc::clone(&error);
-        let value = runtime.block_on(Builder::new().deadline(SECOND, held).run(async |g| {
+        let value = runtime.block_on(GroupBuilder::new().deadline(SECOND, held).run(async |g| {
             clock.advance(SECOND / 2);
             Ok(g.spawn(async { Ok(1) }).await)
         }));
@@ -85,16 +85,17 @@ fn a_deadline_ends_a_body_that_blocks_in_its_first_poll() {
     without_hanging(|| {
         for after in [1, 0] {
             let (runtime, clock, seen) = clocked(1);
-            let result = runtime.block_on(Builder::new().deadline(after * SECOND, "late").run(
-                async |g: Group<'_, '_, &str>| {
-                    let inner = g.group(async |_| {
-                        clock.advance(SECOND);
-                        pending::<()>().await
-                    });
-                    inner.wait();
-                    unreachable!("it is unwound")
-                },
-            ));
+            let result =
+                runtime.block_on(GroupBuilder::new().deadline(after * SECOND, "late").run(
+                    async |g: Group<'_, '_, &str>| {
+                        let inner = g.group(async |_| {
+                            clock.advance(SECOND);
+                            pending::<()>().await
+                        });
+                        inner.wait();
+                        unreachable!("it is unwound")
+                    },
+                ));
             let result: Result<(), _> = result;
             assert_eq!(result.unwrap_err().into_first(), "late");
             assert_eq!(seen.texts(), [""; 0]);
@@ -107,10 +108,11 @@ fn a_deadline_ends_a_body_that_blocks_in_its_first_poll() {
 fn a_failure_before_the_deadline_is_all() {
     without_hanging(|| {
         let (runtime, clock, seen) = clocked(2);
-        let result = runtime.block_on(Builder::new().deadline(SECOND, "late").run(async |g| {
-            g.spawn(async { Err::<(), _>("child") });
-            pending::<Result<(), &str>>().await
-        }));
+        let result =
+            runtime.block_on(GroupBuilder::new().deadline(SECOND, "late").run(async |g| {
+                g.spawn(async { Err::<(), _>("child") });
+                pending::<Result<(), &str>>().await
+            }));
         clock.advance(SECOND);
         let errors = result.unwrap_err();
         assert_eq!((*errors.first(), errors.len()), ("child", 1));
@@ -227,14 +229,16 @@ fn a_grace_is_soft_then_hard() {
 fn a_deadline_cuts_a_blocked_caller() {
     without_hanging(|| {
         let (runtime, _) = workers(2);
-        let result = runtime.block_on(Builder::new().deadline(2 * SECOND / 1_000, "late").run(
-            async |g| {
-                g.spawn(async {
-                    block_on(pending::<()>());
-                });
-                pending::<Result<(), &str>>().await
-            },
-        ));
+        let result = runtime.block_on(
+            GroupBuilder::new()
+                .deadline(2 * SECOND / 1_000, "late")
+                .run(async |g| {
+                    g.spawn(async {
+                        block_on(pending::<()>());
+                    });
+                    pending::<Result<(), &str>>().await
+                }),
+        );
         assert_eq!(result.unwrap_err().into_first(), "late");
     });
 }

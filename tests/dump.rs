@@ -4,9 +4,9 @@ mod common;
 mod support;
 
 use common::{NOW, one_by_one, until, wait_until, workers};
-use spinney::{
-    Builder, CancelKind, Dump, Group, GroupDump, TaskDump, TaskState, current, group, shield,
-};
+use spinney::current::CancelKind;
+use spinney::dump::{Dump, GroupDump, TaskDump, TaskState};
+use spinney::{Group, GroupBuilder, current, group, shield};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -31,59 +31,63 @@ fn the_tree_is_shown_from_the_root_down() {
         let (runtime, _) = workers(1);
         let runtime = &Arc::new(runtime);
         let mine = Arc::clone(runtime);
-        let server = Builder::<()>::new().name("server").run(async move |g| {
-            let paths = g.keep(async_channel::unbounded());
-            let short = g.spawn_named("short", async {});
-            short.await;
-            let client = g.spawn_named("client", async move {
-                let conn = Builder::<()>::new().name("conn").run_in(g, async |h| {
-                    h.spawn_named("reader", async {
-                        let path = current::group_path().map(|path| path.to_string());
-                        paths.0.send(path).await.unwrap();
-                        pending::<()>().await;
-                    })
-                    .await;
-                    Ok(())
+        let server = GroupBuilder::<()>::new()
+            .name("server")
+            .run(async move |g| {
+                let paths = g.keep(async_channel::unbounded());
+                let short = g.spawn_named("short", async {});
+                short.await;
+                let client = g.spawn_named("client", async move {
+                    let conn = GroupBuilder::<()>::new().name("conn").run_in(g, async |h| {
+                        h.spawn_named("reader", async {
+                            let path = current::group_path().map(|path| path.to_string());
+                            paths.0.send(path).await.unwrap();
+                            pending::<()>().await;
+                        })
+                        .await;
+                        Ok(())
+                    });
+                    let _ = conn.await;
                 });
-                let _ = conn.await;
-            });
-            let path = paths.1.recv().await.unwrap();
-            assert_eq!(path.as_deref(), Some("server/conn"));
-            until(|| find(&mine.dump(), "conn").is_some_and(|(_, conn)| !conn.tasks.is_empty()))
+                let path = paths.1.recv().await.unwrap();
+                assert_eq!(path.as_deref(), Some("server/conn"));
+                until(|| {
+                    find(&mine.dump(), "conn").is_some_and(|(_, conn)| !conn.tasks.is_empty())
+                })
                 .await;
-            let dump = mine.dump();
-            let (outer, server) = find(&dump, "server").unwrap();
-            let (inner, conn) = find(&dump, "conn").unwrap();
-            assert!(outer < inner, "each before those inside it");
-            assert_eq!((server.depth, conn.depth), (0, 1));
-            // The client, and the group inside, which has a child.
-            assert_eq!((server.count, conn.count), (2, 1));
-            assert!(task(server, "short").is_none());
-            let client_seen = task(server, "client").unwrap();
-            assert_eq!(client_seen.id, client.id());
-            assert_eq!(client_seen.state, TaskState::Waiting);
-            let reader = task(conn, "reader").unwrap();
-            assert_eq!((reader.state, reader.polls), (TaskState::Waiting, 1));
-            assert_eq!(reader.location.file(), file!());
-            let text = dump.to_string();
-            let lines: Vec<_> = text.lines().map(|line| line.split(" at ").next()).collect();
-            let reader = format!("    reader {}", reader.id);
-            let client_line = format!("  client {}", client.id());
-            assert_eq!(
-                lines,
-                [
-                    Some("group server"),
-                    Some(&client_line),
-                    Some("  group conn"),
-                    Some(&reader)
-                ]
-            );
-            client.cancel().await;
-            let dump = mine.dump();
-            assert!(find(&dump, "conn").is_none());
-            assert!(find(&dump, "server").unwrap().1.tasks.is_empty());
-            Ok(())
-        });
+                let dump = mine.dump();
+                let (outer, server) = find(&dump, "server").unwrap();
+                let (inner, conn) = find(&dump, "conn").unwrap();
+                assert!(outer < inner, "each before those inside it");
+                assert_eq!((server.depth, conn.depth), (0, 1));
+                // The client, and the group inside, which has a child.
+                assert_eq!((server.count, conn.count), (2, 1));
+                assert!(task(server, "short").is_none());
+                let client_seen = task(server, "client").unwrap();
+                assert_eq!(client_seen.id, client.id());
+                assert_eq!(client_seen.state, TaskState::Waiting);
+                let reader = task(conn, "reader").unwrap();
+                assert_eq!((reader.state, reader.polls), (TaskState::Waiting, 1));
+                assert_eq!(reader.location.file(), file!());
+                let text = dump.to_string();
+                let lines: Vec<_> = text.lines().map(|line| line.split(" at ").next()).collect();
+                let reader = format!("    reader {}", reader.id);
+                let client_line = format!("  client {}", client.id());
+                assert_eq!(
+                    lines,
+                    [
+                        Some("group server"),
+                        Some(&client_line),
+                        Some("  group conn"),
+                        Some(&reader)
+                    ]
+                );
+                client.cancel().await;
+                let dump = mine.dump();
+                assert!(find(&dump, "conn").is_none());
+                assert!(find(&dump, "server").unwrap().1.tasks.is_empty());
+                Ok(())
+            });
         runtime.block_on(server).unwrap();
         assert!(runtime.dump().groups().is_empty());
         runtime.shutdown(NOW).unwrap();
@@ -99,7 +103,7 @@ fn what_a_task_does_is_shown() {
         let (runtime, _) = one_by_one();
         let mine = Arc::new(runtime);
         let theirs = Arc::clone(&mine);
-        mine.block_on(Builder::<()>::new().name("all").run(async move |g| {
+        mine.block_on(GroupBuilder::<()>::new().name("all").run(async move |g| {
             let runtime = g.keep(theirs);
             let (begun, over) = (
                 g.keep(AtomicBool::new(false)),
@@ -141,19 +145,21 @@ fn stops_cuts_and_shields_are_shown() {
         let (runtime, _) = workers(2);
         let mine = Arc::new(runtime);
         let theirs = Arc::clone(&mine);
-        let result = mine.block_on(Builder::new().name("outer").run(
+        let result = mine.block_on(GroupBuilder::new().name("outer").run(
             async move |g: Group<'_, '_, &'static str>| {
                 let runtime = g.keep(theirs);
                 let looked = g.keep(AtomicBool::new(false));
                 let inside = g.keep(AtomicBool::new(false));
                 let watching = g.keep(AtomicBool::new(false));
                 g.spawn_named("held", async move {
-                    let nested = Builder::<()>::new().name("nested").run_in(g, async |h| {
-                        let child = h.spawn(until(|| looked.load(SeqCst)));
-                        inside.store(true, SeqCst);
-                        child.await;
-                        Ok(())
-                    });
+                    let nested = GroupBuilder::<()>::new()
+                        .name("nested")
+                        .run_in(g, async |h| {
+                            let child = h.spawn(until(|| looked.load(SeqCst)));
+                            inside.store(true, SeqCst);
+                            child.await;
+                            Ok(())
+                        });
                     shield(nested).await.unwrap();
                 });
                 g.defer(async {

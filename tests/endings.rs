@@ -6,7 +6,7 @@ mod support;
 
 use common::{NOW, SECOND, clocked, once, panic_of, workers};
 use spinney::{
-    Group, Handle, Never, Runtime, Wait, current, group, shield, sleep, timeout, try_group,
+    Group, GroupHandle, Never, Runtime, Wait, current, group, shield, sleep, timeout, try_group,
     yield_now,
 };
 use std::future::{Future, pending};
@@ -169,7 +169,7 @@ fn cut_of<F: Future<Output = ()> + Send + 'static>(cutter: Cutter, task: impl Fn
     match cutter {
         Cutter::Shutdown => {
             let handle = runtime.block_on(async {
-                let (tell, told) = async_channel::bounded::<Handle<Never>>(1);
+                let (tell, told) = async_channel::bounded::<GroupHandle<Never>>(1);
                 let mut open = Box::pin(group(async move |g: Group<'_, '_>| {
                     tell.try_send(g.handle()).unwrap();
                     pending::<()>().await
@@ -355,7 +355,7 @@ fn a_handle_is_refused_once_the_parent_has_ended() {
                         h.spawn(async { Ok(3) }).await
                     }));
                     assert!(once(inner.as_mut()).await.is_pending());
-                    let first: Handle<Never> = told.recv().await.unwrap();
+                    let first: GroupHandle<Never> = told.recv().await.unwrap();
                     assert!(first.spawn(async {}).is_ok(), "the parent is open");
                     handle = Some(first);
                     (inner,)
@@ -504,7 +504,7 @@ fn a_handle_below_a_service_that_races_the_end_is_refused_or_joined() {
     without_hanging(|| {
         let (runtime, _) = workers(2);
         for round in 0..ROUNDS {
-            let (tell, told) = std::sync::mpsc::channel::<Handle<Never>>();
+            let (tell, told) = std::sync::mpsc::channel::<GroupHandle<Never>>();
             let (go, gone) = (
                 Arc::new(AtomicBool::new(false)),
                 Arc::new(AtomicBool::new(false)),

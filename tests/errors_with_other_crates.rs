@@ -2,7 +2,7 @@
 //! a source of a `thiserror` enum, and the chains that they print.
 
 use anyhow::Context as _;
-use spinney::{Builder, Errors, Group, Wait, try_group};
+use spinney::{Errors, Group, GroupBuilder, Wait, try_group};
 use std::error::Error;
 use std::num::ParseIntError;
 
@@ -45,7 +45,7 @@ async fn one() -> Result<i32, Errors<RowError>> {
 
 /// Fails with two: the cancel is first, the body's comes after it.
 async fn two() -> Result<i32, Errors<RowError>> {
-    let rows = Builder::new().name("rows");
+    let rows = GroupBuilder::new().name("rows");
     rows.run(async |g| {
         g.cancel(RowError::TooBig(1));
         parse(2, "y")

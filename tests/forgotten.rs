@@ -5,7 +5,9 @@ mod common;
 mod support;
 
 use common::{NOW, once, poll_alone, until, workers};
-use spinney::{Group, Out, Ready, Runtime, group, shield, sleep, timeout, try_group, yield_now};
+use spinney::{
+    Group, Ready, Runtime, Yielder, group, shield, sleep, timeout, try_group, yield_now,
+};
 use std::future::{Future, pending};
 use std::mem::forget;
 use std::pin::{Pin, pin};
@@ -81,7 +83,7 @@ fn sets_streams_starts_and_places() {
             forget(set);
 
             let held = Arc::clone(guard);
-            let mut numbers = g.stream(async move |mut out: Out<u8>| {
+            let mut numbers = g.stream(async move |mut out: Yielder<u8>| {
                 let _held = held;
                 out.send(1).await;
                 out.send(2).await;
@@ -256,7 +258,7 @@ fn what_its_body_forgot() {
             set.spawn(child());
             forget(set);
             let streamed = child();
-            forget(g.stream(async move |_: Out<u8>| streamed.await));
+            forget(g.stream(async move |_: Yielder<u8>| streamed.await));
             let started = child();
             let mut start = Box::pin(g.start(async move |_: Ready<u8>| started.await));
             assert!(once(start.as_mut()).await.is_pending());

@@ -5,7 +5,7 @@ mod support;
 
 use common::{NOW, SECOND, clocked, panic_of};
 use spinney::time::ManualClock;
-use spinney::{Builder, Errors, Group, Wait, current, scope, sleep};
+use spinney::{Errors, Group, GroupBuilder, Wait, current, scope, sleep};
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -37,8 +37,8 @@ fn all_timers_fire(clock: &ManualClock) {
     fired.recv().unwrap();
 }
 
-fn late() -> Builder<&'static str> {
-    Builder::new().deadline(NOW, "late")
+fn late() -> GroupBuilder<&'static str> {
+    GroupBuilder::new().deadline(NOW, "late")
 }
 
 fn texts<T>(result: Result<T, Errors<&'static str>>) -> Result<T, Vec<&'static str>> {
@@ -204,13 +204,15 @@ fn of_nested_deadlines_of_zero_the_outer_one_reports() {
         let (runtime, clock, seen) = clocked(1);
         for blocks in [false, true] {
             let result: Result<(), _> = runtime.block_on(late().run(async |g| {
-                let inner = Builder::new().deadline(NOW, "inner").run_in(g, async |_| {
-                    all_timers_fire(&clock);
-                    if blocks {
-                        pending::<()>().wait();
-                    }
-                    pending::<Result<(), &str>>().await
-                });
+                let inner = GroupBuilder::new()
+                    .deadline(NOW, "inner")
+                    .run_in(g, async |_| {
+                        all_timers_fire(&clock);
+                        if blocks {
+                            pending::<()>().wait();
+                        }
+                        pending::<Result<(), &str>>().await
+                    });
                 inner.await.map_err(Errors::into_first)
             }));
             assert_eq!(texts(result), Err(vec!["late"]));

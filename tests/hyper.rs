@@ -13,11 +13,9 @@ use hyper::rt::{Executor, Sleep, Timer as _};
 use hyper::service::service_fn;
 use hyper::{Request, Response, client, server};
 use spinney::compat::hyper::Timer;
+use spinney::dump::{Dump, TaskDump, TaskState};
 use spinney::net::{TcpListener, TcpStream};
-use spinney::{
-    Builder, Dump, Group, Never, TaskDump, TaskState, block_on, current, group, shield, try_group,
-    yield_now,
-};
+use spinney::{Group, GroupBuilder, Never, block_on, current, group, shield, try_group, yield_now};
 use std::convert::Infallible;
 use std::future::pending;
 use std::io::Write;
@@ -246,7 +244,7 @@ fn a_group_waits_for_a_client_whose_tasks_are_its_children() {
         runtime.block_on(group(async |g| {
             let address = serve_one(g).await;
             let kept = Mutex::new(None);
-            let opened = Builder::<Never>::new().name("client").run(async |g| {
+            let opened = GroupBuilder::<Never>::new().name("client").run(async |g| {
                 let mut client = connect(address, g.handle()).await;
                 assert_eq!(ask(&mut client).await.unwrap(), "ping");
                 *kept.lock().unwrap() = Some(client);

@@ -8,8 +8,9 @@ use common::{
     NEVER, NOW, SECOND, clocked, noting, once, one_by_one, poll_alone, until, without_spares,
     workers,
 };
+use spinney::runtime::Metrics;
 use spinney::{
-    Builder, Group, Metrics, Runtime, Wait, group, race, scope, shield, sleep, timeout, try_group,
+    Group, GroupBuilder, Runtime, Wait, group, race, scope, shield, sleep, timeout, try_group,
     yield_now,
 };
 use std::future::{pending, poll_fn};
@@ -276,7 +277,7 @@ fn timers_that_have_fired_are_not_set() {
             let mut never = Box::pin(sleep(NEVER));
             assert!(once(never.as_mut()).await.is_pending());
             assert_eq!(live(&runtime), [0, 1, 0]);
-            let inner = Builder::<&str>::new().deadline(SECOND, "late");
+            let inner = GroupBuilder::<&str>::new().deadline(SECOND, "late");
             let inner = inner.run_in(g, async |_| {
                 assert_eq!(live(&runtime), [0, 2, 1]);
                 Ok(())

@@ -4,7 +4,7 @@ mod common;
 mod support;
 
 use common::{once, panic_of, until, workers};
-use spinney::{Builder, Group, Runtime, Task, current, group, shield, try_group};
+use spinney::{Group, GroupBuilder, Runtime, Task, current, group, shield, try_group};
 use std::future::pending;
 use std::panic::{Location, panic_any};
 use std::pin::Pin;
@@ -40,7 +40,7 @@ fn the_panic_of_a_dead_wait_names_both() {
     without_hanging(|| {
         let (runtime, _) = workers(1);
         let text = panic_of(|| {
-            runtime.block_on(Builder::<()>::new().name("server").run(async |g| {
+            runtime.block_on(GroupBuilder::<()>::new().name("server").run(async |g| {
                 let awaiting = g.keep(AtomicBool::new(false));
                 let (handed, take) = async_channel::bounded::<Task<'_, ()>>(1);
                 g.service(async move {
@@ -78,8 +78,8 @@ fn what_nobody_saw_has_its_path() {
             .build()
             .unwrap();
         let panicked = panic_of(|| {
-            runtime.block_on(Builder::<&str>::new().name("server").run(async |g| {
-                let inner = Builder::<&str>::new()
+            runtime.block_on(GroupBuilder::<&str>::new().name("server").run(async |g| {
+                let inner = GroupBuilder::<&str>::new()
                     .name("conn")
                     .run_in(g, async |inner| {
                         let failed = inner.keep(AtomicBool::new(false));
@@ -118,7 +118,7 @@ fn a_group_that_is_awaited_by_its_own_child_panics() {
                 own.await;
             };
             let mut open: Boxed = Box::pin(async move {
-                let group = Builder::<()>::new().name("ring").run(async move |g| {
+                let group = GroupBuilder::<()>::new().name("ring").run(async move |g| {
                     g.spawn_named("snake", async move {
                         match nested {
                             true => group(async |inner| drop(inner.spawn(awaiting))).await,
@@ -160,7 +160,7 @@ fn the_panic_hook_says_where() {
         spinney::install_panic_hook();
         let (runtime, _) = workers(1);
         let _ = panic_of(|| {
-            runtime.block_on(Builder::<()>::new().name("server").run(async |g| {
+            runtime.block_on(GroupBuilder::<()>::new().name("server").run(async |g| {
                 g.spawn_named("conn", async { panic!("boom") });
                 Ok(())
             }))
@@ -199,10 +199,12 @@ fn a_path_names_groups_from_the_root() {
     without_hanging(|| {
         let (runtime, _) = workers(1);
         let path = runtime.block_on(try_group(async |outer: Group<'_, '_, ()>| {
-            let inner = Builder::<()>::new().name("conn").run_in(outer, async |g| {
-                let path = g.spawn(async { Ok(current::group_path().unwrap().to_string()) });
-                Ok(path.await)
-            });
+            let inner = GroupBuilder::<()>::new()
+                .name("conn")
+                .run_in(outer, async |g| {
+                    let path = g.spawn(async { Ok(current::group_path().unwrap().to_string()) });
+                    Ok(path.await)
+                });
             inner.await.map_err(|_| ())
         }));
         let path = path.unwrap();

@@ -5,7 +5,7 @@ mod common;
 mod support;
 
 use common::{Log, never, until, workers};
-use spinney::{Builder, Errors, Group, current, group, shield, try_group, yield_now};
+use spinney::{Errors, Group, GroupBuilder, current, group, shield, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -304,7 +304,7 @@ fn each_group_gives_its_error_to_its_own_waiter() {
         let (runtime, seen) = workers(2);
         let alive = Arc::new(AtomicUsize::new(0));
         for escape in [false, true] {
-            let opened = Builder::<usize>::new().name("all").run(async |g| {
+            let opened = GroupBuilder::<usize>::new().name("all").run(async |g| {
                 let (right, ended) = (Arc::new(AtomicUsize::new(0)), g.keep(Barrier::new(2)));
                 for own in 0..64 {
                     let (alive, right) = (Arc::clone(&alive), Arc::clone(&right));

@@ -86,7 +86,7 @@ fn new_children_run_newest_first_and_woken_ones_in_order() {
 /// promised (a channel keeps it).
 #[test]
 fn a_child_that_posts_itself_again_starves_nobody() {
-    fn post(handle: spinney::Handle<spinney::Never>, over: Arc<AtomicBool>) {
+    fn post(handle: spinney::GroupHandle<spinney::Never>, over: Arc<AtomicBool>) {
         if !over.load(SeqCst) {
             let next = (handle.clone(), Arc::clone(&over));
             let _ = handle.spawn(async move { post(next.0, next.1) });

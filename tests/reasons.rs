@@ -1,10 +1,10 @@
 //! Code that goes on in a shield or a defer can ask why it is being cut; reports say it readably.
 
 use async_channel::{Sender, bounded};
+use spinney::current::{CancelKind, CancelReason};
 use spinney::time::ManualClock;
 use spinney::{
-    Builder, CancelKind, CancelReason, Errors, Group, Runtime, Wait, current, group, shield, sleep,
-    try_group,
+    Errors, Group, GroupBuilder, Runtime, Wait, current, group, shield, sleep, try_group,
 };
 use std::future::pending;
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ fn a_failing_sibling_is_the_reason() {
     let seen = Seen::default();
     let theirs = Arc::clone(&seen);
     let (inside, asked) = bounded(1);
-    let opened = Builder::<&str>::new().name("work").run(async |g| {
+    let opened = GroupBuilder::<&str>::new().name("work").run(async |g| {
         g.spawn(ask(theirs, inside));
         g.spawn_named("disk", async move {
             let _ = asked.recv().await;
@@ -58,7 +58,7 @@ fn a_failing_body_is_the_reason() {
     let seen = Seen::default();
     let theirs = Arc::clone(&seen);
     let (inside, asked) = bounded(1);
-    let opened = Builder::<&str>::new().name("work").run(async |g| {
+    let opened = GroupBuilder::<&str>::new().name("work").run(async |g| {
         g.spawn(ask(theirs, inside));
         let _ = asked.recv().await;
         Err::<(), _>("empty")
@@ -75,11 +75,13 @@ fn an_explicit_cancel_names_the_call_and_the_way_down() {
     let seen = Seen::default();
     let theirs = Arc::clone(&seen);
     let (inside, asked) = bounded(1);
-    let result = spinney::block_on(Builder::<u8>::new().name("outer").run(async |g| {
-        let inner = Builder::<u8>::new().name("inner").run_in(g, async |h| {
-            h.spawn(ask(theirs, inside));
-            pending().await
-        });
+    let result = spinney::block_on(GroupBuilder::<u8>::new().name("outer").run(async |g| {
+        let inner = GroupBuilder::<u8>::new()
+            .name("inner")
+            .run_in(g, async |h| {
+                h.spawn(ask(theirs, inside));
+                pending().await
+            });
         g.spawn(async move { inner.await.unwrap_or(()) });
         let _ = asked.recv().await;
         g.cancel(7);
@@ -210,7 +212,7 @@ fn nobody_is_cut_here() {
 
 /// A group whose body fails while a child is in a shield, which fails then.
 fn two_failures() -> Errors<String> {
-    spinney::block_on(Builder::<String>::new().name("two").run(async |g| {
+    spinney::block_on(GroupBuilder::<String>::new().name("two").run(async |g| {
         let (started, begun) = bounded::<()>(1);
         g.spawn_named("late", async move {
             shield(async {

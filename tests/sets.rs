@@ -5,7 +5,7 @@ mod support;
 
 use common::{Armed, clocked, on_drop, once, panic_of, until, workers};
 use spinney::{
-    Errors, Failure, Group, Out, TaskSet, group, shield, sleep, timeout, try_group, yield_now,
+    Errors, Failure, Group, TaskSet, Yielder, group, shield, sleep, timeout, try_group, yield_now,
 };
 use std::future::{pending, ready};
 use std::panic::panic_any;
@@ -292,7 +292,7 @@ fn a_next_that_is_dropped_loses_nothing() {
                     Ok(number)
                 });
             }
-            let mut squares = g.stream(async |mut out: Out<u32>| {
+            let mut squares = g.stream(async |mut out: Yielder<u32>| {
                 for number in 0..100 {
                     out.send(number).await;
                 }

@@ -4,7 +4,7 @@ mod common;
 mod support;
 
 use common::{NEVER, NOW, SECOND, clocked, on_drop, poll_alone, workers};
-use spinney::{Builder, Group, Never, group, try_group};
+use spinney::{Group, GroupBuilder, Never, group, try_group};
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -234,10 +234,10 @@ fn a_straggler_has_the_path_of_its_group() {
                 Ok(())
             }
         };
-        let server = Builder::<Never>::new().name("server");
+        let server = GroupBuilder::<Never>::new().name("server");
         let mut left = Box::pin(server.run(async move |g| {
             g.spawn(child(true));
-            let connection = Builder::<Never>::new().name(String::from("conn 1"));
+            let connection = GroupBuilder::<Never>::new().name(String::from("conn 1"));
             let inner = connection.run_in(g, async |h| {
                 h.spawn(child(false));
                 Ok(())

@@ -240,14 +240,14 @@ fn the_parent_is_the_group_before_and_after_ready() {
     let (runtime, _) = workers(2);
     let paths = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&paths);
-    let run = spinney::Builder::<u8>::new()
+    let run = spinney::GroupBuilder::<u8>::new()
         .name("target")
         .run(async move |g| {
             let note = move || {
                 let path = current::group_path().unwrap().to_string();
                 noted.lock().unwrap().push(path);
             };
-            spinney::Builder::<u8>::new()
+            spinney::GroupBuilder::<u8>::new()
                 .name("starter")
                 .run(async |_| {
                     let started = g.start(async move |ready| {

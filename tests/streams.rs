@@ -5,7 +5,7 @@ mod support;
 
 use common::{Count, once, panic_of, poll_alone, until, workers};
 use futures_lite::StreamExt;
-use spinney::{Errors, Group, Out, block_on, group, shield, try_group, yield_now};
+use spinney::{Errors, Group, Yielder, block_on, group, shield, try_group, yield_now};
 use std::future::pending;
 use std::panic::panic_any;
 use std::pin::pin;
@@ -65,7 +65,7 @@ fn a_generator_is_one_value_ahead_and_its_failure_is_the_groups() {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
         let result = runtime.block_on(try_group(async move |g: Group<'_, '_, u8>| {
-            let mut stream = g.stream(async move |mut out: Out<usize>| {
+            let mut stream = g.stream(async move |mut out: Yielder<usize>| {
                 for number in 0..10 {
                     count.store(number + 1, SeqCst);
                     out.send(number).await;
@@ -83,7 +83,7 @@ fn a_generator_is_one_value_ahead_and_its_failure_is_the_groups() {
         assert_eq!(errors.into_first(), 5);
         let text = panic_of(|| {
             runtime.block_on(group(async |g| {
-                let mut stream = g.stream(async |mut out: Out<()>| {
+                let mut stream = g.stream(async |mut out: Yielder<()>| {
                     out.send(()).await;
                     panic_any("generator")
                 });
@@ -143,7 +143,7 @@ fn a_generator_in_a_shield_survives_its_reader() {
     });
 }
 
-/// An `Out` that was given to another task: that one is not cut, and its values are dropped.
+/// An `Yielder` that was given to another task: that one is not cut, and its values are dropped.
 #[test]
 fn an_out_may_be_sent_elsewhere() {
     without_hanging(|| {

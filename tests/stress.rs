@@ -5,7 +5,7 @@ mod support;
 
 use common::{Alive, entries, on_drop, without_spares};
 use spinney::{
-    Group, Handle, Runtime, ServiceHandle, Wait, group, race, scope, try_group, yield_now,
+    Group, GroupHandle, Runtime, ServiceHandle, Wait, group, race, scope, try_group, yield_now,
 };
 use std::future::{Future, pending, poll_fn};
 use std::mem::forget;
@@ -95,7 +95,7 @@ fn foreign_threads_spawn_while_the_group_closes() {
         let accepted = Arc::new(AtomicUsize::new(0));
         let ran = Arc::new(AtomicUsize::new(0));
         for round in 0..300 {
-            let (send, handles) = mpsc::channel::<Handle<spinney::Never>>();
+            let (send, handles) = mpsc::channel::<GroupHandle<spinney::Never>>();
             let spawner = {
                 let (accepted, ran) = (Arc::clone(&accepted), Arc::clone(&ran));
                 thread::spawn(move || {

@@ -4,7 +4,7 @@ mod common;
 mod support;
 
 use common::{SECOND, clocked, on_drop, poll_alone, wait_until};
-use spinney::{Builder, Group, sleep, try_group};
+use spinney::{Group, GroupBuilder, sleep, try_group};
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::pin;
@@ -26,9 +26,9 @@ impl Drop for Bomb {
 fn the_error_of_an_inner_deadline_at_the_outer_instant() {
     without_hanging(|| {
         let (runtime, clock, seen) = clocked(2);
-        let outer = Builder::new().deadline(SECOND, "outer");
+        let outer = GroupBuilder::new().deadline(SECOND, "outer");
         let result = runtime.block_on(outer.run(async |g| {
-            let inner = Builder::new().deadline(SECOND, Bomb("inner"));
+            let inner = GroupBuilder::new().deadline(SECOND, Bomb("inner"));
             let inner = inner.run_in(g, async |_| {
                 clock.advance(SECOND);
                 pending::<Result<(), Bomb>>().await
@@ -76,7 +76,7 @@ fn the_error_of_a_deadline_whose_group_ends_while_it_fires() {
             }
         });
         let mut group = pin!(
-            Builder::new()
+            GroupBuilder::new()
                 .deadline(2 * SECOND, Bomb("late"))
                 .run(async |_| body.await)
         );

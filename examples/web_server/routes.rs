@@ -6,7 +6,7 @@ use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
-use spinney::{Builder, Errors, Group, current, shield, sleep};
+use spinney::{Errors, Group, GroupBuilder, current, shield, sleep};
 use std::convert::Infallible;
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering::SeqCst;
@@ -24,7 +24,7 @@ pub const HELLO: &str = "Hello from spinney\n";
 /// hyper calls this for each request. If the client goes away, hyper drops the future.
 pub async fn answer(request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
     let running = REQUESTS.begin();
-    let group = Builder::new().name("request").run(async move |g| {
+    let group = GroupBuilder::new().name("request").run(async move |g| {
         let request = g.keep(request.map(drop)); // the children borrow it
         route(g, request).await
     });

@@ -18,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use spinney::compat::hyper::Timer;
 use spinney::net::{TcpListener, TcpStream};
-use spinney::{Builder, Errors, Group, sleep};
+use spinney::{Errors, Group, GroupBuilder, sleep};
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -77,7 +77,7 @@ impl fmt::Display for Stop {
 /// Serves until it is ordered to stop.
 pub async fn serve(listener: TcpListener, orders: &Orders, grace: Duration) -> (Ending, Stop) {
     let mut stop = None;
-    let server = Builder::<Ending>::new().name("server").run(async |g| {
+    let server = GroupBuilder::<Ending>::new().name("server").run(async |g| {
         accept(g, listener, orders).await;
         let now = stop.insert(Stop::now());
         say(format_args!(
@@ -144,7 +144,7 @@ fn welcome(g: Group<'_, '_, Ending>, stream: TcpStream) {
 async fn connection(stream: TcpStream, running: Running) {
     // It fails if the client has gone, and then so does the first read.
     let _ = stream.set_nodelay(true);
-    let group = Builder::new()
+    let group = GroupBuilder::new()
         .name("conn")
         .run(async |g| talk(g, &stream).await);
     if let Some(Err(_)) = contained(group).await {

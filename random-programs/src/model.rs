@@ -28,7 +28,7 @@ pub enum Kind {
     Contestant,
     /// A cleanup.
     Cleanup,
-    /// A child through a `Handle`.
+    /// A child through a `GroupHandle`.
     Posted,
     /// A half of this `join`: a part of the frame that makes it.
     Half(Id),

@@ -258,7 +258,7 @@ pub enum Op {
     Set(Vec<Frame>, u8),
     /// A race.
     Race(Vec<Frame>),
-    /// A child through a `Handle`.
+    /// A child through a `GroupHandle`.
     Post(Frame),
     /// An inner group.
     Nest(Box<Nest>),

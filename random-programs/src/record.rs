@@ -2,7 +2,7 @@
 
 use crate::program::{Id, Program};
 use spinney::time::ManualClock;
-use spinney::{Errors, Handle, Unobserved};
+use spinney::{Errors, GroupHandle, Unobserved};
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ pub enum Event {
     Dropped(Id),
     /// The call that starts a frame has returned.
     Spawned(Id),
-    /// `Handle::spawn` gave a frame back.
+    /// `GroupHandle::spawn` gave a frame back.
     Refused(Id),
     /// A step is over.
     Done(Id),
@@ -153,11 +153,11 @@ pub struct World {
     here: AtomicUsize,
     /// Groups whose handles are wanted, and those handles.
     lent: BTreeSet<Id>,
-    handles: Mutex<BTreeMap<Id, GroupHandle>>,
+    handles: Mutex<BTreeMap<Id, Door>>,
 }
 
 /// A handle of a group.
-pub type GroupHandle = Handle<Fault>;
+pub type Door = GroupHandle<Fault>;
 
 impl World {
     /// For a program.
@@ -170,7 +170,7 @@ impl World {
     }
 
     /// Takes the handle of a group, if somebody will ask for it.
-    pub fn lend(&self, group: Id, handle: impl FnOnce() -> GroupHandle) {
+    pub fn lend(&self, group: Id, handle: impl FnOnce() -> Door) {
         if self.lent.contains(&group) {
             let handle = handle();
             let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,13 +179,13 @@ impl World {
     }
 
     /// The handle of a group.
-    pub fn handle(&self, group: Id) -> Option<GroupHandle> {
+    pub fn handle(&self, group: Id) -> Option<Door> {
         let handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         handles.get(&group).cloned()
     }
 
     /// All handles; nobody has them afterwards.
-    pub fn take_handles(&self) -> BTreeMap<Id, GroupHandle> {
+    pub fn take_handles(&self) -> BTreeMap<Id, Door> {
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut handles)
     }

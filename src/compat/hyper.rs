@@ -12,7 +12,7 @@
 use crate::driver::registered::Direction;
 use crate::net::TcpStream;
 use crate::pool::context;
-use crate::surface::handle::Handle;
+use crate::surface::handle::GroupHandle;
 use crate::surface::outcome::Never;
 use crate::surface::service_handle::ServiceHandle;
 use crate::time::{self, sleep_until};
@@ -130,18 +130,18 @@ impl hyper::rt::Timer for Timer {
 /// use hyper::body::{Body, Incoming};
 /// use hyper::service::HttpService;
 /// use hyper::{rt::bounds::Http2ServerConnExec, server::conn::http2};
-/// use spinney::{Group, Handle, Never, net::TcpStream};
+/// use spinney::{Group, GroupHandle, Never, net::TcpStream};
 ///
 /// /// The group ends when the connection has ended, and its last request.
 /// async fn connection<S>(g: Group<'_, '_>, stream: TcpStream, service: S) -> hyper::Result<()>
 /// where
 ///     S: HttpService<Incoming, ResBody: Body<Data: Send, Error = hyper::Error> + 'static>,
-///     Handle<Never>: Http2ServerConnExec<S::Future, S::ResBody>,
+///     GroupHandle<Never>: Http2ServerConnExec<S::Future, S::ResBody>,
 /// {
 ///     http2::Builder::new(g.handle()).serve_connection(stream, service).await
 /// }
 /// ```
-impl<F> Executor<F> for Handle<Never>
+impl<F> Executor<F> for GroupHandle<Never>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -157,7 +157,7 @@ where
 ///
 /// For clients: the task of a connection, those of a pool. They would end when nobody uses the client any more, and the
 /// group ends without that, also while the client is still there. Then requests fail, as they do when the connection is
-/// lost; so take the handle of the group that is to outlive the client. For servers take a [`Handle`]: a drain would
+/// lost; so take the handle of the group that is to outlive the client. For servers take a [`GroupHandle`]: a drain would
 /// cut what it has to wait for.
 ///
 /// What nobody waits for any more is cut, too, such as the body of a request that is still being sent although its response

@@ -55,7 +55,7 @@ impl Clock {
 ///     clock.advance(Duration::from_secs(3600));
 ///     nap.await; // at once
 /// }));
-/// # Ok::<(), spinney::BuildError>(())
+/// # Ok::<(), spinney::runtime::BuildError>(())
 /// ```
 #[derive(Clone)]
 pub struct ManualClock(Arc<Manual>);

@@ -20,7 +20,7 @@ struct Recorded<E> {
 /// What failed in a group, in the order of recording: never empty.
 ///
 /// The first error is the cause of the group's end; those that came while it was being torn down have
-/// [`Entry::after_cancel`]. 32 errors are kept whole, the others were handed to the runtime's hook and are counted by
+/// [`ErrorEntry::after_cancel`]. 32 errors are kept whole, the others were handed to the runtime's hook and are counted by
 /// [`omitted`](Errors::omitted).
 ///
 /// # Examples
@@ -42,7 +42,7 @@ pub struct Errors<E> {
 /// One error of a group, and where it came from.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Entry<'a, E> {
+pub struct ErrorEntry<'a, E> {
     /// The error.
     pub error: &'a E,
     /// The task that failed; `None` for the group's body and for `cancel`.
@@ -113,8 +113,8 @@ impl<E> Errors<E> {
     }
 
     /// The errors that are kept, each with its origin.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'_, E>> {
-        self.entries.iter().map(|entry| Entry {
+    pub fn entries(&self) -> impl Iterator<Item = ErrorEntry<'_, E>> {
+        self.entries.iter().map(|entry| ErrorEntry {
             error: &entry.error,
             task: entry.origin.task,
             name: entry.origin.name.as_deref(),

@@ -1,4 +1,4 @@
-//! The gate: how a `Handle`, which may outlive its group, gets in.
+//! The gate: how a `GroupHandle`, which may outlive its group, gets in.
 //!
 //! # Protocol
 //!

@@ -46,7 +46,7 @@ use std::time::Duration;
 /// let sum = runtime.block_on(spinney::group(async |g| g.spawn(async { Ok(1 + 1) }).await));
 /// assert_eq!(sum, 2);
 /// runtime.shutdown(std::time::Duration::from_secs(1)).unwrap();
-/// # Ok::<(), spinney::BuildError>(())
+/// # Ok::<(), spinney::runtime::BuildError>(())
 /// ```
 pub struct Runtime {
     shared: Arc<Shared>,
@@ -142,8 +142,8 @@ impl Runtime {
 
     /// Makes this the runtime of free functions on this thread until the guard is dropped.
     #[must_use = "the runtime is entered until the guard is dropped"]
-    pub fn enter(&self) -> Enter<'_> {
-        Enter {
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard {
             number: context::enter(Arc::clone(&self.shared)),
             runtime: PhantomData,
         }
@@ -163,10 +163,10 @@ impl Runtime {
     /// # Examples
     ///
     /// ```
-    /// use spinney::{Builder, Runtime, yield_now};
+    /// use spinney::{GroupBuilder, Runtime, yield_now};
     ///
     /// let runtime = Runtime::builder().workers(1).build()?;
-    /// let server = Builder::<()>::new().name("server").run(async |g| {
+    /// let server = GroupBuilder::<()>::new().name("server").run(async |g| {
     ///     let client = g.spawn_named("client", std::future::pending::<()>());
     ///     while runtime.dump().groups()[0].tasks.is_empty() {
     ///         yield_now().await; // until it was polled
@@ -178,7 +178,7 @@ impl Runtime {
     /// });
     /// runtime.block_on(server).unwrap();
     /// assert!(runtime.dump().groups().is_empty());
-    /// # Ok::<(), spinney::BuildError>(())
+    /// # Ok::<(), spinney::runtime::BuildError>(())
     /// ```
     #[must_use]
     pub fn dump(&self) -> Dump {
@@ -256,13 +256,13 @@ impl fmt::Debug for Runtime {
 /// While it lives, the runtime is that of free functions on this thread.
 #[derive(Debug)]
 #[must_use = "the runtime is entered until the guard is dropped"]
-pub struct Enter<'a> {
+pub struct EnterGuard<'a> {
     number: u64,
     /// Not `Send`: the entry belongs to this thread.
     runtime: PhantomData<(&'a Runtime, *const ())>,
 }
 
-impl Drop for Enter<'_> {
+impl Drop for EnterGuard<'_> {
     fn drop(&mut self) {
         context::exit(self.number);
     }

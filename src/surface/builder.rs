@@ -12,21 +12,21 @@ use std::time::Duration;
 /// # Examples
 ///
 /// ```
-/// use spinney::Builder;
+/// use spinney::GroupBuilder;
 ///
-/// let group = Builder::<String>::new().name("import").run(async |g| {
+/// let group = GroupBuilder::<String>::new().name("import").run(async |g| {
 ///     g.spawn(async { Ok(()) }).await;
 ///     Ok(3)
 /// });
 /// assert_eq!(spinney::block_on(group).unwrap(), 3);
 /// ```
 #[must_use = "a builder does nothing until it runs a body"]
-pub struct Builder<E> {
+pub struct GroupBuilder<E> {
     name: Option<Cow<'static, str>>,
     deadline: Option<(Duration, E)>,
 }
 
-impl<E: Send + 'static> Builder<E> {
+impl<E: Send + 'static> GroupBuilder<E> {
     /// No name, no deadline.
     pub const fn new() -> Self {
         Self {
@@ -67,7 +67,7 @@ impl<E: Send + 'static> Builder<E> {
     }
 }
 
-impl<E: Send + 'static> Builder<E> {
+impl<E: Send + 'static> GroupBuilder<E> {
     /// Opens the group inside `group`: [`Group::try_group`] with these options.
     #[track_caller]
     pub fn run_in<'s, R, F, B, E0>(
@@ -89,15 +89,15 @@ impl<E: Send + 'static> Builder<E> {
     }
 }
 
-impl<E: Send + 'static> Default for Builder<E> {
+impl<E: Send + 'static> Default for GroupBuilder<E> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<E> fmt::Debug for Builder<E> {
+impl<E> fmt::Debug for GroupBuilder<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("GroupBuilder")
             .field("name", &self.name)
             .field("deadline", &self.deadline.as_ref().map(|(after, _)| after))
             .finish()

@@ -15,7 +15,7 @@ use crate::group::tree;
 use crate::group::typed::Typed;
 use crate::surface::child::{Failure, Plain, Supervised, Task, Watched, pass_on};
 use crate::surface::current::Stopping;
-use crate::surface::handle::Handle;
+use crate::surface::handle::GroupHandle;
 use crate::surface::local::{self, Carrying};
 use crate::surface::opened::{Machine, Parent, Setup, Whole};
 use crate::surface::outcome::{Never, Outcome};
@@ -340,8 +340,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 
     /// A handle that may outlive the group, for callbacks and foreign executor traits.
     #[must_use]
-    pub fn handle(self) -> Handle<E> {
-        Handle::new(self.gate())
+    pub fn handle(self) -> GroupHandle<E> {
+        GroupHandle::new(self.gate())
     }
 
     /// The door of the group, for those who may outlive it.

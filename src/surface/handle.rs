@@ -22,12 +22,12 @@ use std::panic::Location;
 use std::time::Instant;
 
 /// A handle of a group that may outlive it. It keeps neither the group open nor what it keeps.
-pub struct Handle<E> {
+pub struct GroupHandle<E> {
     gate: Arc<Gate>,
     error: PhantomData<fn(E) -> E>,
 }
 
-impl<E> Clone for Handle<E> {
+impl<E> Clone for GroupHandle<E> {
     fn clone(&self) -> Self {
         Self {
             gate: Arc::clone(&self.gate),
@@ -36,7 +36,7 @@ impl<E> Clone for Handle<E> {
     }
 }
 
-impl<E: Send + 'static> Handle<E> {
+impl<E: Send + 'static> GroupHandle<E> {
     pub(crate) fn new(gate: Arc<Gate>) -> Self {
         Self {
             gate,
@@ -120,8 +120,8 @@ impl<E: Send + 'static> Handle<E> {
     }
 }
 
-impl<E> fmt::Debug for Handle<E> {
+impl<E> fmt::Debug for GroupHandle<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").finish_non_exhaustive()
+        f.debug_struct("GroupHandle").finish_non_exhaustive()
     }
 }

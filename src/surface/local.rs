@@ -65,8 +65,8 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     /// # Cancellation
     ///
     /// That of the future; its destructor sees the value, too.
-    pub fn scope<F: Future>(&'static self, value: T, future: F) -> Scope<F> {
-        Scope {
+    pub fn scope<F: Future>(&'static self, value: T, future: F) -> TaskLocalScope<F> {
+        TaskLocalScope {
             inner: Carrying::new(future, Locals::none()),
             around: Locals::none(),
             key: self.key(),
@@ -126,7 +126,7 @@ pub(crate) fn around() -> Locals {
 
 /// The future of [`TaskLocal::scope`].
 #[must_use = "futures do nothing unless polled"]
-pub struct Scope<F> {
+pub struct TaskLocalScope<F> {
     /// Pinned. Its task-locals are the value and those around it at the last poll.
     inner: Carrying<F>,
     /// Those around it at the last poll.
@@ -135,7 +135,7 @@ pub struct Scope<F> {
     value: Value,
 }
 
-impl<F> Scope<F> {
+impl<F> TaskLocalScope<F> {
     /// The value goes on top of what is set around this poll. That is nearly always the same as last time.
     fn arrive(&mut self) {
         let same = !self.inner.locals.is_none()
@@ -150,7 +150,7 @@ impl<F> Scope<F> {
     }
 }
 
-impl<F: Future> Future for Scope<F> {
+impl<F: Future> Future for TaskLocalScope<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -162,16 +162,16 @@ impl<F: Future> Future for Scope<F> {
     }
 }
 
-impl<F> Drop for Scope<F> {
+impl<F> Drop for TaskLocalScope<F> {
     fn drop(&mut self) {
         // The destructor of the future comes next.
         self.arrive();
     }
 }
 
-impl<F> fmt::Debug for Scope<F> {
+impl<F> fmt::Debug for TaskLocalScope<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").finish_non_exhaustive()
+        f.debug_struct("TaskLocalScope").finish_non_exhaustive()
     }
 }
 

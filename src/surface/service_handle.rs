@@ -20,7 +20,7 @@ use std::panic::Location;
 /// It keeps neither the group open nor what it keeps. It is for code that starts tasks of its own and takes an executor, and
 /// whose tasks end when nobody uses that code any more, as those of a client with a pool of connections. As children
 /// they would hold a group open that keeps the client. For work, which the group has to wait for, take a
-/// [`Handle`](crate::Handle).
+/// [`GroupHandle`](crate::GroupHandle).
 ///
 /// With the feature `hyper` that of a group that cannot fail is hyper's `Executor`.
 pub struct ServiceHandle<E> {

@@ -27,9 +27,9 @@ struct Slot<T> {
 type Shared<T> = Arc<Mutex<Slot<T>>>;
 
 /// Where a generator puts its values: [`Group::stream`].
-pub struct Out<T>(Shared<T>);
+pub struct Yielder<T>(Shared<T>);
 
-impl<T> Out<T> {
+impl<T> Yielder<T> {
     /// Yields a value; returns when the reader has taken it. So a generator is never more than one value ahead.
     ///
     /// Once the stream was dropped the generator is cut here. Where it cannot be, in a [`shield`](crate::shield) or in
@@ -75,9 +75,9 @@ impl<T> Out<T> {
     }
 }
 
-impl<T> fmt::Debug for Out<T> {
+impl<T> fmt::Debug for Yielder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Out").finish_non_exhaustive()
+        f.debug_struct("Yielder").finish_non_exhaustive()
     }
 }
 
@@ -115,7 +115,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// use futures_lite::StreamExt;
     ///
     /// let squares = spinney::block_on(spinney::group(async |g| {
-    ///     let squares = g.stream(async |mut out: spinney::Out<u32>| {
+    ///     let squares = g.stream(async |mut out: spinney::Yielder<u32>| {
     ///         for n in 0.. {
     ///             out.send(n * n).await;
     ///         }
@@ -128,7 +128,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     pub fn stream<T, F, B>(self, generator: F) -> Generator<'s, T>
     where
         T: Send + 's,
-        F: FnOnce(Out<T>) -> B,
+        F: FnOnce(Yielder<T>) -> B,
         B: Future<Output: Outcome<E>> + Send + 's,
     {
         let slot = Arc::new(Mutex::new(Slot {
@@ -137,7 +137,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
             generator: None,
             closed: false,
         }));
-        let child = generator(Out(Arc::clone(&slot)));
+        let child = generator(Yielder(Arc::clone(&slot)));
         let child = Watch::<_, _, E>::new(child, End(Arc::clone(&slot), PhantomData));
         Generator {
             task: Some(self.spawn_at(child, None, Location::caller())),

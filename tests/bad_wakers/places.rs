@@ -5,7 +5,7 @@ use async_channel::{Receiver, Sender, bounded};
 use futures_lite::{AsyncRead, Stream};
 use spinney::net::{TcpListener, TcpStream};
 use spinney::time::{ManualClock, interval};
-use spinney::{Group, Out, Ready, blocking, current, race, shield, sleep, timeout};
+use spinney::{Group, Ready, Yielder, blocking, current, race, shield, sleep, timeout};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -130,15 +130,15 @@ pub(crate) const PLACES: [(&str, Place); 24] = [
         leaf(move |cx| Pin::new(&mut set).poll_next(cx))
     }),
     ("Generator::next", |g, seed| {
-        let mut values = g.stream(async move |mut out: Out<u8>| {
+        let mut values = g.stream(async move |mut out: Yielder<u8>| {
             let _ = seed.child::<()>().await;
             out.send(1).await;
         });
         leaf(move |cx| Pin::new(&mut values).poll_next(cx))
     }),
-    ("Out::send", |g, seed| {
+    ("Yielder::send", |g, seed| {
         let mut slot = None;
-        let mut values = g.stream(|out: Out<u8>| {
+        let mut values = g.stream(|out: Yielder<u8>| {
             slot = Some(out);
             seed.child()
         });
@@ -180,7 +180,9 @@ pub(crate) const PLACES: [(&str, Place); 24] = [
     }),
     ("stopping", |g, _| Box::pin(g.stopping())),
     ("current::stopping", |_, _| Box::pin(current::stopping())),
-    ("Handle::stopping", |g, _| Box::pin(g.handle().stopping())),
+    ("GroupHandle::stopping", |g, _| {
+        Box::pin(g.handle().stopping())
+    }),
     ("shield", |_, _| Box::pin(shield(sleep(SECOND)))),
     ("shield in a group", |g, _| {
         Box::pin(g.group(async |_| shield(sleep(SECOND)).await))
@@ -212,4 +214,9 @@ pub(crate) const RESOLVE: (&str, Place) = ("resolve", |_, seed| {
 });
 
 /// Those that are `async` blocks: they cannot be polled again after a panic.
-pub(crate) const ONCE: [&str; 4] = ["Out::send", "Interval::tick", "Handle::stopping", "race"];
+pub(crate) const ONCE: [&str; 4] = [
+    "Yielder::send",
+    "Interval::tick",
+    "GroupHandle::stopping",
+    "race",
+];

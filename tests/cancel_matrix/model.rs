@@ -1,7 +1,7 @@
 //! The dimensions of the matrix, and what must come of each combination.
 
 use crate::matrix::{Answer, dimension};
-use spinney::CancelKind;
+use spinney::current::CancelKind;
 
 dimension! {
     /// Who polls the group: a task on the only worker, a blocked caller beside two workers, another executor.

@@ -4,7 +4,7 @@ use crate::Fault;
 use crate::matrix::{Answer, Gate, dimension, noting};
 use futures_lite::FutureExt;
 use spinney::time::ManualClock;
-use spinney::{Group, Handle, Runtime, shield, sleep, try_group, yield_now};
+use spinney::{Group, GroupHandle, Runtime, shield, sleep, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -54,7 +54,7 @@ struct World {
     /// Polls of those who came after the cut.
     polls: AtomicUsize,
     dropped: Gate,
-    handle: Mutex<Option<Handle<Fault>>>,
+    handle: Mutex<Option<GroupHandle<Fault>>>,
     answer: Mutex<Answer>,
 }
 

@@ -3,10 +3,10 @@
 use crate::Fault;
 use crate::model::{Cause, Doing};
 use crate::world::{Local, Output, World};
+use spinney::dump::TaskId;
 use spinney::net::TcpListener;
 use spinney::{
-    Group, Ready, Supervised, Task, TaskId, Wait, group, race, scope, shield, sleep, timeout,
-    yield_now,
+    Group, Ready, Supervised, Task, Wait, group, race, scope, shield, sleep, timeout, yield_now,
 };
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -159,7 +159,7 @@ pub(crate) async fn victim<'g>(
         }
         Doing::Stream => {
             let local = mine();
-            let mut stream = g.stream(async move |mut out: spinney::Out<()>| {
+            let mut stream = g.stream(async move |mut out: spinney::Yielder<()>| {
                 inner(local).await;
                 out.send(()).await;
             });

@@ -2,8 +2,10 @@
 
 use crate::matrix::{Answer, Gate, throw};
 use crate::model::Case;
+use spinney::current::CancelKind;
+use spinney::dump::TaskId;
 use spinney::time::ManualClock;
-use spinney::{CancelKind, Runtime, TaskId, current};
+use spinney::{Runtime, current};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 

@@ -2,7 +2,7 @@
 
 use crate::common::{Count, SECOND, clocked, once, until};
 use crate::support::without_hanging;
-use spinney::{Builder, Group, block_on, sleep, time, timeout, try_group, yield_now};
+use spinney::{Group, GroupBuilder, block_on, sleep, time, timeout, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ fn a_deadline_counts_from_the_first_poll() {
     without_hanging(|| {
         let (runtime, clock, _) = clocked(1);
         let entered = runtime.enter();
-        let group = Builder::new().deadline(SECOND, "late").run(async |_| {
+        let group = GroupBuilder::new().deadline(SECOND, "late").run(async |_| {
             clock.advance(SECOND - Duration::from_nanos(1));
             yield_now().await;
             Ok(1)

@@ -2,7 +2,7 @@
 
 use crate::common::{Count, SECOND, clocked, on_drop, once, wait_until};
 use crate::support::without_hanging;
-use spinney::{Builder, Errors, Group, current, shield, sleep, try_group, yield_now};
+use spinney::{Errors, Group, GroupBuilder, current, shield, sleep, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use std::task::{Context, Waker};
 fn nested(outer: u32, inner: u32) -> (Result<u8, Vec<&'static str>>, usize) {
     let (runtime, clock, seen) = clocked(2);
     let between = AtomicUsize::new(0);
-    let result = runtime.block_on(Builder::new().deadline(outer * SECOND, "outer").run(
+    let result = runtime.block_on(GroupBuilder::new().deadline(outer * SECOND, "outer").run(
         async |_| {
-            let group = Builder::new()
+            let group = GroupBuilder::new()
                 .deadline(inner * SECOND, "inner")
                 .run(async |h| {
                     let nearest = outer.min(inner) * SECOND;
@@ -61,19 +61,22 @@ fn a_busy_body_meets_the_inner_deadline_then_the_outer_one() {
         for _ in 0..20 {
             let (runtime, clock, seen) = clocked(2);
             let between = AtomicUsize::new(0);
-            let result =
-                runtime.block_on(Builder::new().deadline(2 * SECOND, "outer").run(async |_| {
-                    let group = Builder::new().deadline(SECOND, "inner").run(async |_| {
-                        clock.advance(3 * SECOND);
-                        pending::<Result<(), &str>>().await
-                    });
+            let result = runtime.block_on(GroupBuilder::new().deadline(2 * SECOND, "outer").run(
+                async |_| {
+                    let group = GroupBuilder::new()
+                        .deadline(SECOND, "inner")
+                        .run(async |_| {
+                            clock.advance(3 * SECOND);
+                            pending::<Result<(), &str>>().await
+                        });
                     let failed = group.await.unwrap_err();
                     assert_eq!(*failed.first(), "inner");
                     between.fetch_add(1, SeqCst);
                     pending::<()>().await;
                     between.fetch_add(100, SeqCst);
                     Ok(())
-                }));
+                },
+            ));
             assert_eq!(result.unwrap_err().into_first(), "outer");
             assert_eq!((between.load(SeqCst), seen.texts()), (1, Vec::new()));
         }
@@ -138,7 +141,7 @@ fn an_outer_cancel_before_the_deadline_is_no_timeout() {
         let result = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
             let (begun, has_begun) = async_channel::bounded::<()>(1);
             g.spawn(async move {
-                let inner = Builder::<&str>::new().deadline(SECOND, "late");
+                let inner = GroupBuilder::<&str>::new().deadline(SECOND, "late");
                 let _: Result<(), _> = inner
                     .run(async |_| {
                         begun.send(()).await.unwrap();
@@ -179,7 +182,7 @@ fn a_deadline_that_is_due_while_the_parent_ends_still_comes() {
                     // Timers fire in order: that of the inner group has been called then.
                     wait_until(|| fired.0.load(SeqCst) > 0);
                 }));
-                let inner = Builder::<&'static str>::new().deadline(2 * SECOND, "inner");
+                let inner = GroupBuilder::<&'static str>::new().deadline(2 * SECOND, "inner");
                 let body = async |_: Group<'_, '_, &'static str>| {
                     pending::<()>().await;
                     Ok(())

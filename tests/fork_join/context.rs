@@ -10,7 +10,7 @@ static REQUEST: TaskLocal<u32> = TaskLocal::new();
 
 #[derive(Debug, PartialEq)]
 struct Context {
-    task: Option<spinney::TaskId>,
+    task: Option<spinney::dump::TaskId>,
     group: Option<String>,
     deadline: Option<std::time::Instant>,
     request: Option<u32>,

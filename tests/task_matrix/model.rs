@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Fate, Gives, Held, Kind, When};
 use crate::matrix::Answer;
-use spinney::CancelKind;
+use spinney::current::CancelKind;
 
 /// What came of a combination, or must.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,8 @@ use super::parting::{Keeps, Parts};
 use super::{Boxed, Grp, Guarded, Home, Late, Place, Value, frame, spin, spin_until};
 use crate::program::{Act, Frame, Id, Op, Site, Use};
 use crate::record::{Began, Event, Fault, OnDrop, TICK, To, World};
-use spinney::{
-    CancelTask, Failure, StartError, Supervised, Task, TaskSet, Wait, current, shield, sleep,
-};
+use spinney::future::CancelTask;
+use spinney::{Failure, StartError, Supervised, Task, TaskSet, Wait, current, shield, sleep};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;

@@ -6,7 +6,7 @@ use super::shelf::{Held, Kept};
 use super::{Boxed, Grp, Home, Place, Value, frame};
 use crate::program::{Bad, GroupProgram, How, Id, Nest};
 use crate::record::{Event, Fault, OnDrop, TICK, World};
-use spinney::{Builder, Errors, Group, Wait, current, join, shield, timeout, try_group};
+use spinney::{Errors, Group, GroupBuilder, Wait, current, join, shield, timeout, try_group};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -187,7 +187,7 @@ pub(super) fn free(
         frame(&world, home, &program.body, None).await
     };
     match deadline {
-        Some((after, error)) => Box::pin(Builder::new().deadline(after, error).run(body)),
+        Some((after, error)) => Box::pin(GroupBuilder::new().deadline(after, error).run(body)),
         None => Box::pin(try_group(body)),
     }
 }
@@ -211,7 +211,11 @@ fn nested<'s>(
         frame(&world, home, &program.body, None).await
     };
     match deadline {
-        Some((after, error)) => Box::pin(Builder::new().deadline(after, error).run_in(group, body)),
+        Some((after, error)) => Box::pin(
+            GroupBuilder::new()
+                .deadline(after, error)
+                .run_in(group, body),
+        ),
         None => Box::pin(group.try_group(body)),
     }
 }
