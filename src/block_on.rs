@@ -4,11 +4,6 @@
 //! that it blocks waits for their joins. It cannot be dropped at a suspension, so a cut unwinds it with a private
 //! payload, which the edge of the task or group catches.
 
-#![expect(
-    unsafe_code,
-    reason = "the innermost group of a frame is alive while the frame is"
-)]
-
 use crate::group::cut::{self, Cut, Knew};
 use crate::group::frame::{self, Frame};
 use crate::group::grant;
@@ -74,7 +69,8 @@ struct Blocked<'a> {
     /// `node` is the root of a runtime that the caller is no part of: only its shutdown cancels it, and that is a panic
     /// with a message.
     visiting: bool,
-    host: Host,
+    /// Not in it: others follow pointers to the host while this is borrowed for writing.
+    host: &'a Host,
     stops: [Key; 2],
     mark: Mark,
     /// The caller was being cut already when it began to wait.
@@ -97,11 +93,10 @@ enum Ended {
 }
 
 impl<'a> Blocked<'a> {
-    fn new(runtime: &'a Shared) -> Self {
+    fn new(runtime: &'a Shared, host: &'a Host) -> Self {
         let (caller, cut, shielded) = frame::current(|frame| match frame {
             Some(frame) => {
-                // SAFETY: the innermost group is alive while its frame is on the stack.
-                let node = unsafe { frame.node().as_ref() };
+                let node = frame.group();
                 let cut = frame.is_cut() || frame.is_marked();
                 (Some(node.to_ref()), cut, frame.is_shielded())
             }
@@ -116,7 +111,7 @@ impl<'a> Blocked<'a> {
             visiting: own.is_none(),
             node: own.unwrap_or_else(|| runtime.root()),
             caller,
-            host: Host::new(),
+            host,
             stops: [Key::default(), Key::default()],
             mark: Mark::default(),
             doomed: cut,
@@ -135,9 +130,9 @@ impl<'a> Blocked<'a> {
         self.be_guest(true);
         if self.cut {
             // It is polled in any case, and what it waits for may be ready: nothing was lost until now.
-            let _ = cut::before_poll(&self.host, cx.waker(), true);
+            let _ = cut::before_poll(self.host, cx.waker(), true);
         }
-        let frame = Frame::sync(self.node.as_ptr(), &raw const self.host, self.cut);
+        let frame = Frame::sync(&self.node, self.host, self.cut);
         let polled = frame.enter(|| {
             if self.shielded {
                 frame.shielded(|| poll(cx))
@@ -148,25 +143,26 @@ impl<'a> Blocked<'a> {
         if let Poll::Ready(value) = polled {
             return Step::Ready(Ok(value));
         }
-        grant::blocks();
         let held = frame.is_held();
+        let pending = Step::Pending {
+            take_part: frame.waits_for_children_only(),
+            task: frame.awaited(),
+        };
+        grant::blocks();
         self.be_guest(!self.host.is_empty());
         if let Some(ended) = self.ended(cx) {
             self.cut = true;
-            if cut::after_poll(&self.host, cx.waker(), held, knew) == Cut::Drop {
+            if cut::after_poll(self.host, cx.waker(), held, knew) == Cut::Drop {
                 return Step::Ready(Err(ended));
             }
         }
-        Step::Pending {
-            take_part: frame.waits_for_children_only(),
-            task: frame.awaited(),
-        }
+        pending
     }
 
     /// Drops what was waited for, as a cut drops a task: in the frame of the wait, and as in a shield. Returns the payload of
     /// a destructor that panicked.
     fn drop_awaited(&mut self, drop: impl FnOnce()) -> Result<(), Payload> {
-        let frame = Frame::sync(self.node.as_ptr(), &raw const self.host, true);
+        let frame = Frame::sync(&self.node, self.host, true);
         let dropped = unwind::catch(|| frame.enter_to_drop(drop));
         dropped.or_else(unwind::ignore_cut)
     }
@@ -227,9 +223,10 @@ fn is_marked(mark: &mut Mark, cx: &mut Context<'_>) -> bool {
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
 pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
-    let mut blocked = Blocked::new(runtime);
+    let host = Host::new();
+    let mut blocked = Blocked::new(runtime, &host);
     let mut future = pin!(Some(future));
-    let awaited = Awaited::In(&raw const blocked.host);
+    let awaited = Awaited::In(&raw const host);
     let ended = waiting::wait(runtime, awaited, &mut |cx| {
         blocked.step(cx, |cx| match future.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),

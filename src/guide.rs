@@ -1,28 +1,45 @@
-//! The pages of the guide as doc tests: every program in them compiles and runs, or is refused as the page says.
+//! The guide, a module for each page: every program on it compiles and runs as a test, or is refused as the page says.
+//!
+// Of two definitions of a link the first one counts. So in rustdoc the links lead to the modules here, and on a git
+// host, which sees only the page, to the files: there the definitions at the end of the page count.
+#![cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#![doc = include_str!("../docs/guide/README.md")]
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/structure.md")]
-struct Structure;
+pub mod structure {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/errors.md")]
-struct Errors;
+pub mod errors {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/errors_outward.md")]
-struct ErrorsOutward;
+pub mod errors_outward {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/borrowing.md")]
-struct Borrowing;
+pub mod borrowing {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/cancellation.md")]
-struct Cancellation;
+pub mod cancellation {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/services.md")]
-struct Services;
+pub mod services {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/colours.md")]
-struct Colours;
+pub mod colours {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/coming_from.md")]
-struct ComingFrom;
+pub mod coming_from {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/port_tokio.md")]
-struct PortTokio;
+pub mod port_tokio {}
+
+#[doc = include_str!("../docs/decisions.md")]
+pub mod decisions {}

@@ -31,6 +31,8 @@
 //! New children of a worker run newest first, woken tasks in the order in which they were woken. Both queues can be
 //! stolen from.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // Floor 0: the ground.
 mod rng;
 mod sync;
@@ -117,8 +119,8 @@ pub mod runtime {
     pub use crate::pool::runtime::EnterGuard;
 }
 
-#[cfg(doctest)]
-mod guide;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

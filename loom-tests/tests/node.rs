@@ -3,7 +3,6 @@
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
-use std::ptr;
 use std::task::{Wake, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
@@ -67,6 +66,7 @@ use group::frame::Frame;
 use group::gate::Gate;
 use group::leaving::leave;
 use group::node::{CANCELLED, Node, NodeTable, SHIELDED};
+use group::open::Host;
 use group::tree;
 use group::typed::Typed;
 use support::{End, Sleeper, Tree, finish, join, keep};
@@ -358,7 +358,9 @@ fn model_cascade_against_the_end_of_a_shield() {
         let tree = Tree::new();
         let mut outer = open(&tree.root);
         let mut owners = [open(&outer.node), open(&outer.node)];
-        let frame = Frame::sync(outer.node.as_ptr(), ptr::null(), false);
+        let host = Host::new();
+        let parent = outer.node.clone();
+        let frame = Frame::sync(&parent, &host, false);
         frame.enter(|| {
             frame.shielded(|| owners.iter().for_each(surface::owner::Owner::arrive));
         });
@@ -384,7 +386,8 @@ fn model_adoption_against_the_end_of_a_shield() {
         let tree = Tree::new();
         let mut outer = open(&tree.root);
         let mut inner = open(&outer.node);
-        let frame = Frame::sync(tree.root.as_ptr(), ptr::null(), false);
+        let host = Host::new();
+        let frame = Frame::sync(&tree.root, &host, false);
         frame.enter(|| {
             frame.shielded(|| {
                 outer.arrive();

@@ -99,10 +99,10 @@ pub(crate) struct AwaitedTask {
 }
 
 /// One poll on this thread's stack.
-pub(crate) struct Frame {
-    below: Cell<*const Frame>,
-    node: NonNull<Node>,
-    host: *const Host,
+pub(crate) struct Frame<'a> {
+    below: Cell<*const Frame<'static>>,
+    node: &'a Node,
+    host: &'a Host,
     task: Option<NonNull<TaskView>>,
     cut: bool,
     /// A shield is around this frame, in the same task.
@@ -120,16 +120,16 @@ pub(crate) struct Frame {
 }
 
 crate::sync::thread_local! {
-    static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+    static CURRENT: Cell<*const Frame<'static>> = const { Cell::new(ptr::null()) };
     // The task-locals of code that runs in no frame.
     static FRAMELESS: Cell<*const Locals> = const { Cell::new(ptr::null()) };
     // A part of a poll runs here that was forked off on a thread which unwinds.
     static UNWINDS_ELSEWHERE: Cell<bool> = const { Cell::new(false) };
 }
 
-impl Frame {
+impl<'a> Frame<'a> {
     /// The frame of a poll of a task.
-    pub(crate) fn task(node: NonNull<Node>, host: *const Host, task: &TaskView, cut: bool) -> Self {
+    pub(crate) fn task(node: &'a Node, host: &'a Host, task: &'a TaskView, cut: bool) -> Self {
         books::new_budget();
         Self {
             task: Some(NonNull::from(task)),
@@ -139,16 +139,16 @@ impl Frame {
     }
 
     /// The frame of a poll of a group's body, in whatever task that is.
-    pub(crate) fn body(node: NonNull<Node>, host: *const Host, cut: bool) -> Self {
-        Self::inheriting(Self::new(node, host, cut))
+    pub(crate) fn body(node: &'a Node, cut: bool) -> Self {
+        Self::inheriting(Self::new(node, &node.body, cut))
     }
 
     /// The frame of a future that a blocked caller polls.
-    pub(crate) fn sync(node: NonNull<Node>, host: *const Host, cut: bool) -> Self {
+    pub(crate) fn sync(node: &'a Node, host: &'a Host, cut: bool) -> Self {
         Self::inheriting(Self::new(node, host, cut))
     }
 
-    fn new(node: NonNull<Node>, host: *const Host, cut: bool) -> Self {
+    fn new(node: &'a Node, host: &'a Host, cut: bool) -> Self {
         Self {
             below: Cell::new(ptr::null()),
             node,
@@ -188,7 +188,7 @@ impl Frame {
     /// Runs `f` with this frame on top.
     #[inline]
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Leave(*const Frame, *const Frame);
+        struct Leave(*const Frame<'static>, *const Frame<'static>);
         impl Drop for Leave {
             fn drop(&mut self) {
                 CURRENT.set(self.0);
@@ -202,9 +202,11 @@ impl Frame {
                 }
             }
         }
-        let below = CURRENT.replace(self);
+        // The guard takes it away again before what it borrows can end.
+        let this = ptr::from_ref(self).cast::<Frame<'static>>();
+        let below = CURRENT.replace(this);
         self.below.set(below);
-        let _leave = Leave(below, self);
+        let _leave = Leave(below, this);
         f()
     }
 
@@ -214,18 +216,17 @@ impl Frame {
     }
 
     /// The innermost group.
-    pub(crate) fn node(&self) -> NonNull<Node> {
+    pub(crate) fn group(&self) -> &Node {
         self.node
     }
 
     /// The node of the services of a group, if a service of it is polled here.
     pub(crate) fn service_of(&self, group: &Node) -> Option<NodeRef> {
-        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-        let node = unsafe { self.node.as_ref() };
+        let node = self.group();
         (node.serves() && ptr::eq(node.receiver(), group)).then(|| node.to_ref())
     }
 
-    pub(crate) fn host(&self) -> *const Host {
+    pub(crate) fn host(&self) -> &Host {
         self.host
     }
 
@@ -295,7 +296,7 @@ impl Frame {
 
 /// Calls `f` with the frame of the poll that runs on this thread.
 #[inline]
-pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame>) -> R) -> R {
+pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     // During the destruction of thread locals there is no frame: a frame is on the stack of a running poll.
     let frame = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
     // SAFETY: a frame leaves `CURRENT` before it leaves the stack.
@@ -308,8 +309,7 @@ pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
         let mut outermost = None;
         let mut at = frame;
         while let Some(frame) = at {
-            // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-            let node = unsafe { frame.node.as_ref() };
+            let node = frame.group();
             if ptr::eq(frame.host, &raw const node.body) && is_it(node) {
                 outermost = Some(node);
             }
@@ -324,7 +324,7 @@ pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
 /// until then.
 #[derive(Clone, Copy)]
 pub(crate) struct Branch {
-    frame: *const Frame,
+    frame: *const Frame<'static>,
     shielded: bool,
     locals: *const Locals,
 }
@@ -341,20 +341,20 @@ impl Branch {
     #[inline]
     pub(crate) fn here() -> Self {
         current(|frame| Self {
-            frame: frame.map_or(ptr::null(), ptr::from_ref),
+            frame: frame.map_or(ptr::null(), |frame| ptr::from_ref(frame).cast()),
             shielded: frame.is_some_and(Frame::is_shielded),
             locals: locals_cell(frame, Cell::get),
         })
     }
 
-    fn frame(&self) -> Option<&Frame> {
+    fn frame(&self) -> Option<&Frame<'_>> {
         // SAFETY: whoever follows the pointer is waited for by the function on whose stack the frame is, or above.
         unsafe { self.frame.as_ref() }
     }
 
     /// The innermost group, if there is one.
     pub(crate) fn node(&self) -> Option<NonNull<Node>> {
-        self.frame().map(|frame| frame.node)
+        self.frame().map(|frame| frame.node.whole)
     }
 
     /// The task, if there is one.
@@ -403,7 +403,7 @@ impl Branch {
             sheltered: around.sheltered || self.shielded,
             shields: Cell::new(self.shielded.into()),
             locals: Cell::new(self.locals),
-            ..Frame::new(around.node, &raw const host.host, around.cut)
+            ..Frame::new(around.node, &host.host, around.cut)
         };
         outside(|| frame.enter(f))
     }
@@ -425,7 +425,7 @@ pub(crate) fn drop_quietly<T>(value: T) -> Result<(), Payload> {
 
 /// Runs `f` with no frame: for calls into code that is none of this poll's business.
 pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
-    struct Restore(*const Frame);
+    struct Restore(*const Frame<'static>);
     impl Drop for Restore {
         fn drop(&mut self) {
             let _ = CURRENT.try_with(|current| current.set(self.0));
@@ -468,7 +468,7 @@ pub(crate) fn note_task(task: AwaitedTask) {
 }
 
 /// Calls `f` with the place of the task-locals of the code that runs.
-fn locals_cell<R>(frame: Option<&Frame>, f: impl FnOnce(&Cell<*const Locals>) -> R) -> R {
+fn locals_cell<R>(frame: Option<&Frame<'_>>, f: impl FnOnce(&Cell<*const Locals>) -> R) -> R {
     match frame {
         Some(frame) => f(&frame.locals),
         None => FRAMELESS.with(f),

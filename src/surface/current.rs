@@ -1,10 +1,5 @@
 //! A read-only view of the innermost group of the code that runs. There is no implicit spawn.
 
-#![expect(
-    unsafe_code,
-    reason = "the innermost group of a frame is alive while the frame is"
-)]
-
 use crate::group::frame::{self, Frame, TaskView};
 use crate::group::mark::Mark;
 use crate::group::node::{Node, NodeRef, Origin, SHIELDED};
@@ -19,8 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 fn with<R>(f: impl FnOnce(Option<&Node>) -> R) -> R {
-    // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-    frame::current(|frame| f(frame.map(|frame| unsafe { frame.node().as_ref() })))
+    frame::current(|frame| f(frame.map(Frame::group)))
 }
 
 /// The task that is polled here, as the origin of a failure.
@@ -58,7 +52,7 @@ pub fn is_cancelled() -> bool {
 
 /// Whether the task is being cut by itself, shielded or not.
 fn is_marked() -> bool {
-    let marked = |frame: &Frame| frame.task_view().is_some_and(TaskView::is_marked);
+    let marked = |frame: &Frame<'_>| frame.task_view().is_some_and(TaskView::is_marked);
     frame::current(|frame| frame.is_some_and(marked)) && is_exposed()
 }
 
@@ -69,8 +63,8 @@ fn is_exposed() -> bool {
             return false;
         };
         let task_group: *const Node = task.task().group();
-        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-        unsafe { frame.node().as_ref() }
+        frame
+            .group()
             .ancestors()
             .take_while(|node| !std::ptr::eq(&raw const **node, task_group))
             .all(|node| node.flags() & SHIELDED == 0)
@@ -84,8 +78,7 @@ fn is_exposed() -> bool {
 pub fn cancel_reason() -> Option<CancelReason> {
     frame::current(|frame| {
         let frame = frame?;
-        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-        let node = unsafe { frame.node().as_ref() };
+        let node = frame.group();
         node.cancel_reason().or_else(|| {
             // A wait that a cut unwinds is still in the poll that began before the cut.
             let alone = frame.belongs_to_cut() || is_marked();

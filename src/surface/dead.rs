@@ -4,11 +4,6 @@
 //! dropped, as a rule: then they pend. Where nobody drops the poller it is unwound: inside a shield with the private
 //! payload of a cut, elsewhere with a panic that names the child.
 
-#![expect(
-    unsafe_code,
-    reason = "the innermost group of a frame is alive while the frame is"
-)]
-
 use crate::group::frame;
 use crate::group::tree;
 use crate::unwind;
@@ -21,10 +16,7 @@ pub(crate) fn poller_is_cut() -> bool {
         if frame.is_cut() || frame.is_marked() {
             return true;
         }
-        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-        unsafe { frame.node().as_ref() }
-            .ancestors()
-            .any(|node| node.is_cancelled())
+        frame.group().ancestors().any(|node| node.is_cancelled())
     })
 }
 
@@ -93,8 +85,7 @@ pub(crate) fn dead<T>(
 pub(crate) fn whereabouts() -> Option<String> {
     frame::current(|frame| {
         let frame = frame?;
-        // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-        let group = tree::path(unsafe { frame.node().as_ref() });
+        let group = tree::path(frame.group());
         match (frame.task_view(), group.is_empty()) {
             (Some(task), true) => Some(task.describe()),
             (Some(task), false) => Some(format!("{}, in group `{group}`", task.describe())),

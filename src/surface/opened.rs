@@ -156,8 +156,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
                         let service = frame.and_then(|frame| frame.service_of(outer));
                         service.unwrap_or_else(|| outer.to_ref())
                     }
-                    // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-                    (None, Some(frame)) => unsafe { frame.node().as_ref() }.to_ref(),
+                    (None, Some(frame)) => frame.group().to_ref(),
                     (None, None) => crate::pool::context::runtime().root(),
                 };
                 Some((parent, shielded))

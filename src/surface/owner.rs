@@ -46,13 +46,12 @@ fn identity(waker: &Waker) -> (usize, usize) {
 
 /// A group that is polled by a task of its own would wait for that task, which waits for it: a deadlock.
 #[cold]
-fn refuse_own_child(node: &Node, frame: &Frame) {
+fn refuse_own_child(node: &Node, frame: &Frame<'_>) {
     // A group that was just opened has no child yet; so trees of groups are opened without a look at all ancestors.
     if node.word.count() == 0 {
         return;
     }
-    // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-    for around in unsafe { frame.node().as_ref() }.ancestors() {
+    for around in frame.group().ancestors() {
         assert!(
             !ptr::eq(&raw const *around, node),
             "group `{}` is awaited by one of those for whom it waits: {}",
@@ -79,7 +78,7 @@ impl Owner {
     pub(crate) fn arrive(&self) {
         frame::current(|frame| {
             let node: &Node = &self.node;
-            let host = frame.map_or(ptr::null(), Frame::host);
+            let host = frame.map_or(ptr::null(), |frame| ptr::from_ref(frame.host()));
             let mut was = Was::Elsewhere;
             if !open::is_in(node, host) {
                 if let Some(frame) = frame {
@@ -113,7 +112,7 @@ impl Owner {
         cutting: bool,
         poll: impl FnOnce() -> Poll<R>,
     ) -> Result<Poll<R>, Payload> {
-        let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, cutting);
+        let frame = Frame::body(&self.node, cutting);
         let polled = unwind::catch(|| frame.enter(poll));
         self.held = frame.is_held();
         polled
@@ -121,7 +120,7 @@ impl Owner {
 
     /// Drops the body, or what it returned, in the body's frame and as in a shield.
     pub(crate) fn drop_in_body(&mut self, drop: impl FnOnce()) {
-        let frame = Frame::body(self.node.as_ptr(), &raw const self.node.body, true);
+        let frame = Frame::body(&self.node, true);
         let dropped = unwind::catch(|| frame.enter_to_drop(drop));
         self.held = false;
         if let Err(payload) = dropped {
@@ -254,7 +253,7 @@ impl Owner {
         // The private payload of a cut means nothing in a group that is not being cut: somebody caught it elsewhere and
         // resumed it here. On its way to the edge of a shield, or of a task that is cut by itself, it takes the
         // children along with the body.
-        let leaves = |frame: &Frame| frame.is_sheltered() || frame.is_marked();
+        let leaves = |frame: &Frame<'_>| frame.is_sheltered() || frame.is_marked();
         let leaves = frame::current(|frame| frame.is_some_and(leaves));
         if unwind::is_cut(&*payload) && (leaves || self.is_cancelled()) {
             tree::cancel(&self.node, OUTER);
@@ -302,9 +301,8 @@ impl Outlived {
     /// Stays pending if the poller is being dropped, else says so loudly.
     #[cold]
     pub(crate) fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
-        let held = |frame: &Frame| {
-            // SAFETY: the innermost group of a frame is alive while the frame is on the stack.
-            let node = unsafe { frame.node().as_ref() };
+        let held = |frame: &Frame<'_>| {
+            let node = frame.group();
             // The body of a group that is cancelled is dropped by its owner, whatever shield is around that.
             let dropped = frame.is_cut() || (!frame.is_shielded() && node.is_cancelled());
             frame.is_sheltered() && !dropped

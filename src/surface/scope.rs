@@ -73,9 +73,8 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
 ) -> Result<R, Errors<E>> {
     let runtime = context::runtime();
     let (parent, shielded) = frame::current(|frame| match frame {
-        // SAFETY: the innermost group is alive while its frame is on the stack.
         Some(frame) => (
-            unsafe { frame.node().as_ref() }.to_ref(),
+            frame.group().to_ref(),
             frame.is_shielded() || !unwind::POSSIBLE,
         ),
         None => (runtime.root(), false),

@@ -77,7 +77,7 @@ impl<F> Drop for Shield<F> {
 }
 
 fn poll_in<F: Future>(
-    frame: &Frame,
+    frame: &Frame<'_>,
     future: Pin<&mut F>,
     cx: &mut Context<'_>,
     cut: &mut bool,

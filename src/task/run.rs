@@ -219,7 +219,7 @@ fn poll(
     header.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
     let name = header.name();
     let view = header.view();
-    let frame = Frame::task(node.whole, &raw const header.open, &view, cutting);
+    let frame = Frame::task(node, &header.open, &view, cutting);
     // SAFETY: within one job.
     let record = unsafe { books::record() };
     if let Some(record) = record {
@@ -268,7 +268,7 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
     // SAFETY: the caller's right: the task is counted.
     let node = unsafe { header.node() };
     let view = header.view();
-    let frame = Frame::task(node.whole, &raw const header.open, &view, true);
+    let frame = Frame::task(node, &header.open, &view, true);
     // SAFETY: the caller's right; the future is there.
     frame.enter_to_drop(|| unsafe { (header.table.drop_future)(this) });
     node.spawn().count_cut();

@@ -71,7 +71,7 @@ trait Arrive {
 impl Arrive for Owner {
     fn arrive_in(&self, host: &Host) {
         let parent = self.node.parent().expect("a group in a group");
-        let frame = Frame::sync(parent.as_ptr(), &raw const *host, false);
+        let frame = Frame::sync(&parent, host, false);
         frame.enter(|| self.arrive());
     }
 }
