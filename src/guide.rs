@@ -1,7 +1,9 @@
-//! The guide, a module for each page: every program on it compiles and runs as a test, or is refused as the page says.
+//! The guide, a module for each page. Every program on it compiles and runs as a test, or is
+//! refused as the page says.
 //!
-// Of two definitions of a link the first one counts. So in rustdoc the links lead to the modules here, and on a git
-// host, which sees only the page, to the files: there the definitions at the end of the page count.
+// Of two definitions of a link the first one counts. rustdoc reads the list here first, which leads
+// to modules; a git host sees the page alone, and the definitions at its end lead to files. Doc
+// tests do without the list, so that they have the names and lines of the pages.
 #![cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #![doc = include_str!("../docs/guide/README.md")]
 
