@@ -1,5 +1,5 @@
-//! A group answers for the cancels that were its own; one that comes from outside passes through it, and is met at the
-//! next await.
+//! A group answers for the cancels that were its own; one that comes from outside passes through
+//! it, and is met at the next await.
 
 mod common;
 mod support;
@@ -13,8 +13,8 @@ use support::without_hanging;
 
 type Text = &'static str;
 
-/// Case 72: inner and outer group are cancelled together. The inner one has an error of its own, which is not swallowed:
-/// the code after it runs to its next await; there the outer cancel lands.
+/// Inner and outer group are cancelled together. The inner one has an error of its own, which is
+/// not swallowed: the code after it runs to its next await; there the outer cancel lands.
 #[test]
 fn an_inner_cancel_is_answered_before_the_outer_one_lands() {
     without_hanging(|| {
@@ -50,8 +50,8 @@ fn an_inner_cancel_is_answered_before_the_outer_one_lands() {
     });
 }
 
-/// Case 74: outer and middle group are cancelled from a shield in the innermost one. What is in the shield succeeds; the
-/// cut lands after it.
+/// Outer and middle group are cancelled from a shield in the innermost one. Code in the shield
+/// succeeds; the cut lands after it.
 #[test]
 fn a_cut_from_two_groups_up_lands_after_the_shield() {
     without_hanging(|| {
@@ -87,8 +87,8 @@ fn a_cut_from_two_groups_up_lands_after_the_shield() {
     });
 }
 
-/// Case 89: who waits, in a shield, for a child that was cut is no failure: it ends at the edge of its shield, and there
-/// is no error but the cancel.
+/// A task that waits, in a shield, for a child that was cut is no failure: it ends at the edge of
+/// its shield, and there is no error but the cancel's.
 #[test]
 fn who_waits_for_a_child_that_was_cut_is_no_failure() {
     without_hanging(|| {
@@ -121,8 +121,8 @@ fn who_waits_for_a_child_that_was_cut_is_no_failure() {
     });
 }
 
-/// Case 90: two cancels from outside while the inner group joins a child in a shield. Both are kept, in their order; the
-/// inner group answers for neither.
+/// Two cancels come from outside while the inner group joins a child in a shield. Both are kept, in
+/// their order; the inner group answers for neither.
 #[test]
 fn cancels_from_outside_are_kept_while_an_inner_group_joins() {
     without_hanging(|| {
@@ -164,8 +164,8 @@ fn cancels_from_outside_are_kept_while_an_inner_group_joins() {
     });
 }
 
-/// Case 91: a group that is ending by a cancel of its own is met by one from outside. It answers for its own, and the
-/// other one lands after it.
+/// A group that is ending by a cancel of its own is met by one from outside. It answers for its
+/// own, and the other one lands after it.
 #[test]
 fn a_foreign_cancel_in_the_middle_comes_out_after_the_own_one() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! After a runtime has ended: what others still poll goes on, and no thread is left when it is over.
+//! After a runtime has ended: futures that other executors still poll go on, and no thread is left
+//! when it is over.
 
 mod common;
 mod support;
@@ -50,8 +51,8 @@ impl Counted {
     }
 }
 
-/// A body that a foreign executor polls has no child, so the shutdown does not wait for it. Its defer runs all the same, with all
-/// that it awaits.
+/// A body that a foreign executor polls has no child, so the shutdown does not wait for it. Its
+/// defer runs all the same, with all that it awaits.
 #[test]
 fn the_defer_of_a_body_that_outlived_its_runtime_runs() {
     without_hanging(|| {
@@ -149,7 +150,7 @@ fn sockets_work() {
     });
 }
 
-/// What is spawned into a group after the end of its runtime is born cancelled.
+/// A child that is spawned into a group after the end of its runtime is born cancelled.
 #[test]
 fn a_spawn_after_the_end_is_born_cancelled() {
     without_hanging(|| {
@@ -180,8 +181,8 @@ fn a_spawn_after_the_end_is_born_cancelled() {
     });
 }
 
-/// Children that a shielded group starts after the end are run, and one that blocks has a spare to take its place, also when
-/// the caretaker and the spare of the time before have left.
+/// Children that a shielded group starts after the end are run, and one that blocks has a spare to
+/// take its place, also when the caretaker and the spare of the time before have left.
 #[test]
 fn children_that_block_after_the_end_are_replaced_each_time() {
     without_hanging(|| {

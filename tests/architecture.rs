@@ -236,7 +236,8 @@ const NOT_MODELLED: [(&str, &str); 4] = [
     ("src/pool/worker.rs", "reads the flag of the end, as above"),
 ];
 
-/// Models of protocols that are made of locks, or of words with a model: they hold no orderings to weaken.
+/// Models of protocols that are made of locks, or of words with a model: they hold no orderings to
+/// weaken.
 const WITHOUT_ORDERINGS: [&str; 8] = [
     "blocking", "ending", "opened", "role", "sentinel", "shutdown", "task", "waiters",
 ];
@@ -353,7 +354,8 @@ fn models_include_the_real_sources_and_hold_no_copy() {
     }
 }
 
-/// The names that a file exports to users, from its `pub use` and, in files that are public modules, its items.
+/// The names that a file exports to users, from its `pub use` and, in files that are public
+/// modules, its items.
 fn exported(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for item in text.split("pub use ").skip(1) {

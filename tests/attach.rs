@@ -1,4 +1,5 @@
-//! What enters a group is joined or refused, nothing in between; what leaves it leaves nothing behind.
+//! What enters a group is joined or refused, nothing in between; what leaves it leaves nothing
+//! behind.
 
 mod common;
 mod support;
@@ -11,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::{mem, thread};
 use support::without_hanging;
 
-/// Case 9: when body and children have ended, strangers are refused, and their future comes back; who belongs to the
-/// group is not, and is joined.
+/// When body and children have ended, a handle is refused, and its future comes back; a child that
+/// a defer of the group starts is not, and is joined.
 #[test]
 fn a_group_that_is_ending_refuses_strangers_and_joins_its_own() {
     without_hanging(|| {
@@ -45,8 +46,8 @@ fn a_group_that_is_ending_refuses_strangers_and_joins_its_own() {
     });
 }
 
-/// Case 11: what another thread starts while the group is being cancelled runs, and then its failure is the group's, or
-/// never runs; it is gone in any case, and the hook sees nothing.
+/// A child that another thread starts while the group is being cancelled runs, and then its failure
+/// is the group's, or never runs; it is gone in any case, and the hook sees nothing.
 #[test]
 fn a_child_that_attaches_while_its_group_is_cancelled_loses_no_error() {
     without_hanging(|| {
@@ -90,8 +91,8 @@ fn a_child_that_attaches_while_its_group_is_cancelled_loses_no_error() {
     });
 }
 
-/// Cases 12 and 14: a child that waits for its place is the one that is not started yet; it starts when it is polled,
-/// once.
+/// A child that waits for its place is the one that is not started yet; it starts when it is
+/// polled, once.
 #[test]
 fn a_child_that_was_not_started_never_runs_and_holds_nobody() {
     without_hanging(|| {
@@ -116,12 +117,13 @@ fn a_child_that_was_not_started_never_runs_and_holds_nobody() {
             assert_eq!(places.running(), 0);
         }));
         assert_eq!(started.load(SeqCst), 1);
-        // Only what was forgotten is left.
+        // Only the forgotten one is left.
         assert_eq!(Arc::strong_count(&captured), 2);
     });
 }
 
-/// Cases 15 and 16: a handle that is dropped gives up the value only; one that is awaited late gives it all the same.
+/// A handle that is dropped gives up the value only; one that is awaited late gives it all the
+/// same.
 #[test]
 fn a_handle_may_be_dropped_early_and_awaited_late() {
     without_hanging(|| {
@@ -148,8 +150,8 @@ fn a_handle_may_be_dropped_early_and_awaited_late() {
     });
 }
 
-/// Cases 17 and 20: four threads spawn, and a hundred tasks wait for the end of the group, which ends once; nobody
-/// returns early. Its owner is the one that joins: the others hear of the end.
+/// Four threads spawn, and a hundred tasks wait for the end of the group, which ends once; none of
+/// them hears of it early. The owner is the one that joins: the others hear of the end.
 #[test]
 fn many_spawn_into_a_group_and_many_hear_of_its_end() {
     const EACH: usize = 2_000;
@@ -205,7 +207,7 @@ fn many_spawn_into_a_group_and_many_hear_of_its_end() {
     });
 }
 
-/// Case 21: a child that has ended is gone from its group, however long the body goes on.
+/// A child that has ended is gone from its group, however long the body goes on.
 #[test]
 fn a_finished_child_is_gone_while_the_body_runs() {
     without_hanging(|| {
@@ -223,14 +225,14 @@ fn a_finished_child_is_gone_while_the_body_runs() {
                     .await;
             }
             until(|| places.running() == 0).await;
-            // Captures and values that nobody wants.
+            // Captures, and values that are not taken.
             until(|| Arc::strong_count(&captured) == 1).await;
         }));
     });
 }
 
-/// Case 22: what a child captured is dropped before its value is there, and before the group ends; what it failed with is
-/// held by nobody but the error.
+/// What a child captured is dropped before its value is there, and before the group ends; what it
+/// failed with is held by the error alone.
 #[test]
 fn captures_are_gone_when_the_value_is_there() {
     without_hanging(|| {

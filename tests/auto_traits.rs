@@ -47,7 +47,7 @@ macro_rules! has {
     }};
 }
 
-/// A type as it is written, what is said of it, and what is true.
+/// A type as it is written, what its row says of it, and what the compiler found.
 struct Row {
     name: &'static str,
     said: &'static str,
@@ -191,8 +191,8 @@ fn declared(text: &str) -> Vec<String> {
     found.map(name).collect()
 }
 
-/// The same of a folder. What is `pub` can be reached from outside: the lint `unreachable_pub` sees
-/// to that.
+/// The same of a folder. Each `pub` type can be reached from outside: the lint `unreachable_pub`
+/// sees to that.
 fn declared_in(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

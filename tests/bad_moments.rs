@@ -1,4 +1,5 @@
-//! Calls at the wrong moment: after the end, from the inside, many at once. Whoever calls is told; nothing hangs.
+//! Calls at the wrong moment: after the end, from the inside, many at once. The caller is told;
+//! nothing hangs.
 
 mod common;
 mod support;
@@ -14,7 +15,8 @@ use std::thread;
 use std::time::Duration;
 use support::without_hanging;
 
-/// Cases 7 and 194.
+/// The handle of a group that has ended gives the future back, and has not polled it; that of a
+/// group that is being cancelled takes it and drops it.
 #[test]
 fn the_handle_of_a_group_that_has_ended_gives_the_future_back_unpolled() {
     let handle = block_on(try_group(async |g: Group<'_, '_, u8>| {
@@ -46,7 +48,7 @@ fn the_handle_of_a_group_that_has_ended_gives_the_future_back_unpolled() {
     assert_eq!(polled.load(SeqCst), 1);
 }
 
-/// Cases 14 and 26.
+/// A group's future gives its answer once, a value or a panic: the next poll panics and says so.
 #[test]
 fn a_group_that_is_polled_after_its_end_panics() {
     let mut ended = Box::pin(group(async |_| 1));
@@ -72,7 +74,8 @@ fn a_group_that_is_polled_after_its_end_panics() {
     );
 }
 
-/// Case 207.
+/// A shutdown from a task of its own runtime would wait for its caller: it only requests the end,
+/// and names the caller, as often as it is called.
 #[test]
 fn a_shutdown_from_inside_only_requests_and_names_the_caller() {
     without_hanging(|| {
@@ -197,7 +200,8 @@ fn a_runtime_that_is_dropped_in_its_own_task_ends_later() {
     });
 }
 
-/// Case 194.
+/// A foreign executor polls a group whose runtime was shut down: the poll panics, and names group
+/// and runtime. So does a first poll after the shutdown.
 #[test]
 fn a_foreign_executor_learns_that_the_runtime_was_shut_down() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! Bad options and extreme durations: an error with a message comes out, or what was asked for; nothing is left behind.
+//! Bad options and extreme durations: an error with a message comes out, or the result that was
+//! asked for; nothing is left behind.
 
 mod common;
 mod support;
@@ -134,7 +135,8 @@ fn an_endless_duration_means_never() {
     });
 }
 
-/// Case 114.
+/// A duration of zero: a sleep is over, a timeout, a deadline and a grace grant one poll, an
+/// interval panics, a shutdown waits for nothing.
 #[test]
 fn a_zero_duration_grants_one_poll() {
     without_hanging(|| {

@@ -1,5 +1,5 @@
-//! User code that panics where it hurts most: in payloads, destructors, hooks. The panic comes out where it belongs, once;
-//! nothing aborts, and no worker is lost.
+//! User code that panics where it hurts most: in payloads, destructors, hooks. The panic comes out
+//! where it belongs, once; nothing aborts, and no worker is lost.
 
 mod common;
 mod support;
@@ -141,7 +141,8 @@ fn a_future_that_panics_in_poll_or_drop_fails_its_group_and_nothing_else() {
             }))
         }));
         assert_eq!(*caught.unwrap_err().downcast::<&str>().unwrap(), "drop");
-        // As the body's value, as an output, as a kept value, as a defer, as an error that is not needed.
+        // As the body's value, as an output, as a kept value, as a defer, as an error that is not
+        // needed.
         for place in 0..5 {
             let caught = catch_unwind(AssertUnwindSafe(|| {
                 runtime.block_on(try_group(async |g: Group<'_, '_, Faulty>| {
@@ -170,12 +171,12 @@ fn a_future_that_panics_in_poll_or_drop_fails_its_group_and_nothing_else() {
                 assert!(["poll", "drop", "child"].contains(&text), "{text}");
             }
         }
-        // The tree is whole: a cascade walks it, and nobody is left in it.
+        // The tree is whole: a cascade walks it, and no task is left in it.
         runtime.shutdown(NOW).unwrap();
     });
 }
 
-/// Case 175.
+/// A hook that panics is called once and switched off, and the runtime goes on.
 #[test]
 fn a_hook_that_panics_is_called_once() {
     let calls = Arc::new(AtomicUsize::new(0));

@@ -1,5 +1,5 @@
-//! Wakers are user code: whatever panics in one surfaces in the foreign code that brought it, if at all, and disturbs
-//! nobody else.
+//! Wakers are user code: a panic in one surfaces in the foreign code that brought it, if at all,
+//! and disturbs no other code.
 
 mod common;
 #[path = "bad_wakers/fragile.rs"]
@@ -30,7 +30,8 @@ enum Then {
     PollAgain,
 }
 
-/// Polls; counts the panic of a clone. A group that came to its end with it may say so when it is polled again.
+/// Polls; counts the panic of a clone. A group that came to its end with it may say so when it is
+/// polled again.
 fn poll_guarded(
     future: Pin<&mut (impl Future<Output = ()> + ?Sized)>,
     cx: &mut Context<'_>,
@@ -73,8 +74,8 @@ fn is_contained(
     fragile.has_panicked()
 }
 
-/// A combinator in the body of a group polls a place with a waker of its own, whose clone number `nth` panics, and catches
-/// that. Whether there were so many clones.
+/// A combinator in the body of a group polls a place with a waker of its own, whose clone number
+/// `nth` panics, and catches that. Whether there were so many clones.
 fn in_a_body((name, place): (&str, Place), nth: usize, is_first: bool, then: Then) -> bool {
     let (runtime, clock, seen) = clocked(2);
     let fragile = Arc::new(Fragile::new(nth, Waker::noop()));
@@ -212,25 +213,27 @@ fn attack(poll: fn((&'static str, Place), usize, bool, Then) -> bool, at_least: 
     });
 }
 
-/// Case 92.
+/// A place is polled in the body of a group, with a waker whose clones panic.
 #[test]
 fn wakers_that_panic_when_they_are_cloned_in_a_body_are_contained() {
     attack(in_a_body, 1);
 }
 
-/// Case 92.
+/// A whole group is polled by a foreign executor, with a waker whose clones panic.
 #[test]
 fn wakers_that_panic_when_they_are_cloned_outside_are_contained() {
     attack(outside, 1);
 }
 
-/// Case 92: what has no group and no shield in it is not polled in a cut.
+/// A place is polled in a task that is cut. One without a group and without a shield is not polled
+/// in a cut.
 #[test]
 fn wakers_that_panic_when_they_are_cloned_in_a_cut_are_contained() {
     attack(in_a_task_that_is_cut, 0);
 }
 
-/// A shield that was given up in the poll that reached it, because of its waker, holds its task no more.
+/// A shield that was given up in the poll that reached it, because of its waker, holds its task no
+/// more.
 #[test]
 fn a_shield_whose_waker_panics_holds_nobody() {
     without_hanging(|| {
@@ -270,7 +273,7 @@ enum Next {
     Again,
 }
 
-/// Polls with a waker of which nobody but the future has a copy afterwards.
+/// Polls with a waker of which the future alone has a copy afterwards.
 fn poll_brittle(leaf: &mut Leaf<'_>, brittle: &Arc<Brittle>) -> Poll<()> {
     let waker = Arc::clone(brittle).waker();
     let polled = leaf.as_mut().poll(&mut Context::from_waker(&waker));
@@ -321,8 +324,8 @@ fn drop_in_a_task((name, place): (&str, Place), each: bool, next: Next) {
     assert!(brittle.thrown() > 0, "{case}: no waker panicked");
 }
 
-/// Case 92: whoever polls with a waker of its own has nothing to do with the one before, nor has
-/// whoever drops the future.
+/// A poller with a waker of its own has nothing to do with the waker before, nor has the owner that
+/// drops the future.
 #[test]
 fn wakers_that_panic_when_they_are_dropped_are_contained() {
     without_hanging(|| {
@@ -359,14 +362,15 @@ impl Drop for Hostile {
     }
 }
 
-/// Case 92.
+/// A waker that panics when it is woken, or when its last copy is dropped, costs no worker, and
+/// futures that were polled with it end.
 #[test]
 fn wakers_that_panic_are_contained() {
     without_hanging(|| {
         for (wake, drop) in [(true, false), (false, true), (true, true)] {
             let (runtime, _) = workers(1);
             let hostile = || Waker::from(Arc::new(Hostile { wake, drop }));
-            // What is polled with a hostile waker, once, and then with that of the task.
+            // A future is polled with a hostile waker, once, and then with that of the task.
             let polled = |mut future: Pin<Box<dyn Future<Output = ()> + Send>>| {
                 let waker = hostile();
                 let polled = future.as_mut().poll(&mut Context::from_waker(&waker));

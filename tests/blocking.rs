@@ -1,4 +1,5 @@
-//! Closures that block: they run on threads of their own, in the context of their group, and stall nobody.
+//! Closures that block: they run on threads of their own, in the context of their group, and stall
+//! no task.
 
 mod common;
 #[path = "blocking/ends.rs"]
@@ -26,7 +27,7 @@ fn limited(workers: usize, blocking: usize) -> (Runtime, Seen) {
     noting(Runtime::builder().workers(workers).max_blocking(blocking))
 }
 
-/// Case 184: the value and the panic of a closure come out, and it ran on no worker.
+/// The value and the panic of a closure come out, and it ran on no worker.
 #[test]
 fn a_closure_runs_on_a_thread_of_its_own() {
     let (runtime, _) = workers(1);
@@ -78,7 +79,7 @@ fn a_closure_in_a_cancelled_group_is_born_cancelled() {
     assert_eq!(result.unwrap_err().into_first(), "over");
 }
 
-/// Case 185: a cut waits for the closure, which sees it; its value is dropped.
+/// A cut waits for the closure, which sees it; its value is dropped.
 #[test]
 fn a_cut_waits_for_the_closure_and_the_closure_sees_it() {
     without_hanging(|| {
@@ -165,7 +166,8 @@ fn a_shielded_closure_is_awaited() {
 
 static REQUEST: TaskLocal<u32> = TaskLocal::new();
 
-/// Case 189: async code that a closure waits for belongs to the closure's group: cancel, deadline, task, task-locals.
+/// Async code that a closure waits for belongs to the closure's group: cancel, deadline, task,
+/// task-locals.
 #[test]
 fn async_code_that_a_closure_waits_for_is_in_its_group() {
     let (runtime, _, _) = clocked(1);
@@ -223,7 +225,8 @@ fn a_cut_unwinds_a_closure_that_waits() {
     });
 }
 
-/// A closure that computes is a task like any other: it runs on a worker, and a cut unwinds it where it waits.
+/// A closure that computes is a task like any other: it runs on a worker, and a cut unwinds it
+/// where it waits.
 #[test]
 fn a_closure_that_computes_runs_on_a_worker() {
     without_hanging(|| {

@@ -1,7 +1,8 @@
 //! Every way in which a cut can come, times what it meets.
 //!
-//! The victim is dropped once, in its task, with the right reason, what it started before it, and all of that before its
-//! group answers. Nobody else is disturbed, the failure goes to its one receiver, and nothing is alive afterwards.
+//! The victim is dropped once, in its task, with the right reason, what it started before it, and
+//! all of that before its group answers. No other task is disturbed, the failure goes to its one
+//! receiver, and nothing is alive afterwards.
 
 mod common;
 #[path = "support/matrix.rs"]
@@ -35,7 +36,7 @@ pub(crate) type Fault = &'static str;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The body: starts everybody, waits until the victim has arrived, and lets the cause come.
+/// The body: starts every child, waits until the victim has arrived, and lets the cause come.
 async fn body<'o>(
     g: Group<'_, 'o, Fault>,
     outer: Group<'o, '_, Fault>,
@@ -99,7 +100,7 @@ async fn body<'o>(
         } else {
             drop(cancelling);
         }
-        // Those who are left are none the worse for it.
+        // The tasks that are left are none the worse for it.
         world.calm.open();
         world.fail.open();
         assert_eq!(witness.await, 5);
@@ -116,7 +117,7 @@ async fn body<'o>(
     }
 }
 
-/// Whoever polls the group.
+/// The owner polls the group.
 async fn owner(outer: Group<'_, '_, Fault>, world: Arc<World>) {
     let group = outer.try_group(async |g| body(g, outer, &world).await);
     let mut group = Box::pin(AssertUnwindSafe(group).catch_unwind());

@@ -1,4 +1,5 @@
-//! A cancel is told once: nobody is dropped, woken or called twice for it, and nobody who waits is polled in vain.
+//! A cancel is told once: no task is dropped, woken or called twice for it, and no waiter is polled
+//! in vain.
 
 mod common;
 mod support;
@@ -13,7 +14,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 use support::without_hanging;
 
-/// Case 79: while a cancelled group waits for a child that cannot end yet, neither of them is polled.
+/// While a cancelled group waits for a child that cannot end yet, neither of them is polled.
 #[test]
 fn waiting_for_a_child_in_a_shield_costs_nothing() {
     without_hanging(|| {
@@ -63,7 +64,7 @@ fn waiting_for_a_child_in_a_shield_costs_nothing() {
     });
 }
 
-/// Case 81: while a destructor runs, more cancels and a shield around them change nothing: it runs once.
+/// While a destructor runs, more cancels and a shield around them change nothing: it runs once.
 #[test]
 fn a_cut_drops_once_however_often_it_is_cancelled() {
     without_hanging(|| {
@@ -114,8 +115,8 @@ impl Wake for Panics {
     }
 }
 
-/// Case 92: in a storm of cancels each defer runs once, also one that is registered by another, and one that panics stops
-/// nobody; who waits for the stop is woken once, whatever the other wakers do.
+/// In a storm of cancels each defer runs once, also one that is registered by another, and one that
+/// panics stops no other; a waiter for the stop is woken once, whatever the other wakers do.
 #[test]
 fn defers_and_waiters_are_called_once_in_a_storm() {
     without_hanging(|| {

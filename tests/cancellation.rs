@@ -1,4 +1,4 @@
-//! A cancel reaches everybody below, once, wherever they are: suspended, running, not begun, joining.
+//! A cancel reaches every task below, once, wherever it is: suspended, running, not begun, joining.
 
 mod common;
 mod support;
@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use support::without_hanging;
 
-/// Case 60: who is suspended is woken by the cancel; who suspends later is cut there.
+/// A suspended child is woken by the cancel and cut; one that suspends later is cut there.
 #[test]
 fn suspended_and_running_children_are_cut() {
     without_hanging(|| {
@@ -49,7 +49,7 @@ fn suspended_and_running_children_are_cut() {
     });
 }
 
-/// Case 61: nobody below runs again, three groups deep.
+/// No task below runs again, three groups deep.
 #[test]
 fn nobody_below_runs_again() {
     fn deep(left: u32, polls: Arc<AtomicUsize>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
@@ -92,7 +92,7 @@ fn nobody_below_runs_again() {
     });
 }
 
-/// Case 62: a group that joins already is cancelled all the same, from inside and from outside.
+/// A group that already joins is cancelled all the same, from inside and from outside.
 #[test]
 fn a_cancel_reaches_a_group_that_joins() {
     without_hanging(|| {
@@ -131,7 +131,8 @@ fn a_cancel_reaches_a_group_that_joins() {
     });
 }
 
-/// Case 65: cancelled before its first poll: never polled, captures dropped, no value.
+/// A child that is cancelled before its first poll is never polled, its captures are dropped, and
+/// it has no value.
 #[test]
 fn a_child_that_had_not_begun_never_begins() {
     without_hanging(|| {
@@ -164,7 +165,7 @@ fn a_child_that_had_not_begun_never_begins() {
     });
 }
 
-/// Case 67: however a child is started in a cancelled group, it is dropped before the call returns.
+/// However a child is started in a cancelled group, it is dropped before the call returns.
 #[test]
 fn whatever_is_started_in_a_cancelled_group_is_dropped_unpolled() {
     without_hanging(|| {
@@ -206,7 +207,7 @@ fn whatever_is_started_in_a_cancelled_group_is_dropped_unpolled() {
     });
 }
 
-/// Case 69: a task that is being cut opens no new group.
+/// A task that is being cut opens no new group.
 #[test]
 fn a_group_that_is_opened_after_the_cancel_never_begins() {
     without_hanging(|| {
@@ -232,8 +233,8 @@ fn a_group_that_is_opened_after_the_cancel_never_begins() {
     });
 }
 
-/// Case 71: a body that ends without an await after a stop has its value; after a cancel, which has a cause, the cause
-/// comes out.
+/// A body that ends without an await after a stop has its value; after a cancel, which has a cause,
+/// the cause comes out.
 #[test]
 fn a_stop_leaves_the_value_and_a_cancel_has_a_cause() {
     without_hanging(|| {
@@ -251,7 +252,7 @@ fn a_stop_leaves_the_value_and_a_cancel_has_a_cause() {
     });
 }
 
-/// Case 77: the body is in a shield, which ends when its child was cut.
+/// The body is in a shield, which ends when its child was cut.
 #[test]
 fn children_are_cut_while_their_body_is_in_a_shield() {
     without_hanging(|| {
@@ -281,7 +282,7 @@ fn children_are_cut_while_their_body_is_in_a_shield() {
     });
 }
 
-/// Case 82: a cancel of the group is also that of supervised children.
+/// A cancel of the group cuts its supervised children, too.
 #[test]
 fn supervised_children_are_cut_with_their_group() {
     without_hanging(|| {
@@ -314,7 +315,8 @@ fn supervised_children_are_cut_with_their_group() {
     });
 }
 
-/// Case 84: after the cancel at most those begin which a thread had in its hands: two workers and the caller.
+/// After the cancel at most those children begin which a thread had in its hands: two workers and
+/// the caller.
 #[test]
 fn hardly_anybody_begins_after_the_cancel() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! Groups and the cancellation tokens of `tokio-util`: a token is cancelled when a group stops, and the other way round.
+//! Groups and the cancellation tokens of `tokio-util`: a token is cancelled when a group stops, and
+//! the other way round.
 
 mod common;
 mod support;
@@ -53,7 +54,7 @@ fn a_stop_cancels_the_token_while_children_still_run() {
     });
 }
 
-/// The token is cancelled after the last child, and before what is kept goes.
+/// The token is cancelled after the last child, and before kept values go.
 #[test]
 fn the_end_of_a_group_cancels_the_token() {
     without_hanging(|| {
@@ -85,7 +86,7 @@ fn a_failure_or_a_cancel_of_the_group_cancels_the_token() {
         for calls_cancel in [false, true] {
             let token = CancellationToken::new();
             let theirs = token.clone();
-            // Somebody who is no part of the group.
+            // A thread that is no part of the group.
             let outside = thread::spawn(move || spinney::block_on(theirs.cancelled()));
             let result = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
                 cancel_with(g, &token);
@@ -188,7 +189,7 @@ fn a_token_ends_the_group_with_an_error() {
     });
 }
 
-/// Who waits for a token is no work left: the group ends, and the token stays as it was.
+/// A service that waits for a token is no work left: the group ends, and the token stays as it was.
 #[test]
 fn a_group_that_ends_first_leaves_the_token_alone() {
     without_hanging(|| {

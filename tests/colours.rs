@@ -14,7 +14,7 @@ fn sync_calls_async_on_a_plain_thread() {
     assert_eq!(group(async |g| g.spawn(async { Ok(2) }).await).wait(), 2);
 }
 
-/// Case 191.
+/// A task blocks the only worker in a wait for a group whose child has to run.
 #[test]
 fn sync_calls_async_inside_a_task_of_a_runtime_with_one_worker() {
     for _ in 0..50 {
@@ -38,7 +38,7 @@ fn sync_calls_async_inside_a_task_of_a_runtime_with_one_worker() {
     }
 }
 
-/// Case 192.
+/// Waits nest four deep, each with a timer and a group.
 #[test]
 fn waits_nest_four_deep() {
     fn deep(left: usize) -> usize {
@@ -88,8 +88,9 @@ fn a_worker_of_one_runtime_waits_for_another() {
     assert_eq!(value, 4);
 }
 
-/// A blocked caller runs its children only while it waits for them: one whose body has just received from a child, and now
-/// waits for something else, would run a new child that waits for the body.
+/// A blocked caller runs its children only while it waits for them: one whose body has just
+/// received from a child, and now waits for something else, would run a new child that waits for
+/// the body.
 #[test]
 fn a_caller_that_has_received_from_a_child_runs_no_other() {
     without_hanging(|| {
@@ -101,7 +102,8 @@ fn a_caller_that_has_received_from_a_child_runs_no_other() {
                 wait_until(|| parks() > 0);
                 let before = parks();
                 let ended = g.spawn(async {});
-                // Without a suspension: the caller has not slept so far. The worker has, so it is not there at once.
+                // Without a suspension: the caller has not slept so far. The worker has, so it is
+                // not there at once.
                 wait_until(|| parks() > before);
                 ended.await;
                 let (started, has_started) = async_channel::bounded(1);

@@ -1,5 +1,5 @@
-//! Context: names, places and paths say where a task belongs, and a blocking wait changes none of it. A waker is called outside
-//! of it.
+//! Context: names, places and paths say where a task belongs, and a blocking wait changes none of
+//! it. A waker is called outside of it.
 
 mod common;
 mod support;
@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 use support::without_hanging;
 
-/// Case 199: a name is seen wherever a task is told of; without one it is the place where it was spawned.
+/// A task's name is seen wherever a message tells of the task; without one it is the place where it
+/// was spawned.
 #[test]
 fn names_and_places_are_told() {
     without_hanging(|| {
@@ -67,8 +68,8 @@ fn names_and_places_are_told() {
     });
 }
 
-/// Case 200, upwards: the path of groups, whatever has ended meanwhile. Case 201: a child that a sibling spawns belongs
-/// to the group, not to the sibling.
+/// A task knows its path of groups, whatever has ended meanwhile. A child that a sibling spawns
+/// belongs to the group, not to the sibling.
 #[test]
 fn a_child_belongs_to_the_group_that_it_was_spawned_into() {
     without_hanging(|| {
@@ -102,7 +103,7 @@ fn path() -> String {
     current::group_path().unwrap().to_string()
 }
 
-/// Case 189, for a wait on a worker: it runs under the caller's group, task and deadline, and a cut reaches it.
+/// A wait on a worker runs under the caller's group, task and deadline, and a cut reaches it.
 #[test]
 fn a_blocking_wait_runs_in_the_context_of_its_caller() {
     without_hanging(|| {

@@ -1,5 +1,6 @@
-//! A cut goes from the inside out: inner bodies, their children, their defers, what they keep, then the frame around
-//! them. It waits for joins, never for polls, and it swallows neither a failure nor a value.
+//! A cut goes from the inside out: inner bodies, their children, their defers, what they keep, then
+//! the frame around them. It waits for joins, never for polls, and it swallows neither a failure
+//! nor a value.
 
 #[path = "cut_order/combinators.rs"]
 mod combinators;
@@ -22,7 +23,8 @@ use support::without_hanging;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Runs `task` as a child with a local in its frame, fails the group when `open` was noted, and returns the log.
+/// Runs `task` as a child with a local in its frame, fails the group when `open` was noted, and
+/// returns the log.
 fn cut(task: impl FnOnce(Log) -> Boxed<'static, ()> + Send + 'static) -> Vec<&'static str> {
     without_hanging(move || {
         let log = Log::default();

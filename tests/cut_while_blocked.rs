@@ -1,4 +1,5 @@
-//! A cut of one task reaches it where it is blocked: in a wait, in nested waits, in a group's body, in a scope.
+//! A cut of one task reaches it where it is blocked: in a wait, in nested waits, in a group's body,
+//! in a scope.
 
 mod common;
 mod support;
@@ -37,7 +38,8 @@ impl Told {
     }
 }
 
-/// Starts the child, cancels it alone once it is blocked, and joins it. Its sibling and its group must not notice.
+/// Starts the child, cancels it alone once it is blocked, and joins it. Its sibling and its group
+/// must not notice.
 fn cut_alone<F>(child: impl FnOnce(Told) -> F + Send + Sync + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -221,7 +223,8 @@ impl Wake for Noted {
     }
 }
 
-/// Polls the future only when its own waker was called, like a set of futures that is polled as a whole.
+/// Polls the future only when its own waker was called, like a set of futures that is polled as a
+/// whole.
 async fn only_when_woken<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut noted: Option<Arc<Noted>> = None;
@@ -236,7 +239,8 @@ async fn only_when_woken<F: Future>(future: F) -> F::Output {
     .await
 }
 
-/// In a shield the cut of one task can be seen and waited for, also where only its own waker reaches the waiter.
+/// In a shield the cut of one task can be seen and waited for, also where only its own waker
+/// reaches the waiter.
 #[test]
 fn a_shield_sees_the_cut_of_its_task() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! Deadlines: never early, the tightest wins, one error for each, and none that comes too late changes what was decided.
+//! Deadlines: never early, the tightest wins, one error for each, and none that comes too late
+//! changes the outcome.
 
 mod common;
 #[path = "deadlines/instants.rs"]
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use support::without_hanging;
 
-/// Cases 111, 129 and 130: body and children are cut and joined; there is one error, that of the deadline.
+/// A deadline cuts body and children, which are joined; there is one error, that of the deadline.
 #[test]
 fn a_deadline_cuts_body_and_children_and_is_one_error() {
     without_hanging(|| {
@@ -45,7 +46,7 @@ fn a_deadline_cuts_body_and_children_and_is_one_error() {
     });
 }
 
-/// Case 111, the quiet form.
+/// A timeout is a value, not an error of a group.
 #[test]
 fn a_timeout_is_a_value() {
     without_hanging(|| {
@@ -59,7 +60,7 @@ fn a_timeout_is_a_value() {
     });
 }
 
-/// Case 112: a value before the deadline, and nothing comes of the deadline later.
+/// A value comes before the deadline, and nothing comes of the deadline later.
 #[test]
 fn a_value_before_the_deadline_is_all() {
     without_hanging(|| {
@@ -79,7 +80,8 @@ fn a_value_before_the_deadline_is_all() {
     });
 }
 
-/// The deadline of a builder does not wait for a first poll that blocks: the blocked frame is unwound.
+/// The deadline of a builder does not wait for a first poll that blocks: the blocked frame is
+/// unwound.
 #[test]
 fn a_deadline_ends_a_body_that_blocks_in_its_first_poll() {
     without_hanging(|| {
@@ -103,7 +105,8 @@ fn a_deadline_ends_a_body_that_blocks_in_its_first_poll() {
     });
 }
 
-/// Case 119.
+/// A child fails before the deadline: there is its error alone, and nothing comes of the deadline
+/// later.
 #[test]
 fn a_failure_before_the_deadline_is_all() {
     without_hanging(|| {
@@ -120,7 +123,7 @@ fn a_failure_before_the_deadline_is_all() {
     });
 }
 
-/// Case 121.
+/// A deadline that passes after an explicit cancel is not the cause.
 #[test]
 fn a_deadline_after_the_cancel_is_not_the_cause() {
     without_hanging(|| {
@@ -138,7 +141,7 @@ fn a_deadline_after_the_cancel_is_not_the_cause() {
     });
 }
 
-/// Cases 124 and 125: deadlines of a group only get tighter; what has expired stays so.
+/// Deadlines of a group only get tighter; what has expired stays so.
 #[test]
 fn a_group_deadline_only_gets_tighter() {
     without_hanging(|| {
@@ -176,7 +179,7 @@ fn a_group_deadline_only_gets_tighter() {
     });
 }
 
-/// Case 135: the error is the caller's own; its entry says where the deadline was set.
+/// The error of a deadline is the caller's own; its entry says where the deadline was set.
 #[test]
 fn the_entry_of_a_deadline_names_its_place() {
     without_hanging(|| {
@@ -193,7 +196,7 @@ fn the_entry_of_a_deadline_names_its_place() {
     });
 }
 
-/// `stop_within`: soft first; who stops in time is not cut.
+/// `stop_within`: soft first; a child that stops in time is not cut.
 #[test]
 fn a_grace_is_soft_then_hard() {
     without_hanging(|| {

@@ -64,7 +64,7 @@ fn a_million_levels_finish() {
     assert_eq!(bottom.load(SeqCst), 1);
 }
 
-/// Case 76, with two hundred times as many.
+/// A cancel of the root reaches a million levels of groups, on small stacks.
 #[test]
 fn a_million_levels_are_cancelled_at_the_root() {
     let runtime = small_stacks();
@@ -94,7 +94,8 @@ fn a_million_levels_are_shut_down() {
         .await;
         reached(&bottom).await;
     });
-    // On a machine on which the workers do not run for a while, what is left is called stragglers: then once more.
+    // On a machine on which the workers do not run for a while, the tasks that are left are called
+    // stragglers: then once more.
     while runtime.shutdown(Duration::ZERO).is_err() {}
     drop(outer);
     assert_eq!(Arc::strong_count(&bottom), 1);
@@ -122,7 +123,8 @@ fn a_million_levels_are_dropped_early() {
 
 #[test]
 fn a_thousand_levels_inside_one_task() {
-    // Here the user's own futures recurse when they are polled, so the stack is that of a default worker.
+    // Here the user's own futures recurse when they are polled, so the stack is that of a default
+    // worker.
     let runtime = Runtime::builder()
         .workers(2)
         .stack_size(8 << 20)
@@ -144,8 +146,8 @@ fn a_thousand_levels_inside_one_task() {
     assert_eq!(Arc::strong_count(&bottom), 1);
 }
 
-/// Scopes and waits that nest like calls run like calls: a caller that blocks runs its own children in place, so each stack
-/// is as deep as the tree has levels, whatever the number of scopes.
+/// Scopes and waits that nest like calls run like calls: a caller that blocks runs its own children
+/// in place, so each stack is as deep as the tree has levels, whatever the number of scopes.
 #[test]
 fn a_tree_of_blocking_scopes_is_as_deep_as_its_levels() {
     const LEVELS: usize = 14;

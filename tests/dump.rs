@@ -24,7 +24,7 @@ fn task<'a>(group: &'a GroupDump, name: &str) -> Option<&'a TaskDump> {
     tasks.find(|task| task.name.as_deref() == Some(name))
 }
 
-/// Case 200: from the root down to the tasks and up again; what has ended vanishes.
+/// The tree is shown from the root down to the tasks and up again; what has ended vanishes.
 #[test]
 fn the_tree_is_shown_from_the_root_down() {
     without_hanging(|| {
@@ -95,8 +95,8 @@ fn the_tree_is_shown_from_the_root_down() {
     });
 }
 
-/// A task that blocks is running, one that was woken is queued, and one that was never suspended is only counted, or known
-/// by the thread that runs it.
+/// A task that blocks is running, one that was woken is queued, and one that was never suspended is
+/// only counted, or known by the thread that runs it.
 #[test]
 fn what_a_task_does_is_shown() {
     without_hanging(|| {

@@ -1,5 +1,5 @@
-//! A group always ends, and soundly: what is registered last is not lost, a cut ends whatever is polled no more, and what
-//! has ended leaves nothing behind.
+//! A group always ends, and soundly: the last registration is not lost, a cut ends whatever is
+//! polled no more, and a group that has ended leaves nothing behind.
 
 mod common;
 mod support;
@@ -18,7 +18,8 @@ use std::task::{Context, Waker};
 use std::thread;
 use support::without_hanging;
 
-/// Rounds of a race. The windows are some ten instructions wide; spins of changing length move the threads across them.
+/// Rounds of a race. The windows are some ten instructions wide; spins of changing length move the
+/// threads across them.
 const ROUNDS: usize = 3_000;
 
 /// Borrows a kept value, and notes whether it was alive at the end.
@@ -44,7 +45,8 @@ impl Drop for Kept {
     }
 }
 
-/// A child registers a defer while the group's future is dropped: it runs, and before what is kept is dropped.
+/// A child registers a defer while the group's future is dropped: it runs, and before kept values
+/// are dropped.
 #[test]
 fn a_defer_that_races_an_early_drop_runs_before_kept_values_go() {
     without_hanging(|| {
@@ -202,7 +204,8 @@ fn cut_of<F: Future<Output = ()> + Send + 'static>(cutter: Cutter, task: impl Fn
     assert_eq!(seen.texts(), [""; 0], "{cutter:?}");
 }
 
-/// In the body of a group with a defer another group has failed, and is not polled any more when the cut comes.
+/// In the body of a group with a defer another group has failed, and is not polled any more when
+/// the cut comes.
 #[test]
 fn a_cut_does_not_wait_for_the_failure_of_a_group_that_is_not_polled() {
     without_hanging(|| {
@@ -215,7 +218,7 @@ fn a_cut_does_not_wait_for_the_failure_of_a_group_that_is_not_polled() {
                         runs.fetch_add(1, SeqCst);
                     });
                     let mut inner = Box::pin(outer.group(async |i: Group<'_, '_>| {
-                        // Its panic would come out of the group, but nobody polls that.
+                        // Its panic would come out of the group, but no task polls that.
                         i.spawn(async {
                             yield_now().await;
                         });
@@ -233,7 +236,7 @@ fn a_cut_does_not_wait_for_the_failure_of_a_group_that_is_not_polled() {
             let (runtime, clock, seen) = clocked(2);
             cut_with(&runtime, &clock, cutter, task());
             assert_eq!(ran.load(SeqCst), 1, "{cutter:?}");
-            // The failure belongs to nobody any more.
+            // The failure has no receiver any more.
             assert_eq!(seen.texts().len(), 1, "{cutter:?}");
         }
     });
@@ -271,7 +274,8 @@ enum With {
     Service,
 }
 
-/// The first poll of a cut reaches a group, whose body waits for a shield; then the task's body goes on to something else.
+/// The first poll of a cut reaches a group, whose body waits for a shield; then the task's body
+/// goes on to something else.
 #[test]
 fn a_cut_does_not_wait_for_a_group_that_is_polled_no_more() {
     without_hanging(|| {
@@ -338,7 +342,8 @@ fn a_relay_of_groups_leaves_nothing_behind() {
     });
 }
 
-/// A handle of a group whose parent has ended gives the future back, also if the group lives on elsewhere.
+/// A handle of a group whose parent has ended gives the future back, also if the group lives on
+/// elsewhere.
 #[test]
 fn a_handle_is_refused_once_the_parent_has_ended() {
     without_hanging(|| {
@@ -383,7 +388,8 @@ impl Drop for Bomb {
     }
 }
 
-/// The future that a cut wait waited for panics in its destructor: that comes out, as of any task that is cut.
+/// The future that a cut wait waited for panics in its destructor: that comes out, as of any task
+/// that is cut.
 #[test]
 fn a_panic_in_what_a_cut_wait_waited_for_comes_out() {
     without_hanging(|| {
@@ -434,7 +440,8 @@ fn a_scope_does_not_wait_for_the_polls_of_what_its_value_holds() {
     });
 }
 
-/// A shield is polled in one task that is cut, and then in another one: the first waits for it no more.
+/// A shield is polled in one task that is cut, and then in another one: the first waits for it no
+/// more.
 #[test]
 fn a_shield_that_moves_away_does_not_hold_its_former_host() {
     without_hanging(|| {

@@ -1,5 +1,5 @@
-//! `Errors` in the hands of the crates that most programs handle their errors with: `?` into `anyhow::Error` and boxes,
-//! a source of a `thiserror` enum, and the chains that they print.
+//! `Errors` in the hands of the crates that most programs handle their errors with: `?` into
+//! `anyhow::Error` and boxes, a source of a `thiserror` enum, and the chains that they print.
 
 use anyhow::Context as _;
 use spinney::{Errors, Group, GroupBuilder, Wait, try_group};
@@ -174,7 +174,8 @@ fn thiserror_takes_errors_as_a_source() {
     let source = error.source().unwrap();
     assert_eq!(source.downcast_ref::<Errors<RowError>>().unwrap().len(), 1);
 
-    // A group of imports: `?` takes `Errors` of the enum into the enum, and no error is dropped on the way.
+    // A group of imports: `?` takes `Errors` of the enum into the enum, and no error is dropped on
+    // the way.
     let all = try_group(async |g: Group<'_, '_, ImportError>| {
         let failed = import(false).await;
         g.cancel(ImportError::Empty);
@@ -188,7 +189,8 @@ fn thiserror_takes_errors_as_a_source() {
     assert!(matches!(errors.first(), ImportError::Empty));
 }
 
-/// The chain goes through the groups, each of which says its first error; `Errors` of `Errors` adds no link.
+/// The chain goes through the groups, each of which says its first error; `Errors` of `Errors` adds
+/// no link.
 #[test]
 fn a_chain_goes_through_nested_groups() {
     let table = async |g: Group<'_, '_, RowError>| {
@@ -215,7 +217,8 @@ fn a_chain_goes_through_nested_groups() {
     assert_eq!(chain(&error), ["row 3 is no number", DIGIT]);
 }
 
-/// A type that takes any error as the error of a group: `Errors` of it prints, but is no `Error`, and its first one is.
+/// A type that takes any error as the error of a group: `Errors` of it prints, but is no `Error`,
+/// and its first one is.
 #[test]
 fn anyhow_is_the_error_of_a_group() {
     async fn read() -> anyhow::Result<i32> {

@@ -37,7 +37,7 @@ fn a_group_runs_on_another_executor() {
     assert_eq!(value, 3);
 }
 
-/// Case 196: dropped by whoever polls it elsewhere, a group cuts its children, also at once.
+/// A group that is polled by another executor, and dropped there, cuts its children, also at once.
 #[test]
 fn a_group_that_another_executor_drops_cuts_its_children() {
     for polls in 0..3 {
@@ -67,14 +67,15 @@ fn a_group_that_another_executor_drops_cuts_its_children() {
     }
 }
 
-/// Case 197: a group joins what came through its handle; when it fails, that is cut.
+/// A group joins a child that came through its handle; when the group fails, that child is cut.
 #[test]
 fn what_came_through_a_handle_is_joined_or_cut() {
     for fails in [false, true] {
         let done = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&done);
         let (release, released) = async_channel::bounded::<()>(1);
-        // The channel stays open, so that nobody but the cut ends the one that came through the handle.
+        // The channel stays open, so that only the cut can end the child that came through the
+        // handle.
         let _open = release.clone();
         let result = block_on(try_group(async move |g: Group<'_, '_, u8>| {
             let handle = g.handle();

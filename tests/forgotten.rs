@@ -1,5 +1,5 @@
-//! Whatever is forgotten: nothing hangs, no child is lost, it is counted while it is there, and a shutdown ends what is
-//! left.
+//! Whatever is forgotten: nothing hangs, no child is lost, it is counted while it is there, and a
+//! shutdown ends the rest.
 
 mod common;
 mod support;
@@ -26,8 +26,8 @@ fn live(runtime: &Runtime) -> [u64; 3] {
     [now.live_tasks, now.live_groups, now.live_timers]
 }
 
-/// Runs `body` in a group with a guard for its children; when the group has ended no child holds the guard any more, and
-/// of what is alive so many groups and timers are left, which were forgotten.
+/// Runs `body` in a group with a guard for its children; when the group has ended no child holds
+/// the guard any more, and so many groups and timers are still alive, which were forgotten.
 fn in_a_group(groups: u64, timers: u64, body: impl AsyncFnOnce(Open<'_>, &Arc<()>)) {
     let (runtime, seen) = workers(2);
     let guard = Arc::new(());
@@ -168,7 +168,8 @@ fn a_group_inside_another() {
     });
 }
 
-/// A failure in a forgotten group cancels that group and nothing else; nobody will ever receive it.
+/// A failure in a forgotten group cancels that group and nothing else; no owner will ever receive
+/// it.
 #[test]
 fn a_failure_in_a_forgotten_group_is_lost_with_it() {
     without_hanging(|| {
@@ -199,7 +200,8 @@ fn a_failure_in_a_forgotten_group_is_lost_with_it() {
     });
 }
 
-/// What never ends by itself is counted until the shutdown, which cancels it. The groups are there for good.
+/// What never ends by itself is counted until the shutdown, which cancels it. The groups are there
+/// for good.
 #[test]
 fn groups_without_a_parent() {
     without_hanging(|| {

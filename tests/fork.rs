@@ -24,8 +24,8 @@ enum End {
     Signal(i32),
 }
 
-/// Ends this process by a signal if it hangs: nobody else would. The limit is no measure of speed,
-/// as in `without_hanging`.
+/// Ends this process by a signal if it hangs: no other process would. The limit is no measure of
+/// speed, as in `without_hanging`.
 fn leave_when_it_hangs() {
     // SAFETY: nothing else here has to do with alarms.
     let _ = unsafe { libc::alarm(90) };
@@ -180,7 +180,7 @@ fn a_process_that_was_forked_on_a_worker_is_refused() {
     alone("a_process_that_was_forked_on_a_worker_is_refused", || {
         let builder = Runtime::builder().workers(2).thread_name("old");
         let runtime = builder.callers_take_part(false).build().unwrap();
-        // What is made once is there: nobody is about to make it when the process is forked.
+        // Whatever is made once is there: no thread is about to make it when the process is forked.
         works(&runtime);
         let end = runtime.block_on(group(async |g| {
             let forks = g.spawn(async {

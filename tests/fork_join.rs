@@ -51,7 +51,7 @@ fn apart<A: Send, B: Send>(a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B +
     join(
         || {
             while !begun.load(SeqCst) {
-                // Looks whether somebody is idle by now.
+                // Looks whether a worker is idle by now.
                 join(|| (), thread::yield_now);
             }
             a()
@@ -107,7 +107,7 @@ fn halves_run_at_once_where_there_is_an_idle_worker() {
     });
 }
 
-/// Where nobody is idle nothing is published, and nothing is allocated.
+/// Where no worker is idle nothing is published, and nothing is allocated.
 #[test]
 fn a_half_that_nobody_wants_costs_no_allocation() {
     let runtime = Runtime::builder()
@@ -127,7 +127,8 @@ fn a_half_that_nobody_wants_costs_no_allocation() {
     assert_eq!(runtime.metrics().forks, 0);
 }
 
-/// The panic of the first half comes out, that of the second goes to the hook; both halves were run.
+/// The panic of the first half comes out, that of the second goes to the hook; both halves were
+/// run.
 #[test]
 fn one_panic_comes_out_and_the_other_is_reported() {
     without_hanging(|| {
@@ -146,7 +147,7 @@ fn one_panic_comes_out_and_the_other_is_reported() {
     });
 }
 
-/// A value that cannot be given to anybody is dropped, and a panic of its destructor is reported.
+/// A value that no caller can be given is dropped, and a panic of its destructor is reported.
 #[test]
 fn the_value_beside_a_panic_is_dropped() {
     let (runtime, seen) = workers(1);

@@ -1,5 +1,5 @@
-//! The runtime of free functions: the global one, which starts at its first use, and those that are entered. One test,
-//! because the global runtime belongs to the whole process.
+//! The runtime of free functions: the global one, which starts at its first use, and those that are
+//! entered. One test, because the global runtime belongs to the whole process.
 
 mod support;
 
@@ -46,7 +46,7 @@ fn the_global_runtime_and_those_that_are_entered() {
     without_hanging(|| {
         let (a, b, c) = (named("a"), named("b"), named("c"));
 
-        // What is entered wins, and starts no global runtime.
+        // The runtime that is entered wins, and no global one starts.
         let entered = a.enter();
         assert_eq!(here(), "a");
         assert_eq!(block_on(where_children_run()), "a");
@@ -67,7 +67,8 @@ fn the_global_runtime_and_those_that_are_entered() {
         assert_eq!(here(), "c");
         drop(third);
 
-        // A `block_on` and a task use their own runtime, whatever was entered around them, even one that has ended.
+        // A `block_on` and a task use their own runtime, whatever was entered around them, even one
+        // that has ended.
         let ended = named("ended");
         let around = ended.enter();
         ended.shutdown(Duration::ZERO).unwrap();

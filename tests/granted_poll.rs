@@ -1,4 +1,5 @@
-//! A deadline of zero grants one poll of the body: what that poll decides stands, whichever thread is faster.
+//! A deadline of zero grants one poll of the body: what that poll decides stands, whichever thread
+//! is faster.
 
 mod common;
 mod support;
@@ -22,7 +23,8 @@ impl Wake for Told {
     }
 }
 
-/// Returns when a worker has fired whatever was due until now: a timer of a later instant is the last one.
+/// Returns when a worker has fired whatever was due until now: a timer of a later instant is the
+/// last one.
 fn all_timers_fire(clock: &ManualClock) {
     let (sender, fired) = mpsc::channel();
     let waker = Waker::from(Arc::new(Told(sender)));
@@ -45,7 +47,8 @@ fn texts<T>(result: Result<T, Errors<&'static str>>) -> Result<T, Vec<&'static s
     result.map_err(|errors| errors.iter().copied().collect())
 }
 
-/// Case 114, however slow that poll is: "done beats cancelled".
+/// A body that ends in the granted poll gives its value, however slow that poll is: done beats
+/// cancelled.
 #[test]
 fn a_body_that_ends_in_the_granted_poll_gives_its_value() {
     without_hanging(|| {
@@ -80,7 +83,7 @@ fn what_ends_with_the_granted_poll_is_in_time() {
                 may_go.recv().unwrap();
                 Ok(5)
             }));
-            // Who awaits a child is woken after it has left its group.
+            // The awaiter of a child is woken after the child has left its group.
             let (sender, left) = mpsc::channel();
             let waker = Waker::from(Arc::new(Told(sender)));
             let mut cx = Context::from_waker(&waker);
@@ -165,7 +168,8 @@ fn a_failure_in_the_granted_poll_is_all() {
     });
 }
 
-/// A poll that waits on the stack would never be over: it is over there. A wait that is ready at once does not count.
+/// A poll that waits on the stack would never be over: it is over there. A wait that is ready at
+/// once does not count.
 #[test]
 fn a_granted_poll_ends_where_it_blocks() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! The bridge to hyper: sockets under back-pressure, timers that hyper sets and moves, tasks that it starts.
+//! The bridge to hyper: sockets under back-pressure, timers that hyper sets and moves, tasks that
+//! it starts.
 
 mod common;
 mod support;
@@ -88,7 +89,7 @@ fn a_head_that_does_not_end_runs_into_the_timeout() {
     assert!(error.is_timeout(), "{error:?}");
 }
 
-/// A timer of somebody else, which never ends.
+/// A timer of another library, which never ends.
 struct Foreign;
 
 impl Future for Foreign {

@@ -1,4 +1,5 @@
-//! Limits: never more children than places, no place is lost, and places go out in the order of asking.
+//! Limits: never more children than places, no place is lost, and places go out in the order of
+//! asking.
 
 mod common;
 mod support;
@@ -13,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use support::without_hanging;
 
-/// Case 177.
+/// With 1, 10 and 100 places never more children run than there are places, and all are run.
 #[test]
 fn never_more_children_than_places() {
     without_hanging(|| {
@@ -48,7 +49,7 @@ fn never_more_children_than_places() {
     });
 }
 
-/// Places are given out in the order of asking, also to those who were polled again meanwhile.
+/// Places are given out in the order of asking, also to those that were polled again meanwhile.
 #[test]
 fn places_go_out_in_the_order_of_asking() {
     without_hanging(|| {
@@ -91,7 +92,8 @@ fn places_go_out_in_the_order_of_asking() {
     });
 }
 
-/// Case 94: a grant that its waiter has not seen, and a turn in the line, pass on when the waiter is dropped.
+/// A grant that its waiter has not seen, and a turn in the line, pass on when the waiter is
+/// dropped.
 #[test]
 fn a_grant_passes_on_when_its_waiter_is_dropped() {
     without_hanging(|| {
@@ -120,7 +122,7 @@ fn a_grant_passes_on_when_its_waiter_is_dropped() {
             drop(second);
             release.send(()).await.unwrap();
             blocker.await;
-            // The place is the first one's now, who has not looked.
+            // The place is the first one's now, which has not looked.
             assert_eq!(places.running(), 0);
             assert!(places.try_spawn(async { Ok(()) }).is_err());
             drop(first);
@@ -130,7 +132,8 @@ fn a_grant_passes_on_when_its_waiter_is_dropped() {
     });
 }
 
-/// Case 179.
+/// A limit that is raised lets waiters in, one that is lowered touches no running child, and zero
+/// lets no child in.
 #[test]
 fn the_limit_changes_while_children_run() {
     without_hanging(|| {
@@ -163,7 +166,8 @@ fn the_limit_changes_while_children_run() {
             assert_eq!((places.limit(), places.running()), (3, 3));
             let mut last = waiting.pop().unwrap();
             assert!(once(last.as_mut()).await.is_pending());
-            // Lowered below what runs: nobody is touched, nobody gets in before enough have ended.
+            // Lowered below the number of running children: none is touched, and no waiter gets in
+            // before enough have ended.
             places.clone().set_limit(2);
             assert_eq!(places.running(), 3);
             for left in [2, 1] {
@@ -176,7 +180,8 @@ fn the_limit_changes_while_children_run() {
             let Poll::Ready(child) = once(last.as_mut()).await else {
                 panic!("it has a place")
             };
-            // Paused: what runs goes on, nobody gets in; raised again, those who wait get in.
+            // Paused: running children go on, and no waiter gets in; raised again, the waiters get
+            // in.
             places.set_limit(0);
             let mut paused = Box::pin(places.spawn(async { Ok(7) }));
             assert!(once(paused.as_mut()).await.is_pending());
@@ -203,7 +208,7 @@ fn a_limit_of_zero_is_refused_at_the_start() {
     assert!(text.contains("zero"), "{text}");
 }
 
-/// Case 182.
+/// A child that is cut, or born cancelled, gives its place back.
 #[test]
 fn no_place_is_lost_to_children_that_do_not_run() {
     without_hanging(|| {
@@ -232,7 +237,7 @@ fn no_place_is_lost_to_children_that_do_not_run() {
     });
 }
 
-/// Cases 51 and 182: a child panics, or its destructor does, in each way to end.
+/// A child panics, or its destructor does, in each way to end.
 #[test]
 fn no_place_is_lost_to_a_panic() {
     without_hanging(|| {
@@ -276,7 +281,7 @@ fn no_place_is_lost_to_a_panic() {
     });
 }
 
-/// Case 181.
+/// Two limits, on one worker, each with a child that goes on until the other one has come as far.
 #[test]
 fn two_limited_views_do_not_starve_each_other() {
     without_hanging(|| {
@@ -302,7 +307,8 @@ fn two_limited_views_do_not_starve_each_other() {
     });
 }
 
-/// Who waits for a place while the group is cancelled is cut, with the child that was not spawned.
+/// A spawn that waits for a place while the group is cancelled is cut, with the child that was not
+/// spawned.
 #[test]
 fn a_cancel_cuts_those_who_wait_for_a_place() {
     without_hanging(|| {

@@ -1,5 +1,5 @@
-//! What is alive: tasks, groups and timers are counted while they live, and not a moment longer for whoever learns of
-//! their end.
+//! Live tasks, groups and timers are counted while they live, and not a moment longer for a caller
+//! that learns of their end.
 
 mod common;
 mod support;
@@ -62,7 +62,7 @@ fn what_is_open_is_counted() {
     });
 }
 
-/// Who has awaited something does not find it alive: no moment lies between.
+/// A caller that has awaited something does not find it alive: no moment lies between.
 #[test]
 fn what_has_ended_is_counted_no_more() {
     without_hanging(|| {
@@ -95,7 +95,8 @@ fn what_has_ended_is_counted_no_more() {
     });
 }
 
-/// A level is read while tasks begin on one seat and end on another: it never loses the ones that stay.
+/// A level is read while tasks begin on one seat and end on another: it never loses the ones that
+/// stay.
 #[test]
 fn no_reading_is_too_low() {
     without_hanging(|| {
@@ -236,7 +237,8 @@ fn a_group_that_is_dropped_lives_until_its_defers_have_run() {
     });
 }
 
-/// Who polls a group again after it was ended from outside, and then drops it, ends it again: it counts once.
+/// A host polls a group again after it was ended from outside, and then drops it, which ends it
+/// again: it counts once.
 #[test]
 fn a_group_ends_once() {
     without_hanging(|| {
@@ -315,7 +317,8 @@ fn scopes_are_groups() {
     });
 }
 
-/// A closure counts also while it waits in the line for a thread, and no more once it was cut there.
+/// A closure counts also while it waits in the line for a thread, and no more once it was cut
+/// there.
 #[test]
 fn closures_are_tasks() {
     without_hanging(|| {
@@ -372,8 +375,8 @@ impl<F: FnOnce() + Send> Wake for Call<F> {
     }
 }
 
-/// The only worker of one runtime runs, in a waker between two tasks, a task of another one, which blocks; and there,
-/// because nobody can replace it, a task of its own.
+/// The only worker of one runtime runs, in a waker between two tasks, a task of another one, which
+/// blocks; and there, because no spare can replace it, a task of its own.
 #[test]
 fn a_task_on_the_stack_of_a_stranger_counts_in_its_own_runtime() {
     without_hanging(|| {

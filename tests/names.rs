@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use support::without_hanging;
 
-/// Case 199: a name that was given is seen in the task and at its handle; the default is the place of the spawn.
+/// A name that was given is seen in the task and at its handle; the default is the place of the
+/// spawn.
 #[test]
 fn a_task_is_called_by_its_name_or_its_place() {
     without_hanging(|| {
@@ -49,7 +50,8 @@ fn the_panic_of_a_dead_wait_names_both() {
                     awaiting.store(true, SeqCst);
                     newer.await
                 });
-                // The newest service ends first, and then this one, which takes its time: the oldest is not being cut yet.
+                // The newest service ends first, and then this one, which takes its time: the
+                // oldest is not being cut yet.
                 g.service(shield(until(move || g.is_stopping())));
                 let newer = g.service(async { pending::<Result<(), ()>>().await });
                 handed.send(newer).await.unwrap();
@@ -105,7 +107,7 @@ fn what_nobody_saw_has_its_path() {
 
 type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Case 25: a child that awaits the group it belongs to would wait for itself: it panics, and names both.
+/// A child that awaits the group it belongs to would wait for itself: it panics, and names both.
 #[test]
 fn a_group_that_is_awaited_by_its_own_child_panics() {
     without_hanging(|| {
@@ -130,7 +132,8 @@ fn a_group_that_is_awaited_by_its_own_child_panics() {
                 let _: Result<(), _> = group.await;
             });
             assert!(common::poll_alone(open.as_mut()).is_pending());
-            // The child drops the group's future as it unwinds, so nobody receives the panic: the hook does.
+            // The child drops the group's future as it unwinds, so no owner receives the panic: the
+            // hook does.
             let before = seen.texts().len();
             hand_over.send_blocking(open).unwrap();
             while seen.texts().len() == before {

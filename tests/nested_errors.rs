@@ -1,5 +1,5 @@
-//! Errors and cancels that meet in nested groups: each error comes out once, at its own group; a cancel from outside is
-//! never taken for an error, and never hides one.
+//! Errors and cancels that meet in nested groups: each error comes out once, at its own group; a
+//! cancel from outside is never taken for an error, and never hides one.
 
 mod common;
 mod support;
@@ -27,7 +27,7 @@ async fn both_fail(h: Group<'_, '_, Text>) -> Result<(), Text> {
     pending::<Result<(), _>>().await
 }
 
-/// Case 35: the inner group's errors are one error of the outer one, which tells which child it was.
+/// The inner group's errors are one error of the outer one, which tells which child it was.
 #[test]
 fn the_errors_of_a_nested_group_are_one_entry() {
     without_hanging(|| {
@@ -46,7 +46,7 @@ fn the_errors_of_a_nested_group_are_one_entry() {
     });
 }
 
-/// Case 36: the inner group is cancelled without a word; the code after it does not run.
+/// The inner group is cancelled without a word; the code after it does not run.
 #[test]
 fn an_outer_failure_cancels_the_inner_group_silently() {
     without_hanging(|| {
@@ -84,8 +84,9 @@ fn an_outer_failure_cancels_the_inner_group_silently() {
     });
 }
 
-/// Cases 37 and 40: an error of the inner group and a cancel of the outer one at the same moment. The inner error comes
-/// out of the inner group, and is handled; the next await is cut, and the outer error comes out of the outer group.
+/// An error of the inner group and a cancel of the outer one at the same moment. The inner error
+/// comes out of the inner group, and is handled; the next await is cut, and the outer error comes
+/// out of the outer group.
 #[test]
 fn an_inner_error_and_an_outer_one_at_the_same_moment() {
     without_hanging(|| {
@@ -122,7 +123,7 @@ fn an_inner_error_and_an_outer_one_at_the_same_moment() {
     });
 }
 
-/// Case 39: whoever handled a failed group is not cancelled itself.
+/// A body that handled the errors of a failed group is not cancelled itself.
 #[test]
 fn a_failed_group_that_was_handled_leaves_its_parent_alone() {
     without_hanging(|| {
@@ -143,8 +144,8 @@ fn a_failed_group_that_was_handled_leaves_its_parent_alone() {
     });
 }
 
-/// Case 41: a cancel from outside without any error inside: the cause is the canceller's, and the group that was cut
-/// answers nothing.
+/// A cancel comes from outside, without any error inside: the cause is the canceller's, and the
+/// group that was cut answers nothing.
 #[test]
 fn a_cancel_from_outside_is_no_error_of_the_inner_group() {
     without_hanging(|| {
@@ -179,7 +180,7 @@ fn a_cancel_from_outside_is_no_error_of_the_inner_group() {
     });
 }
 
-/// Case 42: a body that is cut, and fails in its cleanup: that error comes out of its group.
+/// A body that is cut fails in its cleanup: that error comes out of its group.
 #[test]
 fn an_error_in_the_cleanup_of_a_cut_body_comes_out() {
     without_hanging(|| {
@@ -213,7 +214,7 @@ fn an_error_in_the_cleanup_of_a_cut_body_comes_out() {
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Case 45: from four levels down it comes to the root once, and nothing else holds it.
+/// An error from four levels down comes to the root once, and nothing else holds it.
 #[test]
 fn an_error_goes_up_once() {
     fn level(depth: u32, error: Arc<Text>) -> Boxed<Result<(), Arc<Text>>> {
@@ -244,7 +245,7 @@ fn an_error_goes_up_once() {
     });
 }
 
-/// Case 46: three children fail while a grandchild is in a cleanup, which fails, too.
+/// Three children fail while a grandchild is in a cleanup, which fails, too.
 #[test]
 fn the_cleanup_error_of_a_grandchild_is_there() {
     without_hanging(|| {
@@ -284,8 +285,8 @@ fn the_cleanup_error_of_a_grandchild_is_there() {
     });
 }
 
-/// Case 56: sixty-four groups of many children, each with an error of its own, for the task that waits for it. What two
-/// of these tasks pass on ends the outer group, with one cause.
+/// Sixty-four groups of many children fail, each with an error of its own, for the task that waits
+/// for it. The errors that two of these tasks pass on end the outer group, with one cause.
 #[test]
 fn each_group_gives_its_error_to_its_own_waiter() {
     async fn fails(own: usize, alive: Arc<AtomicUsize>) -> usize {

@@ -1,4 +1,5 @@
-//! No error vanishes: who fails, and when, they are all there, in the order in which they came, or the hook has them.
+//! No error vanishes: whichever task fails, and when, its error is there, in the order of failing,
+//! or the hook has it.
 
 mod common;
 mod support;
@@ -24,7 +25,7 @@ fn late<E>(errors: &Errors<E>) -> Vec<bool> {
     errors.entries().map(|entry| entry.after_cancel).collect()
 }
 
-/// Case 27: exactly that error, and where it came from.
+/// The group has exactly the error of its child, and the place where that was spawned.
 #[test]
 fn a_childs_error_is_the_groups() {
     let errors: Errors<&str> = block_on(try_group(async |g| {
@@ -40,8 +41,7 @@ fn a_childs_error_is_the_groups() {
     assert!(!entry.after_cancel);
 }
 
-/// Cases 29, 30 and 55: two children, or a child and the body, that fail in polls that overlap. The first one is the
-/// cause.
+/// Two children, or a child and the body, fail in polls that overlap. The first one is the cause.
 #[test]
 fn two_failures_at_the_same_moment_are_both_there() {
     without_hanging(|| {
@@ -75,7 +75,7 @@ fn two_failures_at_the_same_moment_are_both_there() {
     });
 }
 
-/// Case 31: two children, then the body, which goes on in a shield.
+/// Two children fail, then the body, which goes on in a shield: the errors are in that order.
 #[test]
 fn a_body_that_fails_while_it_is_cut_comes_after_its_children() {
     without_hanging(|| {
@@ -103,7 +103,8 @@ fn a_body_that_fails_while_it_is_cut_comes_after_its_children() {
     });
 }
 
-/// Case 32: the body, then children in their cleanup: one in a shield, one in a destructor.
+/// The body fails, then children in their cleanup, one in a shield, one in a destructor: the errors
+/// are in that order.
 #[test]
 fn children_that_fail_in_their_cleanup_come_after_the_body() {
     without_hanging(|| {
@@ -136,7 +137,7 @@ fn children_that_fail_in_their_cleanup_come_after_the_body() {
     });
 }
 
-/// Case 34: children that are only cut add nothing, suspended or blocked.
+/// Children that are only cut add nothing, suspended or blocked.
 #[test]
 fn children_that_were_cut_are_no_errors() {
     without_hanging(|| {
@@ -168,8 +169,9 @@ fn children_that_were_cut_are_no_errors() {
     });
 }
 
-/// Tasks that were cut are counted, each once, by the time at which their group has joined: one by its handle, one that had
-/// not begun, one that is born in a cancelled group, a service. Who has returned, failed or panicked is not among them.
+/// Tasks that were cut are counted, each once, by the time at which their group has joined: one by
+/// its handle, one that had not begun, one that is born in a cancelled group, a service. A task
+/// that has returned, failed or panicked is not among them.
 #[test]
 fn who_was_cut_is_counted() {
     without_hanging(|| {
@@ -203,8 +205,8 @@ fn who_was_cut_is_counted() {
     });
 }
 
-/// Case 44: an error right after the cancel, before any await, is not hidden by it: of the group, both are there; of a
-/// task that is cancelled in its poll, the error is all.
+/// An error right after the cancel, before any await, is not hidden by it: of the group, both are
+/// there; of a task that is cancelled in its poll, the error is all.
 #[test]
 fn an_error_after_the_cancel_is_not_hidden_by_it() {
     without_hanging(|| {
@@ -234,7 +236,7 @@ fn an_error_after_the_cancel_is_not_hidden_by_it() {
     });
 }
 
-/// An error that nobody may look at.
+/// An error that must not be looked at.
 struct Hostile(Arc<AtomicUsize>);
 
 impl fmt::Debug for Hostile {
@@ -255,7 +257,7 @@ impl Drop for Hostile {
     }
 }
 
-/// Case 52: errors are moved and counted, never printed or compared.
+/// Errors are moved and counted, never printed or compared.
 #[test]
 fn errors_that_panic_when_they_are_printed_are_kept() {
     without_hanging(|| {
@@ -278,7 +280,7 @@ fn errors_that_panic_when_they_are_printed_are_kept() {
     });
 }
 
-/// Case 57: from the call, whatever waits.
+/// A blocking call returns the error, whether it waits for a future or is a scope.
 #[test]
 fn a_blocking_call_returns_the_error() {
     without_hanging(|| {
@@ -300,7 +302,7 @@ fn a_blocking_call_returns_the_error() {
     });
 }
 
-/// The errors of a group whose future was dropped: nobody can be given them.
+/// The errors of a group whose future was dropped go to the hook: no owner can be given them.
 #[test]
 fn failures_of_a_dropped_group_go_to_the_hook() {
     without_hanging(|| {

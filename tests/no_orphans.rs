@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use support::without_hanging;
 
-/// Case 1: values of children come out with the body's.
+/// Values of children come out with the body's, also that of a child that was spawned late.
 #[test]
 fn values_of_children_leave_their_group() {
     without_hanging(|| {
@@ -30,7 +30,7 @@ fn values_of_children_leave_their_group() {
     });
 }
 
-/// Case 2: one poll is enough.
+/// A group without children needs one poll.
 #[test]
 fn a_group_without_children_returns_at_once() {
     assert_eq!(poll_alone(pin!(group(async |_| 5))), Poll::Ready(5));
@@ -60,7 +60,7 @@ fn every_child_runs_once_and_is_joined() {
     }
 }
 
-/// Case 4: the body has ended, and its children start siblings, and those again.
+/// The body has ended, and its children start siblings, and those again.
 #[test]
 fn children_start_siblings_after_the_body_has_ended() {
     without_hanging(|| {
@@ -89,7 +89,7 @@ fn children_start_siblings_after_the_body_has_ended() {
     });
 }
 
-/// Case 5.
+/// A child that starts its own successor is joined to the last of the chain.
 #[test]
 fn a_child_that_starts_itself_again_is_joined_to_the_last() {
     fn chain<'s>(g: Group<'s, '_>, ran: &'s AtomicUsize, left: usize) {
@@ -108,7 +108,7 @@ fn a_child_that_starts_itself_again_is_joined_to_the_last() {
     assert_eq!(ran.load(SeqCst), 1_000);
 }
 
-/// Case 6: each child starts two more, until another one fails.
+/// Each child starts two more, until another child fails.
 #[test]
 fn a_hydra_is_stopped_and_joined() {
     type Heads = (AtomicUsize, async_channel::Sender<()>);
@@ -145,7 +145,7 @@ fn a_hydra_is_stopped_and_joined() {
     });
 }
 
-/// Case 19.
+/// Children that children spawn, a quarter of a million of them, are all counted.
 #[test]
 fn a_quarter_of_a_million_are_counted() {
     without_hanging(|| {
@@ -166,7 +166,8 @@ fn a_quarter_of_a_million_are_counted() {
     });
 }
 
-/// Case 27: siblings and the body are cut; there is exactly that error.
+/// A failure cuts siblings and body, and comes out when all are joined; there is exactly that
+/// error.
 #[test]
 fn a_failure_joins_everyone_before_it_comes_out() {
     let count = Arc::new(AtomicUsize::new(0));
@@ -188,7 +189,7 @@ fn a_failure_joins_everyone_before_it_comes_out() {
     }
 }
 
-/// Case 24.
+/// The children of a group whose future is dropped early are joined by the group around it.
 #[test]
 fn an_early_drop_is_joined_by_the_enclosing_group() {
     let count = Arc::new(AtomicUsize::new(0));
@@ -207,7 +208,7 @@ fn an_early_drop_is_joined_by_the_enclosing_group() {
     }
 }
 
-/// Case 24: after the drop nothing new of the inner group starts.
+/// After the drop nothing new of the inner group starts.
 #[test]
 fn a_group_that_was_dropped_starts_nothing_more() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! A panic ends its group, waits for everyone, and comes out where the group is awaited; what it outranks is reported.
+//! A panic ends its group, waits for all its tasks, and comes out where the group is awaited; what
+//! it outranks is reported.
 
 mod common;
 mod support;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use support::without_hanging;
 
-/// Case 47: siblings and the body are cut and joined; then the payload is there, as it was thrown.
+/// Siblings and the body are cut and joined; then the owner gets the payload, as it was thrown.
 #[test]
 fn a_panic_resumes_in_the_owner_after_the_join() {
     without_hanging(|| {
@@ -42,7 +43,7 @@ fn a_panic_resumes_in_the_owner_after_the_join() {
     });
 }
 
-/// Case 47, in a blocking scope: children may still borrow the stack.
+/// The same in a blocking scope, whose children may still borrow the stack.
 #[test]
 fn a_panic_in_a_scope_comes_out_after_the_join() {
     without_hanging(|| {
@@ -63,7 +64,7 @@ fn a_panic_in_a_scope_comes_out_after_the_join() {
     });
 }
 
-/// Case 49: a sibling in the middle of a poll finishes it, and its value counts as done.
+/// A sibling in the middle of a poll finishes it, and its value counts as done.
 #[test]
 fn a_sibling_that_runs_finishes_its_poll() {
     without_hanging(|| {
@@ -96,7 +97,7 @@ fn a_sibling_that_runs_finishes_its_poll() {
     });
 }
 
-/// Case 50: as a value, for who supervises. The program's panic hook has told the place.
+/// The supervisor gets a panic as a value. The program's panic hook has told the place.
 #[test]
 fn a_supervised_panic_is_a_value_and_ends_nobody() {
     without_hanging(|| {
@@ -119,7 +120,8 @@ fn a_supervised_panic_is_a_value_and_ends_nobody() {
     });
 }
 
-/// A panic ranks before errors, also before those that came first: the hook has them, and second panics.
+/// A panic ranks before errors, also before those that came first: the hook has them, and second
+/// panics.
 #[test]
 fn what_a_panic_outranks_goes_to_the_hook() {
     without_hanging(|| {
@@ -148,7 +150,7 @@ fn what_a_panic_outranks_goes_to_the_hook() {
     });
 }
 
-/// Through nested groups a panic goes outward once, with everyone joined on its way.
+/// Through nested groups a panic goes outward once, with every group joined on its way.
 #[test]
 fn a_panic_goes_outward_through_nested_groups() {
     without_hanging(|| {

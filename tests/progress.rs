@@ -1,4 +1,5 @@
-//! Progress: nobody waits for a thread that is there, for a stranger's task, or for a turn that never comes.
+//! Progress: no task waits for a thread that is there, for a stranger's task, or for a turn that
+//! never comes.
 
 mod common;
 mod support;
@@ -13,7 +14,8 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use support::without_hanging;
 
-/// Case 209: no wake-up is lost, so as many tasks as workers run at the same time, from inside and from outside.
+/// No wake-up is lost, so as many tasks as workers run at the same time, from inside and from
+/// outside.
 #[test]
 fn as_many_tasks_as_workers_run_at_once() {
     without_hanging(|| {
@@ -44,7 +46,8 @@ fn as_many_tasks_as_workers_run_at_once() {
     });
 }
 
-/// Case 210: new children newest first, woken ones in the order of their wakes, and nothing is lost in the overflow.
+/// New children run newest first, woken ones in the order of their wakes, and no task is lost in
+/// the overflow.
 #[test]
 fn new_children_run_newest_first_and_woken_ones_in_order() {
     without_hanging(|| {
@@ -82,8 +85,8 @@ fn new_children_run_newest_first_and_woken_ones_in_order() {
     });
 }
 
-/// Case 195: a child that posts itself again and again starves nobody, with one worker; the order of posts is not
-/// promised (a channel keeps it).
+/// A child that posts its successor again and again starves no other task, with one worker; the
+/// order of posts is not promised (a channel keeps it).
 #[test]
 fn a_child_that_posts_itself_again_starves_nobody() {
     fn post(handle: spinney::GroupHandle<spinney::Never>, over: Arc<AtomicBool>) {
@@ -125,7 +128,7 @@ fn a_child_that_posts_itself_again_starves_nobody() {
     });
 }
 
-/// Cases 211 and 212, for waits on workers: blocked tasks leave the others running, with one worker.
+/// Tasks that block their worker in a wait leave the others running, with one worker.
 #[test]
 fn blocked_waits_leave_other_tasks_running() {
     without_hanging(|| {
@@ -158,7 +161,8 @@ fn blocked_waits_leave_other_tasks_running() {
     });
 }
 
-/// A caller that is never pending for long, while both workers are as busy: what it started runs all the same.
+/// A caller that is never pending for long, while both workers are as busy: what it started runs
+/// all the same.
 #[test]
 fn a_caller_that_gives_way_again_and_again_holds_up_nobody() {
     without_hanging(|| {
@@ -212,7 +216,8 @@ fn a_blocking_wait_that_never_sleeps_holds_up_nobody() {
     });
 }
 
-/// However a wait on a worker ended, its spare leaves: the worker is counted as blocked no longer than it is.
+/// However a wait on a worker ended, its spare leaves: the worker is counted as blocked no longer
+/// than it is.
 #[test]
 fn spares_leave_when_nobody_is_blocked() {
     without_hanging(|| {
@@ -283,7 +288,7 @@ fn fib(n: u32) -> Pin<Box<dyn Future<Output = Result<u64, spinney::Never>> + Sen
     })
 }
 
-/// Case 214.
+/// A recursion in which each call opens a group gives the exact sum, on one to four workers.
 #[test]
 fn recursive_groups_give_the_exact_sum_on_any_number_of_workers() {
     without_hanging(|| {
@@ -294,7 +299,7 @@ fn recursive_groups_give_the_exact_sum_on_any_number_of_workers() {
     });
 }
 
-/// Case 215: blocking waits that nest a few hundred deep, each on the worker of the one before.
+/// Blocking waits that nest a few hundred deep, each on the worker of the one before.
 #[test]
 fn nested_blocking_waits_do_not_overflow_the_stack() {
     fn deep(left: usize) -> usize {
@@ -310,7 +315,7 @@ fn nested_blocking_waits_do_not_overflow_the_stack() {
     });
 }
 
-/// Case 216: who waits for a group runs no stranger in between, so a thread local stays as it was.
+/// A task that waits for a group runs no stranger in between, so a thread local stays as it was.
 #[test]
 fn a_blocking_wait_runs_no_stranger() {
     thread_local! {
@@ -347,7 +352,7 @@ fn a_blocking_wait_runs_no_stranger() {
     });
 }
 
-/// Case 217: a wait for one group is not held up by a long task of another one.
+/// A wait for one group is not held up by a long task of another one.
 #[test]
 fn a_wait_is_not_held_up_by_a_task_of_another_group() {
     without_hanging(|| {
@@ -371,7 +376,8 @@ fn a_wait_is_not_held_up_by_a_task_of_another_group() {
     });
 }
 
-/// Case 219: threads that spawn into two groups and wait for groups of their own, many times.
+/// Eight threads spawn into two groups and wait for groups of their own, many times, and none
+/// hangs.
 #[test]
 fn spawns_and_waits_from_many_threads_do_not_hang() {
     without_hanging(|| {
@@ -409,8 +415,8 @@ fn spawns_and_waits_from_many_threads_do_not_hang() {
     });
 }
 
-/// A blocked caller runs children in place, but no service: one that blocks there would keep the body from ending, and ends
-/// after it.
+/// A blocked caller runs children in place, but no service: one that blocks there would keep the
+/// body from ending, and ends after it.
 #[test]
 fn a_service_that_blocks_does_not_stand_on_the_stack_of_its_body() {
     without_hanging(|| {

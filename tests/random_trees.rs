@@ -1,5 +1,5 @@
-//! Random trees of groups: every task runs once, everything is dropped, every failure comes out, nothing hangs. Seeds are
-//! printed; `SPINNEY_SEED=n` repeats one.
+//! Random trees of groups: every task runs once, everything is dropped, every failure comes out,
+//! nothing hangs. Seeds are printed; `SPINNEY_SEED=n` repeats one.
 
 mod common;
 mod support;

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 type Seen = Arc<Mutex<Option<CancelReason>>>;
 
-/// Waits for the cut in a shield, and notes why it came. The channel closes when it is in the shield.
+/// Waits for the cut in a shield, and notes why it came. The channel closes when it is in the
+/// shield.
 async fn ask(seen: Seen, inside: Sender<()>) {
     shield(async {
         drop(inside);
@@ -29,7 +30,7 @@ fn take(seen: &Seen) -> CancelReason {
     seen.lock().unwrap().take().expect("a reason was seen")
 }
 
-/// Case 86: a child that fails is the reason for its siblings.
+/// A child that fails is the reason for its siblings.
 #[test]
 fn a_failing_sibling_is_the_reason() {
     let seen = Seen::default();
@@ -52,7 +53,7 @@ fn a_failing_sibling_is_the_reason() {
     assert!(reason.to_string().ends_with(" in group work"));
 }
 
-/// Case 86: so is a body that fails.
+/// A body that fails is the reason for its children.
 #[test]
 fn a_failing_body_is_the_reason() {
     let seen = Seen::default();
@@ -69,7 +70,8 @@ fn a_failing_body_is_the_reason() {
     assert_eq!((reason.task(), reason.name()), (None, Some("work")));
 }
 
-/// Case 85: the place of the call.
+/// The reason of an explicit cancel is the place of the call, and the chain of the groups that the
+/// cut came down through.
 #[test]
 fn an_explicit_cancel_names_the_call_and_the_way_down() {
     let seen = Seen::default();
@@ -95,7 +97,7 @@ fn an_explicit_cancel_names_the_call_and_the_way_down() {
     assert_eq!(reason.chain().collect::<Vec<_>>(), ["outer/inner", "outer"]);
 }
 
-/// Case 87, without signals.
+/// A deadline and the end of a grace are different reasons.
 #[test]
 fn deadlines_and_graces_are_told_apart() {
     let clock = ManualClock::new();
@@ -151,7 +153,8 @@ fn a_dropped_group_and_a_cancelled_task_say_so() {
     assert_eq!(take(&seen).kind(), CancelKind::TaskCancelled);
 }
 
-/// No cut comes down through a shield: who lives inside one is not being cut, and who is cut alone is cut for that.
+/// No cut comes down through a shield: a task inside one is not being cut, and a task that is cut
+/// alone is cut for that.
 #[test]
 fn inside_a_shield_the_outer_cut_is_no_reason() {
     let seen = Seen::default();

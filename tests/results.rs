@@ -1,4 +1,4 @@
-//! Results: done beats cancelled, handles and races give what was promised.
+//! Results: done beats cancelled, and handles and races give what they promise.
 
 mod common;
 mod support;
@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use support::without_hanging;
 
-// ---- result against cancel -------------------------------------------------------------------------------------------
+// ---- result against cancel ----------------------------------------------------------------------
 
-/// Case 95.
+/// A child that returns in the poll in which it is cancelled has ended, and the cancel gives its
+/// value.
 #[test]
 fn a_value_that_is_ready_in_the_poll_of_the_cancel_is_kept() {
     without_hanging(|| {
@@ -46,7 +47,7 @@ fn a_value_that_is_ready_in_the_poll_of_the_cancel_is_kept() {
     });
 }
 
-/// Case 96.
+/// A child that ignores the cancel delays its group, however often the owner polls.
 #[test]
 fn a_child_that_ignores_the_cancel_delays_its_group() {
     without_hanging(|| {
@@ -71,7 +72,8 @@ fn a_child_that_ignores_the_cancel_delays_its_group() {
             }));
             let mut cut = pin!(was_cut.recv());
             until_ready(&mut failing, &mut cut).await;
-            // Its sibling was cut, so the group is ending; it waits for the child, however often it is polled.
+            // Its sibling was cut, so the group is ending; it waits for the child, however often it
+            // is polled.
             for _ in 0..100 {
                 assert!(once(failing.as_mut()).await.is_pending());
                 yield_now().await;
@@ -93,7 +95,8 @@ async fn until_ready<G: Future, F: Future>(group: &mut Pin<&mut G>, other: &mut 
     }
 }
 
-/// Case 97.
+/// An owner that is cut while it joins a busy child goes on waiting; its own cancel lands after the
+/// join.
 #[test]
 fn a_cancel_of_the_owner_does_not_end_its_wait_for_stragglers() {
     without_hanging(|| {
@@ -139,15 +142,16 @@ fn a_cancel_of_the_owner_does_not_end_its_wait_for_stragglers() {
     });
 }
 
-// ---- handles ---------------------------------------------------------------------------------------------------------
+// ---- handles ------------------------------------------------------------------------------------
 
-/// Case 147.
+/// Handles give results in the order in which they are awaited, although the children finish in the
+/// opposite one.
 #[test]
 fn handles_give_results_in_the_order_of_spawning() {
     without_hanging(|| {
         let (runtime, _) = workers(2);
         let order = runtime.block_on(group(async |g| {
-            // Each waits for the one that was spawned after it.
+            // Each waits for the one that was spawned before it.
             let mut next: Option<async_channel::Receiver<()>> = None;
             let mut children = Vec::new();
             for number in (0..10).rev() {
@@ -171,7 +175,8 @@ fn handles_give_results_in_the_order_of_spawning() {
     });
 }
 
-/// Case 149.
+/// A handle says whether its child has ended, without taking the value; a child that was cut has
+/// none.
 #[test]
 fn a_handle_says_whether_its_child_has_ended() {
     without_hanging(|| {
@@ -195,7 +200,8 @@ fn a_handle_says_whether_its_child_has_ended() {
     });
 }
 
-/// Cases 164 and 165.
+/// A child that fails ends its group, whether the body looks at it or not; that of a supervised one
+/// is the body's to handle.
 #[test]
 fn a_failed_child_ends_its_group_whatever_the_body_does_unless_it_is_supervised() {
     without_hanging(|| {
@@ -218,7 +224,7 @@ fn a_failed_child_ends_its_group_whatever_the_body_does_unless_it_is_supervised(
     });
 }
 
-/// Case 166.
+/// No error, one error and several errors come out as one type, and one of them is the cause.
 #[test]
 fn no_error_one_error_and_many_errors_have_one_type() {
     without_hanging(|| {
@@ -265,11 +271,12 @@ fn no_error_one_error_and_many_errors_have_one_type() {
     });
 }
 
-// ---- race ------------------------------------------------------------------------------------------------------------
+// ---- race ---------------------------------------------------------------------------------------
 
 type Contestant = Pin<Box<dyn Future<Output = Result<u8, u8>> + Send>>;
 
-/// Cases 150, 151 and 152.
+/// The first success wins, the losers are cut and joined, and their errors go to the hook. If all
+/// fail, every error comes out; a race of no contestants panics.
 #[test]
 fn the_first_success_wins_and_the_rest_is_cut_and_joined() {
     without_hanging(|| {
@@ -294,7 +301,8 @@ fn the_first_success_wins_and_the_rest_is_cut_and_joined() {
         ];
         assert_eq!(runtime.block_on(race(contestants)).unwrap(), 2);
         assert_eq!(Arc::strong_count(&alive), 1);
-        // The error of a loser is nobody's: it was handed to the hook, as all that has no text.
+        // The error of a loser has no receiver: it was handed to the hook, which notes `?` for what
+        // has no text.
         assert_eq!(seen.texts(), ["?"]);
         let all: Errors<u8> = runtime
             .block_on(race([1_u8, 2, 3].map(|n| ready(Err::<u8, u8>(n)))))
@@ -311,7 +319,8 @@ fn the_first_success_wins_and_the_rest_is_cut_and_joined() {
     });
 }
 
-/// Case 154, with the delay; a start upon a failure is a loop around `timeout`.
+/// A race whose contestants begin one after the other, each after a delay of its own. A start upon
+/// a failure is a loop around `timeout`.
 #[test]
 fn a_staggered_race() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! Generic code that names the output of a group's future as a projection (combinators, retries, tracing) is `Send`, too.
+//! Generic code that names the output of a group's future as a projection (combinators, retries,
+//! tracing) is `Send`, too.
 //!
 //! The shapes without a projection are in `tests/ui/accept/send_inference.rs`.
 

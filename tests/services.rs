@@ -122,7 +122,8 @@ fn what_a_service_starts_while_it_ends_is_joined() {
     });
 }
 
-/// A service that returns early is none the worse for it; one that fails, or panics, ends its group.
+/// A service that returns early is none the worse for it; one that fails, or panics, ends its
+/// group.
 #[test]
 fn a_service_that_fails_ends_its_group() {
     without_hanging(|| {
@@ -149,7 +150,8 @@ fn a_service_that_fails_ends_its_group() {
     });
 }
 
-/// A group that a service opens in its own group belongs to the service: it is no work for which the services would wait.
+/// A group that a service opens in its own group belongs to the service: it is no work for which
+/// the services would wait.
 #[test]
 fn a_group_that_a_service_opens_ends_with_the_service() {
     without_hanging(|| {

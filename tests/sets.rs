@@ -1,4 +1,4 @@
-//! Sets: results are read in the order of ends, and what was not read is not lost.
+//! Sets: results are read in the order of ends, and results that were not read are not lost.
 
 mod common;
 mod support;
@@ -15,7 +15,8 @@ use std::sync::{Arc, mpsc};
 use std::task::Poll;
 use support::without_hanging;
 
-/// Case 159.
+/// Results come in the order of ends; a failure and a panic are items like any other; a set that is
+/// dropped early cuts the rest, which the group joins.
 #[test]
 fn a_set_is_read_in_the_order_of_ends() {
     without_hanging(|| {
@@ -71,7 +72,7 @@ fn a_set_is_read_in_the_order_of_ends() {
     });
 }
 
-/// Case 160.
+/// A body that passes a failed item on, as its own error, ends the other members, which are joined.
 #[test]
 fn a_body_that_passes_an_item_on_ends_the_rest() {
     without_hanging(|| {
@@ -100,7 +101,8 @@ fn a_body_that_passes_an_item_on_ends_the_rest() {
     });
 }
 
-/// Cases 155 and 131: reading on until something is true, and what was read by then.
+/// A reader stops when it has seen enough, or when its time is over: it has the results until then,
+/// and the set knows how many are left.
 #[test]
 fn reading_ends_when_the_reader_has_seen_enough() {
     without_hanging(|| {
@@ -143,14 +145,16 @@ fn reading_ends_when_the_reader_has_seen_enough() {
                 }
             });
             assert!(limited.await.is_err());
-            // The time was over in the poll in which the second second passed, or just after the next item.
+            // The time was over in the poll in which the second second passed, or just after the
+            // next item.
             assert!(read.starts_with(&[0, 1]), "{read:?}");
             assert_eq!(set.len(), 6 - read.len());
         }));
     });
 }
 
-/// Case 156.
+/// Once the reader has decided the end and cancelled the group, members are taken and dropped; none
+/// of them runs, and none gives an item.
 #[test]
 fn after_the_end_was_decided_members_are_taken_but_never_run() {
     without_hanging(|| {
@@ -185,7 +189,8 @@ fn after_the_end_was_decided_members_are_taken_but_never_run() {
     });
 }
 
-/// Case 161.
+/// A child or a member of a set fails while the body returns `Ok`: its error is the group's, in
+/// each of a thousand rounds.
 #[test]
 fn no_error_is_lost_in_a_race_with_the_end_of_the_body() {
     without_hanging(|| {
@@ -222,7 +227,7 @@ fn no_error_is_lost_in_a_race_with_the_end_of_the_body() {
     });
 }
 
-/// Case 172: failures that were not read are the group's, panics, too.
+/// Failures that the reader did not read are the group's, panics, too.
 #[test]
 fn what_was_not_read_of_a_set_is_the_groups() {
     without_hanging(|| {
@@ -279,7 +284,7 @@ fn what_was_not_read_of_a_set_is_the_groups() {
     });
 }
 
-/// Case 94: a reader that is dropped loses nothing.
+/// A `next` that is dropped takes no item with it, neither from a set nor from a stream.
 #[test]
 fn a_next_that_is_dropped_loses_nothing() {
     without_hanging(|| {
@@ -315,7 +320,8 @@ fn a_next_that_is_dropped_loses_nothing() {
     });
 }
 
-/// A set that is forgotten leaves its members alone; the group joins them, and what they returned is lost with it.
+/// A set that is forgotten leaves its members alone; the group joins them, and what they returned
+/// is lost with it.
 #[test]
 fn a_forgotten_set_hangs_nobody() {
     without_hanging(|| {

@@ -1,4 +1,4 @@
-//! Shields and cleanup: what is inside one is not cut, and the cut is only put off.
+//! Shields and cleanup: code inside one is not cut, and the cut is only put off.
 
 mod common;
 mod support;
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use support::without_hanging;
 
-/// Cases 59, 80, 99 and 102: awaits succeed, also in a second shield that is raised while the cut is pending; the cut
-/// lands after it.
+/// In a shield awaits succeed, also in a second one that is raised while the cut is pending; the
+/// cut lands after it.
 #[test]
 fn inside_a_shield_awaits_succeed_and_the_cut_lands_after_it() {
     without_hanging(|| {
@@ -47,7 +47,7 @@ fn inside_a_shield_awaits_succeed_and_the_cut_lands_after_it() {
     });
 }
 
-/// Case 100.
+/// A shield does not protect a group inside it from the group's own cancel.
 #[test]
 fn a_shield_protects_no_group_inside_it_from_its_own_cancel() {
     without_hanging(|| {
@@ -67,7 +67,7 @@ fn a_shield_protects_no_group_inside_it_from_its_own_cancel() {
     });
 }
 
-/// Case 104: a defer may await, spawn and open groups after a cancel; so may a shield in its place.
+/// A defer may await, spawn and open groups after a cancel; so may a shield in its place.
 #[test]
 fn cleanup_after_a_cancel_runs_to_its_end() {
     without_hanging(|| {
@@ -105,7 +105,8 @@ fn cleanup_after_a_cancel_runs_to_its_end() {
     });
 }
 
-/// The group around it has ended, and the next one outwards is cancelled; but it is still polled in the cleanup.
+/// The group around it has ended, and the next one outwards is cancelled; but it is still polled in
+/// the cleanup.
 #[test]
 fn a_group_that_outlives_its_parent_in_a_cleanup_is_not_cut() {
     without_hanging(|| {
@@ -132,8 +133,8 @@ fn a_group_that_outlives_its_parent_in_a_cleanup_is_not_cut() {
     });
 }
 
-/// Cases 105, 106, 107 and 109: what is opened inside is not cancelled and does not stop for the outer cancel, but the
-/// code inside can see it; a spawn call alone shields nobody.
+/// A group that is opened inside is not cancelled and does not stop for the outer cancel, but the
+/// code inside can see it; a shield around a spawn alone protects no child.
 #[test]
 fn inside_a_shield_children_live_and_the_cancel_can_be_seen() {
     without_hanging(|| {
@@ -191,7 +192,7 @@ fn inside_a_shield_children_live_and_the_cancel_can_be_seen() {
     });
 }
 
-/// Case 101: the nearest thing to a shield that is switched off is one whose future is dropped.
+/// The nearest thing to a shield that is switched off is one whose future is dropped.
 #[test]
 fn a_shield_that_is_dropped_holds_nothing_any_more() {
     without_hanging(|| {
@@ -224,7 +225,7 @@ fn a_shield_that_is_dropped_holds_nothing_any_more() {
     });
 }
 
-/// Case 101: the same while the task is being cut: the cut lands, though the poll had reached the shield.
+/// The same while the task is being cut: the cut lands, though the poll had reached the shield.
 #[test]
 fn a_shield_that_is_dropped_in_a_cut_lets_the_cut_land() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! Shutdown: what was started is joined or named, queued work is not lost, and no failure is.
+//! Shutdown: every task that was started is joined or named, queued work is not lost, and no
+//! failure is.
 
 mod common;
 mod support;
@@ -11,8 +12,8 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use support::without_hanging;
 
-/// Cases 176 and 206: the children of groups that were dropped early belong to the runtime; its end cancels them, waits,
-/// and hands their failures to the hook.
+/// The children of groups that were dropped early belong to the runtime; its end cancels them,
+/// waits, and hands their failures to the hook.
 #[test]
 fn leftovers_are_cancelled_and_joined_and_their_failures_reported() {
     without_hanging(|| {
@@ -48,7 +49,7 @@ fn leftovers_are_cancelled_and_joined_and_their_failures_reported() {
     });
 }
 
-/// Case 207: within its grace a shutdown drops no queued task.
+/// Within its grace a shutdown drops no queued task.
 #[test]
 fn a_shutdown_with_a_grace_runs_what_is_queued() {
     without_hanging(|| {
@@ -75,7 +76,8 @@ fn a_shutdown_with_a_grace_runs_what_is_queued() {
     });
 }
 
-/// A blocked caller whose group has no child counts nowhere in the tree, and yet it has the grace to stop by itself.
+/// A blocked caller whose group has no child counts nowhere in the tree, and yet it has the grace
+/// to stop by itself.
 #[test]
 fn a_shutdown_with_a_grace_waits_for_a_body_that_stops() {
     without_hanging(|| {
@@ -99,7 +101,8 @@ fn a_shutdown_with_a_grace_waits_for_a_body_that_stops() {
     });
 }
 
-/// A caller is a guest of the shutdown from the moment on in which its poll begins, also when an earlier one opened nothing.
+/// A caller is a guest of the shutdown from the moment on in which its poll begins, also when an
+/// earlier one opened nothing.
 #[test]
 fn a_group_that_is_opened_in_a_later_poll_has_its_grace() {
     without_hanging(|| {
@@ -133,7 +136,8 @@ fn a_group_that_is_opened_in_a_later_poll_has_its_grace() {
     });
 }
 
-/// A shutdown inside `block_on` cannot wait for the caller on whose stack it waits, nor two of them for each other.
+/// A shutdown inside `block_on` cannot wait for the caller on whose stack it waits, nor two of them
+/// for each other.
 #[test]
 fn a_shutdown_does_not_wait_for_those_below_it() {
     without_hanging(|| {
@@ -160,7 +164,8 @@ fn a_shutdown_does_not_wait_for_those_below_it() {
     });
 }
 
-/// Who is blocked without a group has nothing that could be asked to stop: the grace is not for it.
+/// A caller that is blocked without a group has nothing that could be asked to stop: the grace is
+/// not for it.
 #[test]
 fn a_shutdown_does_not_wait_for_a_caller_without_a_group() {
     without_hanging(|| {
@@ -180,7 +185,8 @@ fn a_shutdown_does_not_wait_for_a_caller_without_a_group() {
     });
 }
 
-/// A straggler says how long ago it was spawned, also one in its first poll, whom the tree does not know.
+/// A straggler says how long ago it was spawned, also one in its first poll, which the tree does
+/// not know.
 #[test]
 fn a_straggler_has_an_age() {
     without_hanging(|| {
@@ -270,7 +276,8 @@ fn a_straggler_has_the_path_of_its_group() {
     });
 }
 
-/// How long a shutdown has patience with what does not end is real time, wherever the clock of the tasks stands.
+/// How long a shutdown has patience with what does not end is real time, wherever the clock of the
+/// tasks stands.
 #[test]
 fn a_clock_that_was_moved_does_not_hold_up_a_shutdown() {
     without_hanging(|| {

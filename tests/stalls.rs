@@ -1,4 +1,5 @@
-//! A task that does not return keeps one worker, and nothing else waits for it: time and I/O are watched by another one.
+//! A task that does not return keeps one worker, and nothing else waits for it: time and I/O are
+//! watched by another one.
 
 mod common;
 mod support;
@@ -11,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 use support::without_hanging;
 
-/// All workers sleep, one of them in the driver. What the driver resumes there goes on without end until another timer, which
-/// comes later, has fired.
+/// All workers sleep, one of them in the driver. What the driver resumes there goes on without end
+/// until another timer, which comes later, has fired.
 #[test]
 fn time_is_watched_while_a_task_that_was_resumed_does_not_return() {
     without_hanging(|| {
@@ -33,8 +34,8 @@ fn time_is_watched_while_a_task_that_was_resumed_does_not_return() {
     });
 }
 
-/// The same for a connection that comes later. Now and then the other worker is still awake and takes over by itself; so
-/// there are some rounds.
+/// The same for a connection that comes later. Now and then the other worker is still awake and
+/// takes over by itself; so there are some rounds.
 #[test]
 fn sockets_are_watched_while_a_task_that_was_resumed_does_not_return() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! The ready handshake: a start returns the child's value or its failure, and a child is never half started.
+//! The ready handshake: a start returns the child's value or its failure, and a child is never half
+//! started.
 
 mod common;
 mod support;
@@ -13,7 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use support::without_hanging;
 
-/// Case 136.
+/// A start returns the value that the child passed to its `Ready`, and the child lives on in the
+/// group.
 #[test]
 fn a_start_returns_the_value_and_the_child_lives_on() {
     without_hanging(|| {
@@ -36,7 +38,8 @@ fn a_start_returns_the_value_and_the_child_lives_on() {
     });
 }
 
-/// Cases 137 and 139.
+/// A child that fails, panics or ends before it was ready fails its start alone; the group lives
+/// on.
 #[test]
 fn a_failure_before_ready_is_the_starters_alone() {
     let (runtime, seen) = workers(2);
@@ -65,7 +68,7 @@ fn a_failure_before_ready_is_the_starters_alone() {
     assert_eq!(seen.texts(), [""; 0]);
 }
 
-/// Case 137: after it is ready its failure is the group's.
+/// After the child was ready its failure is the group's.
 #[test]
 fn a_failure_after_ready_is_the_groups() {
     let (runtime, _) = workers(2);
@@ -92,7 +95,7 @@ fn a_failure_after_ready_is_the_groups() {
     assert_eq!(text, "late");
 }
 
-/// Case 141.
+/// A starter that is cut while it waits cuts the child, and the group joins it.
 #[test]
 fn a_starter_that_is_cut_cuts_the_child_and_the_group_joins_it() {
     without_hanging(|| {
@@ -120,7 +123,8 @@ fn a_starter_that_is_cut_cuts_the_child_and_the_group_joins_it() {
     });
 }
 
-/// Case 141: what a start had not returned yet is the group's, value or failure.
+/// A start that is dropped takes nothing with it: a failure that it had not returned yet is the
+/// group's, and a value is dropped.
 #[test]
 fn a_start_that_is_dropped_loses_neither_a_failure_nor_a_value() {
     without_hanging(|| {
@@ -132,7 +136,8 @@ fn a_start_that_is_dropped_loses_neither_a_failure_nor_a_value() {
                 let _child = child;
                 Err::<(), u8>(5)
             });
-            // The future of the child is dropped before its end is told, and `start` takes no count on this.
+            // The future of the child is dropped before its end is told, and `start` takes no count
+            // on this.
             common::until(|| Arc::strong_count(&over) == 1).await;
             drop(start);
             pending::<Result<(), u8>>().await
@@ -157,7 +162,8 @@ fn a_start_that_is_dropped_loses_neither_a_failure_nor_a_value() {
     });
 }
 
-/// Case 142.
+/// In a cancelled group the child is not polled, and its start says that it was not ready; a cancel
+/// just after it was ready cuts it.
 #[test]
 fn in_a_group_that_is_cancelled_nothing_is_started() {
     without_hanging(|| {
@@ -202,7 +208,8 @@ fn in_a_group_that_is_cancelled_nothing_is_started() {
     });
 }
 
-/// Case 145.
+/// The body of an inner group waits for a start in the outer one: a failure of the inner group cuts
+/// the start and its child, and the outer group lives on.
 #[test]
 fn a_failure_of_the_inner_group_cuts_its_start_in_the_outer_one() {
     without_hanging(|| {
@@ -234,7 +241,7 @@ fn a_failure_of_the_inner_group_cuts_its_start_in_the_outer_one() {
     });
 }
 
-/// Case 146: the child belongs to its group from its birth, not to the starter.
+/// The child belongs to its group from its birth, not to the starter.
 #[test]
 fn the_parent_is_the_group_before_and_after_ready() {
     let (runtime, _) = workers(2);
@@ -266,7 +273,8 @@ fn the_parent_is_the_group_before_and_after_ready() {
     assert_eq!(*paths.lock().unwrap(), ["target", "target"]);
 }
 
-/// Case 110.
+/// A child that has not answered yet and is in a shield runs to the end of the shield, although its
+/// starter was cut; the group joins it.
 #[test]
 fn a_child_in_a_shield_outlives_its_starter() {
     without_hanging(|| {
@@ -282,7 +290,7 @@ fn a_child_in_a_shield_outlives_its_starter() {
                         begun.send(()).await.unwrap();
                         released.recv().await.unwrap();
                         count.fetch_add(1, SeqCst);
-                        // Nobody waits for it any more.
+                        // The starter does not wait for it any more.
                         ready.set(1);
                     })
                     .await;
@@ -300,7 +308,8 @@ fn a_child_in_a_shield_outlives_its_starter() {
     });
 }
 
-/// A `Ready` is a value: it may be set from another task, and with nobody waiting its value is dropped.
+/// A `Ready` is a value: it may be set from another task, and without a waiter its value is
+/// dropped.
 #[test]
 fn a_ready_may_be_sent_elsewhere() {
     without_hanging(|| {

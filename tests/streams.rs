@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Waker};
 use support::without_hanging;
 
-/// Case 162: results of parallel work, handled one at a time in the order of submission; a handler that panics does not
-/// leave producers blocked.
+/// Results of parallel work are handled one at a time in the order of submission; a handler that
+/// panics does not leave producers blocked.
 #[test]
 fn an_ordered_stream() {
     without_hanging(|| {
@@ -189,7 +189,8 @@ fn a_send_that_is_dropped_does_not_confuse_the_next_one() {
             }
             read
         }));
-        // The first one was in the slot already; those after it had not got there, unless it had been read by then.
+        // The first one was in the slot already; those after it had not got there, unless it had
+        // been read by then.
         assert_eq!((read.first(), read.last()), (Some(&0), Some(&3)));
         assert!(read.windows(2).all(|pair| pair[0] < pair[1]), "{read:?}");
     });

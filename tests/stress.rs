@@ -1,4 +1,5 @@
-//! Many threads, many tasks, many runtimes: every task runs once, everything is dropped, nothing hangs.
+//! Many threads, many tasks, many runtimes: every task runs once, everything is dropped, nothing
+//! hangs.
 
 mod common;
 mod support;
@@ -78,7 +79,8 @@ fn runtimes_come_and_go() {
             }
         };
         life(0);
-        // Other tests of this process run at the same time: it is the number of runtimes that must not matter.
+        // Other tests of this process run at the same time: it is the number of runtimes that must
+        // not matter.
         let files = entries("/proc/self/fd");
         for round in 0..200 {
             life(round);
@@ -87,7 +89,8 @@ fn runtimes_come_and_go() {
     });
 }
 
-/// Case 10: joined, or refused: nothing runs on after the end.
+/// A child that another thread spawns while the group closes is joined or refused; none runs on
+/// after the end.
 #[test]
 fn foreign_threads_spawn_while_the_group_closes() {
     without_hanging(|| {
@@ -129,7 +132,7 @@ fn foreign_threads_spawn_while_the_group_closes() {
                 }
                 handle
             }));
-            // What was accepted has ended by now.
+            // Every child that was accepted has ended by now.
             assert!(handle.spawn(async {}).is_err());
             spawner.join().unwrap();
             assert_eq!(accepted.load(SeqCst), ran.load(SeqCst));
@@ -187,7 +190,7 @@ fn foreign_threads_start_services_while_the_group_closes() {
                     yield_now().await;
                 }
             }));
-            // What was accepted has ended by now.
+            // Every service that was accepted has ended by now.
             let ended = ended.load(SeqCst);
             assert_eq!(spawner.join().unwrap(), ended);
         }
@@ -413,8 +416,8 @@ fn a_nested_wait_runs_no_stranger_under_its_callers_lock() {
                         }
                     });
                 }
-                // The workers are busy: what comes now is run by this thread. Later one of them may block on the lock,
-                // and the other one goes on.
+                // The workers are busy: what comes now is run by this thread. Later one of them may
+                // block on the lock, and the other one goes on.
                 has_started.recv().unwrap();
                 has_started.recv().unwrap();
                 let wanted = Arc::clone(&lock);

@@ -1,5 +1,5 @@
-//! Supervision: a failure that belongs to its handle ends nobody else, a restart is bounded, and each failure is
-//! reported once.
+//! Supervision: a failure that belongs to its handle ends no other task, a restart is bounded, and
+//! each failure is reported once.
 
 mod common;
 mod support;
@@ -13,7 +13,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use support::without_hanging;
 
-/// Cases 167 and 170.
+/// A supervised child that fails gives the failure to its handle and leaves its siblings running;
+/// one that is cancelled is no failure.
 #[test]
 fn a_supervised_failure_ends_nobody_else() {
     without_hanging(|| {
@@ -36,7 +37,7 @@ fn a_supervised_failure_ends_nobody_else() {
     });
 }
 
-/// Case 169: the body's error is first, that of the supervised child, which nobody can read any more, comes after it.
+/// The body's error is first; that of the supervised child, whose handle is gone, comes after it.
 #[test]
 fn the_error_of_a_body_is_first_and_that_of_its_supervised_child_is_kept() {
     without_hanging(|| {
@@ -61,7 +62,8 @@ fn the_error_of_a_body_is_first_and_that_of_its_supervised_child_is_kept() {
     });
 }
 
-/// Case 171.
+/// A failure that cuts many tasks, and groups inside them, is one error, and the hook is not
+/// called.
 #[test]
 fn one_error_is_one_report_whoever_is_cut() {
     without_hanging(|| {
@@ -86,7 +88,7 @@ fn one_error_is_one_report_whoever_is_cut() {
     });
 }
 
-/// Case 174: what other threads post are children; one that panics ends its group, and nothing else.
+/// What other threads post are children; one that panics ends its group, and nothing else.
 #[test]
 fn a_posted_child_that_panics_ends_its_group_and_nothing_else() {
     without_hanging(|| {
@@ -125,9 +127,10 @@ fn a_posted_child_that_panics_ends_its_group_and_nothing_else() {
     });
 }
 
-// ---- restarts --------------------------------------------------------------------------------------------------------
+// ---- restarts -----------------------------------------------------------------------------------
 
-/// Retried failures go to the hook, errors and panics, those of the closure, too; the last one comes out.
+/// Retried failures go to the hook, errors and panics, those of the closure, too; the last one
+/// comes out.
 #[test]
 fn a_restart_is_bounded_and_reports_what_it_retries() {
     without_hanging(|| {
@@ -238,7 +241,8 @@ fn a_cut_ends_a_restart_and_loses_no_failure() {
     });
 }
 
-/// A supervised panic in a set that is dropped in a destructor while the thread panics: nothing aborts.
+/// A supervised panic in a set that is dropped in a destructor while the thread panics: nothing
+/// aborts.
 #[test]
 fn a_set_is_dropped_by_a_panicking_body() {
     without_hanging(|| {

@@ -49,7 +49,8 @@ fn a_child_has_the_values_around_its_spawn() {
     });
 }
 
-/// A value is seen in the future's own polls only: not by siblings that run between them on the same thread.
+/// A value is seen in the future's own polls only: not by siblings that run between them on the
+/// same thread.
 #[test]
 fn siblings_on_the_same_thread_do_not_see_it() {
     without_hanging(|| {
@@ -154,7 +155,8 @@ fn sync_frames_and_shields_keep_it() {
     });
 }
 
-/// Outside every runtime, under a foreign poller, a scope works as well, and what it wakes is not inside.
+/// Outside every runtime, under a foreign poller, a scope works as well, and what it wakes is not
+/// inside.
 #[test]
 fn a_foreign_poller_sees_it_during_the_poll_only() {
     let mut future = pin!(NUMBER.scope(5, async {
@@ -168,7 +170,7 @@ fn a_foreign_poller_sees_it_during_the_poll_only() {
     assert_eq!(NUMBER.get(), None);
 }
 
-/// A future that moves between scopes sees what is around it now.
+/// A future that moves between scopes sees the values of the one around it now.
 #[test]
 fn what_is_around_a_scope_is_looked_up_at_each_poll() {
     block_on(async {
@@ -191,8 +193,8 @@ fn what_is_around_a_scope_is_looked_up_at_each_poll() {
     });
 }
 
-/// Case 22: a child lets go of its snapshot when it ends, though its handle is kept; a panic in the value's destructor
-/// is that of the child.
+/// A child lets go of its snapshot when it ends, though its handle is kept; a panic in the value's
+/// destructor is that of the child.
 #[test]
 fn a_snapshot_goes_with_its_task() {
     without_hanging(|| {
@@ -264,7 +266,8 @@ fn destructors_see_it() {
     });
 }
 
-/// A chain of children, each in one scope more than the one that spawned it: neither a look nor the last drop recurses.
+/// A chain of children, each in one scope more than the one that spawned it: neither a look nor the
+/// last drop recurses.
 #[test]
 fn long_lists_need_no_deep_stack() {
     const DEPTH: u32 = 100_000;
@@ -305,7 +308,7 @@ fn long_lists_need_no_deep_stack() {
     });
 }
 
-/// A value that another one hides is not kept by children who can never see it.
+/// A value that another one hides is not kept by children that can never see it.
 #[test]
 fn a_value_that_is_hidden_is_not_kept_by_children() {
     without_hanging(|| {

@@ -1,8 +1,9 @@
-//! Every way in which a child can end, times what becomes of its handle and of its group, at every moment of its life.
+//! Every way in which a child can end, times what becomes of its handle and of its group, at every
+//! moment of its life.
 //!
-//! A child is dropped once, in its task, before its group answers; its output is dropped once; each failure goes to one
-//! receiver, and to the right one; nothing is alive after the outer group but what was forgotten. `model` says what must
-//! come of a combination.
+//! A child is dropped once, in its task, before its group answers; its output is dropped once; each
+//! failure goes to one receiver, and to the right one; after the outer group only forgotten things
+//! are alive. `model` says what must come of a combination.
 
 #[path = "task_matrix/case.rs"]
 mod case;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 pub(crate) type Fault = &'static str;
 
-/// What is done to the group at the moment.
+/// Does to the group what the combination says.
 fn act(g: Group<'_, '_, Fault>, outer: Group<'_, '_, Fault>, case: Case, log: &Log) {
     match case.fate {
         Fate::Joined => {}
@@ -41,7 +42,8 @@ fn act(g: Group<'_, '_, Fault>, outer: Group<'_, '_, Fault>, case: Case, log: &L
     }
 }
 
-/// The body waits. On the only worker it gives way to others, in a shield: the group may be failing. Elsewhere it blocks.
+/// The body waits. On the only worker it gives way to others, in a shield: the group may be
+/// failing. Elsewhere it blocks.
 async fn pass(case: Case, gate: &Gate) {
     match case.host {
         Host::InTask => shield(gate.pass()).await,
@@ -49,7 +51,8 @@ async fn pass(case: Case, gate: &Gate) {
     }
 }
 
-/// The body of the group: starts the child, waits for the moment, acts on the handle, then on the group.
+/// The body of the group: starts the child, waits for the moment, acts on the handle, then on the
+/// group.
 async fn body(
     g: Group<'_, '_, Fault>,
     outer: Group<'_, '_, Fault>,
@@ -129,7 +132,7 @@ async fn body(
     Ok(())
 }
 
-/// Whoever polls the group.
+/// The owner polls the group.
 async fn owner(outer: Group<'_, '_, Fault>, case: Case, log: Arc<Log>) {
     let group = outer.try_group(async |g| body(g, outer, case, &log).await);
     let mut group = Box::pin(AssertUnwindSafe(group).catch_unwind());

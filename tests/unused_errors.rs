@@ -1,4 +1,5 @@
-//! The error of a deadline that is not used is dropped somewhere. If its destructor panics, somebody hears of it.
+//! The error of a deadline that is not used is dropped somewhere. If its destructor panics, the
+//! owner or the hook hears of it.
 
 mod common;
 mod support;
@@ -21,7 +22,8 @@ impl Drop for Bomb {
     }
 }
 
-/// The timer of the inner group finds that the outer one speaks, or that the inner one has ended by it.
+/// The timer of the inner group finds that the outer one speaks, or that the inner one has ended by
+/// it.
 #[test]
 fn the_error_of_an_inner_deadline_at_the_outer_instant() {
     without_hanging(|| {
@@ -51,7 +53,8 @@ impl Wake for Stuck {
     }
 }
 
-/// Two timers are due. While the first one is stuck the group of the second one ends: its error is dropped by the timer.
+/// Two timers are due. While the first one is stuck the group of the second one ends: its error is
+/// dropped by the timer.
 #[test]
 fn the_error_of_a_deadline_whose_group_ends_while_it_fires() {
     without_hanging(|| {
@@ -99,7 +102,7 @@ fn errors_of_two_deadlines_that_were_never_reached() {
                 g.deadline(SECOND, Bomb("first"));
                 g.deadline(2 * SECOND, Bomb("second"));
                 g.stop_within(3 * SECOND, Bomb("third"));
-                // What is kept goes after the timers.
+                // Kept values go after the timers.
                 g.keep(on_drop(|| panic_any("kept")));
                 Ok(())
             }))

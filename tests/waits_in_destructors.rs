@@ -1,4 +1,5 @@
-//! A `.wait()` in a destructor waits, as in a shield, whatever is being cut: the rest of the destructor runs.
+//! A `.wait()` in a destructor waits, as in a shield, whatever is being cut: the rest of the
+//! destructor runs.
 
 mod common;
 mod support;
@@ -35,7 +36,8 @@ impl Drop for Waits {
 
 type Open<'s> = Group<'s, 'static, &'static str>;
 
-/// Runs `body` in a group that is cancelled when it pends; everything in it that waits in its destructor did so to the end.
+/// Runs `body` in a group that is cancelled when it pends; everything in it that waits in its
+/// destructor did so to the end.
 fn counts(expected: usize, body: impl AsyncFn(Open<'_>, &dyn Fn() -> Waits)) {
     for workers_ in [1, 2] {
         let (runtime, seen) = workers(workers_);
@@ -228,8 +230,8 @@ fn in_a_task_that_a_shutdown_ends() {
     });
 }
 
-/// One half of a `join` panics, and a destructor waits while it unwinds, which hands the other half to another thread: that one
-/// can be cut all the same.
+/// One half of a `join` panics, and a destructor waits while it unwinds, which hands the other half
+/// to another thread: that one can be cut all the same.
 #[test]
 fn in_a_half_that_unwinds_while_the_other_one_is_cut() {
     without_hanging(|| {

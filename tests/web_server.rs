@@ -1,4 +1,5 @@
-//! The example `web_server` as its users meet it: a process, sockets, signals, lines and exit codes.
+//! The example `web_server` as its users meet it: a process, sockets, signals, lines and exit
+//! codes.
 
 #![expect(
     unreachable_pub,
@@ -254,7 +255,7 @@ fn without_descriptors_it_waits_and_recovers() {
 
 #[test]
 fn a_burst_of_clients_finds_place_in_the_queue() {
-    // Nobody accepts: every handshake has to fit into the queue.
+    // No server accepts: every handshake has to fit into the queue.
     let listener = spinney::block_on(spinney::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let clients: Vec<_> = (0..500)

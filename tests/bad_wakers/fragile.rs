@@ -13,7 +13,7 @@ use std::thread;
 pub(crate) struct Fragile {
     /// Which clone panics, from one; they are counted down.
     left: AtomicUsize,
-    /// Whom a combinator wakes in turn.
+    /// The waker that a combinator wakes in turn.
     parent: Waker,
 }
 
@@ -28,8 +28,8 @@ impl Fragile {
     }
 
     pub(crate) fn waker(self: Arc<Self>) -> Waker {
-        // SAFETY: the data is a reference of an `Arc` that is `Send` and `Sync`, and the table's functions keep the
-        // contract of `RawWakerVTable` for such data.
+        // SAFETY: the data is a reference of an `Arc` that is `Send` and `Sync`, and the table's
+        // functions keep the contract of `RawWakerVTable` for such data.
         unsafe { Waker::new(Arc::into_raw(self).cast(), &TABLE) }
     }
 
@@ -122,7 +122,7 @@ unsafe fn drop_brittle(data: *const ()) {
     let last = this.copies.fetch_sub(1, SeqCst) == 1;
     if (this.each || last) && !thread::panicking() {
         this.thrown.fetch_add(1, SeqCst);
-        // Given back before it panics: whoever counts the references finds them all.
+        // Given back before it panics: the test that counts the references finds them all.
         drop(this);
         resume_unwind(Box::new("drop"));
     }

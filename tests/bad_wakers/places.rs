@@ -34,7 +34,7 @@ impl World {
         }
     }
 
-    /// Whatever it is that is waited for, it comes now.
+    /// What the futures wait for comes now.
     pub(crate) fn release(&self) {
         self.release.close();
         self.clock.advance(10 * SECOND);

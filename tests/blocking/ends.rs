@@ -10,7 +10,8 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Wake, Waker};
 use std::thread;
 
-/// A closure that does not return is a straggler, by name and place; when it does return, the runtime ends.
+/// A closure that does not return is a straggler, by name and place; when it does return, the
+/// runtime ends.
 #[test]
 fn a_closure_that_does_not_return_is_a_straggler() {
     without_hanging(|| {
@@ -80,7 +81,8 @@ impl Wake for Ends {
     }
 }
 
-/// A foreign waker that is called on such a thread is inside the runtime: to end it from there only requests that.
+/// A foreign waker that is called on such a thread is inside the runtime: to end it from there only
+/// requests that.
 #[test]
 fn a_waker_ends_the_runtime_on_whose_thread_it_is_called() {
     without_hanging(|| {
@@ -118,7 +120,7 @@ fn a_hook_ends_the_runtime_whose_thread_begins_or_ends() {
                 }
                 let runtime = theirs.lock().unwrap().take();
                 if let Some(runtime) = runtime {
-                    // From inside: what is there is named, or it had ended.
+                    // From inside: the tasks that are there are named, or all had ended.
                     drop(runtime.shutdown(NEVER));
                     count.fetch_add(1, SeqCst);
                 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-/// Case 180: never more closures at once than there may be threads.
+/// There are never more closures at once than there may be threads.
 #[test]
 fn never_more_at_once_than_threads_are_allowed() {
     let (runtime, _) = limited(2, 3);
@@ -46,7 +46,8 @@ fn as_many_at_once_as_threads_are_allowed() {
     });
 }
 
-/// Case 187: what waits in line when it is cut is dropped uncalled, without waiting for those before it.
+/// A closure that waits in line when it is cut is dropped uncalled, without waiting for those
+/// before it.
 #[test]
 fn a_closure_that_is_cut_in_line_is_dropped_uncalled() {
     without_hanging(|| {
@@ -94,7 +95,8 @@ fn a_closure_that_is_cut_in_line_is_dropped_uncalled() {
     });
 }
 
-/// Children that were cut while all threads are stuck do not pile up: their memory is given back, not only their captures.
+/// Children that were cut while all threads are stuck do not pile up: their memory is given back,
+/// not only their captures.
 #[test]
 fn what_was_cut_in_line_does_not_pile_up() {
     without_hanging(|| {
@@ -140,8 +142,8 @@ fn turns(levels: u32) -> u32 {
     }
 }
 
-/// Case 190: async, blocking, async, blocking ... nests, and four of these at once never deadlock, although there may be one
-/// thread only.
+/// Async code, closures that block, async code ... nest, and four of these at once never deadlock,
+/// although there may be one thread only.
 #[test]
 fn closures_that_wait_for_closures_do_not_deadlock() {
     without_hanging(|| {
@@ -158,7 +160,8 @@ fn closures_that_wait_for_closures_do_not_deadlock() {
     });
 }
 
-/// A closure that waits without ever sleeping, because what it waits for wakes itself, does not count either.
+/// A closure that waits without ever sleeping, because what it waits for wakes itself, does not
+/// count either.
 #[test]
 fn a_closure_that_waits_busily_does_not_keep_its_thread_from_others() {
     without_hanging(|| {
@@ -173,7 +176,7 @@ fn a_closure_that_waits_busily_does_not_keep_its_thread_from_others() {
     });
 }
 
-/// Case 211: a hundred closures that block leave tasks running, on as many threads and no more.
+/// A hundred closures that block leave tasks running, on as many threads and no more.
 #[test]
 fn many_blocked_closures_stall_no_task() {
     without_hanging(|| {

@@ -4,22 +4,23 @@ use crate::matrix::{Answer, dimension};
 use spinney::current::CancelKind;
 
 dimension! {
-    /// Who polls the group: a task on the only worker, a blocked caller beside two workers, another executor.
+    /// The poller of the group: a task on the only worker, a blocked caller beside two workers,
+    /// another executor.
     Host { InTask, Caller, Foreign, }
 }
 dimension! {
     Kind { Spawn, Supervise, Service, }
 }
 dimension! {
-    /// Who cancels. `Shutdown`: another thread shuts the runtime down.
+    /// The canceller. `Shutdown`: another thread shuts the runtime down.
     Cause {
         TaskCancel, CancelJoined, GroupCancel, SiblingError, SiblingPanic, BodyError, BodyPanic, Deadline, GraceOver,
         Outer, Dropped, Shutdown,
     }
 }
 dimension! {
-    /// What the victim is doing then. `Busy` and `Ready` are in a poll, which ends pending, or with a value. `Itself` is
-    /// the one who cancels, in its first poll.
+    /// What the victim is doing then. `Busy` and `Ready` are in a poll, which ends pending, or with
+    /// a value. `Itself` is the canceller, in its first poll.
     Doing {
         Unpolled, Busy, Ready, Itself, Channel, Sleep, Timeout, Yield, Accept, AwaitTask, Shield, Nested, Wait, Scope,
         Defer, Start, Set, Bounded, Stream, Race,
@@ -49,7 +50,8 @@ impl Case {
         matches!(self.cause, Cause::TaskCancel | Cause::CancelJoined)
     }
 
-    /// Whether who holds the workers, or the victim in its poll, must go on before the cut can be seen anywhere.
+    /// Whether the tasks that hold the workers, or the victim in its poll, must go on before the
+    /// cut can be seen anywhere.
     pub(crate) fn plugs(self) -> usize {
         match (self.doing, self.host) {
             (Doing::Unpolled, Host::Caller | Host::Foreign) => self.workers(),
@@ -57,8 +59,8 @@ impl Case {
         }
     }
 
-    /// Whether the other worker must be kept awake: one that is held in a poll may have left the other asleep where no
-    /// timer wakes it.
+    /// Whether the other worker must be kept awake: one that is held in a poll may have left the
+    /// other asleep where no timer wakes it.
     pub(crate) fn needs_a_watch(self) -> bool {
         matches!(self.doing, Doing::Busy | Doing::Ready)
             && matches!(self.cause, Cause::Deadline | Cause::GraceOver)

@@ -1,4 +1,5 @@
-//! So many children before a cut, and so many after it: all of them end with it, and none that came after is ever polled.
+//! So many children before a cut, and so many after it: all of them end with it, and none that came
+//! after is ever polled.
 
 use crate::Fault;
 use crate::matrix::{Answer, Gate, dimension, noting};
@@ -51,7 +52,7 @@ struct World {
     /// One for each child that is there.
     before: Arc<()>,
     after: Arc<()>,
-    /// Polls of those who came after the cut.
+    /// Polls of the children that came after the cut.
     polls: AtomicUsize,
     dropped: Gate,
     handle: Mutex<Option<GroupHandle<Fault>>>,

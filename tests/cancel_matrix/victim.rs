@@ -17,7 +17,7 @@ use std::time::Duration;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What is started by the victim, and never ends by itself.
+/// A task that the victim starts, and that never ends by itself.
 async fn inner(local: Local) {
     local.0.arrived.open();
     pending().await

@@ -1,4 +1,4 @@
-//! What is known of one run, and what its people wait for.
+//! What a run notes, and what its tasks wait for.
 
 use crate::matrix::{Answer, Gate, throw};
 use crate::model::Case;
@@ -9,7 +9,7 @@ use spinney::{Runtime, current};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
-/// Something that is dropped: who, in which task, and why.
+/// Something that is dropped: its name, in which task, and why.
 #[derive(Clone, Debug)]
 pub(crate) struct Dropped {
     pub(crate) who: &'static str,
@@ -24,7 +24,7 @@ pub(crate) struct World {
     pub(crate) drops: Mutex<Vec<Dropped>>,
     /// The victim has come to what it does.
     pub(crate) arrived: Gate,
-    /// Nothing is cancelled any more: those who live on may end.
+    /// Nothing is cancelled any more: the tasks that live on may end.
     pub(crate) calm: Gate,
     /// What the victim's cut waits for may end.
     pub(crate) hold: Gate,
@@ -36,7 +36,7 @@ pub(crate) struct World {
     pub(crate) fail: Gate,
     /// The cause is there, or will come by itself.
     pub(crate) acted: Gate,
-    /// Somebody else was cut: so the cut has come to the group.
+    /// Another task was cut: so the cut has come to the group.
     pub(crate) seen: Gate,
     pub(crate) signal: AtomicBool,
     pub(crate) polled: AtomicBool,

@@ -58,7 +58,7 @@ pub(crate) fn noting(builder: RuntimeBuilder) -> (Runtime, Seen) {
     noting_as(builder, |failure| text(&*failure.payload).to_owned())
 }
 
-/// A runtime whose hook notes what is said of each failure.
+/// A runtime whose hook notes what `say` makes of each failure.
 pub(crate) fn noting_as(
     builder: RuntimeBuilder,
     say: impl Fn(&Unobserved) -> String + Send + Sync + 'static,

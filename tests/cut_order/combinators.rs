@@ -1,4 +1,5 @@
-//! Whatever polls the groups of a task that is cut, and whether it polls them or not: all are joined before its frame goes.
+//! Whatever polls the groups of a task that is cut, and whether it polls them or not: all are
+//! joined before its frame goes.
 
 use crate::common::once;
 use crate::{Boxed, cut};
@@ -53,7 +54,8 @@ fn two_groups_in_one_task_are_both_joined_before_its_frame() {
     }
 }
 
-/// Polls each future only after its own waker was called, and again at once while one is: `FuturesUnordered`.
+/// Polls each future only after its own waker was called, and again at once while one is:
+/// `FuturesUnordered`.
 struct Unordered<'a> {
     futures: Vec<(Boxed<'a, ()>, Arc<Flag>)>,
 }

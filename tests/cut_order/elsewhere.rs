@@ -1,4 +1,5 @@
-//! Groups whose future went elsewhere, to another task, to the next group or nowhere: they end with what is around them.
+//! Groups whose future went elsewhere, to another task, to the next group or nowhere: they end with
+//! the groups around them.
 
 use crate::Boxed;
 use crate::common::{Log, once, until};
@@ -41,7 +42,7 @@ fn a_group_future_moves_to_another_task() {
     }
 }
 
-/// Case 24: a group that leaves its outer group half-way goes on under the next one.
+/// A group that leaves its outer group half-way goes on under the next one.
 #[test]
 fn a_group_future_that_outlives_its_parent_is_adopted() {
     without_hanging(|| {
@@ -75,8 +76,8 @@ fn a_group_future_that_outlives_its_parent_is_adopted() {
     });
 }
 
-/// A group without children hangs in its parent's list only. When that ends it hangs in the next one, so a cancel finds
-/// those who are blocked in its body.
+/// A group without children hangs in its parent's list only. When that ends it hangs in the next
+/// one, so a cancel finds the callers that are blocked in its body.
 #[test]
 fn a_cancel_reaches_a_childless_group_whose_parent_has_ended() {
     without_hanging(|| {
@@ -107,8 +108,8 @@ fn a_cancel_reaches_a_childless_group_whose_parent_has_ended() {
     });
 }
 
-/// The future of a group with a service is forgotten, or kept where nobody polls it: a cancel still ends the service, and
-/// so the groups around it.
+/// The future of a group with a service is forgotten, or kept where no task polls it: a cancel
+/// still ends the service, and so the groups around it.
 #[test]
 fn a_cancel_ends_the_services_of_a_group_that_nobody_polls() {
     for forgotten in [true, false] {

@@ -1,4 +1,4 @@
-//! A cut swallows neither a failure nor a value, and touches nobody but whom it is for.
+//! A cut swallows neither a failure nor a value, and touches no task but the one that it is for.
 
 use crate::common::{Log, until};
 use crate::cut;
@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Case 40.
+/// A child fails its group from a destructor while the group is being cut: the error comes out of
+/// the group, and its owner runs on to its next await.
 #[test]
 fn an_error_that_is_recorded_while_being_cut_comes_out() {
     /// Fails its group when it is dropped.
@@ -45,7 +46,8 @@ fn an_error_that_is_recorded_while_being_cut_comes_out() {
     }
 }
 
-/// A failure after the last poll of its group, two groups deep in a task that is being cut: it still comes out.
+/// A failure after the last poll of its group, two groups deep in a task that is being cut: it
+/// still comes out.
 #[test]
 fn a_failure_at_the_last_moment_comes_out_of_the_inner_group() {
     without_hanging(|| {
@@ -63,7 +65,8 @@ fn a_failure_at_the_last_moment_comes_out_of_the_inner_group() {
                         let _ = failing.recv().await;
                         Err::<(), _>(1)
                     }));
-                    // Called when the child counts no more. Its group does not keep its body for that.
+                    // Called when the child counts no more. Its group does not keep its body for
+                    // that.
                     let waker = Waker::from(Arc::new(Left(left)));
                     let _ = Pin::new(&mut child).poll(&mut Context::from_waker(&waker));
                     std::mem::forget(child);
@@ -144,7 +147,7 @@ trait AndPend: Future + Sized {
 
 impl<F: Future> AndPend for F {}
 
-/// Case 64.
+/// A child that is cut by its handle disturbs none of its siblings.
 #[test]
 fn a_cut_of_one_child_disturbs_nobody_else() {
     without_hanging(|| {

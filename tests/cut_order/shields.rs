@@ -1,4 +1,5 @@
-//! A shield that the poll reaches holds a cut off, with all that is waited for in it; one that it does not reach holds nothing.
+//! A shield that the poll reaches holds a cut off, with all that is waited for in it; one that it
+//! does not reach holds nothing.
 
 use crate::common::{once, until};
 use crate::cut;

@@ -1,4 +1,5 @@
-//! Sync frames that are blocked in what is cut are unwound, from the inside out, with a payload that means nothing elsewhere.
+//! Sync frames that are blocked in a task that is cut are unwound, from the inside out, with a
+//! payload that means nothing elsewhere.
 
 use crate::common::{Log, once, until};
 use crate::support::without_hanging;
@@ -8,7 +9,8 @@ use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::{Arc, Mutex};
 
-/// Case 59, for code that catches the cut.
+/// A blocked frame is unwound, and code that catches the unwinding is unwound again at its next
+/// wait.
 #[test]
 fn a_sync_frame_is_unwound_from_the_inside_out() {
     for _ in 0..30 {
@@ -52,7 +54,8 @@ fn a_sync_frame_is_unwound_from_the_inside_out() {
     }
 }
 
-/// A task that is blocked in sync code is cut alone: by its handle, by its set, by its start, or as a service.
+/// A task that is blocked in sync code is cut alone: by its handle, by its set, by its start, or as
+/// a service.
 #[test]
 fn a_blocked_task_that_is_cut_alone_is_unwound() {
     for how in 0..8 {

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// Case 134: never early, to the nanosecond.
+/// Sleeps and intervals never fire early, to the nanosecond.
 #[test]
 fn nothing_fires_early() {
     without_hanging(|| {
@@ -44,7 +44,7 @@ fn nothing_fires_early() {
     });
 }
 
-/// Case 127: the deadline of a group counts from its first poll; sleeps and timeouts count from their making.
+/// The deadline of a group counts from its first poll; sleeps and timeouts count from their making.
 #[test]
 fn a_deadline_counts_from_the_first_poll() {
     without_hanging(|| {
@@ -81,7 +81,7 @@ fn a_deadline_goes_by_the_clock_of_its_group() {
     });
 }
 
-/// Cases 124 and 126: a sleep can be moved, both ways and often; the last instant counts, and it wakes once.
+/// A sleep can be moved, both ways and often; the last instant counts, and it wakes once.
 #[test]
 fn a_sleep_that_is_moved_often_wakes_once() {
     without_hanging(|| {
@@ -115,7 +115,7 @@ fn a_sleep_that_is_moved_often_wakes_once() {
     });
 }
 
-/// Case 122: nothing can swallow a cut, but what is ready in the same poll wins over a timeout.
+/// Nothing can swallow a cut, but a value that is ready in the same poll wins over a timeout.
 #[test]
 fn a_value_that_is_ready_in_the_poll_of_the_timeout_is_kept() {
     without_hanging(|| {

@@ -1,4 +1,5 @@
-//! Of the deadlines of groups within groups each reports for its own group, and the outermost that is due decides.
+//! Of the deadlines of groups within groups each reports for its own group, and the outermost that
+//! is due decides.
 
 use crate::common::{Count, SECOND, clocked, on_drop, once, wait_until};
 use crate::support::without_hanging;
@@ -9,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Waker};
 
-/// Runs an inner group in an outer one, with these deadlines in seconds; the body sees the clock pass second by second.
-/// What the outer one gives, and whether the code between them ran on.
+/// Runs an inner group in an outer one, with these deadlines in seconds; the body sees the clock
+/// pass second by second. What the outer one gives, and whether the code between them ran on.
 fn nested(outer: u32, inner: u32) -> (Result<u8, Vec<&'static str>>, usize) {
     let (runtime, clock, seen) = clocked(2);
     let between = AtomicUsize::new(0);
@@ -43,7 +44,8 @@ fn nested(outer: u32, inner: u32) -> (Result<u8, Vec<&'static str>>, usize) {
     (result, between.load(SeqCst))
 }
 
-/// Cases 115 and 116.
+/// Of nested deadlines the earlier one reports: the outer one alone, or the inner one, after which
+/// the outer body goes on until its own.
 #[test]
 fn of_nested_deadlines_the_earlier_one_reports() {
     without_hanging(|| {
@@ -54,7 +56,8 @@ fn of_nested_deadlines_the_earlier_one_reports() {
     });
 }
 
-/// Case 117: a poll that took longer than both.
+/// A poll takes longer than both deadlines: the inner one comes first, and the outer one cuts the
+/// next await.
 #[test]
 fn a_busy_body_meets_the_inner_deadline_then_the_outer_one() {
     without_hanging(|| {
@@ -133,7 +136,7 @@ fn a_deadline_in_a_shield_reports_though_the_outer_one_is_due() {
     });
 }
 
-/// Case 120.
+/// A cancel from outside, before the inner group's deadline, is no timeout.
 #[test]
 fn an_outer_cancel_before_the_deadline_is_no_timeout() {
     without_hanging(|| {
@@ -160,7 +163,8 @@ fn an_outer_cancel_before_the_deadline_is_no_timeout() {
     });
 }
 
-/// A group whose parent is just ending, with its deadline due while what the parent keeps is dropped, is not spared.
+/// A group whose parent is just ending, with its deadline due while what the parent keeps is
+/// dropped, is not spared.
 #[test]
 fn a_deadline_that_is_due_while_the_parent_ends_still_comes() {
     type Opened = std::pin::Pin<Box<dyn Future<Output = Result<(), Errors<&'static str>>> + Send>>;
@@ -170,7 +174,8 @@ fn a_deadline_that_is_due_while_the_parent_ends_still_comes() {
         let advance = clock.clone();
         runtime
             .block_on(try_group(async move |g: Group<'_, '_, &'static str>| {
-                // At the same instant, so it would speak for the inner group, too; but it ends before.
+                // At the same instant, so it would speak for the inner group, too; but it ends
+                // before.
                 g.deadline(2 * SECOND, "outer");
                 g.keep(on_drop(move || {
                     let fired = Arc::new(Count::default());

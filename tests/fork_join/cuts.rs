@@ -17,7 +17,8 @@ fn blocks(told: &AtomicBool) -> impl Future<Output = ()> + '_ {
     })
 }
 
-/// A cut of the group unwinds the half that waits, on whatever thread, and the other one runs to its end.
+/// A cut of the group unwinds the half that waits, on whatever thread, and the other one runs to
+/// its end.
 #[test]
 fn a_cut_reaches_a_half_that_waits() {
     without_hanging(|| {
@@ -133,8 +134,9 @@ fn a_shield_covers_both_halves() {
     });
 }
 
-/// A destructor that forks while its thread unwinds: where a wait on that thread would wait on, it does in the half of
-/// another thread, too. A panic there would come out of the destructor and abort the process.
+/// A destructor that forks while its thread unwinds: where a wait on that thread would wait on, it
+/// does in the half of another thread, too. A panic there would come out of the destructor and
+/// abort the process.
 #[test]
 fn a_half_of_a_thread_that_unwinds_is_not_unwound() {
     without_hanging(|| {

@@ -7,8 +7,8 @@ use spinney::join;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self};
 
-/// A runtime that ends while a caller from outside is in a `join` gives it its grace; without one the halves are run all the
-/// same.
+/// A runtime that ends while a caller from outside is in a `join` gives it its grace; without one
+/// the halves are run all the same.
 #[test]
 fn a_join_outlives_its_runtime() {
     without_hanging(|| {
@@ -33,7 +33,8 @@ fn a_join_outlives_its_runtime() {
     });
 }
 
-/// A half of a caller from outside that does not return is a straggler: the end of the worker that runs it is not waited for.
+/// A half of a caller from outside that does not return is a straggler: the end of the worker that
+/// runs it is not waited for.
 #[test]
 fn a_half_that_does_not_return_is_a_straggler() {
     without_hanging(|| {

@@ -38,8 +38,8 @@ fn children_that_a_half_starts_are_run() {
     });
 }
 
-/// A thread that waits for a half under a lock runs nothing that wants that lock. A pool whose waits run whatever there is
-/// deadlocks here.
+/// A thread that waits for a half under a lock runs nothing that wants that lock. A pool whose
+/// waits run whatever there is deadlocks here.
 #[test]
 fn a_wait_under_a_lock_runs_no_stranger() {
     without_hanging(|| {
@@ -59,7 +59,8 @@ fn a_wait_under_a_lock_runs_no_stranger() {
     });
 }
 
-/// It does not run what its halves have spawned either: that is the business of others, who may wait for the lock.
+/// It does not run what its halves have spawned either: that is left to other threads, which may
+/// wait for the lock.
 #[test]
 fn a_wait_under_a_lock_does_not_run_what_its_halves_spawned() {
     without_hanging(|| {
@@ -90,7 +91,8 @@ fn a_wait_under_a_lock_does_not_run_what_its_halves_spawned() {
     });
 }
 
-/// Sums of random trees, in which halves wait for tasks, tasks fork, and closures block, on few threads and on many.
+/// Sums of random trees, in which halves wait for tasks, tasks fork, and closures block, on few
+/// threads and on many.
 #[test]
 fn trees_of_everything_add_up() {
     fn tree(seed: u64, depth: u32) -> u64 {
@@ -160,7 +162,8 @@ fn halves_are_offered_before_a_wait_for_another_runtime() {
     });
 }
 
-/// Where no thread can be had, a worker that waits for another runtime runs what there is as the worker that it is.
+/// Where no thread can be had, a worker that waits for another runtime runs what there is as the
+/// worker that it is.
 #[test]
 fn a_half_is_run_by_a_worker_that_waits_for_another_runtime() {
     without_hanging(|| {

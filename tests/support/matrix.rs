@@ -1,4 +1,5 @@
-//! What the matrices share: running every combination, naming the one that fails or hangs, gates, scripted failures.
+//! What the matrices share: running every combination, naming the one that fails or hangs, gates,
+//! scripted failures.
 #![allow(dead_code, clippy::allow_attributes, reason = "each file uses a part")]
 
 use crate::common::{Seen, noting_as, text};
@@ -11,7 +12,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// A combination that takes longer hangs. It is no measure of speed: one takes less than a millisecond.
+/// A combination that takes longer hangs. It is no measure of speed: one takes less than a
+/// millisecond.
 const HANGS: Duration = Duration::from_secs(60);
 
 /// Failing combinations that are named in full.
@@ -96,7 +98,7 @@ impl Answer {
     }
 }
 
-/// A gate that opens once, for tasks and threads: nobody spins at it.
+/// A gate that opens once, for tasks and threads: no waiter spins at it.
 pub(crate) struct Gate(Sender<()>, Receiver<()>);
 
 impl Default for Gate {

@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Runs `test` on a thread of its own, and turns a hang into a failure. The limit is no measure of speed: it is a hundred
-/// times what the slowest test needs.
+/// Runs `test` on a thread of its own, and turns a hang into a failure. The limit is no measure of
+/// speed: it is a hundred times what the slowest test needs.
 pub(crate) fn without_hanging<R: Send + 'static>(test: impl FnOnce() -> R + Send + 'static) -> R {
     let (sender, ended) = mpsc::channel();
     let runner = thread::spawn(move || {

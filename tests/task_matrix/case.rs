@@ -3,7 +3,8 @@
 use crate::matrix::dimension;
 
 dimension! {
-    /// Who polls the group: a task on the only worker, a blocked caller beside one worker or two, another executor.
+    /// The poller of the group: a task on the only worker, a blocked caller beside one worker or
+    /// two, another executor.
     Host { InTask, Caller1, Caller2, Foreign, }
 }
 dimension! {
@@ -25,7 +26,8 @@ dimension! {
     When { Born, Unpolled, During, Between, After, }
 }
 dimension! {
-    /// What becomes of the group at the moment, after the handle. `Shielded` and `Nested`: the outer group is cancelled.
+    /// What becomes of the group at the moment, after the handle. `Shielded` and `Nested`: the
+    /// outer group is cancelled.
     Fate { Joined, Cancelled, Dropped, Forgotten, Shielded, Nested, }
 }
 
@@ -63,8 +65,8 @@ impl Ends {
 }
 
 impl Case {
-    /// How many workers are held so that the child is not polled before the moment. On the one worker that polls the
-    /// group, nothing else runs anyway.
+    /// How many workers are held so that the child is not polled before the moment. On the one
+    /// worker that polls the group, nothing else runs anyway.
     pub(crate) fn plugs(self) -> usize {
         match (self.when, self.host) {
             (When::Unpolled, Host::Caller1 | Host::Caller2 | Host::Foreign) => self.host.workers(),
@@ -85,7 +87,7 @@ impl Case {
         self.ends != Ends::Never && (self.when == When::After || !self.cut_by_handle())
     }
 
-    /// A child that never ends, in a group that nobody will end.
+    /// A child that never ends, in a group that will not be ended.
     pub(crate) fn needs_outer_cancel(self) -> bool {
         self.fate == Fate::Forgotten && self.ends == Ends::Never && !self.cut_by_handle()
     }

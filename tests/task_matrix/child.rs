@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-/// What is known of one run.
+/// What a run notes.
 #[derive(Default)]
 pub(crate) struct Log {
     pub(crate) polls: AtomicUsize,
@@ -22,7 +22,7 @@ pub(crate) struct Log {
     pub(crate) outputs: AtomicUsize,
     /// The child is in its first poll.
     pub(crate) entered: Gate,
-    /// The child may go on, and so may those who hold the workers.
+    /// The child may go on, and so may the tasks that hold the workers.
     pub(crate) released: Gate,
     pub(crate) waker: Mutex<Option<Waker>>,
     pub(crate) parked: Gate,
@@ -42,7 +42,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The child pends: whoever comes second wakes it.
+    /// The child pends: the later one of the child and the releaser wakes it.
     fn park(&self, waker: &Waker) {
         let mut slot = self.waker.lock().unwrap();
         let first = slot.replace(waker.clone()).is_none();

@@ -105,7 +105,7 @@ fn ends(case: Case) -> Vec<(usize, End)> {
     }
 }
 
-/// What the group is told by the child itself, and what is left for the handle.
+/// What the child itself tells the group, and what it leaves for the handle.
 fn child_side(case: Case, end: End) -> (Vec<Fault>, Slot) {
     let mut faults = Vec::new();
     let watched = case.kind == Kind::Supervise;
@@ -129,7 +129,8 @@ fn child_side(case: Case, end: End) -> (Vec<Fault>, Slot) {
         }
     };
     if case.drop_panics {
-        // A panic that came before it stays; a value or an error is outranked, and goes to the group.
+        // A panic that came before it stays; a value or an error is outranked, and goes to the
+        // group.
         let outranked = std::mem::replace(&mut slot, Slot::Empty);
         match outranked {
             Slot::Value if case.output_panics => faults.push(Fault::panic("output")),
@@ -148,7 +149,8 @@ fn child_side(case: Case, end: End) -> (Vec<Fault>, Slot) {
     (faults, slot)
 }
 
-/// What may come of a combination. More than one only where two threads race, or a service with the end of its group.
+/// What may come of a combination. More than one only where two threads race, or a service with the
+/// end of its group.
 pub(crate) fn allowed(case: Case) -> Vec<Report> {
     let mut allowed: Vec<Report> = Vec::new();
     for (polls, end) in ends(case) {
@@ -164,9 +166,9 @@ pub(crate) fn allowed(case: Case) -> Vec<Report> {
     allowed
 }
 
-/// What must come of a combination, if the child ended like this; `reads`: the body got to read its handle; `resolves`: the
-/// group answered before its future could be dropped or forgotten; `early`: the cut by the handle came before the
-/// group's. `None`: not possible.
+/// What must come of a combination, if the child ended like this; `reads`: the body got to read its
+/// handle; `resolves`: the group answered before its future could be dropped or forgotten; `early`:
+/// the cut by the handle came before the group's. `None`: not possible.
 fn predict(
     case: Case,
     polls: usize,

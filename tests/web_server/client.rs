@@ -173,7 +173,7 @@ impl Drop for Server {
 /// A connection that is kept alive.
 pub struct Connection {
     stream: TcpStream,
-    /// What was received and not used.
+    /// Bytes that were received and not used.
     buffer: Vec<u8>,
 }
 

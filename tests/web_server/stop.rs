@@ -1,4 +1,4 @@
-//! Stopping: what is drained, what is cut, and what is said about it.
+//! Stopping: which requests are drained, which are cut, and which lines say so.
 
 use crate::client::{Connection, Server, until};
 use crate::fanout;

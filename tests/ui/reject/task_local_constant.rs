@@ -1,4 +1,4 @@
-//! Must be refused: a constant is copied to wherever it is named, so it has no address of its own that could be the key.
+//! Must be refused: a constant is copied wherever it is named: it has no address to be the key.
 //! Expected: E0492, a reference to a temporary with interior mutability.
 
 #![allow(unused)]
