@@ -4,13 +4,18 @@
 //! that it blocks waits for their joins. It cannot be dropped at a suspension, so a cut unwinds it with a private
 //! payload, which the edge of the task or group catches.
 
-use crate::group::cut::{self, Cut, Knew};
-use crate::group::frame::{self, Frame};
-use crate::group::grant;
-use crate::group::mark::Mark;
+use crate::group::node::Host;
 use crate::group::node::{Node, NodeRef, OUTER};
-use crate::group::open::{Awaited, Host};
-use crate::group::tree;
+use crate::poll::frame;
+use crate::poll::frame::Frame;
+use crate::poll::own_cancel::Mark;
+use crate::tree::awaited::Awaited;
+use crate::tree::cascade;
+use crate::tree::cut;
+use crate::tree::cut::{Cut, Knew};
+use crate::tree::host_end::StackHost;
+use crate::tree::zero_deadline;
+
 use crate::pool::context;
 use crate::pool::shared::Shared;
 use crate::pool::waiting::{self, Step};
@@ -148,7 +153,7 @@ impl<'a> Blocked<'a> {
             take_part: frame.waits_for_children_only(),
             task: frame.awaited(),
         };
-        grant::blocks();
+        zero_deadline::blocks();
         self.be_guest(!self.host.is_empty());
         if let Some(ended) = self.ended(cx) {
             self.cut = true;
@@ -223,10 +228,10 @@ fn is_marked(mark: &mut Mark, cx: &mut Context<'_>) -> bool {
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
 pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
-    let host = Host::new();
+    let host = StackHost::new(false);
     let mut blocked = Blocked::new(runtime, &host);
     let mut future = pin!(Some(future));
-    let awaited = Awaited::In(&raw const host);
+    let awaited = Awaited::In(&raw const *host);
     let ended = waiting::wait(runtime, awaited, &mut |cx| {
         blocked.step(cx, |cx| match future.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),
@@ -262,10 +267,10 @@ pub(crate) fn join<R>(
         if let Poll::Ready(value) = poll(cx) {
             return Step::Ready(value);
         }
-        grant::blocks();
+        zero_deadline::blocks();
         if is_marked(&mut mark, cx) && !group.is_cancelled() {
             group.note_owner_cut();
-            tree::cancel(group, OUTER);
+            cascade::cancel(group, OUTER);
         }
         Step::Pending {
             take_part: true,

@@ -44,15 +44,20 @@ mod waiters;
 mod alarm;
 mod job;
 mod latch;
+mod report;
 mod sleep;
-// Floor 3: groups and the driver.
-mod driver;
+// Floor 3: what a group is.
 mod group;
-// Floor 4: tasks.
+// Floor 4: where a thread is.
+mod poll;
+// Floor 5: how groups live together, and the driver.
+mod driver;
+mod tree;
+// Floor 6: tasks.
 mod task;
-// Floor 5: the pool.
+// Floor 7: the pool.
 mod pool;
-// Floor 6: the surface.
+// Floor 8: the surface.
 mod block_on;
 pub mod compat;
 pub mod net;
@@ -60,10 +65,10 @@ mod surface;
 pub mod time;
 
 pub use crate::block_on::{Wait, block_on};
-pub use crate::group::errors::{ErrorEntry, Errors};
-pub use crate::group::report::Unobserved;
 pub use crate::pool::config::RuntimeBuilder;
 pub use crate::pool::runtime::Runtime;
+pub use crate::report::errors::{ErrorEntry, Errors};
+pub use crate::report::failure::Unobserved;
 pub use crate::surface::bounded::Bounded;
 pub use crate::surface::builder::GroupBuilder;
 pub use crate::surface::child::{Failure, Supervised, Task};
@@ -88,7 +93,7 @@ pub use crate::time::{sleep, timeout};
 
 /// A read-only view of where the caller is in the tree of groups.
 pub mod current {
-    pub use crate::group::reason::{CancelKind, CancelReason};
+    pub use crate::report::reason::{CancelKind, CancelReason};
     pub use crate::surface::current::{
         GroupPath, cancel_reason, deadline, group_path, is_cancelled, is_stopping, stopping,
         task_id, task_name,
@@ -97,9 +102,9 @@ pub mod current {
 
 /// What a runtime tells about its tasks: dumps, and what still runs when a shutdown ends.
 pub mod dump {
-    pub use crate::group::dump::{Dump, GroupDump, TaskDump, TaskState};
-    pub use crate::group::report::{Straggler, TaskId};
     pub use crate::pool::shutdown::Stragglers;
+    pub use crate::report::dump::{Dump, GroupDump, TaskDump, TaskState};
+    pub use crate::report::failure::{Straggler, TaskId};
 }
 
 /// The futures that functions and methods return, for those who name them.

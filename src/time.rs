@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "structural pinning in `Timeout`")]
 
 use crate::driver::poller::Timer;
-use crate::group::frame;
+use crate::poll::frame;
 use crate::pool::context;
 use std::error::Error;
 use std::fmt;

@@ -9,6 +9,7 @@
 //! come before, and any use afterwards fails. So a model needs no payload of its own to see that memory is freed too
 //! early. For that, memory is given back late: see `late`.
 
+mod engine;
 mod late;
 pub mod run;
 pub mod sync;

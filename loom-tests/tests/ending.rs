@@ -14,71 +14,8 @@ use std::task::{Context, Poll, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/job.rs"]
-mod job;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/parker.rs"]
-mod parker;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/unwind.rs"]
-mod unwind;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/waiters.rs"]
-mod waiters;
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
-#[path = "../../src/group"]
-mod group {
-    pub mod arena;
-    pub mod books;
-    pub mod cut;
-    pub mod dump;
-    pub mod duties;
-    pub mod ending;
-    pub mod errors;
-    pub mod frame;
-    pub mod gate;
-    pub mod grant;
-    pub mod leaving;
-    pub mod ledger;
-    pub mod list;
-    pub mod locals;
-    pub mod mark;
-    pub mod node;
-    pub mod open;
-    pub mod reaper;
-    pub mod reason;
-    pub mod report;
-    pub mod root;
-    pub mod running;
-    pub mod services;
-    pub mod spawn;
-    pub mod tree;
-    pub mod typed;
-    pub mod word;
-}
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/task"]
-mod task {
-    pub mod awaiter;
-    pub mod cell;
-    pub mod closer;
-    pub mod handle;
-    pub mod header;
-    pub mod run;
-    pub mod state;
-    pub mod waker;
-}
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/surface"]
-mod surface {
-    pub mod dead;
-    pub mod owner;
-}
+loom_tests::groups!();
+loom_tests::tasks!();
 
 #[path = "support/children.rs"]
 mod children;
@@ -92,14 +29,13 @@ mod joins;
 mod services;
 
 use children::{Plain, Stage, TABLE};
-use group::leaving::leave;
 use group::node::{Node, Opening};
-use group::services::Services;
-use group::typed::Typed;
 use support::{Kept, Sleeper, read};
-use surface::owner::Owner;
 use task::cell::Birth;
 use task::run;
+use tree::leave::leave;
+use tree::owner::Owner;
+use tree::typed_node::Typed;
 
 fn count(counter: &Racy) {
     counter.set(counter.get() + 1);
@@ -188,7 +124,8 @@ impl Parts {
                 location: Location::caller(),
                 shielded: true,
             };
-            let services = Services::new(Typed::<u32>::open(&TABLE, node.to_ref(), opening));
+            let services =
+                tree::service_node::begin(Typed::<u32>::open(&TABLE, node.to_ref(), opening));
             let home = services.node.clone();
             let slower = node.slow.lock().ending.set_services(&node.word, services);
             assert!(slower.is_none(), "the first one");
@@ -286,7 +223,7 @@ fn spurious_failures() {
 #[test]
 fn mutants_die() {
     mutants(
-        &["src/group/ending.rs", "src/group/leaving.rs"],
+        &["src/group/ending.rs", "src/tree/leave.rs"],
         &[
             (
                 "src/group/ending.rs: let told = decided(self.closer == Closer::OfGroup || left <= self.not_work()); -> true",

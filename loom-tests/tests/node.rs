@@ -1,5 +1,5 @@
 //! Models of `src/group/{node,tree,gate,arena,list}.rs`: memory by references, join by counts; adoption; cascades;
-//! the gate; an owner that goes away early. The owner is `src/surface/owner.rs` as it is.
+//! the gate; an owner that goes away early. The owner is `src/tree/owner.rs` as it is.
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
@@ -7,72 +7,23 @@ use std::task::{Wake, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/job.rs"]
-mod job;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/parker.rs"]
-mod parker;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/unwind.rs"]
-mod unwind;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/waiters.rs"]
-mod waiters;
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
-#[path = "../../src/group"]
-mod group {
-    pub mod arena;
-    pub mod books;
-    pub mod cut;
-    pub mod dump;
-    pub mod duties;
-    pub mod ending;
-    pub mod errors;
-    pub mod frame;
-    pub mod gate;
-    pub mod grant;
-    pub mod leaving;
-    pub mod ledger;
-    pub mod list;
-    pub mod locals;
-    pub mod mark;
-    pub mod node;
-    pub mod open;
-    pub mod reaper;
-    pub mod reason;
-    pub mod report;
-    pub mod root;
-    pub mod running;
-    pub mod services;
-    pub mod spawn;
-    pub mod tree;
-    pub mod typed;
-    pub mod word;
-}
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/surface"]
-mod surface {
-    pub mod dead;
-    pub mod owner;
-}
+loom_tests::groups!();
 
 mod support;
 
-use group::frame::Frame;
-use group::gate::Gate;
-use group::leaving::leave;
+use group::node::Gate;
 use group::node::{CANCELLED, Node, NodeTable, SHIELDED};
-use group::open::Host;
-use group::tree;
-use group::typed::Typed;
+use poll::frame::Frame;
+use tree::cascade;
+use tree::host_end::StackHost;
+use tree::leave::leave;
+
 use support::{End, Sleeper, Tree, finish, join, keep};
+use tree::typed_node::Typed;
 
 /// Groups without members and defers.
 static TABLE: NodeTable = NodeTable {
+    reaper: &tree::reaper::TABLE,
     free: Typed::<u32>::free,
     report_errors: Typed::<u32>::report,
     start_closer: |_| unreachable!("neither services nor defers"),
@@ -80,7 +31,7 @@ static TABLE: NodeTable = NodeTable {
     describe_member: |_| unreachable!("no members"),
 };
 
-fn open(parent: &Node) -> surface::owner::Owner {
+fn open(parent: &Node) -> tree::owner::Owner {
     support::open(parent, &TABLE)
 }
 
@@ -330,7 +281,7 @@ fn model_register_against_cancel() {
         let node = owner.node.clone();
         let cancellers = [
             thread::spawn(move || root.cancel_all()),
-            thread::spawn(move || tree::cancel(&node, 0)),
+            thread::spawn(move || cascade::cancel(&node, 0)),
         ];
         let waker = Waker::from(Arc::clone(&sleeper));
         // Each turn is a poll that finds the body pending.
@@ -358,14 +309,14 @@ fn model_cascade_against_the_end_of_a_shield() {
         let tree = Tree::new();
         let mut outer = open(&tree.root);
         let mut owners = [open(&outer.node), open(&outer.node)];
-        let host = Host::new();
+        let host = StackHost::new(false);
         let parent = outer.node.clone();
         let frame = Frame::sync(&parent, &host, false);
         frame.enter(|| {
-            frame.shielded(|| owners.iter().for_each(surface::owner::Owner::arrive));
+            frame.shielded(|| owners.iter().for_each(tree::owner::Owner::arrive));
         });
         let node = outer.node.clone();
-        let canceller = thread::spawn(move || tree::cancel(&node, 0));
+        let canceller = thread::spawn(move || cascade::cancel(&node, 0));
         frame.enter(|| owners[0].arrive());
         canceller.join().unwrap();
         assert!(owners[0].is_cancelled(), "missed by the cascade");
@@ -386,7 +337,7 @@ fn model_adoption_against_the_end_of_a_shield() {
         let tree = Tree::new();
         let mut outer = open(&tree.root);
         let mut inner = open(&outer.node);
-        let host = Host::new();
+        let host = StackHost::new(false);
         let frame = Frame::sync(&tree.root, &host, false);
         frame.enter(|| {
             frame.shielded(|| {
@@ -417,7 +368,7 @@ fn model_gate() {
         let drops = Arc::new(Racy::default());
         let owner = open(&tree.root);
         let kept = keep(&owner.node, &drops);
-        let gate = Arc::new(Gate::new(&owner.node));
+        let gate = Arc::new(Gate::new(owner.node.as_ptr()));
         owner.node.slow.lock().gate = Some(Arc::clone(&gate));
         let handles: Vec<_> = (0..2)
             .map(|_| {
@@ -462,7 +413,7 @@ fn model_gate_of_a_group_whose_parent_ends() {
         let mut inner = open(&outer.node);
         tree.root.cancel_all();
         assert!(!inner.is_cancelled());
-        let gate = Arc::new(Gate::new(&inner.node));
+        let gate = Arc::new(Gate::new(inner.node.as_ptr()));
         {
             let mut slow = inner.node.slow.lock();
             slow.gate = Some(Arc::clone(&gate));
@@ -521,7 +472,7 @@ fn model_orphan_against_gate() {
         let drops = Arc::new(Racy::default());
         let owner = open(&tree.root);
         let kept = keep(&owner.node, &drops);
-        let gate = Arc::new(Gate::new(&owner.node));
+        let gate = Arc::new(Gate::new(owner.node.as_ptr()));
         owner.node.slow.lock().gate = Some(Arc::clone(&gate));
         let node = owner.node.as_ptr();
         assert!(owner.node.enter());
@@ -551,7 +502,7 @@ fn model_cascade_against_the_end() {
         let root = tree.root.clone();
         let canceller = thread::spawn(move || root.cancel_all());
         let walked = tree.root.clone();
-        let walker = thread::spawn(move || tree::stop(&walked));
+        let walker = thread::spawn(move || cascade::stop(&walked));
         assert!(inner.ended());
         drop(inner);
         assert!(outer.ended());

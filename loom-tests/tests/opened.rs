@@ -11,71 +11,13 @@ use std::task::{Context, Poll};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/job.rs"]
-mod job;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/parker.rs"]
-mod parker;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/unwind.rs"]
-mod unwind;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/waiters.rs"]
-mod waiters;
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
-#[path = "../../src/group"]
-mod group {
-    pub mod arena;
-    pub mod books;
-    pub mod cut;
-    pub mod dump;
-    pub mod duties;
-    pub mod ending;
-    pub mod errors;
-    pub mod frame;
-    pub mod gate;
-    pub mod grant;
-    pub mod leaving;
-    pub mod ledger;
-    pub mod list;
-    pub mod locals;
-    pub mod mark;
-    pub mod node;
-    pub mod open;
-    pub mod reaper;
-    pub mod reason;
-    pub mod report;
-    pub mod root;
-    pub mod running;
-    pub mod services;
-    pub mod spawn;
-    pub mod tree;
-    pub mod typed;
-    pub mod word;
-}
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/task"]
-mod task {
-    pub mod awaiter;
-    pub mod cell;
-    pub mod closer;
-    pub mod handle;
-    pub mod header;
-    pub mod run;
-    pub mod state;
-    pub mod waker;
-}
+loom_tests::groups!();
+loom_tests::tasks!();
 
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/surface"]
 mod surface {
-    pub mod dead;
     pub mod opened;
-    pub mod owner;
 
     /// The name of a group in its body: only its node.
     pub mod group {
@@ -144,7 +86,8 @@ mod support;
 
 use children::{Plain, Stage, World, spawn};
 use group::node::Node;
-use group::tree;
+use tree::cascade;
+
 use support::{keep, read};
 use surface::group::Group;
 use surface::opened::{Machine, Setup, Whole};
@@ -261,7 +204,7 @@ fn model_cut_of_a_task_with_a_group() {
         let pool = Arc::clone(&stage.tree.pool);
         let node = stage.owner.node.clone();
         let canceller = thread::spawn(move || {
-            tree::cancel(&node, 0);
+            cascade::cancel(&node, 0);
             drop(node);
             pool.run_all();
         });

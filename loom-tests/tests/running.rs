@@ -1,4 +1,4 @@
-//! Models of `src/group/running.rs`: what a reader finds belongs together, whatever the writer does meanwhile. Readers
+//! Models of `src/poll/running.rs`: what a reader finds belongs together, whatever the writer does meanwhile. Readers
 //! write nothing, so one of them is enough.
 
 use loom_tests::run::{explore_with, mutants};
@@ -6,15 +6,18 @@ use loom_tests::sync;
 use std::panic::Location;
 use sync::{Arc, thread};
 
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/group"]
-mod group {
-    pub mod report;
+#[path = "../../src/poll"]
+mod poll {
     pub mod running;
 }
+#[expect(dead_code, reason = "models need a part of it")]
+#[path = "../../src/report"]
+mod report {
+    pub mod failure;
+}
 
-use group::report::TaskId;
-use group::running::{Publication, Running};
+use poll::running::{Publication, Running};
+use report::failure::TaskId;
 
 /// Two publications that differ in every field.
 fn publications() -> [Publication; 2] {
@@ -83,11 +86,11 @@ fn model_born_later_than_now() {
         // Wrapped, in between.
         let found = running.read(first.birth.wrapping_sub(u32::MAX / 2 + 1));
         assert_eq!(found.unwrap().straggler.age.as_millis(), 0);
-        assert_eq!(group::running::age(u32::MAX, 1).as_millis(), 2);
+        assert_eq!(poll::running::age(u32::MAX, 1).as_millis(), 2);
     });
 }
 
 #[test]
 fn mutants_die() {
-    mutants(&["src/group/running.rs"], &[]);
+    mutants(&["src/poll/running.rs"], &[]);
 }

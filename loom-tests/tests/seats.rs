@@ -22,8 +22,8 @@ mod sleep;
 mod unwind;
 
 /// What a seat brings along and its protocol does not touch.
-mod group {
-    pub mod ledger {
+mod poll {
+    pub mod live {
         pub struct Ledger;
 
         impl Ledger {

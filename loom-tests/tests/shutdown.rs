@@ -8,57 +8,7 @@ use loom_tests::sync;
 use std::time::Duration;
 use sync::{Arc, thread};
 
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/job.rs"]
-mod job;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/parker.rs"]
-mod parker;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/unwind.rs"]
-mod unwind;
-#[path = "../../src/waiters.rs"]
-mod waiters;
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
-#[path = "../../src/group"]
-mod group {
-    pub mod arena;
-    pub mod books;
-    pub mod cut;
-    pub mod dump;
-    pub mod duties;
-    pub mod ending;
-    pub mod errors;
-    pub mod frame;
-    pub mod gate;
-    pub mod grant;
-    pub mod leaving;
-    pub mod ledger;
-    pub mod list;
-    pub mod locals;
-    pub mod mark;
-    pub mod node;
-    pub mod open;
-    pub mod reaper;
-    pub mod reason;
-    pub mod report;
-    pub mod root;
-    pub mod running;
-    pub mod services;
-    pub mod spawn;
-    pub mod tree;
-    pub mod typed;
-    pub mod word;
-}
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/surface"]
-mod surface {
-    pub mod dead;
-    pub mod owner;
-}
+loom_tests::groups!();
 
 mod support;
 
@@ -75,9 +25,9 @@ mod pool {
 
     /// What a shutdown knows of its runtime.
     pub mod shared {
-        use crate::group::ledger::Ledger;
         use crate::group::node::NodeRef;
-        use crate::group::report::{Straggler, TaskId};
+        use crate::poll::live::Ledger;
+        use crate::report::failure::{Straggler, TaskId};
         use crate::support::Tree;
         use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
         use crate::sync::{Arc, Mutex, thread};
@@ -227,10 +177,10 @@ mod pool {
     }
 }
 
-use group::leaving::leave;
 use pool::shared::Shared;
 use support::Tree;
 use sync::atomic::Ordering;
+use tree::leave::leave;
 
 const GRACE: Duration = Duration::from_secs(1);
 

@@ -14,81 +14,19 @@ use std::task::{Context, Poll, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/job.rs"]
-mod job;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/parker.rs"]
-mod parker;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/unwind.rs"]
-mod unwind;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/waiters.rs"]
-mod waiters;
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
-#[path = "../../src/group"]
-mod group {
-    pub mod arena;
-    pub mod books;
-    pub mod cut;
-    pub mod dump;
-    pub mod duties;
-    pub mod ending;
-    pub mod errors;
-    pub mod frame;
-    pub mod gate;
-    pub mod grant;
-    pub mod leaving;
-    pub mod ledger;
-    pub mod list;
-    pub mod locals;
-    pub mod mark;
-    pub mod node;
-    pub mod open;
-    pub mod reaper;
-    pub mod reason;
-    pub mod report;
-    pub mod root;
-    pub mod running;
-    pub mod services;
-    pub mod spawn;
-    pub mod tree;
-    pub mod typed;
-    pub mod word;
-}
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/task"]
-mod task {
-    pub mod awaiter;
-    pub mod cell;
-    pub mod closer;
-    pub mod handle;
-    pub mod header;
-    pub mod run;
-    pub mod state;
-    pub mod waker;
-}
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/surface"]
-mod surface {
-    pub mod dead;
-    pub mod owner;
-}
+loom_tests::groups!();
+loom_tests::tasks!();
 
 #[path = "support/children.rs"]
 mod children;
 mod support;
 
 use children::{Stage, World, spawn, spawn_blocking};
-use group::gate::Gate;
-use group::leaving::leave;
+use group::node::Gate;
 use group::node::Node;
-use group::tree;
+use tree::cascade;
+use tree::leave::leave;
+
 use support::{Sleeper, read};
 
 /// The owner joins while the child is run by one thread and woken by another: no wake is lost, and the output is there.
@@ -127,7 +65,7 @@ fn model_cancel_of_the_group() {
         let pool = Arc::clone(&stage.tree.pool);
         let node = stage.owner.node.clone();
         let canceller = thread::spawn(move || {
-            tree::cancel(&node, 0);
+            cascade::cancel(&node, 0);
             drop(node);
             pool.run_all();
         });
@@ -174,7 +112,7 @@ fn model_cancel_of_the_group_of_a_child_in_line() {
         let pool = Arc::clone(&stage.tree.pool);
         let node = stage.owner.node.clone();
         let canceller = thread::spawn(move || {
-            tree::cancel(&node, 0);
+            cascade::cancel(&node, 0);
             drop(node);
             pool.run_all();
         });
@@ -197,7 +135,7 @@ fn model_cancel_of_the_group_of_a_child_that_nobody_comes_for() {
         let line = Arc::clone(&pool);
         let node = stage.owner.node.clone();
         let canceller = thread::spawn(move || {
-            tree::cancel(&node, 0);
+            cascade::cancel(&node, 0);
             drop(node);
             pool.run_all();
         });
@@ -306,7 +244,7 @@ fn model_members_against_the_reaper() {
         let pool = Arc::clone(&stage.tree.pool);
         let node = stage.owner.node.clone();
         let canceller = thread::spawn(move || {
-            tree::cancel(&node, 0);
+            cascade::cancel(&node, 0);
             drop(node);
             pool.run_all();
         });
@@ -332,7 +270,7 @@ fn model_spawn_against_cancel() {
         let pool = Arc::clone(&stage.tree.pool);
         let node = stage.owner.node.clone();
         let canceller = thread::spawn(move || {
-            tree::cancel(&node, 0);
+            cascade::cancel(&node, 0);
             drop(node);
             pool.run_all();
         });
@@ -345,7 +283,7 @@ fn model_spawn_against_cancel() {
             drop(node);
             pool.run_all();
             // SAFETY: entered above: a sibling that spawns keeps its group open meanwhile.
-            unsafe { group::leaving::leave(counted) };
+            unsafe { tree::leave::leave(counted) };
         });
         drop(stage.spawn(&worlds[1]));
         stage.end([canceller, spawner]);
@@ -454,7 +392,7 @@ fn model_a_handle_against_the_defers() {
             drops,
             kept,
         } = Stage::new();
-        let gate = Arc::new(Gate::new(&owner.node));
+        let gate = Arc::new(Gate::new(owner.node.as_ptr()));
         owner.node.slow.lock().gate = Some(Arc::clone(&gate));
         let work = Arc::new(Racy::default());
         let seen = Arc::new(Racy::default());

@@ -3,8 +3,8 @@
 use crate::driver::poller::Driver;
 use crate::driver::selector::Event;
 use crate::driver::source::Readiness;
-use crate::group::books;
-use crate::group::frame;
+use crate::poll::frame;
+use crate::poll::tally;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::waiters::Key;
@@ -154,7 +154,7 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         cx: &mut Context<'_>,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        if !books::spend_budget() {
+        if !tally::spend_budget() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

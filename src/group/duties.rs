@@ -3,7 +3,6 @@
 //! Each is a duty outside the node's lock, and is carried out once. What they carry (wakers, services, defers, payloads) is user
 //! code.
 
-use crate::group::node::NodeRef;
 use crate::group::services::{Services, Serving};
 use crate::unwind::Payload;
 use std::future::Future;
@@ -66,16 +65,16 @@ pub(crate) enum Departure {
     },
 }
 
-/// What the closer has to do.
+/// What the closer has to do; `R` keeps the node of the services.
 #[must_use]
-pub(crate) enum Next {
+pub(crate) enum Next<R> {
     /// Wait to be woken: work is left.
     Work,
     /// Cut this service, and wait for its end.
     Service(Box<dyn Serving>),
     /// Wait to be woken: no service is in the line, but one is counted, or a group that one of them opened. The node of the
     /// services, whose groups are to be cancelled.
-    Services(Option<NodeRef>),
+    Services(Option<R>),
     /// Run it.
     Defer(Defer),
     /// Leave.
@@ -96,9 +95,9 @@ pub(crate) enum Judgement {
     StartCloser,
 }
 
-/// What a group leaves behind.
-pub(crate) struct Remains {
-    pub(crate) services: Option<Services>,
+/// What a group leaves behind; `R` keeps the node of its services.
+pub(crate) struct Remains<R> {
+    pub(crate) services: Option<Services<R>>,
     /// None is left: they have run.
     pub(crate) defers: Vec<Defer>,
     /// They wake nobody any more.

@@ -42,7 +42,6 @@
 //! `announce` and `judge`.
 
 use crate::group::duties::{Abandon, Defer, Departure, Join, Judgement, Leaver, Next, Remains};
-use crate::group::node::NodeRef;
 use crate::group::services::{Services, Serving};
 use crate::group::word::JoinWord;
 use crate::sync::decided;
@@ -109,7 +108,7 @@ enum Failure {
 }
 
 /// The part of a node that says how it ends.
-pub(crate) struct Ending {
+pub(crate) struct Ending<R> {
     phase: Phase,
     closer: Closer,
     reach: Reach,
@@ -117,7 +116,7 @@ pub(crate) struct Ending {
     failure: Failure,
     /// So many of those who are counted are the node of the services, which may leave and enter at once.
     served: usize,
-    services: Option<Services>,
+    services: Option<Services<R>>,
     defers: Vec<Defer>,
     /// Wakes who polled the group's future last.
     owner: Option<Waker>,
@@ -127,7 +126,7 @@ pub(crate) struct Ending {
     wakes_closer: Option<Waker>,
 }
 
-impl Ending {
+impl<R: Clone> Ending<R> {
     pub(crate) fn new() -> Self {
         Self {
             phase: Phase::Body,
@@ -282,12 +281,16 @@ impl Ending {
     }
 
     /// The node of the services, if there is one.
-    pub(crate) fn services(&self) -> Option<&NodeRef> {
+    pub(crate) fn services(&self) -> Option<&R> {
         self.services.as_ref().map(|services| &services.node)
     }
 
     /// Registers the node of the services; given back if there is one already.
-    pub(crate) fn set_services(&mut self, word: &JoinWord, services: Services) -> Option<Services> {
+    pub(crate) fn set_services(
+        &mut self,
+        word: &JoinWord,
+        services: Services<R>,
+    ) -> Option<Services<R>> {
         if self.services.is_some() {
             return Some(services);
         }
@@ -354,7 +357,7 @@ impl Ending {
     }
 
     /// What the closer does next; where it waits, `waker` is kept. It is the closer's own, so to drop it is no user code.
-    pub(crate) fn next(&mut self, word: &JoinWord, waker: &Waker) -> Next {
+    pub(crate) fn next(&mut self, word: &JoinWord, waker: &Waker) -> Next<R> {
         // Every leaver takes the lock since the closer was started, so nobody leaves between this and the wait.
         if decided(self.has_work(word)) {
             self.wakes_closer = Some(waker.clone());
@@ -451,7 +454,7 @@ impl Ending {
     }
 
     /// The word is closed: what is left to be ended, or dropped outside the lock.
-    pub(crate) fn finish(&mut self) -> Remains {
+    pub(crate) fn finish(&mut self) -> Remains<R> {
         self.phase = Phase::Ended;
         Remains {
             services: self.services.take(),

@@ -9,7 +9,7 @@
 //! *References keep the memory; counts keep the join.* `refs` counts who may still read the node: its owner (the
 //! group's future), its inner nodes, a cascade or a reaper on its way. The join word counts children. A node counts in
 //! its parent exactly while its own count is not zero, so a forgotten future cannot hang the parent. The count of a
-//! root, which nobody else keeps after the end of the runtime, owns a reference (`tree::enter_first`).
+//! root, which nobody else keeps after the end of the runtime, owns a reference (`attach::enter_first`).
 //!
 //! # States
 //!
@@ -35,20 +35,19 @@
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
 use crate::group::arena::Arena;
-use crate::group::dump::TaskDump;
-use crate::group::ending::Ending;
-use crate::group::frame;
-use crate::group::gate::Gate;
+use crate::group::ending;
+use crate::group::gate;
+use crate::group::host;
+use crate::group::host::Hosted;
 use crate::group::list::{Links, List};
-use crate::group::open::Host;
-use crate::group::reason::Reason;
-use crate::group::report::Unobserved;
-use crate::group::spawn::{Late, Spawn};
-use crate::group::word::{Enter, JoinWord};
-use crate::job::{Job, JobHeader};
+use crate::group::services;
+use crate::group::word::JoinWord;
+use crate::job::{Job, JobHeader, JobTable, Ticket};
+use crate::report::dump::TaskDump;
+use crate::report::failure::Unobserved;
+use crate::report::reason::Reason;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
-use crate::unwind::Payload;
 use crate::waiters::Waiters;
 use std::any::Any;
 use std::borrow::Cow;
@@ -57,8 +56,16 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
-use std::task::Waker;
 use std::time::Instant;
+
+/// How a group ends.
+pub(crate) type Ending = ending::Ending<NodeRef>;
+/// The services of a group.
+pub(crate) type Services = services::Services<NodeRef>;
+/// What polls groups.
+pub(crate) type Host = host::Host<Node>;
+/// What lets holders of handles in.
+pub(crate) type Gate = gate::Gate<Node>;
 
 /// See the table in the module's documentation.
 pub(crate) const CANCELLED: u32 = 1;
@@ -67,8 +74,63 @@ pub(crate) const STOPPING: u32 = 1 << 2;
 pub(crate) const SHIELDED: u32 = 1 << 3;
 pub(crate) const SERVING: u32 = 1 << 4;
 
+/// What is done at a later instant. It catches what user code in it throws, and hands it to the pool.
+pub(crate) type Late = Box<dyn FnOnce(&dyn Spawn) + Send>;
+
+/// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
+pub(crate) trait Spawn: Send + Sync {
+    /// Counts a task that begins and queues its job: newest first on the pushing worker, stealable, and someone is woken
+    /// for it.
+    fn fork(&self, job: Job);
+
+    /// Queues a job that was woken, of this group: in order, stealable, and someone is woken for it. The group is not
+    /// used once the job is out.
+    fn wake(&self, job: Job, group: &Node);
+
+    /// Queues a job that blocks the thread that runs it: on a thread of its own.
+    fn fork_blocking(&self, ticket: Ticket);
+
+    /// Counts a task that begins, and is not forked.
+    fn task_begins(&self);
+
+    /// Counts a task that has ended on a thread that has no ledger.
+    fn task_ends(&self);
+
+    /// Counts a group that begins.
+    fn group_begins(&self);
+
+    /// Counts a group that has ended.
+    fn group_ends(&self);
+
+    /// Hands over a failure that nobody can be given. User code (the hook) runs inside: no lock may be held.
+    fn unobserved(&self, failure: Unobserved);
+
+    /// Counts a task that has no output because it was cut, or born cancelled.
+    fn count_cut(&self);
+
+    /// Callers that are blocked inside tasks of this runtime, whom a mark on their task must reach.
+    fn blocked(&self) -> &Waiters;
+
+    /// Whether the runtime was shut down: a group that is first polled now panics.
+    fn is_shut_down(&self) -> bool;
+
+    /// Now, on the clock of this runtime.
+    fn now(&self) -> Instant;
+
+    /// Calls `call` with this pool at `at`, unless what is returned is dropped before.
+    fn call_at(&self, at: Instant, call: Late) -> Box<dyn Any + Send>;
+
+    /// Milliseconds since the runtime was built, coarse and wrapping, for the age of tasks. Cheap: no clock is read.
+    fn coarse_millis(&self) -> u32;
+
+    /// The name of the runtime, for messages.
+    fn name(&self) -> &str;
+}
+
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {
+    /// How the job of the node is run that cuts its members.
+    pub(crate) reaper: &'static JobTable,
     /// Frees the node, as the type that it was allocated as.
     pub(crate) free: unsafe fn(NonNull<Node>),
     /// Hands every recorded error to the runtime's hook.
@@ -147,7 +209,7 @@ pub(crate) struct Node {
     /// In the parent's `inner` list, under the parent's lock.
     pub(crate) links: Links,
     /// In which host this group is open, and its neighbours there, under the lock of that host.
-    pub(crate) hosted: crate::group::open::Hosted,
+    pub(crate) hosted: Hosted<Node>,
     /// The groups that are open in this group's body.
     pub(crate) body: Host,
     pub(crate) reaper: JobHeader,
@@ -199,10 +261,10 @@ impl Node {
             name: opening.name,
             location: opening.location,
             links: Links::new(),
-            hosted: crate::group::open::Hosted::new(),
+            hosted: Hosted::new(),
             body: Host::new(),
             reaper: JobHeader {
-                table: &crate::group::reaper::TABLE,
+                table: table.reaper,
             },
             slow: Mutex::new(Slow {
                 ending: Ending::new(),
@@ -289,6 +351,15 @@ impl Node {
         unsafe { parent.as_ref() }
     }
 
+    /// Who records failures of this node's children: the group of which they are services, or the node itself.
+    pub(crate) fn receiver(&self) -> &Self {
+        if !self.serves() {
+            return self;
+        }
+        // SAFETY: a group ends after its services, so the caller, which is one or has started one, is there before its end.
+        unsafe { self.settled_parent() }.unwrap_or(self)
+    }
+
     /// One more reference to the memory.
     pub(crate) fn to_ref(&self) -> NodeRef {
         // Relaxed: a new reference is made from one that exists; nothing is published.
@@ -297,95 +368,6 @@ impl Node {
             std::process::abort();
         }
         NodeRef(self.whole)
-    }
-
-    /// Counts one more child; false if the group has ended.
-    #[inline]
-    pub(crate) fn enter(&self) -> bool {
-        match self.word.enter_nonzero() {
-            Enter::Entered => true,
-            Enter::Zero => crate::group::tree::enter_first(self),
-            Enter::Closed => false,
-        }
-    }
-
-    /// Records a panic. The first payload is kept for the owner, later ones go to the hook.
-    pub(crate) fn record_panic(&self, payload: Payload, origin: Origin) {
-        let second = self.slow.lock().ending.panic(payload);
-        if let Some(payload) = second {
-            self.report_panic(payload, origin);
-        }
-    }
-
-    /// Counts a task of this group that was unwound where it blocked, because it (`marked`) or the group was cut. Elsewhere
-    /// the payload of a cut is an ordinary panic.
-    #[cold]
-    pub(crate) fn count_unwound(&self, marked: bool) {
-        if marked || self.receiver().is_cancelled() {
-            self.spawn().count_cut();
-        }
-    }
-
-    /// Hands a panic of this group, which nobody can be given, to the hook.
-    pub(crate) fn report_panic(&self, payload: Payload, origin: Origin) {
-        let group = crate::group::tree::path(self);
-        self.spawn().unobserved(origin.lost_panic(payload, group));
-    }
-
-    /// Hands an error of this group, which nobody can be given, to the hook.
-    pub(crate) fn report_error<E: Send + 'static>(&self, error: E, origin: Origin) {
-        let group = crate::group::tree::path(self);
-        self.spawn().unobserved(origin.lost_error(error, group));
-    }
-}
-
-/// Who failed.
-#[derive(Clone, Debug)]
-pub(crate) struct Origin {
-    pub(crate) task: Option<crate::group::report::TaskId>,
-    pub(crate) name: Option<Cow<'static, str>>,
-    pub(crate) location: &'static Location<'static>,
-}
-
-impl Origin {
-    /// A panic that nobody can be given, in the group of this path.
-    pub(crate) fn lost_panic(self, payload: Payload, group: String) -> Unobserved {
-        Unobserved {
-            payload,
-            is_panic: true,
-            type_name: None,
-            task: self.task,
-            name: self.name.map(Cow::into_owned),
-            location: self.location,
-            group,
-        }
-    }
-
-    /// An error that nobody can be given, in the group of this path.
-    pub(crate) fn lost_error<E: Send + 'static>(self, error: E, group: String) -> Unobserved {
-        Unobserved {
-            is_panic: false,
-            type_name: Some(std::any::type_name::<E>()),
-            ..self.lost_panic(Box::new(error), group)
-        }
-    }
-}
-
-/// Calls a waker with nothing of ours on the stack that it could see: no lock, no frame. Its panic is contained.
-pub(crate) fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        frame::outside(|| crate::waiters::wake(waker));
-    }
-}
-
-impl Node {
-    /// Who failed, if it was the body.
-    pub(crate) fn origin(&self) -> Origin {
-        Origin {
-            task: None,
-            name: self.name.clone(),
-            location: self.location,
-        }
     }
 }
 

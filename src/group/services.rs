@@ -6,14 +6,6 @@
 //!
 //! Failures of services are the group's: see `Node::receiver`.
 
-#![expect(
-    unsafe_code,
-    reason = "the node of services reads its parent without the lock"
-)]
-
-use crate::group::leaving;
-use crate::group::node::{Node, NodeRef, SERVING};
-use crate::unwind;
 use std::mem;
 
 /// A service, as the task that ends the group sees it.
@@ -25,10 +17,9 @@ pub(crate) trait Serving: Send {
     fn cut(&self);
 }
 
-/// The services of one group.
-pub(crate) struct Services {
-    /// The node whose children they are.
-    pub(crate) node: NodeRef,
+/// The services of one group; `R` keeps the node whose children they are.
+pub(crate) struct Services<R> {
+    pub(crate) node: R,
     /// In the order of their start; those that ended early are forgotten now and then.
     line: Vec<Box<dyn Serving>>,
 }
@@ -36,12 +27,9 @@ pub(crate) struct Services {
 /// Below this many no search for those that ended early is worth its while.
 const FEW: usize = 16;
 
-impl Services {
-    /// No services yet. `node` was opened under the group, shielded.
-    pub(crate) fn new(node: NodeRef) -> Self {
-        node.set_flags(SERVING);
-        node.word.watch_each();
-        node.slow.lock().ending.become_services();
+impl<R> Services<R> {
+    /// None yet.
+    pub(crate) fn none(node: R) -> Self {
         Self {
             node,
             line: Vec::new(),
@@ -65,31 +53,5 @@ impl Services {
     /// Takes the newest out.
     pub(crate) fn pop(&mut self) -> Option<Box<dyn Serving>> {
         self.line.pop()
-    }
-
-    /// The group ends: so does the node of its services, which have all ended.
-    pub(crate) fn end(self) {
-        if !self.node.word.close() {
-            debug_assert!(false, "a group ends after its services");
-            // A bug of ours, which is better leaked than freed.
-            return mem::forget(self);
-        }
-        // Failures of services are their group's, and their node keeps nothing.
-        let ended = leaving::end(&self.node);
-        [ended.recorded, ended.thrown]
-            .into_iter()
-            .flatten()
-            .for_each(unwind::discard);
-    }
-}
-
-impl Node {
-    /// Who records failures of this node's children: the group of which they are services, or the node itself.
-    pub(crate) fn receiver(&self) -> &Self {
-        if !self.serves() {
-            return self;
-        }
-        // SAFETY: a group ends after its services, so the caller, which is one or has started one, is there before its end.
-        unsafe { self.settled_parent() }.unwrap_or(self)
     }
 }

@@ -1,6 +1,6 @@
 //! Names to addresses, on a thread for blocking calls: the system's resolver blocks.
 
-use crate::group::frame;
+use crate::poll::frame;
 use crate::pool::blocking::Work;
 use crate::pool::context;
 use crate::sync::{Arc, Mutex};

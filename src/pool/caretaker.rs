@@ -10,8 +10,8 @@
 //! Whoever adds or takes away something after the end comes here. Under the caretaker's lock it finds one, and wakes it, or
 //! starts one if something is left. A caretaker leaves under the same lock, and only if nothing is left.
 
-use crate::group::books;
-use crate::group::frame;
+use crate::poll::frame;
+use crate::poll::tally;
 use crate::pool::shared::Shared;
 use crate::pool::worker::{self, Kind};
 use crate::sync::atomic::{Ordering, fence};
@@ -54,7 +54,7 @@ impl Shared {
         drop(there);
         // No thread can be had: at least what is queued is run here, be it on a seat of another runtime.
         while let Some(job) = alone.then(|| self.take_injected(None)).flatten() {
-            books::with_books(None, None, || frame::outside(|| job.run()));
+            tally::with_books(None, None, || frame::outside(|| job.run()));
         }
     }
 

@@ -1,8 +1,8 @@
 //! Options of a runtime, their bounds, and the hooks.
 
 use crate::driver::clock::{Clock, ManualClock};
-use crate::group::report::{Over, Unobserved};
 use crate::pool::runtime::{self, Runtime};
+use crate::report::failure::{Over, Unobserved};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::unwind;

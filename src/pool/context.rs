@@ -4,13 +4,13 @@
 
 use crate::driver::clock::Clock;
 use crate::driver::poller::Driver;
-use crate::group::open::Awaited;
 use crate::pool::config::RuntimeBuilder;
 use crate::pool::fork::Forks;
 use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, OnceLock};
+use crate::tree::awaited::Awaited;
 use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::time::Instant;

@@ -28,12 +28,10 @@
     reason = "a half lives on the stack of the thread that forked it"
 )]
 
-use crate::group::frame::{self, Branch};
-use crate::group::leaving;
 use crate::group::node::Node;
-use crate::group::open::{Awaited, LEVELS};
 use crate::job::{Job, JobHeader, JobTable};
 use crate::latch::Latch;
+use crate::poll::frame;
 use crate::pool::context::{self, Place};
 use crate::pool::seats::{Deques, Seat};
 use crate::pool::waiting::{self, Step};
@@ -41,6 +39,9 @@ use crate::pool::worker;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::deque::Steal;
+use crate::tree::awaited::{Awaited, LEVELS};
+use crate::tree::branch::Branch;
+use crate::tree::leave;
 use crate::unwind::{self, Payload};
 use std::cell::Cell;
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -72,7 +73,7 @@ impl Fork {
     fn leave_root(&self) {
         if let Some(root) = self.counted.get() {
             // SAFETY: counted when it was published, and it ends once.
-            unsafe { leaving::leave(root) };
+            unsafe { leave::leave(root) };
         }
     }
 }

@@ -1,11 +1,9 @@
 //! The runtime as users see it: building, entering, looking inside. How it ends is in `shutdown`.
 
 use crate::driver::poller::Driver;
-use crate::group::dump::{self, Dump};
-use crate::group::ledger::Ledger;
 use crate::group::node::NodeRef;
-use crate::group::report::Unobserved;
-use crate::group::spawn::Spawn;
+use crate::group::node::Spawn;
+use crate::poll::live::Ledger;
 use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
 use crate::pool::context::{self};
@@ -15,10 +13,13 @@ use crate::pool::sentinel::Sentinel;
 use crate::pool::shared::{Shared, Spares};
 use crate::pool::shutdown::Stragglers;
 use crate::pool::worker;
+use crate::report::dump::Dump;
+use crate::report::failure::Unobserved;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::deque::Injector;
 use crate::sync::{Arc, Mutex, Weak};
+use crate::tree::survey;
 use crate::waiters::Waiters;
 use std::fmt;
 use std::marker::PhantomData;
@@ -184,7 +185,7 @@ impl Runtime {
     pub fn dump(&self) -> Dump {
         let shared = &self.shared;
         shared.driver.tick(); // for ages
-        let groups = shared.open_root().map(|root| dump::groups(&root));
+        let groups = shared.open_root().map(|root| survey::groups(&root));
         let groups = groups.unwrap_or_default();
         let first_polls = shared.all_running(|running| {
             let mut tasks = groups.iter().flat_map(|group| &group.tasks);

@@ -14,10 +14,10 @@
     reason = "the owner's ends of the deques belong to the thread on the seat"
 )]
 
-use crate::group::ledger::Ledger;
-use crate::group::running::Running;
 use crate::job::Job;
 use crate::parker::Parker;
+use crate::poll::live::Ledger;
+use crate::poll::running::Running;
 use crate::pool::metrics::Counters;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};

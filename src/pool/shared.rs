@@ -6,12 +6,14 @@
 )]
 
 use crate::driver::poller::Driver;
-use crate::group::leaving;
-use crate::group::ledger::{self, Ledger};
+use crate::group::node::{Late, Spawn};
 use crate::group::node::{Node, NodeRef};
-use crate::group::report::{Straggler, TaskId, Unobserved};
-use crate::group::spawn::{Late, Spawn};
-use crate::group::tree;
+use crate::poll::live;
+use crate::poll::live::Ledger;
+use crate::report::failure::{Straggler, TaskId, Unobserved};
+use crate::tree::leave;
+use crate::tree::paths;
+
 use crate::job::{Job, Ticket};
 use crate::pool::blocking::{Blocking, Work};
 use crate::pool::config::Hooks;
@@ -224,7 +226,7 @@ impl Shared {
         let mut seen = read()?;
         for _ in 0..LOOKS {
             let root = self.root.lock().clone();
-            let path = root.and_then(|root| tree::path_at(&root, seen.group));
+            let path = root.and_then(|root| paths::path_at(&root, seen.group));
             // Its group was counted, and so in the tree, if the task still runs.
             let now = read()?;
             let same = now.straggler.task == seen.straggler.task;
@@ -303,7 +305,7 @@ impl Shared {
         let root = self.open_root().filter(|root| root.enter())?;
         if root.is_cancelled() {
             // SAFETY: it was counted a moment ago.
-            unsafe { leaving::leave(root.as_ptr()) };
+            unsafe { leave::leave(root.as_ptr()) };
             return None;
         }
         // Relaxed: a number for messages.
@@ -332,7 +334,7 @@ impl Shared {
 
     /// Hands a failure to the hook; a hook that panics is switched off.
     pub(crate) fn report(&self, failure: Unobserved) {
-        crate::group::frame::outside(|| self.hooks.report(failure));
+        crate::poll::frame::outside(|| self.hooks.report(failure));
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
@@ -343,8 +345,8 @@ impl Shared {
         self.counters.add_to(&mut sum);
         let seats = self.seats.iter().map(|seat| &seat.ledger);
         let ledgers = seats.chain([&self.ledger]);
-        sum.live_tasks = ledger::alive(ledgers.clone().map(|ledger| &ledger.tasks));
-        sum.live_groups = ledger::alive(ledgers.map(|ledger| &ledger.groups));
+        sum.live_tasks = live::alive(ledgers.clone().map(|ledger| &ledger.tasks));
+        sum.live_groups = live::alive(ledgers.map(|ledger| &ledger.groups));
         sum.live_timers = self.driver.timers() as u64;
         sum
     }

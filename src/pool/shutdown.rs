@@ -13,11 +13,13 @@
 //! to join or to wait for, and its copy of the runtime stays as it is.
 
 use crate::driver::clock::Clock;
-use crate::group::frame;
-use crate::group::ledger::Ledger;
 use crate::group::node::NodeRef;
-use crate::group::report::{Straggler, TaskId};
-use crate::group::tree;
+use crate::poll::frame;
+use crate::poll::live::Ledger;
+use crate::report::failure::{Straggler, TaskId};
+use crate::tree::paths;
+use crate::tree::survey;
+
 use crate::pool::context::{self, Post};
 use crate::pool::shared::Shared;
 use crate::pool::waiting;
@@ -166,7 +168,7 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
                     name: task.name().map(ToString::to_string),
                     location: task.location,
                     age: task.task().age(),
-                    group: tree::path(task.task().group()),
+                    group: paths::path(task.task().group()),
                 }),
                 // A hook, a waker or a destructor between two tasks.
                 _ if at.post != Post::Caller => Some(running().unwrap_or_else(|| {
@@ -269,7 +271,7 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: boo
 #[track_caller]
 fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
     shared.driver.tick(); // for their ages
-    let mut found = tree::stragglers(root);
+    let mut found = survey::stragglers(root);
     let others = shared.all_running(|task| found.iter().all(|known| known.task != task));
     found.extend(others);
     // Relaxed: as of some moment.

@@ -14,12 +14,12 @@
     reason = "a blocked caller uses the deques of the seat that it claimed"
 )]
 
-use crate::group::books;
-use crate::group::frame::{self, AwaitedTask};
 use crate::group::node::Node;
-use crate::group::open::Awaited;
 use crate::job::Job;
 use crate::parker::Parker;
+use crate::poll::frame;
+use crate::poll::frame::AwaitedTask;
+use crate::poll::tally;
 use crate::pool::blocking::Blocking;
 use crate::pool::context::{self, Place, Post};
 use crate::pool::fork;
@@ -27,6 +27,7 @@ use crate::pool::seats::Deques;
 use crate::pool::shared::Shared;
 use crate::pool::worker::{self, Kind};
 use crate::sync::{Arc, thread};
+use crate::tree::awaited::Awaited;
 use crate::unwind;
 use std::cell::Cell;
 use std::task::{Context, Wake, Waker};
@@ -252,7 +253,7 @@ fn run_jobs(
     // SAFETY: this thread claimed the seat through its place.
     let deques = unsafe { seat.deques() };
     let running = publish.then_some(&seat.running);
-    books::with_books(running, Some(&seat.ledger), || {
+    tally::with_books(running, Some(&seat.ledger), || {
         loop {
             if parker.take_token() {
                 return true;
@@ -397,7 +398,7 @@ fn last_resort(parker: &Parker) {
 /// none of the business of the job.
 fn run_on(shared: &Arc<Shared>, index: usize, job: Job) {
     let seat = shared.seats.get(index);
-    books::with_books(Some(&seat.running), Some(&seat.ledger), || {
+    tally::with_books(Some(&seat.running), Some(&seat.ledger), || {
         let place = Place::worker(Arc::clone(shared), index);
         place.occupy(|| frame::outside(|| job.run()));
     });

@@ -5,8 +5,8 @@
     reason = "a worker uses the deques of the seat that it claimed"
 )]
 
-use crate::group::books;
 use crate::job::Job;
+use crate::poll::tally;
 use crate::pool::context::{self, Place};
 use crate::pool::seats::{Deques, Seat};
 use crate::pool::shared::Shared;
@@ -104,7 +104,7 @@ pub(crate) fn run(shared: &Arc<Shared>, index: usize, kind: Kind) {
             job.run();
         }
     };
-    books::with_books(Some(&seat.running), Some(&seat.ledger), || {
+    tally::with_books(Some(&seat.running), Some(&seat.ledger), || {
         place.occupy(run);
     });
     // SAFETY: this thread claimed the seat.

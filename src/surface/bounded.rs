@@ -1,6 +1,6 @@
 //! A limit on how many of a group's children run at a time.
 
-use crate::group::frame;
+use crate::poll::frame;
 use crate::surface::child::Task;
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;

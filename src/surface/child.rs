@@ -5,14 +5,15 @@
     reason = "kinds receive the group of their child as an untyped node"
 )]
 
-use crate::group::node::{Node, Origin};
-use crate::group::report::TaskId;
-use crate::group::typed::Typed;
-use crate::surface::dead::{Asked, dead};
+use crate::group::node::Node;
+use crate::report::failure::TaskId;
+use crate::report::reason::Origin;
 use crate::surface::group::{Group, Invariant};
 use crate::surface::outcome::Outcome;
 use crate::task::cell::{Kind, fail_with_panic};
 use crate::task::handle::Handle;
+use crate::tree::typed_node::Typed;
+use crate::tree::unresolvable::{Asked, dead};
 use crate::unwind::{self, Payload};
 use std::any::Any;
 use std::borrow::Cow;

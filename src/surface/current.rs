@@ -1,11 +1,15 @@
 //! A read-only view of the innermost group of the code that runs. There is no implicit spawn.
 
-use crate::group::frame::{self, Frame, TaskView};
-use crate::group::mark::Mark;
-use crate::group::node::{Node, NodeRef, Origin, SHIELDED};
-use crate::group::reason::{CancelKind, CancelReason, Reason};
-use crate::group::report::TaskId;
-use crate::group::tree;
+use crate::group::node::{Node, NodeRef, SHIELDED};
+use crate::poll::frame;
+use crate::poll::frame::{Frame, TaskView};
+use crate::poll::own_cancel::Mark;
+use crate::report::failure::TaskId;
+use crate::report::failure::name_or_place;
+use crate::report::reason::Origin;
+use crate::report::reason::{CancelKind, CancelReason, Reason};
+use crate::tree::paths;
+
 use crate::waiters::Key;
 use std::borrow::Cow;
 use std::fmt;
@@ -88,7 +92,7 @@ pub fn cancel_reason() -> Option<CancelReason> {
                     kind: CancelKind::TaskCancelled,
                     origin,
                 },
-                chain: vec![tree::path(node)],
+                chain: vec![paths::path(node)],
             })
         })
     })
@@ -119,13 +123,13 @@ pub fn group_path() -> Option<GroupPath> {
         let node = node?;
         node.with_parent(|_| ())
             .is_some()
-            .then(|| GroupPath(tree::path(node)))
+            .then(|| GroupPath(paths::path(node)))
     })
 }
 
 /// The path of the group around the caller, as text; empty outside every group.
 pub(crate) fn path() -> String {
-    with(|node| node.map(tree::path).unwrap_or_default())
+    with(|node| node.map(paths::path).unwrap_or_default())
 }
 
 /// The name of the task that runs, or, if it was given none, where it was spawned: `src/main.rs:12`.
@@ -133,7 +137,7 @@ pub(crate) fn path() -> String {
 pub fn task_name() -> Option<Cow<'static, str>> {
     frame::current(|frame| {
         let task = frame?.task_view()?;
-        Some(frame::name_or_place(task.name(), task.location))
+        Some(name_or_place(task.name(), task.location))
     })
 }
 

@@ -5,11 +5,11 @@
     reason = "the innermost group of a frame is alive while the frame is"
 )]
 
-use crate::group::frame::Branch;
-use crate::group::node::Origin;
-use crate::group::open::Awaited;
 use crate::pool::context::{self, Place};
 use crate::pool::fork;
+use crate::report::reason::Origin;
+use crate::tree::awaited::Awaited;
+use crate::tree::branch::Branch;
 use crate::unwind::{self, Payload};
 use std::panic::{Location, resume_unwind};
 

@@ -5,14 +5,15 @@
     reason = "the lifetime `'s` stands for a node that is alive"
 )]
 
-use crate::group::errors::Errors;
-use crate::group::gate::Gate;
-use crate::group::grant;
-use crate::group::node::{Node, NodeTable, Origin};
-use crate::group::reason::CancelKind;
-use crate::group::spawn::Late;
-use crate::group::tree;
-use crate::group::typed::Typed;
+use crate::group::node::Gate;
+use crate::group::node::Late;
+use crate::group::node::{Node, NodeTable};
+use crate::report::errors::Errors;
+use crate::report::reason::CancelKind;
+use crate::report::reason::Origin;
+use crate::tree::cascade;
+use crate::tree::zero_deadline;
+
 use crate::surface::child::{Failure, Plain, Supervised, Task, Watched, pass_on};
 use crate::surface::current::Stopping;
 use crate::surface::handle::GroupHandle;
@@ -23,6 +24,7 @@ use crate::sync::Arc;
 use crate::task::cell::Birth;
 use crate::task::header::{self, Extension};
 use crate::task::{closer, run};
+use crate::tree::typed_node::Typed;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -36,6 +38,7 @@ struct Table<E>(PhantomData<E>);
 
 impl<E: Send + 'static> Table<E> {
     const TABLE: NodeTable = NodeTable {
+        reaper: &crate::tree::reaper::TABLE,
         free: Typed::<E>::free,
         report_errors: Typed::<E>::report,
         start_closer: closer::start,
@@ -221,7 +224,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 
     /// Asks the group, and all groups inside it, to stop: a flag for loops, and nothing else.
     pub fn stop(self) {
-        tree::stop(self.untyped());
+        cascade::stop(self.untyped());
     }
 
     /// Whether the group was asked to stop, or is being cancelled.
@@ -313,7 +316,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     pub(crate) fn grant(self, error: E, location: &'static Location<'static>) {
         if let Some(at) = self.note_deadline(Duration::ZERO) {
             let late = self.late(at, CancelKind::Deadline, error, location);
-            grant::hold_back(self.untyped(), late);
+            zero_deadline::hold_back(self.untyped(), late);
         }
     }
 
@@ -348,7 +351,10 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     pub(crate) fn gate(self) -> Arc<Gate> {
         let node = self.untyped();
         let mut slow = node.slow.lock();
-        Arc::clone(slow.gate.get_or_insert_with(|| Arc::new(Gate::new(node))))
+        Arc::clone(
+            slow.gate
+                .get_or_insert_with(|| Arc::new(Gate::new(node.whole))),
+        )
     }
 }
 

@@ -2,12 +2,10 @@
 
 #![expect(unsafe_code, reason = "a gate hands out a counted node")]
 
-use crate::group::gate::Gate;
-use crate::group::leaving;
-use crate::group::node::Origin;
-use crate::group::reason::CancelKind;
-use crate::group::spawn::Spawn;
-use crate::group::typed::Typed;
+use crate::group::node::Gate;
+use crate::group::node::Spawn;
+use crate::report::reason::CancelKind;
+use crate::report::reason::Origin;
 use crate::surface::child::Plain;
 use crate::surface::current::Stopping;
 use crate::surface::group::birth;
@@ -15,6 +13,8 @@ use crate::surface::outcome::Outcome;
 use crate::sync::Arc;
 use crate::task::cell::fail_with_panic;
 use crate::task::run;
+use crate::tree::leave;
+use crate::tree::typed_node::Typed;
 use crate::unwind;
 use std::fmt;
 use std::marker::PhantomData;
@@ -73,7 +73,7 @@ impl<E: Send + 'static> GroupHandle<E> {
             unsafe { fail_with_panic(payload, node, origin) };
         }
         // SAFETY: the count of `admit` is given back; the child has its own.
-        unsafe { leaving::leave(node) };
+        unsafe { leave::leave(node) };
         Ok(())
     }
 
@@ -116,7 +116,7 @@ impl<E: Send + 'static> GroupHandle<E> {
             group.node.report_panic(payload, origin);
         }
         // SAFETY: that count is given back.
-        unsafe { leaving::leave(node) };
+        unsafe { leave::leave(node) };
     }
 }
 

@@ -2,8 +2,8 @@
 
 #![expect(unsafe_code, reason = "structural pinning")]
 
-use crate::group::frame;
-use crate::group::locals::{Locals, Value};
+use crate::poll::frame;
+use crate::poll::locals::{Locals, Value};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicU32;
 use std::fmt;

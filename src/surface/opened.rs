@@ -14,14 +14,14 @@
 
 #![expect(unsafe_code, reason = "structural pinning of the body")]
 
-use crate::group::cut::Cut;
-use crate::group::errors::Errors;
-use crate::group::frame;
-use crate::group::grant;
 use crate::group::node::{NodeRef, Opening};
-use crate::group::typed::Typed;
+use crate::poll::frame;
+use crate::report::errors::Errors;
 use crate::surface::group::{Group, table};
-use crate::surface::owner::{Answer, Outlived, Owner};
+use crate::tree::cut::Cut;
+use crate::tree::owner::{Answer, Outlived, Owner};
+use crate::tree::typed_node::Typed;
+use crate::tree::zero_deadline;
 use std::borrow::Cow;
 use std::marker::PhantomPinned;
 use std::mem;
@@ -256,7 +256,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             match polled {
                 Ok(Poll::Pending) => {
                     if mem::take(&mut first.held_back) {
-                        grant::expire(&owner.node);
+                        zero_deadline::expire(&owner.node);
                     }
                     if cutting && owner.cut_after_poll(cx.waker()) == Cut::Drop {
                         drop_body(owner, &mut this.body);

@@ -1,7 +1,7 @@
 //! Panics that say where in the tree they happened.
 
-use crate::surface::dead::whereabouts;
 use crate::sync::OnceLock;
+use crate::tree::unresolvable::whereabouts;
 use std::io::{self, Write};
 use std::panic;
 

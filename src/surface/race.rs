@@ -1,9 +1,9 @@
 //! The first success wins; the losers are cancelled and joined.
 
-use crate::group::errors::Errors;
-use crate::group::node::Origin;
-use crate::group::report::Over;
 use crate::pool::shared::Shared;
+use crate::report::errors::Errors;
+use crate::report::failure::Over;
+use crate::report::reason::Origin;
 use crate::surface::current;
 use crate::surface::group::Group;
 use crate::sync::{Arc, Mutex};

@@ -1,6 +1,6 @@
 //! A child that is started again when it fails.
 
-use crate::group::node::Origin;
+use crate::report::reason::Origin;
 use crate::surface::child::Failure;
 use crate::surface::current;
 use crate::surface::group::Group;

@@ -6,15 +6,15 @@
 )]
 
 use crate::block_on;
-use crate::group::errors::Errors;
-use crate::group::frame;
 use crate::group::node::Opening;
-use crate::group::typed::Typed;
+use crate::poll::frame;
 use crate::pool::context;
-use crate::surface::dead::poller_is_cut;
+use crate::report::errors::Errors;
 use crate::surface::group::{Group, table};
 use crate::surface::outcome::Never;
-use crate::surface::owner::{Answer, Owner};
+use crate::tree::owner::{Answer, Owner};
+use crate::tree::typed_node::Typed;
+use crate::tree::unresolvable::poller_is_cut;
 use crate::unwind;
 use std::panic::{Location, resume_unwind};
 use std::task::Poll;

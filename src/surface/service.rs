@@ -6,13 +6,13 @@
 )]
 
 use crate::group::node::{Node, NodeRef, Opening};
-use crate::group::services::Services;
-use crate::group::typed::Typed;
 use crate::surface::child::{Plain, Task};
 use crate::surface::group::{Group, birth, table};
 use crate::surface::outcome::Outcome;
 use crate::task::handle::Handle;
 use crate::task::run;
+use crate::tree::typed_node::Typed;
+use crate::tree::{leave, service_node};
 use std::borrow::Cow;
 use std::panic::Location;
 
@@ -102,13 +102,13 @@ fn services<E: Send + 'static>(group: &Node, location: &'static Location<'static
         location,
         shielded: true,
     };
-    let new = Services::new(Typed::<E>::open(table::<E>(), group.to_ref(), opening));
+    let new = service_node::begin(Typed::<E>::open(table::<E>(), group.to_ref(), opening));
     let node = new.node.clone();
     let slower = group.slow.lock().ending.set_services(&group.word, new);
     match slower {
         None => node,
         Some(slower) => {
-            slower.end();
+            leave::end_services_node(slower);
             known().unwrap_or(node)
         }
     }

@@ -2,14 +2,14 @@
 
 #![expect(unsafe_code, reason = "a gate hands out a counted node")]
 
-use crate::group::gate::Gate;
-use crate::group::leaving;
-use crate::group::node::Origin;
+use crate::group::node::Gate;
+use crate::report::reason::Origin;
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;
 use crate::surface::service::serve;
 use crate::sync::Arc;
 use crate::task::cell::fail_with_panic;
+use crate::tree::leave;
 use crate::unwind;
 use std::fmt;
 use std::marker::PhantomData;
@@ -133,7 +133,7 @@ impl<E: Send + 'static> ServiceHandle<E> {
             unsafe { fail_with_panic(payload, node, origin) };
         }
         // SAFETY: the count of `admit` is given back; the service has its own.
-        unsafe { leaving::leave(node) };
+        unsafe { leave::leave(node) };
         Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! A set of children whose results are read in the order in which they end.
 
-use crate::group::frame;
-use crate::group::node::Origin;
-use crate::group::report::TaskId;
+use crate::poll::frame;
+use crate::report::failure::TaskId;
+use crate::report::reason::Origin;
 use crate::surface::child::{Failure, Task};
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;

@@ -2,7 +2,8 @@
 
 #![expect(unsafe_code, reason = "structural pinning")]
 
-use crate::group::frame::{self, Frame};
+use crate::poll::frame;
+use crate::poll::frame::Frame;
 use crate::unwind;
 use crate::waiters;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The ready handshake: a child is started, says that it is ready, and runs on.
 
-use crate::group::frame;
-use crate::group::node::Origin;
+use crate::poll::frame;
+use crate::report::reason::Origin;
 use crate::surface::child::{Failure, Task};
 use crate::surface::group::Group;
 use crate::surface::outcome::Outcome;

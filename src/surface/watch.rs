@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "structural pinning of the watched future")]
 
-use crate::group::frame;
+use crate::poll::frame;
 use crate::pool::context;
 use crate::surface::current;
 use crate::surface::outcome::Outcome;

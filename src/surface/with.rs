@@ -5,12 +5,12 @@
     reason = "the lent value is owned by the group's node while the group is open"
 )]
 
-use crate::group::errors::Errors;
 use crate::group::node::NodeRef;
+use crate::report::errors::Errors;
 use crate::surface::group::Group;
 use crate::surface::opened::{Machine, Setup, Split, Whole};
 use crate::surface::outcome::Never;
-use crate::surface::owner::Owner;
+use crate::tree::owner::Owner;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::Location;

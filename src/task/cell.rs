@@ -5,11 +5,13 @@
     reason = "future and output share one place, and the table erases their types"
 )]
 
-use crate::group::books;
-use crate::group::frame;
-use crate::group::node::{Node, Origin};
-use crate::group::open::Host;
-use crate::group::tree;
+use crate::group::node::Host;
+use crate::group::node::Node;
+use crate::poll::frame;
+use crate::poll::tally;
+use crate::report::reason::Origin;
+use crate::tree::cascade;
+
 use crate::job::JobTable;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::cell::UnsafeCell;
@@ -70,7 +72,7 @@ pub(crate) unsafe fn fail_with_panic(payload: Payload, node: NonNull<Node>, orig
     }
     node.note_reason(origin.panicked(), origin.clone());
     node.record_panic(payload, origin);
-    tree::cancel(node, 0);
+    cascade::cancel(node, 0);
 }
 
 /// The future, then the output. It is reached through raw pointers only: both begin at its start.
@@ -128,7 +130,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
             open: Host::new(),
             polls: AtomicU32::new(0),
             birth: node.spawn().coarse_millis(),
-            id: books::next_id(),
+            id: tally::next_id(),
             extension: birth.extension,
         };
         // SAFETY: in bounds of the new allocation.

@@ -7,11 +7,13 @@
 #![expect(unsafe_code, reason = "it refers to the group that counts it")]
 
 use crate::group::duties::{Defer, Next};
-use crate::group::frame;
-use crate::group::locals::Locals;
-use crate::group::node::{Node, Origin};
+use crate::group::node::Node;
 use crate::group::services::Serving;
-use crate::group::tree;
+use crate::poll::frame;
+use crate::poll::locals::Locals;
+use crate::report::reason::Origin;
+use crate::tree::cascade;
+
 use crate::sync::cell::Cell;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
@@ -57,7 +59,7 @@ impl Closer {
                 Next::Services(services) => {
                     if let Some(services) = services {
                         // Groups that a service opened and forgot: a cascade from above passes them by.
-                        tree::cancel_inner(&services);
+                        cascade::cancel_inner(&services);
                     }
                     return Poll::Pending;
                 }

@@ -5,9 +5,11 @@
     reason = "a handle owns the output of a task whose type was taken away"
 )]
 
-use crate::group::frame::{self, AwaitedTask};
-use crate::group::report::TaskId;
 use crate::group::services::Serving;
+use crate::poll::frame;
+use crate::poll::frame::AwaitedTask;
+use crate::report::failure::TaskId;
+use crate::report::failure::{describe, name_or_place};
 use crate::task::header::Header;
 use crate::task::state::Release;
 use std::borrow::Cow;
@@ -66,7 +68,7 @@ impl<V> Handle<V> {
     /// The name, or where the task was spawned; the number, once the output was taken.
     pub(crate) fn display_name(&self) -> Cow<'static, str> {
         match self.header() {
-            Some(header) => frame::name_or_place(header.name(), header.location),
+            Some(header) => name_or_place(header.name(), header.location),
             None => Cow::Owned(self.id.to_string()),
         }
     }
@@ -74,7 +76,7 @@ impl<V> Handle<V> {
     /// The task as a message names it.
     pub(crate) fn describe(&self) -> String {
         match self.header() {
-            Some(header) => frame::describe(header.id, header.name(), header.location),
+            Some(header) => describe(header.id, header.name(), header.location),
             None => format!("task {}", self.id),
         }
     }

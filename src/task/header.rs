@@ -8,17 +8,18 @@
     reason = "headers are reached through counted raw pointers"
 )]
 
-use crate::group::books;
-use crate::group::dump::{TaskDump, TaskState};
-use crate::group::frame;
-use crate::group::frame::TaskView;
 use crate::group::list::Links;
-use crate::group::locals::Locals;
-use crate::group::node::{Node, Origin};
-use crate::group::open::Host;
-use crate::group::report::TaskId;
-use crate::group::running::age;
+use crate::group::node::Host;
+use crate::group::node::Node;
 use crate::job::{Job, JobHeader, JobTable, Ticket};
+use crate::poll::frame;
+use crate::poll::frame::TaskView;
+use crate::poll::locals::Locals;
+use crate::poll::running::age;
+use crate::poll::tally;
+use crate::report::dump::{TaskDump, TaskState};
+use crate::report::failure::TaskId;
+use crate::report::reason::Origin;
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::cell::Cell;
 use crate::task::awaiter::Awaiter;
@@ -317,7 +318,7 @@ pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
         return None;
     }
     // SAFETY: within one job, the reaper.
-    if let Some(ledger) = unsafe { books::ledger() } {
+    if let Some(ledger) = unsafe { tally::ledger() } {
         ledger.mark();
     }
     // SAFETY: `cancel` gave the right to run it to this caller.

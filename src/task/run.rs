@@ -10,19 +10,21 @@
     reason = "a runner has the exclusive right to a task's insides"
 )]
 
-use crate::group::books;
-use crate::group::cut::{self, Cut, Knew};
-use crate::group::frame::{self, Frame};
-use crate::group::leaving;
-use crate::group::node::{self, Node};
-use crate::group::running::Publication;
+use crate::group::node::Node;
 use crate::job::{Job, JobHeader};
+use crate::poll::frame;
+use crate::poll::frame::Frame;
+use crate::poll::running::Publication;
+use crate::poll::tally;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::{Birth, Kind, TaskCell, fail_with_panic};
 use crate::task::handle::Handle;
 use crate::task::header::{Header, Polled};
 use crate::task::state::{Pause, State};
 use crate::task::waker;
+use crate::tree::cut;
+use crate::tree::cut::{Cut, Knew};
+use crate::tree::leave;
 use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::task::Context;
@@ -70,7 +72,7 @@ where
     let ticket = unsafe { Header::ticket(task) };
     if link(task, node, false) {
         // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a seat of another runtime.
-        let cut_here = |job: Job| books::with_books(None, None, || frame::outside(|| job.run()));
+        let cut_here = |job: Job| tally::with_books(None, None, || frame::outside(|| job.run()));
         let cut = ticket.redeem().map(cut_here);
         debug_assert!(cut.is_some(), "nobody else knows the task");
         return handle;
@@ -144,7 +146,7 @@ where
     }
     if entry == Entry::Cancelled {
         // SAFETY: it was counted, and the node is not used afterwards.
-        unsafe { leaving::leave(node.whole) };
+        unsafe { leave::leave(node.whole) };
     }
     handle
 }
@@ -221,7 +223,7 @@ fn poll(
     let view = header.view();
     let frame = Frame::task(node, &header.open, &view, cutting);
     // SAFETY: within one job.
-    let record = unsafe { books::record() };
+    let record = unsafe { tally::record() };
     if let Some(record) = record {
         record.begin(&Publication {
             task: header.id,
@@ -299,7 +301,7 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     }
     // Before the end can be awaited: who has awaited the task, or its group, does not find it alive.
     // SAFETY: within one job.
-    match unsafe { books::ledger() } {
+    match unsafe { tally::ledger() } {
         Some(ledger) => ledger.tasks.end(),
         // SAFETY: the task is counted still.
         None => unsafe { header.node() }.spawn().task_ends(),
@@ -316,8 +318,8 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
         None
     };
     // SAFETY: the task's one count, and the last touch of the group through this task.
-    unsafe { leaving::leave(group) };
-    node::wake(waiting);
+    unsafe { leave::leave(group) };
+    frame::wake(waiting);
     // SAFETY: the engine's reference.
     unsafe { Header::release(this) };
 }

@@ -1,14 +1,17 @@
 //! Hosts that are cut while groups are open in them.
 
 use crate::children::{self, Stage};
-use crate::group::cut::{self, Cut, Knew};
-use crate::group::frame::Frame;
-use crate::group::leaving::leave;
-use crate::group::open::{self, Host};
+use crate::group::node::Host;
+use crate::poll::frame::Frame;
 use crate::support::{End, Pool, Sleeper, keep, read};
-use crate::surface::owner::Owner;
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
+use crate::tree::cut;
+use crate::tree::cut::{Cut, Knew};
+use crate::tree::host_end::StackHost;
+use crate::tree::hosts;
+use crate::tree::leave::leave;
+use crate::tree::owner::Owner;
 use crate::{Parts, join};
 use loom_tests::run::explore_with;
 use std::task::Waker;
@@ -44,8 +47,8 @@ fn model_a_cut_of_a_group_with_a_defer() {
             sleeper,
             ..
         } = stage;
-        let host = Host::new();
-        open::enter(&owner.node, &raw const host);
+        let host = StackHost::new(false);
+        hosts::enter(&owner.node, Some(&host));
         parts.defer(&ran);
         assert!(owner.node.enter());
         assert!(!is_quiet(&host));
@@ -90,8 +93,8 @@ fn model_a_failure_in_a_host_that_is_cut() {
             sleeper,
             ..
         } = stage;
-        let host = Host::new();
-        open::enter(&owner.node, &raw const host);
+        let host = StackHost::new(false);
+        hosts::enter(&owner.node, Some(&host));
         assert!(owner.node.enter());
         let child = parts.leaver(&tree.pool, move |parts| {
             read(parts.kept);
@@ -130,9 +133,9 @@ fn model_a_cut_of_groups_that_no_poll_reaches() {
         } = stage;
         let mut inner = children::open(&owner.node);
         let kept = keep(&inner.node, &drops);
-        let host = Host::new();
-        open::enter(&owner.node, &raw const host);
-        open::enter(&inner.node, &raw const owner.node.body);
+        let host = StackHost::new(false);
+        hosts::enter(&owner.node, Some(&host));
+        hosts::enter(&inner.node, Some(&owner.node.body));
         parts.defer(&ran);
         assert!(inner.node.enter());
         let (node, pool) = (inner.node.as_ptr(), Arc::clone(&tree.pool));
@@ -175,8 +178,8 @@ fn model_a_cut_against_a_move() {
             sleeper,
             ..
         } = stage;
-        let host = Host::new();
-        open::enter(&owner.node, &raw const host);
+        let host = StackHost::new(false);
+        hosts::enter(&owner.node, Some(&host));
         parts.defer(&ran);
         // Held to the end, here and below: the checker does not see the counts of an `Arc`.
         let joiner = Sleeper::new();
@@ -212,8 +215,8 @@ fn model_a_first_service_in_a_host_that_is_cut() {
             sleeper,
             ..
         } = stage;
-        let host = Host::new();
-        open::enter(&owner.node, &raw const host);
+        let host = StackHost::new(false);
+        hosts::enter(&owner.node, Some(&host));
         assert!(owner.node.enter());
         let (theirs, begins) = (Arc::clone(&ended), Arc::clone(&begun));
         let child = parts.leaver(&tree.pool, move |parts| {
@@ -247,8 +250,8 @@ fn model_a_service_alone_in_a_host_that_is_cut() {
             sleeper,
             ..
         } = stage;
-        let host = Host::new();
-        open::enter(&owner.node, &raw const host);
+        let host = StackHost::new(false);
+        hosts::enter(&owner.node, Some(&host));
         parts.serve(&ended);
         assert!(owner.node.enter());
         tree.pool.run_all();
@@ -279,14 +282,14 @@ fn model_a_move_from_one_host_that_is_cut_to_another() {
             sleeper,
             ..
         } = stage;
-        let first = Host::new();
-        open::enter(&owner.node, &raw const first);
+        let first = StackHost::new(false);
+        hosts::enter(&owner.node, Some(&first));
         assert!(owner.node.enter());
         let (pool, theirs) = (Arc::clone(&tree.pool), Sleeper::new());
         let joiner = Arc::clone(&theirs);
         let mover = thread::spawn(move || {
             let parts = parts;
-            let second = Host::new();
+            let second = StackHost::new(false);
             owner.arrive_in(&second);
             let waker = Waker::from(Arc::clone(&joiner));
             let mut ended = false;

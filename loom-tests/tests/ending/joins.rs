@@ -1,11 +1,11 @@
 //! Children, services, defers, joins and early drops against each other.
 
 use crate::children::Stage;
-use crate::group::gate::Gate;
-use crate::group::leaving::leave;
+use crate::group::node::Gate;
 use crate::support::read;
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
+use crate::tree::leave::leave;
 use crate::{Parts, join};
 use loom_tests::run::explore_with;
 
@@ -151,7 +151,7 @@ fn model_a_handle_against_the_closer_of_an_orphan() {
         let Stage {
             tree, owner, drops, ..
         } = stage;
-        let gate = Arc::new(Gate::new(&owner.node));
+        let gate = Arc::new(Gate::new(owner.node.as_ptr()));
         owner.node.slow.lock().gate = Some(Arc::clone(&gate));
         parts.defer(&ran);
         let (seen, pool) = (Arc::clone(&ran), Arc::clone(&tree.pool));

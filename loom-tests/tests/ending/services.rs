@@ -2,10 +2,12 @@
 //! and it waits for no wake-up that has been given; defers wait for the body.
 
 use crate::children::{Stage, World};
-use crate::group::gate::Gate;
-use crate::group::leaving::leave;
-use crate::group::open::{self, Host};
-use crate::group::tree;
+use crate::group::node::Gate;
+use crate::tree::cascade;
+use crate::tree::host_end::StackHost;
+use crate::tree::hosts;
+use crate::tree::leave::leave;
+
 use crate::support::{End, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
@@ -19,13 +21,13 @@ fn model_a_cancel_against_the_end_of_the_host() {
         let mut stage = Stage::new();
         let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
         let node = stage.owner.node.clone();
-        let host = Box::new(Host::new());
-        open::enter(&node, &raw const *host);
+        let host = Box::new(StackHost::new(false));
+        hosts::enter(&node, Some(&**host));
         parts.serve(&ended);
         let pool = Arc::clone(&stage.tree.pool);
         pool.run_all();
         let canceller = thread::spawn(move || {
-            tree::cancel(&node, 0);
+            cascade::cancel(&node, 0);
             drop(node);
             pool.run_all();
         });
@@ -50,8 +52,8 @@ fn model_a_cancel_against_the_last_child() {
         let mut stage = Stage::new();
         let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
         let node = stage.owner.node.clone();
-        let host = Host::new();
-        open::enter(&node, &raw const host);
+        let host = StackHost::new(false);
+        hosts::enter(&node, Some(&host));
         let world = Arc::new(World::default());
         world.flag.set(1);
         let child = Arc::clone(&world);
@@ -66,7 +68,7 @@ fn model_a_cancel_against_the_last_child() {
         drop(host);
         let pool = Arc::clone(&stage.tree.pool);
         let canceller = thread::spawn(move || {
-            tree::cancel(&node, 0);
+            cascade::cancel(&node, 0);
             drop(node);
             pool.run_all();
         });
@@ -94,8 +96,8 @@ fn model_a_cancel_against_an_early_drop() {
             Arc::new(Racy::default()),
         );
         let node = stage.owner.node.clone();
-        let host = Host::new();
-        open::enter(&node, &raw const host);
+        let host = StackHost::new(false);
+        hosts::enter(&node, Some(&host));
         parts.serve(&ended);
         parts.defer(&ran);
         stage.tree.pool.run_all();
@@ -105,7 +107,7 @@ fn model_a_cancel_against_an_early_drop() {
         } = stage;
         let pool = Arc::clone(&tree.pool);
         let canceller = thread::spawn(move || {
-            tree::cancel(&node, 0);
+            cascade::cancel(&node, 0);
             drop(node);
             pool.run_all();
         });
@@ -136,7 +138,7 @@ fn model_a_cancel_of_a_group_that_is_polled() {
         let child = parts.leaver(&stage.tree.pool, move |parts| {
             read(parts.kept);
         });
-        tree::cancel(&stage.owner.node, 0);
+        cascade::cancel(&stage.owner.node, 0);
         stage.tree.pool.run_all();
         assert_eq!(ended.get(), 0, "a service before the body was gone");
         join(&mut stage.owner, &stage.tree.pool, &stage.sleeper);
@@ -152,7 +154,7 @@ fn a_service_through_the_gate(has_services: bool, has_defers: bool) {
     explore_with(2, move || {
         let mut stage = Stage::new();
         let parts = Parts::of(&stage);
-        let gate = Arc::new(Gate::new(&stage.owner.node));
+        let gate = Arc::new(Gate::new(stage.owner.node.as_ptr()));
         stage.owner.node.slow.lock().gate = Some(Arc::clone(&gate));
         let (older, newer, ran) = (
             Arc::new(Racy::default()),

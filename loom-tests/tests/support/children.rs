@@ -2,15 +2,16 @@
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
-use crate::group::node::{Node, NodeTable, Origin};
-use crate::group::typed::Typed;
+use crate::group::node::{Node, NodeTable};
+use crate::report::reason::Origin;
 use crate::support::{self, Kept, Sleeper, Tree, join, keep, read};
-use crate::surface::owner::Owner;
 use crate::sync::cell::{Cell, Racy};
 use crate::sync::{Arc, Mutex, thread};
 use crate::task::cell::{Birth, Kind};
 use crate::task::handle::Handle;
 use crate::task::{closer, header, run};
+use crate::tree::owner::Owner;
+use crate::tree::typed_node::Typed;
 use crate::unwind::Payload;
 use std::future::Future;
 use std::panic::Location;
@@ -20,6 +21,7 @@ use std::task::{Context, Poll, Waker};
 
 /// Groups with tasks as members.
 pub static TABLE: NodeTable = NodeTable {
+    reaper: &crate::tree::reaper::TABLE,
     free: Typed::<u32>::free,
     report_errors: Typed::<u32>::report,
     start_closer: closer::start,

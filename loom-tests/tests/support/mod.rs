@@ -3,15 +3,15 @@
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
+use crate::group::node::{Late, Spawn};
 use crate::group::node::{Node, NodeRef, NodeTable, Opening};
-use crate::group::report::Unobserved;
-use crate::group::spawn::{Late, Spawn};
-use crate::group::typed::Typed;
 use crate::job::{Job, Ticket};
 use crate::parker::Parker;
-use crate::surface::owner::Owner;
+use crate::report::failure::Unobserved;
 use crate::sync::cell::{Balance, Cell, Racy};
 use crate::sync::{Arc, Mutex};
+use crate::tree::owner::Owner;
+use crate::tree::typed_node::Typed;
 use crate::waiters::Waiters;
 use std::any::Any;
 use std::panic::Location;
@@ -175,7 +175,7 @@ pub fn keep(node: &Node, drops: &Arc<Racy>) -> NonNull<Kept> {
 pub fn finish(node: NonNull<Node>, kept: NonNull<Kept>) {
     read(kept);
     // SAFETY: the caller has entered, and touches nothing afterwards.
-    unsafe { crate::group::leaving::leave(node) };
+    unsafe { crate::tree::leave::leave(node) };
 }
 
 pub fn read(kept: NonNull<Kept>) {

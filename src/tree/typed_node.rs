@@ -2,10 +2,13 @@
 
 #![expect(unsafe_code, reason = "the node is the first field of its typed whole")]
 
-use crate::group::errors::Errors;
-use crate::group::node::{Node, NodeRef, NodeTable, Opening, Origin};
-use crate::group::reason::CancelKind;
-use crate::group::tree;
+use crate::group::node::{Node, NodeRef, NodeTable, Opening};
+use crate::report::errors::Errors;
+use crate::report::reason::CancelKind;
+use crate::report::reason::Origin;
+use crate::tree::attach;
+use crate::tree::cascade;
+
 use crate::sync::Mutex;
 use std::ptr::NonNull;
 
@@ -36,7 +39,7 @@ impl<E: Send + 'static> Typed<E> {
         unsafe { (*raw.as_ptr()).whole = raw };
         // SAFETY: a new node has one reference, and this is it.
         let node = unsafe { NodeRef::from_raw(raw) };
-        tree::attach(&node);
+        attach::attach(&node);
         node
     }
 
@@ -73,7 +76,7 @@ impl<E: Send + 'static> Typed<E> {
         let receiver: &Self = unsafe { Self::of(self.node.receiver().whole) };
         receiver.node.note_reason(kind, origin.clone());
         receiver.record(error, origin);
-        tree::cancel(&receiver.node, 0);
+        cascade::cancel(&receiver.node, 0);
     }
 
     /// Takes what was recorded.

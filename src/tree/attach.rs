@@ -1,12 +1,9 @@
-//! The tree of groups: attaching, the first child, adoption, and what cascades downwards.
-//!
-//! The cancel tree *is* this tree: there is no second one.
+//! Where a node hangs in the tree: attaching, the first child, adoption.
 //!
 //! # Protocol
 //!
-//! *Attach*: lock the parent; link; read its flags; unlock. *Cascade*: set the flag; lock; collect the inner nodes;
-//! unlock. Whichever comes second under the lock sees the other: a node that attaches while its parent is being
-//! cancelled ends cancelled.
+//! *Attach*: lock the parent; link; read its flags; unlock. A cascade (`cascade`) sets the flag and then passes through
+//! that lock: a node that attaches while its parent is being cancelled ends cancelled.
 //!
 //! *End*: close the word; pass through the lock; what is in the list is adopted by the nearest ancestor that is open.
 //!
@@ -16,64 +13,28 @@
 //! between closing the word and detaching: a node that has ended is not moved, and one that was moved detaches from
 //! where it is.
 //!
-//! *End of a shield*: clear the flag; pass through the node's lock and its parent's; read the parent's flags.
-//!
-//! Locks are taken from child to parent, one node's list at a time; a cascade holds one lock at a time.
+//! Locks are taken from child to parent, one node's list at a time.
 
-#![expect(unsafe_code, reason = "lists of inner nodes are intrusive")]
+#![expect(unsafe_code, reason = "an entry is given back by its count")]
 
-use crate::group::cut;
-use crate::group::dump::TaskDump;
-use crate::group::frame;
-use crate::group::leaving::leave;
-use crate::group::list::Links;
-use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING, Slow, wake};
-use crate::group::reaper;
-use crate::group::report::Straggler;
+use crate::group::node::{CANCELLED, Node, NodeRef, SHIELDED, STOPPING};
 use crate::group::word::Enter;
 use crate::sync::atomic::Ordering;
-use std::mem::offset_of;
+use crate::tree::cascade::{cancel, stop};
+use crate::tree::inner::{each_inner, links_of};
+use crate::tree::leave::leave;
 use std::ptr::NonNull;
-use std::time::Instant;
 
-/// The node whose links these are.
-///
-/// # Safety
-///
-/// `links` was made by `links_of`, and the node is alive.
-unsafe fn node_of<'a>(links: NonNull<Links>) -> &'a Node {
-    // SAFETY: `links_of` added this offset to a pointer to a whole node.
-    let node = unsafe { links.byte_sub(offset_of!(Node, links)) };
-    // SAFETY: alive, says the caller.
-    unsafe { node.cast::<Node>().as_ref() }
-}
-
-/// A pointer to the links that keeps the provenance of the whole node.
-fn links_of(node: &NodeRef) -> NonNull<Links> {
-    // SAFETY: in bounds of the node.
-    unsafe { node.as_ptr().byte_add(offset_of!(Node, links)) }.cast()
-}
-
-/// Calls `f` with each inner node. `slow` is what the lock of their parent protects, so the lock is held.
-pub(crate) fn each_inner(slow: &Slow, mut f: impl FnMut(&Node)) {
-    let mut visit = |links| {
-        // SAFETY: linked nodes are alive, and their links were made by `links_of`.
-        f(unsafe { node_of(links) });
-    };
-    // SAFETY: the lock is held.
-    unsafe { slow.inner.for_each(&mut visit) };
-}
-
-/// Calls `f` with a description of each member of a node, whose lock is held: `slow` is what it protects.
-pub(crate) fn each_member(node: &Node, slow: &Slow, mut f: impl FnMut(TaskDump)) {
-    let mut describe = |links| {
-        // SAFETY: linked members are alive, and the table is that of their group.
-        f(unsafe { (node.table.describe_member)(links) });
-    };
-    // SAFETY: the lock is held.
-    unsafe { slow.members.for_each(&mut describe) };
-    // SAFETY: the lock is held.
-    unsafe { slow.marked.for_each(&mut describe) };
+impl Node {
+    /// Counts one more child; false if the group has ended.
+    #[inline]
+    pub(crate) fn enter(&self) -> bool {
+        match self.word.enter_nonzero() {
+            Enter::Entered => true,
+            Enter::Zero => enter_first(self),
+            Enter::Closed => false,
+        }
+    }
 }
 
 /// Attaches a new node to its parent. If the parent is cancelled or stopping, so is the node.
@@ -98,29 +59,10 @@ fn link(node: &NodeRef, parent: &Node) -> u32 {
 /// What a new parent had been asked to do goes for the node as well.
 fn inherit(node: &Node, flags: u32) {
     if flags & CANCELLED != 0 && node.flags() & SHIELDED == 0 {
-        cancel(node, OUTER);
+        cancel(node, crate::group::node::OUTER);
     } else if flags & STOPPING != 0 {
         stop(node);
     }
-}
-
-/// The owner polls a group outside the shield in which it polled it before. Whether the parent is cancelled: then so is
-/// the group, from now on.
-#[cold]
-pub(crate) fn unshield(node: &Node) -> bool {
-    node.clear_flags(SHIELDED);
-    is_parent_cancelled(node)
-}
-
-/// Whether the parent of a group is cancelled that has just lost its shield.
-pub(crate) fn is_parent_cancelled(node: &Node) -> bool {
-    // As in Marking and Linking (`node`): the flag was cleared, then the locks are passed through. A cascade or an
-    // adoption comes later under one of them, and sees no shield; or it came before, and its mark is seen here.
-    let marked = node.with_parent(|parent| {
-        let _list = parent.slow.lock();
-        parent.is_cancelled()
-    });
-    marked.unwrap_or(false)
 }
 
 /// Takes a node that has ended out of its parent's list. Its word is closed, and the caller has passed through its lock since.
@@ -185,7 +127,7 @@ pub(crate) fn enter_first(node: &Node) -> bool {
             None => {
                 at.word.enter_first() && {
                     // After the end of a runtime only the nodes below keep the root, and the last of them may be freed while
-                    // whoever left it is on the way up: see `leaving::leave`.
+                    // whoever left it is on the way up: see `leave::leave`.
                     at.to_ref().into_raw();
                     true
                 }
@@ -285,139 +227,4 @@ fn move_up(node: &Node) -> bool {
     drop(former);
     inherit(node, inherited);
     true
-}
-
-/// Cancels a group and everything below it that is not shielded: marks, wakes, and queues reapers. No destructor of a
-/// child runs here.
-pub(crate) fn cancel(root: &Node, why: u32) {
-    let mut work = vec![root.to_ref()];
-    let mut unpolled = Vec::new();
-    let mut why = why;
-    while let Some(node) = work.pop() {
-        let before = node.set_flags(CANCELLED | why);
-        // What is below was cancelled from outside.
-        why = OUTER;
-        if before & CANCELLED != 0 {
-            continue;
-        }
-        let (owner, left, reap) = {
-            let mut slow = node.slow.lock();
-            each_inner(&slow, |inner| {
-                if inner.flags() & SHIELDED == 0 {
-                    work.push(inner.to_ref());
-                }
-            });
-            let (owner, left) = slow.ending.cancel();
-            (owner, left, !slow.members.is_empty())
-        };
-        if reap {
-            reaper::queue(node.clone());
-        }
-        wake(owner);
-        frame::outside(|| node.stop_waiters.wake_all());
-        if left {
-            unpolled.push(node);
-        }
-    }
-    // Once all below are marked: a service that starts in one of them from now on cuts itself.
-    for node in unpolled {
-        cut::end_services(&node);
-    }
-}
-
-/// Cancels the groups inside a node, and not the node.
-pub(crate) fn cancel_inner(node: &Node) {
-    let mut inner = Vec::new();
-    each_inner(&node.slow.lock(), |group| {
-        if group.flags() & SHIELDED == 0 {
-            inner.push(group.to_ref());
-        }
-    });
-    for group in inner {
-        cancel(&group, OUTER);
-    }
-}
-
-/// Asks a group and everything below it to stop.
-pub(crate) fn stop(root: &Node) {
-    let mut work = vec![root.to_ref()];
-    while let Some(node) = work.pop() {
-        if node.set_flags(STOPPING) & STOPPING != 0 {
-            continue;
-        }
-        {
-            let slow = node.slow.lock();
-            each_inner(&slow, |inner| work.push(inner.to_ref()));
-        }
-        frame::outside(|| node.stop_waiters.wake_all());
-    }
-}
-
-/// What is left below a node, as far as it has pended at least once.
-pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
-    let mut found = Vec::new();
-    let mut work = vec![root.to_ref()];
-    while let Some(node) = work.pop() {
-        let path = path(&node);
-        let slow = node.slow.lock();
-        each_member(&node, &slow, |task| {
-            found.push(task.straggler(path.clone()));
-        });
-        each_inner(&slow, |inner| work.push(inner.to_ref()));
-    }
-    found
-}
-
-impl Node {
-    /// Whether the deadline of a group around this one, which reaches it through no shield, is not later than `at`.
-    pub(crate) fn is_ended_by_outer(&self, at: Instant) -> bool {
-        let mut node = self.to_ref();
-        while node.flags() & SHIELDED == 0 {
-            let Some(parent) = node.parent() else { break };
-            // A group that has ended speaks no more, until what was inside it is adopted.
-            let speaks = |outer: Instant| outer <= at && !parent.word.is_closed();
-            if parent.slow.lock().deadline.is_some_and(speaks) {
-                return true;
-            }
-            node = parent;
-        }
-        false
-    }
-
-    /// This node and those around it, from the inside out.
-    pub(crate) fn ancestors(&self) -> impl Iterator<Item = NodeRef> {
-        std::iter::successors(Some(self.to_ref()), |node| node.parent())
-    }
-}
-
-/// Groups that a path names at most, so that a dump of a deep tree stays linear.
-const PATH_LIMIT: usize = 16;
-
-/// The path of the group at an address, which is compared and not followed; `None` if it is not in the tree, or is moving.
-pub(crate) fn path_at(root: &Node, address: usize) -> Option<String> {
-    let mut work = vec![root.to_ref()];
-    while let Some(node) = work.pop() {
-        if node.as_ptr().addr().get() == address {
-            return Some(path(&node));
-        }
-        each_inner(&node.slow.lock(), |inner| work.push(inner.to_ref()));
-    }
-    None
-}
-
-/// The names from the root down, joined by `/`; a group without a name shows where it was opened. Of a deep tree only
-/// the innermost groups are named, after `..`.
-pub(crate) fn path(node: &Node) -> String {
-    let mut names = Vec::new();
-    let mut at = node.to_ref();
-    while let Some(parent) = at.parent() {
-        if names.len() == PATH_LIMIT {
-            names.push("..".into());
-            break;
-        }
-        names.push(frame::name_or_place(at.name.as_ref(), at.location));
-        at = parent;
-    }
-    names.reverse();
-    names.join("/")
 }

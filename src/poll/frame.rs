@@ -5,17 +5,18 @@
 
 #![expect(unsafe_code, reason = "the current frame lives on the stack below")]
 
-use crate::group::books;
-use crate::group::locals::Locals;
-use crate::group::node::{Node, NodeRef};
-use crate::group::open::Host;
-use crate::group::report::TaskId;
+use crate::group::node::{Host, Node, NodeRef};
+use crate::poll::locals::Locals;
+use crate::poll::tally;
+use crate::report::failure::{TaskId, describe};
 use crate::sync::{process, thread};
 use crate::unwind::{self, Payload};
+use crate::waiters;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
+use std::task::Waker;
 use std::time::Duration;
 
 /// The task that is polled, as its frames see it.
@@ -60,27 +61,6 @@ impl TaskView {
     /// The task as a message names it.
     pub(crate) fn describe(&self) -> String {
         describe(self.id, self.name(), self.location)
-    }
-}
-
-/// What a task or group is called: its name, or `file:line` of where it began.
-pub(crate) fn name_or_place(
-    name: Option<&Cow<'static, str>>,
-    location: &'static Location<'static>,
-) -> Cow<'static, str> {
-    let place = || Cow::Owned(format!("{}:{}", location.file(), location.line()));
-    name.cloned().unwrap_or_else(place)
-}
-
-/// A task as a message names it.
-pub(crate) fn describe(
-    id: TaskId,
-    name: Option<&Cow<'static, str>>,
-    location: &'static Location<'static>,
-) -> String {
-    match name {
-        Some(name) => format!("task `{name}` {id}, spawned at {location}"),
-        None => format!("task {id}, spawned at {location}"),
     }
 }
 
@@ -130,7 +110,7 @@ crate::sync::thread_local! {
 impl<'a> Frame<'a> {
     /// The frame of a poll of a task.
     pub(crate) fn task(node: &'a Node, host: &'a Host, task: &'a TaskView, cut: bool) -> Self {
-        books::new_budget();
+        tally::new_budget();
         Self {
             task: Some(NonNull::from(task)),
             locals: Cell::new(task.locals),
@@ -172,6 +152,23 @@ impl<'a> Frame<'a> {
             self.number.set(process::next_number() as u32);
         }
         self.number.get()
+    }
+
+    /// The frame of a part of the poll of `around`, on another thread. Only what cannot change is read there: the rest is as
+    /// it was when that part was forked off.
+    pub(crate) fn forked(
+        around: &Self,
+        host: &'a Host,
+        shielded: bool,
+        locals: *const Locals,
+    ) -> Self {
+        Self {
+            task: around.task,
+            sheltered: around.sheltered || shielded,
+            shields: Cell::new(shielded.into()),
+            locals: Cell::new(locals),
+            ..Self::new(around.node, host, around.cut)
+        }
     }
 
     fn inheriting(mut self) -> Self {
@@ -320,93 +317,11 @@ pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
     })
 }
 
-/// Where a part of a poll was forked off, for the thread that runs it: the frame that was on top, and what of it may change
-/// until then.
-#[derive(Clone, Copy)]
-pub(crate) struct Branch {
-    frame: *const Frame<'static>,
-    shielded: bool,
-    locals: *const Locals,
-}
-
 /// Whether this thread unwinds, or the one that waits for the part of a poll that runs here: a panic that comes out of a
 /// destructor meanwhile aborts the process.
 #[inline]
 pub(crate) fn is_panicking() -> bool {
     thread::panicking() || UNWINDS_ELSEWHERE.get()
-}
-
-impl Branch {
-    /// The point at which this thread is.
-    #[inline]
-    pub(crate) fn here() -> Self {
-        current(|frame| Self {
-            frame: frame.map_or(ptr::null(), |frame| ptr::from_ref(frame).cast()),
-            shielded: frame.is_some_and(Frame::is_shielded),
-            locals: locals_cell(frame, Cell::get),
-        })
-    }
-
-    fn frame(&self) -> Option<&Frame<'_>> {
-        // SAFETY: whoever follows the pointer is waited for by the function on whose stack the frame is, or above.
-        unsafe { self.frame.as_ref() }
-    }
-
-    /// The innermost group, if there is one.
-    pub(crate) fn node(&self) -> Option<NonNull<Node>> {
-        self.frame().map(|frame| frame.node.whole)
-    }
-
-    /// The task, if there is one.
-    pub(crate) fn task(&self) -> Option<&TaskView> {
-        self.frame()?.task_view()
-    }
-
-    /// Runs `f` as the part of the poll that was forked off here. Groups that it polls and leaves open are open in no host
-    /// afterwards. `unwinds`: the thread that waits for it does.
-    ///
-    /// # Safety
-    ///
-    /// The thread that was at this point stays in the function that it was in until `f` has returned.
-    pub(crate) unsafe fn enter<R>(&self, unwinds: bool, f: impl FnOnce() -> R) -> R {
-        struct Restore(bool);
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                UNWINDS_ELSEWHERE.set(self.0);
-            }
-        }
-        /// The host of what the forked part polls. A shield around the fork outlives it.
-        struct Half {
-            host: Host,
-            shielded: bool,
-        }
-        impl Drop for Half {
-            fn drop(&mut self) {
-                if self.shielded {
-                    self.host.clear_in_shield();
-                }
-            }
-        }
-        let _restore = Restore(UNWINDS_ELSEWHERE.replace(unwinds));
-        // SAFETY: the list is on the stack of the thread at that point, or in its task.
-        let locals = unsafe { self.locals.as_ref() };
-        let Some(around) = self.frame() else {
-            return outside(|| with_locals(locals, f));
-        };
-        let host = Half {
-            host: Host::new(),
-            shielded: self.shielded,
-        };
-        let frame = Frame {
-            // Immutable, unlike the cells, which only the thread of that frame reads.
-            task: around.task,
-            sheltered: around.sheltered || self.shielded,
-            shields: Cell::new(self.shielded.into()),
-            locals: Cell::new(self.locals),
-            ..Frame::new(around.node, &host.host, around.cut)
-        };
-        outside(|| frame.enter(f))
-    }
 }
 
 /// Runs `f`, in which destructors run, as in a shield: what they wait for is waited for, also if what is dropped is being cut,
@@ -467,6 +382,23 @@ pub(crate) fn note_task(task: AwaitedTask) {
     });
 }
 
+/// Runs `f`, a part of a poll that was forked off on another thread; `unwinds`: that thread does.
+pub(crate) fn unwinding_elsewhere<R>(unwinds: bool, f: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            UNWINDS_ELSEWHERE.set(self.0);
+        }
+    }
+    let _restore = Restore(UNWINDS_ELSEWHERE.replace(unwinds));
+    f()
+}
+
+/// The list of task-locals of the code that runs in this frame, or in none; null if there are none.
+pub(crate) fn locals_here(frame: Option<&Frame<'_>>) -> *const Locals {
+    locals_cell(frame, Cell::get)
+}
+
 /// Calls `f` with the place of the task-locals of the code that runs.
 fn locals_cell<R>(frame: Option<&Frame<'_>>, f: impl FnOnce(&Cell<*const Locals>) -> R) -> R {
     match frame {
@@ -499,4 +431,11 @@ pub(crate) fn with_locals<R>(locals: Option<&Locals>, f: impl FnOnce() -> R) -> 
             f()
         })
     })
+}
+
+/// Calls a waker with nothing of ours on the stack that it could see: no lock, no frame. Its panic is contained.
+pub(crate) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        outside(|| waiters::wake(waker));
+    }
 }

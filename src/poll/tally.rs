@@ -2,9 +2,9 @@
 
 #![expect(unsafe_code, reason = "the parts of a seat are borrowed around a job")]
 
-use crate::group::ledger::Ledger;
-use crate::group::report::TaskId;
-use crate::group::running::Running;
+use crate::poll::live::Ledger;
+use crate::poll::running::Running;
+use crate::report::failure::TaskId;
 use crate::sync::process;
 use std::cell::Cell;
 use std::ptr;

@@ -4,8 +4,9 @@
 //! dropped, as a rule: then they pend. Where nobody drops the poller it is unwound: inside a shield with the private
 //! payload of a cut, elsewhere with a panic that names the child.
 
-use crate::group::frame;
-use crate::group::tree;
+use crate::poll::frame;
+use crate::tree::paths;
+
 use crate::unwind;
 use std::task::{Context, Poll};
 
@@ -85,7 +86,7 @@ pub(crate) fn dead<T>(
 pub(crate) fn whereabouts() -> Option<String> {
     frame::current(|frame| {
         let frame = frame?;
-        let group = tree::path(frame.group());
+        let group = paths::path(frame.group());
         match (frame.task_view(), group.is_empty()) {
             (Some(task), true) => Some(task.describe()),
             (Some(task), false) => Some(format!("{}, in group `{group}`", task.describe())),

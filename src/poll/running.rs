@@ -1,5 +1,5 @@
 //! What a seat runs right now, published by value, so that a dump or a shutdown never follows a pointer to a task that
-//! it does not hold. The group is published as an address, which is looked for in the tree (`tree::path_at`): whoever finds
+//! it does not hold. The group is published as an address, which is looked for in the tree (`paths::path_at`): whoever finds
 //! it there, and the same task in the record afterwards, has found the group of that task, because it was counted all the
 //! while.
 //!
@@ -15,7 +15,7 @@
     reason = "static strings and locations are published as addresses"
 )]
 
-use crate::group::report::{Straggler, TaskId};
+use crate::report::failure::{Straggler, TaskId};
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::panic::Location;
 use std::ptr;

@@ -1,6 +1,7 @@
-//! Failures that nobody can receive, on their way to the runtime's hook.
+//! Tasks and failures as people see them: numbers, names, stragglers, and what goes to the runtime's hook.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -18,6 +19,27 @@ impl fmt::Debug for TaskId {
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
+    }
+}
+
+/// What a task or group is called: its name, or `file:line` of where it began.
+pub(crate) fn name_or_place(
+    name: Option<&Cow<'static, str>>,
+    location: &'static Location<'static>,
+) -> Cow<'static, str> {
+    let place = || Cow::Owned(format!("{}:{}", location.file(), location.line()));
+    name.cloned().unwrap_or_else(place)
+}
+
+/// A task as a message names it.
+pub(crate) fn describe(
+    id: TaskId,
+    name: Option<&Cow<'static, str>>,
+    location: &'static Location<'static>,
+) -> String {
+    match name {
+        Some(name) => format!("task `{name}` {id}, spawned at {location}"),
+        None => format!("task {id}, spawned at {location}"),
     }
 }
 

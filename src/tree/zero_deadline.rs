@@ -3,9 +3,9 @@
 //! A timer of another thread could be faster than that poll. A poll that waits on the stack may never be over, so the thread
 //! that is about to wait calls [`blocks`]: the frame that blocks is unwound by the cut.
 
-use crate::group::frame;
+use crate::group::node::Late;
 use crate::group::node::Node;
-use crate::group::spawn::Late;
+use crate::poll::frame;
 
 /// Holds back what ends the group.
 pub(crate) fn hold_back(node: &Node, end: Late) {

@@ -5,8 +5,8 @@
 //! A cut marks the task, and then, if the task is running or held by a shield, wakes those who registered in its runtime. A
 //! waiter registers first and looks at the mark afterwards: one of them sees the other, as in `waiters`.
 
-use crate::group::frame;
 use crate::group::node::NodeRef;
+use crate::poll::frame;
 use crate::waiters::Key;
 use std::task::Context;
 

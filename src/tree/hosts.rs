@@ -14,33 +14,17 @@
 
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
 
-use crate::group::cut;
-use crate::group::node::{Node, NodeRef, OUTER, SHIELDED};
-use crate::group::tree;
-use crate::sync::atomic::{AtomicPtr, Ordering};
-use crate::sync::cell::Cell;
+use crate::group::node::{Host, Node, NodeRef};
+use crate::sync::atomic::Ordering;
 use crate::sync::{MutexGuard, process};
 use std::ptr;
 
-fn lock(host: *const Host) -> MutexGuard<'static, ()> {
+pub(crate) fn lock(host: *const Host) -> MutexGuard<'static, ()> {
     process::lock_of(host.addr())
 }
 
-/// The list of the groups that are open in a host. One word.
-#[derive(Debug)]
-pub(crate) struct Host {
-    first: AtomicPtr<Node>,
-}
-
-/// A group's place in the list of its host.
-pub(crate) struct Hosted {
-    host: AtomicPtr<Host>,
-    next: Cell<*const Node>,
-    prev: Cell<*const Node>,
-}
-
 /// In place of a host that has ended: nobody has polled the group since. No host has this address.
-const ENDED: *mut Host = ptr::without_provenance_mut(1);
+pub(crate) const ENDED: *mut Host = ptr::without_provenance_mut(1);
 
 /// Where a group was until its poller took it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,117 +37,12 @@ pub(crate) enum Was {
     Left,
 }
 
-impl Hosted {
-    pub(crate) fn new() -> Self {
-        Self {
-            host: AtomicPtr::new(ptr::null_mut()),
-            next: Cell::new(ptr::null()),
-            prev: Cell::new(ptr::null()),
-        }
-    }
-}
-
-/// What a blocked caller waits for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Awaited {
-    /// The groups that its future opens: those that are open in this host.
-    In(*const Host),
-    /// One group.
-    Group(*const Node),
-    /// No group.
-    Nothing,
-}
-
-/// Levels that a look upwards takes at most. Source: the design; who is deeper counts as a stranger.
-pub(crate) const LEVELS: usize = 8;
-
-impl Awaited {
-    /// Whether a group is, or is below, what is awaited.
-    pub(crate) fn contains(self, group: &Node) -> bool {
-        let is_it = |node: &Node| match self {
-            // Relaxed: addresses are compared; a group that moves at this moment may count as either.
-            Self::In(host) => node.hosted.host.load(Ordering::Relaxed).cast_const() == host,
-            Self::Group(awaited) => ptr::eq(node, awaited),
-            Self::Nothing => false,
-        };
-        if matches!(self, Self::Nothing) {
-            return false;
-        }
-        // As a rule it is the group itself, and no reference is made.
-        is_it(group)
-            || group
-                .ancestors()
-                .take(LEVELS)
-                .skip(1)
-                .any(|node| is_it(&node))
-    }
-}
-
 impl Host {
-    pub(crate) fn new() -> Self {
-        Self {
-            first: AtomicPtr::new(ptr::null_mut()),
-        }
-    }
-
     /// Whether no group is open here. Exact for the thread that polls in this host: others only take groups away.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         // Relaxed: links are made by this host's own polls, so the caller sees them by program order.
         self.first.load(Ordering::Relaxed).is_null()
-    }
-
-    /// Forgets all groups: the host ends. They may be polled elsewhere later.
-    #[inline]
-    pub(crate) fn clear(&self) {
-        if !self.is_empty() {
-            self.clear_slow(false);
-        }
-    }
-
-    /// As [`Host::clear`], for a host that is inside a shield, which goes on: so do those of its groups.
-    pub(crate) fn clear_in_shield(&self) {
-        if !self.is_empty() {
-            self.clear_slow(true);
-        }
-    }
-
-    #[cold]
-    fn clear_slow(&self, in_shield: bool) {
-        let mut left = Vec::new();
-        let locked = lock(self);
-        // Relaxed: under the lock of this list, here and below.
-        let mut at = self
-            .first
-            .swap(ptr::null_mut(), Ordering::Relaxed)
-            .cast_const();
-        // SAFETY: groups leave the list before they are freed, under the lock that is held.
-        while let Some(node) = unsafe { at.as_ref() } {
-            at = node.hosted.next.replace(ptr::null());
-            node.hosted.prev.set(ptr::null());
-            // As in Marking and Linking (`node`): a canceller marks and then asks under the node's lock whether the group
-            // was left; here the group is left under that lock, and then the mark is read.
-            node.slow.lock().ending.lose_host();
-            // With the host the shields in it have ended.
-            let shielded = !in_shield && node.flags() & SHIELDED != 0;
-            if shielded {
-                node.clear_flags(SHIELDED);
-            }
-            if shielded || node.is_cancelled() {
-                left.push(node.to_ref());
-            }
-            // Release: a mover that reads it without the lock must not touch this host any more, and may end the node.
-            node.hosted.host.store(ENDED, Ordering::Release);
-        }
-        drop(locked);
-        for node in left {
-            if node.is_cancelled() {
-                cut::end_services(&node);
-            } else if tree::is_parent_cancelled(&node) && node.flags() & SHIELDED == 0 {
-                node.note_owner_cut();
-                tree::cancel(&node, OUTER);
-            }
-        }
     }
 
     /// References to the groups that are open here.
@@ -182,12 +61,6 @@ impl Host {
     }
 }
 
-impl Drop for Host {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
 /// Whether the group is open in that host. Asked by the owner of the group's future.
 #[inline]
 pub(crate) fn is_in(node: &Node, host: *const Host) -> bool {
@@ -196,20 +69,18 @@ pub(crate) fn is_in(node: &Node, host: *const Host) -> bool {
     node.hosted.host.load(Ordering::Relaxed).cast_const() == host
 }
 
-/// Makes `host` the host of `node`, which is in another one; null for a poller that is none of ours. Called by the owner of the
+/// Makes `host`, which polls right now, the host of `node`, which is in another one; `None` for a poller that is none of ours. Called by the owner of the
 /// group's future.
-pub(crate) fn enter(node: &Node, host: *const Host) -> Was {
+pub(crate) fn enter(node: &Node, host: Option<&Host>) -> Was {
     let was = exit(node);
-    if !host.is_null() {
+    if let Some(host) = host {
         link(node, host);
     }
     was
 }
 
-fn link(node: &Node, host: *const Host) {
-    let _lock = lock(host);
-    // SAFETY: the host is the one that polls right now: it is alive.
-    let list = unsafe { &*host };
+fn link(node: &Node, list: &Host) {
+    let _lock = lock(list);
     // Relaxed: under the lock of the list, here and below.
     let next = list.first.load(Ordering::Relaxed).cast_const();
     // SAFETY: groups leave the list before they are freed, under the lock that is held.
@@ -222,7 +93,9 @@ fn link(node: &Node, host: *const Host) {
     list.first
         .store(ptr::from_ref(node).cast_mut(), Ordering::Relaxed);
     // Relaxed: read by the owner of the future, or under the lock.
-    node.hosted.host.store(host.cast_mut(), Ordering::Relaxed);
+    node.hosted
+        .host
+        .store(ptr::from_ref(list).cast_mut(), Ordering::Relaxed);
 }
 
 /// Takes the group out of the list of its host. Called by the owner of the group's future.
@@ -262,4 +135,19 @@ pub(crate) fn exit(node: &Node) -> Was {
         node.hosted.host.store(ptr::null_mut(), Ordering::Relaxed);
         return Was::Moved;
     }
+}
+
+/// The groups in a host and in the bodies of those, each after the one around it, whose index it carries.
+pub(crate) fn tree_in(host: &Host) -> Vec<(NodeRef, Option<usize>)> {
+    let mut found = Vec::new();
+    let mut inner = Vec::new();
+    host.groups(&mut inner);
+    found.extend(inner.drain(..).map(|node| (node, None)));
+    let mut at = 0;
+    while let Some((node, _)) = found.get(at) {
+        node.body.groups(&mut inner);
+        found.extend(inner.drain(..).map(|node| (node, Some(at))));
+        at += 1;
+    }
+    found
 }

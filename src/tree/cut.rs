@@ -26,10 +26,11 @@
 //! a group is asked again only after something in it has ended.
 
 use crate::group::duties::Judgement;
-use crate::group::leaving;
-use crate::group::node::{Node, NodeRef, OUTER, SHIELDED, wake};
-use crate::group::open::{self, Host};
-use crate::group::tree;
+use crate::group::node::{Host, Node, NodeRef, OUTER, SHIELDED};
+use crate::poll::frame::wake;
+use crate::tree::cascade::cancel;
+use crate::tree::hosts::{is_in, tree_in};
+use crate::tree::leave;
 use crate::waiters;
 use std::ptr;
 use std::task::Waker;
@@ -121,34 +122,19 @@ fn announce(host: &Host, waker: &Waker, shields_fell: bool) {
         // polled by a foreign combinator: cloned and dropped outside the lock.
         let new = waker.clone();
         node.note_owner_cut();
-        tree::cancel(&node, OUTER);
+        cancel(&node, OUTER);
         replaced.extend(node.slow.lock().ending.announce(&node.word, new));
         visit(&node.body, &mut work);
     }
     // A group may be polled elsewhere meanwhile, in a host that is cut, too, and whose waker was replaced here: that one looks
     // again. Its poller moved it before it announced itself under the lock that was just held.
     for (node, host) in &work {
-        moved |= !open::is_in(node, *host);
+        moved |= !is_in(node, *host);
     }
     match moved {
         true => replaced.into_iter().for_each(waiters::wake),
         false => waiters::discard(replaced),
     }
-}
-
-/// The groups in a host and in the bodies of those, each after the one around it, whose index it carries.
-fn tree_in(host: &Host) -> Vec<(NodeRef, Option<usize>)> {
-    let mut found = Vec::new();
-    let mut inner = Vec::new();
-    host.groups(&mut inner);
-    found.extend(inner.drain(..).map(|node| (node, None)));
-    let mut at = 0;
-    while let Some((node, _)) = found.get(at) {
-        node.body.groups(&mut inner);
-        found.extend(inner.drain(..).map(|node| (node, Some(at))));
-        at += 1;
-    }
-    found
 }
 
 /// Whether all groups in a host are quiet. Nothing is begun.
@@ -178,7 +164,7 @@ fn judge(host: &Host, waker: &Waker) -> bool {
                     false
                 }
                 Judgement::StartCloser => {
-                    leaving::start_closer(node);
+                    leave::start_closer(node);
                     false
                 }
             }
@@ -194,27 +180,4 @@ fn judge(host: &Host, waker: &Waker) -> bool {
         waiters::wake(waker.clone());
     }
     all
-}
-
-/// Ends the services of a group that is being cancelled and whose future nobody polls: it was forgotten, or waits
-/// somewhere. The same for the groups in its body. That is not dropped first, for it may never be; what counts is that
-/// the groups around it can end.
-#[cold]
-pub(crate) fn end_services(node: &Node) {
-    let inner = tree_in(&node.body);
-    // A shield in a body that nobody polls holds nothing.
-    for (inner, _) in inner
-        .iter()
-        .filter(|(inner, _)| inner.flags() & SHIELDED != 0)
-    {
-        inner.clear_flags(SHIELDED);
-        inner.note_owner_cut();
-        tree::cancel(inner, OUTER);
-    }
-    for node in std::iter::once(node).chain(inner.iter().map(|(inner, _)| &**inner)) {
-        let serving = node.slow.lock().ending.wants_services_ended();
-        if serving && node.flags() & SHIELDED == 0 {
-            leaving::start_closer(node);
-        }
-    }
 }

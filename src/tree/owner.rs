@@ -5,16 +5,22 @@
     reason = "the innermost group of a frame is alive while the frame is"
 )]
 
-use crate::group::cut::{self, Cut, Knew};
-use crate::group::errors::Errors;
-use crate::group::frame::{self, Frame};
-use crate::group::leaving;
-use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, Origin, SHIELDED, wake};
-use crate::group::open::Was;
-use crate::group::reason::CancelKind;
-use crate::group::typed::Typed;
-use crate::group::{grant, open, tree};
-use crate::surface::dead::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
+use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED};
+use crate::poll::frame;
+use crate::poll::frame::Frame;
+use crate::poll::frame::wake;
+use crate::report::errors::Errors;
+use crate::report::reason::CancelKind;
+use crate::report::reason::Origin;
+use crate::tree::cascade;
+use crate::tree::cut;
+use crate::tree::cut::{Cut, Knew};
+use crate::tree::hosts::Was;
+use crate::tree::leave;
+use crate::tree::paths;
+use crate::tree::typed_node::Typed;
+use crate::tree::unresolvable::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
+use crate::tree::{hosts, zero_deadline};
 use crate::unwind::{self, Payload};
 use crate::waiters;
 use std::ptr;
@@ -55,7 +61,7 @@ fn refuse_own_child(node: &Node, frame: &Frame<'_>) {
         assert!(
             !ptr::eq(&raw const *around, node),
             "group `{}` is awaited by one of those for whom it waits: {}",
-            tree::path(node),
+            paths::path(node),
             whereabouts().unwrap_or_default()
         );
     }
@@ -78,13 +84,13 @@ impl Owner {
     pub(crate) fn arrive(&self) {
         frame::current(|frame| {
             let node: &Node = &self.node;
-            let host = frame.map_or(ptr::null(), |frame| ptr::from_ref(frame.host()));
+            let host = frame.map(Frame::host);
             let mut was = Was::Elsewhere;
-            if !open::is_in(node, host) {
+            if !hosts::is_in(node, host.map_or(ptr::null(), ptr::from_ref)) {
                 if let Some(frame) = frame {
                     refuse_own_child(node, frame);
                 }
-                was = open::enter(node, host);
+                was = hosts::enter(node, host);
             }
             // A cut host waits, and asks for polls, of groups that are cancelled only.
             if was == Was::Left || node.is_cancelled() {
@@ -98,9 +104,9 @@ impl Owner {
                 return;
             }
             let left_a_shield = node.flags() & SHIELDED != 0;
-            if (left_a_shield && tree::unshield(node)) || frame.is_some_and(Frame::is_cut) {
+            if (left_a_shield && cascade::unshield(node)) || frame.is_some_and(Frame::is_cut) {
                 node.note_owner_cut();
-                tree::cancel(node, OUTER);
+                cascade::cancel(node, OUTER);
             }
         });
     }
@@ -180,13 +186,13 @@ impl Owner {
     /// The body is gone: waits until no child, no service and no defer is left, and ends the group. Ready once: with the panic
     /// that the owner has to resume.
     pub(crate) fn poll_end(&mut self, waker: &Waker) -> Poll<Option<Payload>> {
-        if leaving::poll_join(&self.node, waker).is_pending() {
+        if leave::poll_join(&self.node, waker).is_pending() {
             frame::note_child();
             return Poll::Pending;
         }
-        let ended = leaving::end(&self.node);
+        let ended = leave::end(&self.node);
         let late = ended.thrown.filter(|late| !unwind::is_cut(&**late));
-        open::exit(&self.node);
+        hosts::exit(&self.node);
         match (ended.recorded, late) {
             (Some(first), Some(late)) => {
                 self.node.report_panic(late, self.node.origin());
@@ -236,8 +242,8 @@ impl Owner {
     pub(crate) fn decide(&self) {
         let works = self.node.slow.lock().ending.has_work(&self.node.word);
         match works && !self.is_cancelled() {
-            true => grant::expire(&self.node),
-            false => grant::keep(&self.node),
+            true => zero_deadline::expire(&self.node),
+            false => zero_deadline::keep(&self.node),
         }
     }
 
@@ -256,13 +262,13 @@ impl Owner {
         let leaves = |frame: &Frame<'_>| frame.is_sheltered() || frame.is_marked();
         let leaves = frame::current(|frame| frame.is_some_and(leaves));
         if unwind::is_cut(&*payload) && (leaves || self.is_cancelled()) {
-            tree::cancel(&self.node, OUTER);
+            cascade::cancel(&self.node, OUTER);
             return;
         }
         let origin = self.node.origin();
         self.node.note_reason(origin.panicked(), origin.clone());
         self.node.record_panic(payload, origin);
-        tree::cancel(&self.node, 0);
+        cascade::cancel(&self.node, 0);
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -273,12 +279,12 @@ impl Owner {
     pub(crate) fn abandon(mut self, drop_body: impl FnOnce(), drop_value: impl FnOnce()) {
         self.node
             .note_reason(CancelKind::Dropped, self.node.origin());
-        tree::cancel(&self.node, OUTER);
+        cascade::cancel(&self.node, OUTER);
         self.drop_in_body(drop_body);
         self.drop_in_body(drop_value);
         self.node.body.clear();
-        open::exit(&self.node);
-        leaving::abandon(self.node);
+        hosts::exit(&self.node);
+        leave::abandon(self.node);
     }
 
     /// The group has ended, cancelled from outside: its owner goes on as this.
@@ -317,7 +323,7 @@ impl Outlived {
         panic!(
             "group `{}` was ended from outside by its parent or by the shutdown of runtime `{}`, and whoever awaits it \
              is not being cut",
-            tree::path(&self.node),
+            paths::path(&self.node),
             self.node.spawn().name()
         );
     }

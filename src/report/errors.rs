@@ -1,7 +1,7 @@
 //! The errors of a group: all of them, in the order in which they came.
 
-use crate::group::node::Origin;
-use crate::group::report::TaskId;
+use crate::report::failure::TaskId;
+use crate::report::reason::Origin;
 use std::error::Error;
 use std::fmt;
 use std::panic::Location;

@@ -2,10 +2,11 @@
 
 #![expect(unsafe_code, reason = "the root is freed as what it was allocated as")]
 
+use crate::group::node::Spawn;
 use crate::group::node::{Node, NodeRef, NodeTable, OUTER, Opening};
-use crate::group::reason::CancelKind;
-use crate::group::spawn::Spawn;
+use crate::report::reason::CancelKind;
 use crate::sync::Arc;
+use crate::tree::reaper;
 use crate::waiters;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -20,6 +21,7 @@ struct Root {
 }
 
 static ROOT_TABLE: NodeTable = NodeTable {
+    reaper: &reaper::TABLE,
     free: free_root,
     report_errors: |_| {},
     start_closer: |_| unreachable!("a root has neither services nor defers"),
@@ -58,13 +60,13 @@ impl NodeRef {
 
     /// Asks everything below to stop.
     pub(crate) fn stop(&self) {
-        crate::group::tree::stop(self);
+        crate::tree::cascade::stop(self);
     }
 
     /// Cancels everything below.
     pub(crate) fn cancel_all(&self) {
         self.note_reason(CancelKind::Shutdown, self.origin());
-        crate::group::tree::cancel(self, OUTER);
+        crate::tree::cascade::cancel(self, OUTER);
     }
 
     /// Whether nothing below is left.

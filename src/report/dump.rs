@@ -1,12 +1,7 @@
-//! A dump: what is in the tree of groups at about one moment.
-//!
-//! It is taken from the links that are there anyhow, one node's lock at a time, without stopping anybody: so it is not one
-//! moment for all of the tree, and costs nothing until somebody asks. It is linear in what it shows, and does not recurse.
+//! A dump: the groups and tasks of a runtime at about one moment, and how they are printed.
 
-use crate::group::node::{CANCELLED, Node, NodeRef, SHIELDED, STOPPING};
-use crate::group::reason::CancelKind;
-use crate::group::report::{Straggler, TaskId};
-use crate::group::tree;
+use crate::report::failure::{Straggler, TaskId};
+use crate::report::reason::CancelKind;
 use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -113,49 +108,6 @@ impl TaskState {
             Self::Queued => "queued",
             Self::Running => "running",
         }
-    }
-}
-
-/// The groups below a root.
-pub(crate) fn groups(root: &NodeRef) -> Vec<GroupDump> {
-    let mut found = Vec::new();
-    // Depths are one more than what is shown: the root is not.
-    let mut work = vec![(root.clone(), 0)];
-    while let Some((node, depth)) = work.pop() {
-        let shown = one(&node, depth, &mut work);
-        if depth > 0 {
-            found.push(shown);
-        }
-    }
-    found
-}
-
-/// One group; those inside it are added to `work`.
-fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump {
-    let count = node.word.count();
-    let flags = node.flags();
-    let mut tasks = Vec::new();
-    let slow = node.slow.lock();
-    tree::each_member(node, &slow, |task| tasks.push(task));
-    tree::each_inner(&slow, |inner| work.push((inner.to_ref(), depth + 1)));
-    let (why, deadline) = (
-        slow.reason.as_ref().map(|reason| reason.kind),
-        slow.deadline,
-    );
-    drop(slow);
-    // Oldest first, as the groups inside are.
-    tasks.sort_by_key(|task| task.id);
-    GroupDump {
-        depth: depth.saturating_sub(1),
-        name: node.name.as_ref().map(ToString::to_string),
-        location: node.location,
-        is_stopping: flags & STOPPING != 0,
-        is_cancelled: flags & CANCELLED != 0,
-        why,
-        is_shielded: flags & SHIELDED != 0,
-        deadline,
-        count,
-        tasks,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Models of `src/group/open.rs`: a host is cut, waits for its groups to settle, and ends, while the future of one of
+//! Models of `src/tree/hosts.rs`: a host is cut, waits for its groups to settle, and ends, while the future of one of
 //! them is moved to another host, joins and is dropped.
 
 use loom_tests::run::{explore_with, mutants};
@@ -7,71 +7,23 @@ use std::task::Waker;
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/job.rs"]
-mod job;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/parker.rs"]
-mod parker;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/unwind.rs"]
-mod unwind;
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/waiters.rs"]
-mod waiters;
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[allow(unfulfilled_lint_expectations, reason = "lints of a published crate")]
-#[path = "../../src/group"]
-mod group {
-    pub mod arena;
-    pub mod books;
-    pub mod cut;
-    pub mod dump;
-    pub mod duties;
-    pub mod ending;
-    pub mod errors;
-    pub mod frame;
-    pub mod gate;
-    pub mod grant;
-    pub mod leaving;
-    pub mod ledger;
-    pub mod list;
-    pub mod locals;
-    pub mod mark;
-    pub mod node;
-    pub mod open;
-    pub mod reaper;
-    pub mod reason;
-    pub mod report;
-    pub mod root;
-    pub mod running;
-    pub mod services;
-    pub mod spawn;
-    pub mod tree;
-    pub mod typed;
-    pub mod word;
-}
-
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/surface"]
-mod surface {
-    pub mod dead;
-    pub mod owner;
-}
+loom_tests::groups!();
 
 mod support;
 
-use group::cut::{self, Cut, Knew};
+use group::node::Host;
 use group::node::{Node, NodeTable};
-use group::open::{self, Host};
-use group::typed::Typed;
-use std::ptr;
 use support::{End, Sleeper, Tree, finish, join, keep};
-use surface::owner::Owner;
+use tree::cut;
+use tree::cut::{Cut, Knew};
+use tree::host_end::StackHost;
+use tree::hosts;
+use tree::owner::Owner;
+use tree::typed_node::Typed;
 
 /// Groups without members and defers.
 static TABLE: NodeTable = NodeTable {
+    reaper: &tree::reaper::TABLE,
     free: Typed::<u32>::free,
     report_errors: Typed::<u32>::report,
     start_closer: |_| unreachable!("neither services nor defers"),
@@ -103,11 +55,11 @@ fn model_cut_waits_for_joins() {
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
         let mut owners = [open_group(&tree.root), open_group(&tree.root)];
-        let host = Host::new();
+        let host = StackHost::new(false);
         let children: Vec<_> = owners
             .iter()
             .map(|owner| {
-                open::enter(&owner.node, &raw const host);
+                hosts::enter(&owner.node, Some(&host));
                 let kept = keep(&owner.node, &drops);
                 let node = owner.node.as_ptr();
                 assert!(owner.node.enter());
@@ -136,14 +88,14 @@ fn model_move_against_the_end_of_a_host() {
         let tree = Tree::new();
         let mut owner = open_group(&tree.root);
         let mut other = open_group(&tree.root);
-        let host = Box::new(Host::new());
-        open::enter(&other.node, &raw const *host);
-        open::enter(&owner.node, &raw const *host);
+        let host = Box::new(StackHost::new(false));
+        hosts::enter(&other.node, Some(&host));
+        hosts::enter(&owner.node, Some(&host));
         let ending = thread::spawn(move || drop(host));
-        let second = Host::new();
-        open::enter(&owner.node, &raw const second);
+        let second = StackHost::new(false);
+        hosts::enter(&owner.node, Some(&second));
         assert!(!second.is_empty());
-        open::enter(&owner.node, ptr::null());
+        hosts::enter(&owner.node, None);
         assert!(second.is_empty());
         assert!(owner.ended());
         drop(owner);
@@ -160,19 +112,19 @@ fn model_move_against_a_cut() {
         let cutter = Sleeper::new();
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
-        let host = Host::new();
+        let host = StackHost::new(false);
         let mut stays = open_group(&tree.root);
         let moves = open_group(&tree.root);
-        open::enter(&stays.node, &raw const host);
-        open::enter(&moves.node, &raw const host);
+        hosts::enter(&stays.node, Some(&host));
+        hosts::enter(&moves.node, Some(&host));
         let kept = keep(&moves.node, &drops);
         let node = moves.node.as_ptr();
         assert!(moves.node.enter());
         let child = thread::spawn(move || finish(node, kept));
         let theirs = Arc::clone(&sleeper);
         let mover = thread::spawn(move || {
-            let second = Host::new();
-            open::enter(&moves.node, &raw const second);
+            let second = StackHost::new(false);
+            hosts::enter(&moves.node, Some(&second));
             join(moves, &theirs);
             assert!(second.is_empty());
         });
@@ -189,17 +141,17 @@ fn model_move_against_a_cut() {
 fn model_two_movers() {
     explore_with(2, || {
         let tree = Tree::new();
-        let hosts = Arc::new([Host::new(), Host::new()]);
+        let hosts = Arc::new([StackHost::new(false), StackHost::new(false)]);
         let mut owners = [open_group(&tree.root), open_group(&tree.root)];
         for owner in &owners {
-            open::enter(&owner.node, &raw const hosts[0]);
+            hosts::enter(&owner.node, Some(&hosts[0]));
         }
         let movers: Vec<_> = owners
             .iter()
             .map(|owner| {
                 let hosts = Arc::clone(&hosts);
                 let node = owner.node.clone();
-                thread::spawn(move || open::enter(&node, &raw const hosts[1]))
+                thread::spawn(move || hosts::enter(&node, Some(&hosts[1])))
             })
             .collect();
         for mover in movers {
@@ -221,11 +173,11 @@ fn model_cut_of_a_nest() {
         let tree = Tree::new();
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
-        let host = Host::new();
+        let host = StackHost::new(false);
         let mut outer = open_group(&tree.root);
         let inner = open_group(&tree.root);
-        open::enter(&outer.node, &raw const host);
-        open::enter(&inner.node, &raw const outer.node.body);
+        hosts::enter(&outer.node, Some(&host));
+        hosts::enter(&inner.node, Some(&outer.node.body));
         let kept = keep(&inner.node, &drops);
         let node = inner.node.as_ptr();
         let children: Vec<_> = (0..2)
@@ -250,7 +202,7 @@ fn model_cut_of_a_nest() {
 
 #[test]
 fn mutants_die() {
-    mutants(&["src/group/open.rs"], &[]);
+    mutants(&["src/tree/hosts.rs", "src/tree/host_end.rs"], &[]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The reaper: the job that cuts the members of a cancelled group, at the bottom of a worker's loop.
 //!
-//! A canceller only marks (see `tree::cancel`) and queues one reaper for each group that has members. So no stranger's
+//! A canceller only marks (see `cascade::cancel`) and queues one reaper for each group that has members. So no stranger's
 //! destructor runs on the canceller's stack, where it might find a lock held that it wants, and nothing recurses.
 //!
 //! # Protocol

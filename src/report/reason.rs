@@ -1,8 +1,9 @@
-//! Why a group is being cut: noted by whoever cancels it first, and read by code that goes on in a shield or a defer.
+//! Who failed, and why a group is being cut: noted by the first canceller, and read by code that goes on in a shield or a
+//! defer.
 
-use crate::group::node::{Node, Origin, SERVING, SHIELDED};
-use crate::group::report::TaskId;
-use crate::group::tree;
+use crate::report::failure::{TaskId, Unobserved};
+use crate::unwind::Payload;
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
 
@@ -48,6 +49,38 @@ impl CancelKind {
             Self::OwnerCut => "its owner is being cut",
             Self::TaskCancelled => "the task was cancelled",
             Self::Shutdown => "the runtime was shut down",
+        }
+    }
+}
+
+/// Who failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) task: Option<TaskId>,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) location: &'static Location<'static>,
+}
+
+impl Origin {
+    /// A panic that nobody can be given, in the group of this path.
+    pub(crate) fn lost_panic(self, payload: Payload, group: String) -> Unobserved {
+        Unobserved {
+            payload,
+            is_panic: true,
+            type_name: None,
+            task: self.task,
+            name: self.name.map(Cow::into_owned),
+            location: self.location,
+            group,
+        }
+    }
+
+    /// An error that nobody can be given, in the group of this path.
+    pub(crate) fn lost_error<E: Send + 'static>(self, error: E, group: String) -> Unobserved {
+        Unobserved {
+            is_panic: false,
+            type_name: Some(std::any::type_name::<E>()),
+            ..self.lost_panic(Box::new(error), group)
         }
     }
 }
@@ -109,53 +142,6 @@ impl fmt::Display for CancelReason {
             Some(group) if !group.is_empty() => write!(f, " in group {group}"),
             _ => Ok(()),
         }
-    }
-}
-
-impl Node {
-    /// Notes why this node is about to be cancelled; the first reason stays.
-    pub(crate) fn note_reason(&self, kind: CancelKind, origin: Origin) {
-        let mut slow = self.slow.lock();
-        if slow.reason.is_none() && !self.is_cancelled() {
-            slow.reason = Some(Reason { kind, origin });
-        }
-    }
-
-    /// Notes that this node is about to be cancelled with its owner, unless the cut comes down from the parent, which
-    /// knows why: the cascade may not have come here yet.
-    pub(crate) fn note_owner_cut(&self) {
-        if self.with_parent(Self::is_cancelled) != Some(true) {
-            self.note_reason(CancelKind::OwnerCut, self.origin());
-        }
-    }
-
-    /// Why this node, or one around it, is being cut.
-    pub(crate) fn cancel_reason(&self) -> Option<CancelReason> {
-        let mut at = self.to_ref();
-        while !at.is_cancelled() {
-            // No cut comes down through a shield. Services are shielded until their group cuts them.
-            if at.flags() & (SHIELDED | SERVING) == SHIELDED {
-                return None;
-            }
-            at = at.parent()?;
-        }
-        let mut chain = Vec::new();
-        loop {
-            chain.push(tree::path(&at));
-            let own = at.slow.lock().reason.clone();
-            if let Some(reason) = own {
-                return Some(CancelReason { reason, chain });
-            }
-            match at.parent() {
-                Some(parent) if parent.is_cancelled() => at = parent,
-                _ => break,
-            }
-        }
-        let reason = Reason {
-            kind: CancelKind::OwnerCut,
-            origin: at.origin(),
-        };
-        Some(CancelReason { reason, chain })
     }
 }
 

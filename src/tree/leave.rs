@@ -7,12 +7,12 @@
 
 use crate::group::arena::Arena;
 use crate::group::duties::{Abandon, Departure, Join, Leaver};
-use crate::group::frame;
-use crate::group::node::{Node, NodeRef, wake};
-use crate::group::tree;
+use crate::group::node::{Node, NodeRef, Services};
 use crate::group::word::Leave;
+use crate::poll::frame::{self, wake};
 use crate::sync::atomic::Ordering;
-use crate::unwind::Payload;
+use crate::tree::attach;
+use crate::unwind::{self, Payload};
 use crate::waiters;
 use std::mem;
 use std::ptr::NonNull;
@@ -187,7 +187,7 @@ pub(crate) fn end(node: &Node) -> Ended {
     };
     waiters::discard(remains.wakers.into_iter().flatten());
     if let Some(services) = remains.services {
-        services.end();
+        end_services_node(services);
     }
     if let Some(gate) = gate {
         gate.shut();
@@ -215,9 +215,9 @@ pub(crate) fn end(node: &Node) -> Ended {
         }
     }
     if !alone {
-        tree::give_away(node);
+        attach::give_away(node);
     }
-    tree::detach(node);
+    attach::detach(node);
     if !node.serves() {
         node.spawn().group_ends();
     }
@@ -225,4 +225,19 @@ pub(crate) fn end(node: &Node) -> Ended {
         recorded: remains.panic,
         thrown: first,
     }
+}
+
+/// The group ends: so does the node of its services, which have all ended.
+pub(crate) fn end_services_node(services: Services) {
+    if !services.node.word.close() {
+        debug_assert!(false, "a group ends after its services");
+        // A bug of ours, which is better leaked than freed.
+        return mem::forget(services);
+    }
+    // Failures of services are their group's, and their node keeps nothing.
+    let ended = end(&services.node);
+    [ended.recorded, ended.thrown]
+        .into_iter()
+        .flatten()
+        .for_each(unwind::discard);
 }

@@ -1,4 +1,4 @@
-//! Models of `src/group/ledger.rs`: no reading is too low, whatever begins and ends meanwhile in whichever ledger, and
+//! Models of `src/poll/live.rs`: no reading is too low, whatever begins and ends meanwhile in whichever ledger, and
 //! what is known to have ended is not counted.
 
 use loom_tests::run::{explore, mutants};
@@ -6,12 +6,12 @@ use loom_tests::sync;
 use sync::{Arc, thread};
 
 #[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/group"]
-mod group {
-    pub mod ledger;
+#[path = "../../src/poll"]
+mod poll {
+    pub mod live;
 }
 
-use group::ledger::{Ledger, alive};
+use poll::live::{Ledger, alive};
 
 /// The ledgers of two seats, and that of threads without one.
 struct Ledgers([Ledger; 3]);
@@ -79,5 +79,5 @@ fn model_two_threads_without_a_seat() {
 
 #[test]
 fn mutants_die() {
-    mutants(&["src/group/ledger.rs"], &[]);
+    mutants(&["src/poll/live.rs"], &[]);
 }

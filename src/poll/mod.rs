@@ -1,0 +1,12 @@
+//! Where a thread is in the tree of groups, and what it notes while it polls.
+//!
+//! `frame` is one poll on the stack: its group, host, task and shields; `own_cancel` waits for the cancel of the task that
+//! is polled; `locals` are the values of task-locals; `tally` is what the thread notes, `running` is what it publishes of
+//! the task that it polls, and `live` counts what began and ended.
+
+pub(crate) mod frame;
+pub(crate) mod live;
+pub(crate) mod locals;
+pub(crate) mod own_cancel;
+pub(crate) mod running;
+pub(crate) mod tally;

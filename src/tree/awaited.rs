@@ -1,0 +1,41 @@
+//! What a blocked caller waits for, and which groups belong to it.
+
+use crate::group::node::{Host, Node};
+use crate::sync::atomic::Ordering;
+use std::ptr;
+
+/// What a blocked caller waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Awaited {
+    /// The groups that its future opens: those that are open in this host.
+    In(*const Host),
+    /// One group.
+    Group(*const Node),
+    /// No group.
+    Nothing,
+}
+
+/// Levels that a look upwards takes at most. Source: the design; who is deeper counts as a stranger.
+pub(crate) const LEVELS: usize = 8;
+
+impl Awaited {
+    /// Whether a group is, or is below, what is awaited.
+    pub(crate) fn contains(self, group: &Node) -> bool {
+        let is_it = |node: &Node| match self {
+            // Relaxed: addresses are compared; a group that moves at this moment may count as either.
+            Self::In(host) => node.hosted.host.load(Ordering::Relaxed).cast_const() == host,
+            Self::Group(awaited) => ptr::eq(node, awaited),
+            Self::Nothing => false,
+        };
+        if matches!(self, Self::Nothing) {
+            return false;
+        }
+        // As a rule it is the group itself, and no reference is made.
+        is_it(group)
+            || group
+                .ancestors()
+                .take(LEVELS)
+                .skip(1)
+                .any(|node| is_it(&node))
+    }
+}

@@ -1,0 +1,69 @@
+//! What is in the tree at about one moment, for dumps and shutdowns.
+//!
+//! It is taken from the links that are there anyhow, one node's lock at a time, without stopping any thread: so it is not
+//! one moment for all of the tree, and costs nothing until it is asked for. It is linear in what it shows, and does not
+//! recurse.
+
+use crate::group::node::{CANCELLED, Node, NodeRef, SHIELDED, STOPPING};
+use crate::report::dump::GroupDump;
+use crate::report::failure::Straggler;
+use crate::tree::inner::{each_inner, each_member};
+use crate::tree::paths::path;
+
+/// The groups below a root.
+pub(crate) fn groups(root: &NodeRef) -> Vec<GroupDump> {
+    let mut found = Vec::new();
+    // Depths are one more than what is shown: the root is not.
+    let mut work = vec![(root.clone(), 0)];
+    while let Some((node, depth)) = work.pop() {
+        let shown = one(&node, depth, &mut work);
+        if depth > 0 {
+            found.push(shown);
+        }
+    }
+    found
+}
+
+/// One group; those inside it are added to `work`.
+fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump {
+    let count = node.word.count();
+    let flags = node.flags();
+    let mut tasks = Vec::new();
+    let slow = node.slow.lock();
+    each_member(node, &slow, |task| tasks.push(task));
+    each_inner(&slow, |inner| work.push((inner.to_ref(), depth + 1)));
+    let (why, deadline) = (
+        slow.reason.as_ref().map(|reason| reason.kind),
+        slow.deadline,
+    );
+    drop(slow);
+    // Oldest first, as the groups inside are.
+    tasks.sort_by_key(|task| task.id);
+    GroupDump {
+        depth: depth.saturating_sub(1),
+        name: node.name.as_ref().map(ToString::to_string),
+        location: node.location,
+        is_stopping: flags & STOPPING != 0,
+        is_cancelled: flags & CANCELLED != 0,
+        why,
+        is_shielded: flags & SHIELDED != 0,
+        deadline,
+        count,
+        tasks,
+    }
+}
+
+/// What is left below a node, as far as it has pended at least once.
+pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
+    let mut found = Vec::new();
+    let mut work = vec![root.to_ref()];
+    while let Some(node) = work.pop() {
+        let path = path(&node);
+        let slow = node.slow.lock();
+        each_member(&node, &slow, |task| {
+            found.push(task.straggler(path.clone()));
+        });
+        each_inner(&slow, |inner| work.push(inner.to_ref()));
+    }
+    found
+}
