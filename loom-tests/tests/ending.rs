@@ -96,8 +96,7 @@ use group::leaving::leave;
 use group::node::{Node, Opening};
 use group::services::Services;
 use group::typed::Typed;
-use support::{Kept, Sleeper, read};
-use surface::owner::Owner;
+use support::{Kept, Owner, Sleeper, read};
 use task::cell::Birth;
 use task::run;
 
@@ -176,7 +175,7 @@ impl Parts {
         self.serve_until(|| {}, ended);
     }
 
-    /// The same, for one that looks at something first. It is started as the surface does; the first of two that come at
+    /// The same, for one that looks at something first. It is started as the interface does; the first of two that come at
     /// once has come already.
     fn serve_until(self, look: impl FnOnce() + Unpin, ended: &Arc<Racy>) {
         let node = self.node();
@@ -188,7 +187,9 @@ impl Parts {
                 location: Location::caller(),
                 shielded: true,
             };
-            let services = Services::new(Typed::<u32>::open(&TABLE, node.to_ref(), opening));
+            // SAFETY: the table is that of `Typed<u32>`, with tasks as members.
+            let services = unsafe { Typed::<u32>::open(&TABLE, node.to_ref(), opening) };
+            let services = Services::new(services.into_untyped());
             let home = services.node.clone();
             let slower = node.slow.lock().ending.set_services(&node.word, services);
             assert!(slower.is_none(), "the first one");
@@ -201,7 +202,7 @@ impl Parts {
             look();
             count(&ended);
         })));
-        // SAFETY: the node is alive and counts the service; `Plain` uses no error type.
+        // SAFETY: the node is alive and counts the service; it has the one error type.
         let handle = unsafe { run::spawn::<_, Plain>(&home, service, birth()) };
         let serving = handle.serving().expect("it was started");
         let over = node.slow.lock().ending.push_service(serving);
@@ -231,7 +232,7 @@ impl Parts {
     fn child(self, act: impl FnOnce() + Unpin) {
         let act = Some(act);
         let child = Watched(Once { act, over: true });
-        // SAFETY: the node is alive and counts the child; `Plain` uses no error type.
+        // SAFETY: the node is alive and counts the child; it has the one error type.
         drop(unsafe { run::spawn::<_, Plain>(self.node(), child, birth()) });
     }
 }

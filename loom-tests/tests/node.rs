@@ -69,7 +69,7 @@ use group::node::{CANCELLED, Node, NodeTable, SHIELDED};
 use group::open::Host;
 use group::tree;
 use group::typed::Typed;
-use support::{End, Sleeper, Tree, finish, join, keep};
+use support::{End, Owner, Sleeper, Tree, finish, join, keep};
 
 /// Groups without members and defers.
 static TABLE: NodeTable = NodeTable {
@@ -80,7 +80,7 @@ static TABLE: NodeTable = NodeTable {
     describe_member: |_| unreachable!("no members"),
 };
 
-fn open(parent: &Node) -> surface::owner::Owner {
+fn open(parent: &Node) -> Owner {
     support::open(parent, &TABLE)
 }
 
@@ -362,7 +362,7 @@ fn model_cascade_against_the_end_of_a_shield() {
         let parent = outer.node.clone();
         let frame = Frame::sync(&parent, &host, false);
         frame.enter(|| {
-            frame.shielded(|| owners.iter().for_each(surface::owner::Owner::arrive));
+            frame.shielded(|| owners.iter().for_each(Owner::arrive));
         });
         let node = outer.node.clone();
         let canceller = thread::spawn(move || tree::cancel(&node, 0));

@@ -67,8 +67,7 @@ use group::node::{Node, NodeTable};
 use group::open::{self, Host};
 use group::typed::Typed;
 use std::ptr;
-use support::{End, Sleeper, Tree, finish, join, keep};
-use surface::owner::Owner;
+use support::{End, Owner, Sleeper, Tree, finish, join, keep};
 
 /// Groups without members and defers.
 static TABLE: NodeTable = NodeTable {

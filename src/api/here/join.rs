@@ -1,11 +1,6 @@
 //! `join`: two closures that may run at the same time.
 
-#![expect(
-    unsafe_code,
-    reason = "the innermost group of a frame is alive while the frame is"
-)]
-
-use crate::group::frame::Branch;
+use crate::group::frame::{self, Branch};
 use crate::group::node::Origin;
 use crate::group::open::Awaited;
 use crate::pool::context::{self, Place};
@@ -112,16 +107,16 @@ fn fail<A, B>(
 
 /// Hands a panic that cannot come out to the hook.
 fn report(payload: Payload, location: &'static Location<'static>) {
-    let branch = Branch::here();
-    let task = branch.task();
-    let origin = Origin {
-        task: task.map(|task| task.id),
-        name: task.and_then(|task| task.name().cloned()),
-        location,
-    };
-    match branch.node() {
-        // SAFETY: the innermost group is alive while its frame is on the stack.
-        Some(node) => unsafe { node.as_ref() }.report_panic(payload, origin),
-        None => context::runtime().report(origin.lost_panic(payload, String::new())),
-    }
+    frame::current(|frame| {
+        let task = frame.and_then(|frame| frame.task_view());
+        let origin = Origin {
+            task: task.map(|task| task.id),
+            name: task.and_then(|task| task.name().cloned()),
+            location,
+        };
+        match frame {
+            Some(frame) => frame.group().report_panic(payload, origin),
+            None => context::runtime().report(origin.lost_panic(payload, String::new())),
+        }
+    });
 }
