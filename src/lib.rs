@@ -34,6 +34,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Floor 0: the ground.
+mod pin;
 mod rng;
 mod sync;
 mod unwind;
@@ -57,47 +58,50 @@ mod tree;
 mod task;
 // Floor 7: the pool.
 mod pool;
-// Floor 8: the surface.
+// Floor 8: what users see.
+mod api;
 mod block_on;
 pub mod compat;
 pub mod net;
-mod surface;
 pub mod time;
 
+pub use crate::api::child::bounded::Bounded;
+pub use crate::api::child::closures::blocking;
+pub use crate::api::child::failure::Failure;
+pub use crate::api::child::outcome::Outcome;
+pub use crate::api::child::race::race;
+pub use crate::api::child::restart::Restart;
+pub use crate::api::child::set::TaskSet;
+pub use crate::api::child::start::{Ready, StartError};
+pub use crate::api::child::stream::{Generator, Yielder};
+pub use crate::api::child::supervised::Supervised;
+pub use crate::api::child::task::Task;
+pub use crate::api::group::builder::GroupBuilder;
+pub use crate::api::group::futures::{group, try_group};
+pub use crate::api::group::group_handle::GroupHandle;
+pub use crate::api::group::handle::{Group, Never};
+pub use crate::api::group::lend::{group_with, try_group_with};
+pub use crate::api::group::scope::{scope, try_scope};
+pub use crate::api::group::service_handle::ServiceHandle;
+pub use crate::api::here::join::join;
+pub use crate::api::here::local::TaskLocal;
+pub use crate::api::here::panic_hook::install_panic_hook;
+pub use crate::api::here::shield::shield;
+pub use crate::api::here::yield_now::yield_now;
 pub use crate::block_on::{Wait, block_on};
 pub use crate::pool::config::RuntimeBuilder;
 pub use crate::pool::runtime::Runtime;
 pub use crate::report::errors::{ErrorEntry, Errors};
 pub use crate::report::failure::Unobserved;
-pub use crate::surface::bounded::Bounded;
-pub use crate::surface::builder::GroupBuilder;
-pub use crate::surface::child::{Failure, Supervised, Task};
-pub use crate::surface::closures::blocking;
-pub use crate::surface::fork_join::join;
-pub use crate::surface::group::{Group, group, try_group};
-pub use crate::surface::handle::GroupHandle;
-pub use crate::surface::local::TaskLocal;
-pub use crate::surface::outcome::{Never, Outcome};
-pub use crate::surface::panic_hook::install_panic_hook;
-pub use crate::surface::race::race;
-pub use crate::surface::restart::Restart;
-pub use crate::surface::scope::{scope, try_scope};
-pub use crate::surface::service_handle::ServiceHandle;
-pub use crate::surface::set::TaskSet;
-pub use crate::surface::shield::shield;
-pub use crate::surface::start::{Ready, StartError};
-pub use crate::surface::stream::{Generator, Yielder};
-pub use crate::surface::with::{group_with, try_group_with};
-pub use crate::surface::yield_now::yield_now;
 pub use crate::time::{sleep, timeout};
 
 /// A read-only view of where the caller is in the tree of groups.
 pub mod current {
-    pub use crate::report::reason::{CancelKind, CancelReason};
-    pub use crate::surface::current::{
+    pub use crate::api::here::current::{
         GroupPath, cancel_reason, deadline, group_path, is_cancelled, is_stopping, stopping,
         task_id, task_name,
     };
+    pub use crate::report::reason::{CancelKind, CancelReason};
 }
 
 /// What a runtime tells about its tasks: dumps, and what still runs when a shutdown ends.
@@ -109,12 +113,13 @@ pub mod dump {
 
 /// The futures that functions and methods return, for those who name them.
 pub mod future {
-    pub use crate::surface::bounded::SpawnBounded;
-    pub use crate::surface::child::{CancelSupervised, CancelTask};
-    pub use crate::surface::group::{GroupFuture, TryGroupFuture};
-    pub use crate::surface::local::TaskLocalScope;
-    pub use crate::surface::shield::Shield;
-    pub use crate::surface::start::Start;
+    pub use crate::api::child::bounded::SpawnBounded;
+    pub use crate::api::child::start::Start;
+    pub use crate::api::child::supervised::CancelSupervised;
+    pub use crate::api::child::task::CancelTask;
+    pub use crate::api::group::futures::{GroupFuture, TryGroupFuture};
+    pub use crate::api::here::local::TaskLocalScope;
+    pub use crate::api::here::shield::Shield;
 }
 
 /// What belongs to a [`Runtime`].

@@ -30,11 +30,10 @@ mod services;
 
 use children::{Plain, Stage, TABLE};
 use group::node::{Node, Opening};
-use support::{Kept, Sleeper, read};
+use support::{Kept, Owner, Sleeper, read};
 use task::cell::Birth;
 use task::run;
 use tree::leave::leave;
-use tree::owner::Owner;
 use tree::typed_node::Typed;
 
 fn count(counter: &Racy) {
@@ -112,7 +111,7 @@ impl Parts {
         self.serve_until(|| {}, ended);
     }
 
-    /// The same, for one that looks at something first. It is started as the surface does; the first of two that come at
+    /// The same, for one that looks at something first. It is started as the interface does; the first of two that come at
     /// once has come already.
     fn serve_until(self, look: impl FnOnce() + Unpin, ended: &Arc<Racy>) {
         let node = self.node();
@@ -124,8 +123,9 @@ impl Parts {
                 location: Location::caller(),
                 shielded: true,
             };
-            let services =
-                tree::service_node::begin(Typed::<u32>::open(&TABLE, node.to_ref(), opening));
+            // SAFETY: the table is that of `Typed<u32>`, with tasks as members.
+            let services = unsafe { Typed::<u32>::open(&TABLE, node.to_ref(), opening) };
+            let services = tree::service_node::begin(services.into_untyped());
             let home = services.node.clone();
             let slower = node.slow.lock().ending.set_services(&node.word, services);
             assert!(slower.is_none(), "the first one");
@@ -138,7 +138,7 @@ impl Parts {
             look();
             count(&ended);
         })));
-        // SAFETY: the node is alive and counts the service; `Plain` uses no error type.
+        // SAFETY: the node is alive and counts the service; it has the one error type.
         let handle = unsafe { run::spawn::<_, Plain>(&home, service, birth()) };
         let serving = handle.serving().expect("it was started");
         let over = node.slow.lock().ending.push_service(serving);
@@ -168,7 +168,7 @@ impl Parts {
     fn child(self, act: impl FnOnce() + Unpin) {
         let act = Some(act);
         let child = Watched(Once { act, over: true });
-        // SAFETY: the node is alive and counts the child; `Plain` uses no error type.
+        // SAFETY: the node is alive and counts the child; it has the one error type.
         drop(unsafe { run::spawn::<_, Plain>(self.node(), child, birth()) });
     }
 }

@@ -13,12 +13,11 @@ mod support;
 
 use group::node::Host;
 use group::node::{Node, NodeTable};
-use support::{End, Sleeper, Tree, finish, join, keep};
+use support::{End, Owner, Sleeper, Tree, finish, join, keep};
 use tree::cut;
 use tree::cut::{Cut, Knew};
 use tree::host_end::StackHost;
 use tree::hosts;
-use tree::owner::Owner;
 use tree::typed_node::Typed;
 
 /// Groups without members and defers.

@@ -18,7 +18,7 @@ use tree::cascade;
 use tree::host_end::StackHost;
 use tree::leave::leave;
 
-use support::{End, Sleeper, Tree, finish, join, keep};
+use support::{End, Owner, Sleeper, Tree, finish, join, keep};
 use tree::typed_node::Typed;
 
 /// Groups without members and defers.
@@ -31,7 +31,7 @@ static TABLE: NodeTable = NodeTable {
     describe_member: |_| unreachable!("no members"),
 };
 
-fn open(parent: &Node) -> tree::owner::Owner {
+fn open(parent: &Node) -> Owner {
     support::open(parent, &TABLE)
 }
 
@@ -313,7 +313,7 @@ fn model_cascade_against_the_end_of_a_shield() {
         let parent = outer.node.clone();
         let frame = Frame::sync(&parent, &host, false);
         frame.enter(|| {
-            frame.shielded(|| owners.iter().for_each(tree::owner::Owner::arrive));
+            frame.shielded(|| owners.iter().for_each(Owner::arrive));
         });
         let node = outer.node.clone();
         let canceller = thread::spawn(move || cascade::cancel(&node, 0));

@@ -9,12 +9,12 @@
 
 #![expect(unsafe_code, reason = "hyper's read buffer is uninitialised memory")]
 
+use crate::api::group::group_handle::GroupHandle;
+use crate::api::group::handle::Never;
+use crate::api::group::service_handle::ServiceHandle;
 use crate::driver::registered::Direction;
 use crate::net::TcpStream;
 use crate::pool::context;
-use crate::surface::handle::GroupHandle;
-use crate::surface::outcome::Never;
-use crate::surface::service_handle::ServiceHandle;
 use crate::time::{self, sleep_until};
 use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use rustix::net::{RecvFlags, recv};

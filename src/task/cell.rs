@@ -19,6 +19,7 @@ use crate::task::awaiter::Awaiter;
 use crate::task::header::{Extension, Header, Polled, TaskTable};
 use crate::task::run;
 use crate::task::state::State;
+use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
@@ -29,43 +30,29 @@ use std::task::{Context, Poll};
 
 /// What becomes of a child's output.
 pub(crate) trait Kind<Output> {
+    /// The error type of the group.
+    type Error: Send + 'static;
+
     /// What the handle can take.
     type Value;
 
     /// Splits the output into a value and what the group has to know.
-    ///
-    /// # Safety
-    ///
-    /// `node` is the group of the task, counted, and of the error type of this kind.
-    unsafe fn finish(output: Output, node: NonNull<Node>, origin: Origin) -> Option<Self::Value>;
+    fn finish(output: Output, group: &Typed<Self::Error>, origin: Origin) -> Option<Self::Value>;
 
     /// The poll panicked.
-    ///
-    /// # Safety
-    ///
-    /// As [`Kind::finish`].
-    unsafe fn panicked(
+    fn panicked(
         payload: Payload,
-        node: NonNull<Node>,
+        group: &Typed<Self::Error>,
         origin: Origin,
     ) -> Option<Self::Value>;
 
-    /// Nobody will take the value.
-    ///
-    /// # Safety
-    ///
-    /// As [`Kind::finish`].
-    unsafe fn unclaimed(value: Self::Value, node: NonNull<Node>, origin: Origin);
+    /// No handle will take the value.
+    fn unclaimed(value: Self::Value, group: &Typed<Self::Error>, origin: Origin);
 }
 
 /// Records a panic in a group and cancels it.
-///
-/// # Safety
-///
-/// `node` is alive.
-pub(crate) unsafe fn fail_with_panic(payload: Payload, node: NonNull<Node>, origin: Origin) {
-    // SAFETY: alive, says the caller.
-    let node = unsafe { node.as_ref() }.receiver();
+pub(crate) fn fail_with_panic(payload: Payload, node: &Node, origin: Origin) {
+    let node = node.receiver();
     // The private payload of a cut that was caught and resumed where nothing is being cut is an ordinary panic.
     if unwind::is_cut(&*payload) && node.is_cancelled() {
         return;
@@ -155,7 +142,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
     }
 
     fn value(this: NonNull<Header>) -> *mut K::Value {
-        // SAFETY: as in `future`.
+        // SAFETY: the table belongs to a cell of this type, so the offset is in bounds.
         unsafe { this.byte_add(offset_of!(Self, stage)) }
             .cast()
             .as_ptr()
@@ -176,38 +163,31 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         });
         // SAFETY: the task counts in its group while it runs.
         let header = unsafe { this.as_ref() };
-        let node = header.group;
+        // SAFETY: it was spawned into a group of this kind's error type, and counts in it while it runs.
+        let group = unsafe { Typed::<K::Error>::of(header.group) };
         if let Err(payload) = &polled {
             if unwind::is_cut(&**payload) {
-                // SAFETY: as above.
-                unsafe { header.node() }.count_unwound(header.state.load().is_cancelled());
+                group.count_unwound(header.state.load().is_cancelled());
             }
         }
         let value = match (polled, dropped) {
             (Ok(Poll::Ready(output)), Ok(())) => {
-                // SAFETY: the group of the task, of this kind's error type, counted.
-                let finished =
-                    unwind::catch(|| unsafe { K::finish(output, node, header.origin()) });
+                let finished = unwind::catch(|| K::finish(output, group, header.origin()));
                 match finished {
                     Ok(value) => value,
-                    // SAFETY: as above.
-                    Err(payload) => unsafe { K::panicked(payload, node, header.origin()) },
+                    Err(payload) => K::panicked(payload, group, header.origin()),
                 }
             }
             (Ok(Poll::Ready(output)), Err(payload)) => {
                 let outranked = unwind::catch(|| {
-                    // SAFETY: as above.
-                    if let Some(value) = unsafe { K::finish(output, node, header.origin()) } {
-                        // SAFETY: as above.
-                        unsafe { K::unclaimed(value, node, header.origin()) };
+                    if let Some(value) = K::finish(output, group, header.origin()) {
+                        K::unclaimed(value, group, header.origin());
                     }
                 });
                 if let Err(second) = outranked {
-                    // SAFETY: as above.
-                    unsafe { fail_with_panic(second, node, header.origin()) };
+                    fail_with_panic(second, group, header.origin());
                 }
-                // SAFETY: as above.
-                unsafe { K::panicked(payload, node, header.origin()) }
+                K::panicked(payload, group, header.origin())
             }
             (Err(payload), Ok(()))
                 if unwind::is_cut(&*payload) && header.state.load().is_cancelled() =>
@@ -215,11 +195,9 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
                 None
             }
             (Err(payload), dropped) => {
-                // SAFETY: as above.
-                let value = unsafe { K::panicked(payload, node, header.origin()) };
+                let value = K::panicked(payload, group, header.origin());
                 if let Err(second) = dropped {
-                    // SAFETY: as above.
-                    unsafe { fail_with_panic(second, node, header.origin()) };
+                    fail_with_panic(second, group, header.origin());
                 }
                 value
             }
@@ -239,23 +217,23 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         // SAFETY: the cutter's exclusive right; the future is there, and this call is the last that sees it.
         let dropped = unwind::catch(|| unsafe { Self::future(this).drop_in_place() });
         if let Err(payload) = dropped.or_else(unwind::ignore_cut) {
-            // SAFETY: the task counts in its group while it is cut.
+            // SAFETY: the task is alive while it is cut.
             let header = unsafe { this.as_ref() };
-            // SAFETY: as above.
-            unsafe { fail_with_panic(payload, header.group, header.origin()) };
+            // SAFETY: the cutter has the right to run it, and so it counts in its group.
+            fail_with_panic(payload, unsafe { header.node() }, header.origin());
         }
     }
 
     unsafe fn unclaimed(this: NonNull<Header>) {
         // SAFETY: the output is there, there is no handle, and this call takes it.
         let value = unsafe { Self::value(this).read() };
-        // SAFETY: the completer calls this while the task is counted.
+        // SAFETY: the completer calls this before it gives its reference back.
         let header = unsafe { this.as_ref() };
-        // SAFETY: as above.
-        let done = unwind::catch(|| unsafe { K::unclaimed(value, header.group, header.origin()) });
+        // SAFETY: spawned into a group of this kind's error type; the completer calls this while the task is counted.
+        let group = unsafe { Typed::<K::Error>::of(header.group) };
+        let done = unwind::catch(|| K::unclaimed(value, group, header.origin()));
         if let Err(payload) = done {
-            // SAFETY: as above.
-            unsafe { fail_with_panic(payload, header.group, header.origin()) };
+            fail_with_panic(payload, group, header.origin());
         }
     }
 

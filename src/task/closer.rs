@@ -18,8 +18,10 @@ use crate::sync::cell::Cell;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
 use crate::task::run;
+use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
@@ -101,8 +103,7 @@ impl Closer {
             let dropped = frame::drop_quietly(self.current.take());
             for payload in [polled, dropped].into_iter().filter_map(Result::err) {
                 let origin = self.node().origin();
-                // SAFETY: the node is alive: this task counts in it.
-                unsafe { fail_with_panic(payload, self.node, origin) };
+                fail_with_panic(payload, self.node(), origin);
             }
         }
         Poll::Ready(())
@@ -134,30 +135,30 @@ impl Future for Closer {
 }
 
 /// The kind of a task whose only failure can be a panic.
-struct Infallible;
+struct Infallible<E>(PhantomData<E>);
 
-impl Kind<()> for Infallible {
+impl<E: Send + 'static> Kind<()> for Infallible<E> {
+    type Error = E;
     type Value = ();
 
-    unsafe fn finish((): (), _: NonNull<Node>, _: Origin) -> Option<()> {
+    fn finish((): (), _: &Typed<E>, _: Origin) -> Option<()> {
         None
     }
 
-    unsafe fn panicked(payload: Payload, node: NonNull<Node>, origin: Origin) -> Option<()> {
-        // SAFETY: the caller's promise.
-        unsafe { fail_with_panic(payload, node, origin) };
+    fn panicked(payload: Payload, group: &Typed<E>, origin: Origin) -> Option<()> {
+        fail_with_panic(payload, group, origin);
         None
     }
 
-    unsafe fn unclaimed((): (), _: NonNull<Node>, _: Origin) {}
+    fn unclaimed((): (), _: &Typed<E>, _: Origin) {}
 }
 
 /// `NodeTable::start_closer`.
 ///
 /// # Safety
 ///
-/// The node is alive and one count is handed over.
-pub(crate) unsafe fn start(node: &Node) {
+/// The node is of error type `E`, and one count is handed over.
+pub(crate) unsafe fn start<E: Send + 'static>(node: &Node) {
     let birth = Birth {
         location: node.location,
         extension: Some(Box::new(Extension {
@@ -171,6 +172,7 @@ pub(crate) unsafe fn start(node: &Node) {
         ending: None,
         current: None,
     };
-    // SAFETY: one count is handed over, which keeps the node for as long as the task uses it; no error type is used.
-    drop(unsafe { run::spawn_counted::<_, Infallible>(node, future, birth) });
+    // SAFETY: the node is of error type `E`, says the caller; one count is handed over, which keeps it for as long as the
+    // task uses it.
+    drop(unsafe { run::spawn_counted::<_, Infallible<E>>(node, future, birth) });
 }

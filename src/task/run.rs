@@ -25,12 +25,44 @@ use crate::task::waker;
 use crate::tree::cut;
 use crate::tree::cut::{Cut, Knew};
 use crate::tree::leave;
+use crate::tree::typed_node::Spawner;
 use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::task::Context;
 
 /// Starts a child. It is queued, or, in a group that is cancelled, born cancelled: its captures are dropped before this
 /// returns.
+#[inline]
+pub(crate) fn spawn_into<'s, F, K>(
+    spawner: Spawner<'_, 's, K::Error>,
+    future: F,
+    birth: Birth,
+) -> Handle<K::Value>
+where
+    F: Future + Send + 's,
+    K: Kind<F::Output, Value: Send + 's>,
+{
+    // SAFETY: (1): the node of a `Spawner` of this error type. (2): future and value are `Send`, and good for `'s`, before
+    // which the children end.
+    unsafe { spawn::<F, K>(spawner.group(), future, birth) }
+}
+
+/// As [`spawn_into`], for a child that blocks the thread that runs it: see [`spawn_blocking`].
+pub(crate) fn spawn_blocking_into<'s, F, K>(
+    spawner: Spawner<'_, 's, K::Error>,
+    future: F,
+    birth: Birth,
+) -> Handle<K::Value>
+where
+    F: Future + Send + 's,
+    K: Kind<F::Output, Value: Send + 's>,
+{
+    // SAFETY: (1): the node of a `Spawner` of this error type. (2): future and value are `Send`, and good for `'s`, before
+    // which the children end.
+    unsafe { spawn_blocking::<F, K>(spawner.group(), future, birth) }
+}
+
+/// As [`spawn_into`], where the caller proves what a [`Spawner`] does.
 ///
 /// # Safety
 ///
@@ -140,8 +172,7 @@ where
     let header = unsafe { task.as_ref() };
     for dropped in [frame::drop_quietly(future), header.drop_locals()] {
         if let Err(payload) = dropped {
-            // SAFETY: the group is alive, says `spawn`.
-            unsafe { fail_with_panic(payload, node.whole, header.origin()) };
+            fail_with_panic(payload, node, header.origin());
         }
     }
     if entry == Entry::Cancelled {
@@ -290,7 +321,7 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     header.open.clear();
     if let Err(payload) = header.drop_locals() {
         // SAFETY: the task is counted still.
-        unsafe { fail_with_panic(payload, header.group, header.origin()) };
+        fail_with_panic(payload, unsafe { header.node() }, header.origin());
     }
     if linked {
         // SAFETY: the caller's right: the task is counted.

@@ -1,10 +1,5 @@
 //! The owner's side of a group without its types: where it is polled, how it joins, how it ends.
 
-#![expect(
-    unsafe_code,
-    reason = "the innermost group of a frame is alive while the frame is"
-)]
-
 use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED};
 use crate::poll::frame;
 use crate::poll::frame::Frame;
@@ -18,7 +13,7 @@ use crate::tree::cut::{Cut, Knew};
 use crate::tree::hosts::Was;
 use crate::tree::leave;
 use crate::tree::paths;
-use crate::tree::typed_node::Typed;
+use crate::tree::typed_node::TypedRef;
 use crate::tree::unresolvable::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
 use crate::tree::{hosts, zero_deadline};
 use crate::unwind::{self, Payload};
@@ -27,13 +22,12 @@ use std::ptr;
 use std::task::{Context, Poll, Waker};
 
 /// What the group's future holds from its first poll until it answers.
-#[derive(Debug)]
-pub(crate) struct Owner {
-    pub(crate) node: NodeRef,
+pub(crate) struct Owner<E> {
+    pub(crate) node: TypedRef<E>,
     /// The waker that the node has, as two addresses; valid until the node takes it.
     registered: Option<(usize, usize)>,
     /// The last poll of the body ended inside a shield.
-    pub(crate) held: bool,
+    pub(crate) in_shield: bool,
 }
 
 /// How a group has ended.
@@ -67,15 +61,15 @@ fn refuse_own_child(node: &Node, frame: &Frame<'_>) {
     }
 }
 
-impl Owner {
+impl<E: Send + 'static> Owner<E> {
     /// Of a node that was just made: the group begins.
     #[inline]
-    pub(crate) fn new(node: NodeRef) -> Self {
+    pub(crate) fn new(node: TypedRef<E>) -> Self {
         node.spawn().group_begins();
         Self {
             node,
             registered: None,
-            held: false,
+            in_shield: false,
         }
     }
 
@@ -120,7 +114,7 @@ impl Owner {
     ) -> Result<Poll<R>, Payload> {
         let frame = Frame::body(&self.node, cutting);
         let polled = unwind::catch(|| frame.enter(poll));
-        self.held = frame.is_held();
+        self.in_shield = frame.is_held();
         polled
     }
 
@@ -128,7 +122,7 @@ impl Owner {
     pub(crate) fn drop_in_body(&mut self, drop: impl FnOnce()) {
         let frame = Frame::body(&self.node, true);
         let dropped = unwind::catch(|| frame.enter_to_drop(drop));
-        self.held = false;
+        self.in_shield = false;
         if let Err(payload) = dropped {
             self.fail_with_panic(payload);
         }
@@ -137,7 +131,7 @@ impl Owner {
     /// The group is cancelled, and its body is about to be polled.
     #[cold]
     pub(crate) fn cut_before_poll(&self, waker: &Waker) -> Cut {
-        cut::before_poll(&self.node.body, waker, self.held)
+        cut::before_poll(&self.node.body, waker, self.in_shield)
     }
 
     /// The same after a poll of the body that knew of the cancel, and is pending.
@@ -148,12 +142,12 @@ impl Owner {
             true => Knew::AsInner,
             false => Knew::AsOutermost,
         };
-        cut::after_poll(&self.node.body, waker, self.held, knew)
+        cut::after_poll(&self.node.body, waker, self.in_shield, knew)
     }
 
     /// Tells the host that a shield inside the body was reached.
     pub(crate) fn pass_on_hold(&self) {
-        if self.held {
+        if self.in_shield {
             frame::current(|frame| {
                 if let Some(frame) = frame {
                     frame.hold();
@@ -204,24 +198,15 @@ impl Owner {
 
     /// What comes out of a group that has ended: `panic` is what [`Owner::poll_end`] gave. A panic outranks errors, which go
     /// to the hook then, and both outrank the value, which is dropped.
-    ///
-    /// # Safety
-    ///
-    /// The node was opened with this error type.
-    pub(crate) unsafe fn answer<R, E: Send + 'static>(
-        &self,
-        panic: Option<Payload>,
-        value: Option<R>,
-    ) -> Answer<R, E> {
-        // SAFETY: opened with this error type, says the caller, and the owner's reference keeps it.
-        let errors = unsafe { Typed::<E>::of(self.node.as_ptr()) }.take();
+    pub(crate) fn answer<R>(&self, panic: Option<Payload>, value: Option<R>) -> Answer<R, E> {
+        let errors = self.node.take();
         if panic.is_none() && errors.is_none() {
             return match value {
                 Some(value) if !self.is_outer() => Answer::Value(value),
                 value => Answer::Outer(value),
             };
         }
-        // Nobody gets the value. Its destructor is user code: what it throws ranks after what is there.
+        // The value goes to no caller. Its destructor is user code: what it throws ranks after what is there.
         let thrown = frame::drop_quietly(value).err();
         let mut panics = [panic, thrown].into_iter().flatten();
         let Some(first) = panics.next() else {
@@ -256,8 +241,8 @@ impl Owner {
     }
 
     pub(crate) fn fail_with_panic(&mut self, payload: Payload) {
-        // The private payload of a cut means nothing in a group that is not being cut: somebody caught it elsewhere and
-        // resumed it here. On its way to the edge of a shield, or of a task that is cut by itself, it takes the
+        // The private payload of a cut means nothing in a group that is not being cut: it was caught elsewhere and
+        // resumed here. On its way to the edge of a shield, or of a task that is cut by itself, it takes the
         // children along with the body.
         let leaves = |frame: &Frame<'_>| frame.is_sheltered() || frame.is_marked();
         let leaves = frame::current(|frame| frame.is_some_and(leaves));
@@ -284,13 +269,13 @@ impl Owner {
         self.drop_in_body(drop_value);
         self.node.body.clear();
         hosts::exit(&self.node);
-        leave::abandon(self.node);
+        leave::abandon(self.node.into_untyped());
     }
 
     /// The group has ended, cancelled from outside: its owner goes on as this.
     pub(crate) fn into_outlived(self) -> Outlived {
         Outlived {
-            node: self.node,
+            node: self.node.into_untyped(),
             asked: Asked::default(),
         }
     }
@@ -307,13 +292,13 @@ impl Outlived {
     /// Stays pending if the poller is being dropped, else says so loudly.
     #[cold]
     pub(crate) fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
-        let held = |frame: &Frame<'_>| {
+        let in_shield = |frame: &Frame<'_>| {
             let node = frame.group();
             // The body of a group that is cancelled is dropped by its owner, whatever shield is around that.
             let dropped = frame.is_cut() || (!frame.is_shielded() && node.is_cancelled());
             frame.is_sheltered() && !dropped
         };
-        if frame::current(|frame| frame.is_some_and(held)) {
+        if frame::current(|frame| frame.is_some_and(in_shield)) {
             // Nobody drops the poller: the cut goes to the edge of the shield.
             unwind::unwind_cut();
         }

@@ -21,7 +21,7 @@ pub(crate) fn poller_is_cut() -> bool {
     })
 }
 
-/// Polls of a dead wait in one and the same poll of a task, after which the poller is taken for a foreign `block_on`:
+/// Polls of an unresolvable wait in one and the same poll of a task, after which the poller is taken for a foreign `block_on`:
 /// `FuturesUnordered` polls a future that wakes itself three times, an executor goes on for ever.
 const FOREIGN: u8 = 64;
 
@@ -57,7 +57,7 @@ pub(crate) fn pend_until_dropped<T>(asked: &mut Asked, cx: &mut Context<'_>) -> 
 }
 
 /// What a poller does with a child that ended without a value. `Pending` if it is being dropped anyway.
-pub(crate) fn dead<T>(
+pub(crate) fn unresolvable<T>(
     child: impl FnOnce() -> String,
     asked: &mut Asked,
     cx: &mut Context<'_>,

@@ -3,7 +3,7 @@
 use crate::children::{self, Stage};
 use crate::group::node::Host;
 use crate::poll::frame::Frame;
-use crate::support::{End, Pool, Sleeper, keep, read};
+use crate::support::{End, Owner, Pool, Sleeper, keep, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
 use crate::tree::cut;
@@ -11,7 +11,6 @@ use crate::tree::cut::{Cut, Knew};
 use crate::tree::host_end::StackHost;
 use crate::tree::hosts;
 use crate::tree::leave::leave;
-use crate::tree::owner::Owner;
 use crate::{Parts, join};
 use loom_tests::run::explore_with;
 use std::task::Waker;

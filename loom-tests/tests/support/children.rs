@@ -4,13 +4,12 @@
 
 use crate::group::node::{Node, NodeTable};
 use crate::report::reason::Origin;
-use crate::support::{self, Kept, Sleeper, Tree, join, keep, read};
+use crate::support::{self, Kept, Owner, Sleeper, Tree, join, keep, read};
 use crate::sync::cell::{Cell, Racy};
 use crate::sync::{Arc, Mutex, thread};
 use crate::task::cell::{Birth, Kind};
 use crate::task::handle::Handle;
 use crate::task::{closer, header, run};
-use crate::tree::owner::Owner;
 use crate::tree::typed_node::Typed;
 use crate::unwind::Payload;
 use std::future::Future;
@@ -24,7 +23,7 @@ pub static TABLE: NodeTable = NodeTable {
     reaper: &crate::tree::reaper::TABLE,
     free: Typed::<u32>::free,
     report_errors: Typed::<u32>::report,
-    start_closer: closer::start,
+    start_closer: closer::start::<u32>,
     mark_member: header::mark_member,
     describe_member: header::describe_member,
 };
@@ -37,17 +36,18 @@ pub fn open(parent: &Node) -> Owner {
 pub struct Plain;
 
 impl<T> Kind<T> for Plain {
+    type Error = u32;
     type Value = T;
 
-    unsafe fn finish(output: T, _: NonNull<Node>, _: Origin) -> Option<T> {
+    fn finish(output: T, _: &Typed<u32>, _: Origin) -> Option<T> {
         Some(output)
     }
 
-    unsafe fn panicked(_: Payload, _: NonNull<Node>, _: Origin) -> Option<T> {
+    fn panicked(_: Payload, _: &Typed<u32>, _: Origin) -> Option<T> {
         unreachable!("no child panics")
     }
 
-    unsafe fn unclaimed(value: T, _: NonNull<Node>, _: Origin) {
+    fn unclaimed(value: T, _: &Typed<u32>, _: Origin) {
         drop(value);
     }
 }
@@ -160,7 +160,7 @@ fn child(world: &Arc<World>, kept: NonNull<Kept>) -> (Child, Birth) {
 
 pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
     let (child, birth) = child(world, kept);
-    // SAFETY: the node is alive and counts the child; `Plain` uses no error type.
+    // SAFETY: the node is alive, counts the child, and has the one error type.
     unsafe { run::spawn::<_, Plain>(node, child, birth) }
 }
 

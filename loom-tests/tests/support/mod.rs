@@ -10,7 +10,6 @@ use crate::parker::Parker;
 use crate::report::failure::Unobserved;
 use crate::sync::cell::{Balance, Cell, Racy};
 use crate::sync::{Arc, Mutex};
-use crate::tree::owner::Owner;
 use crate::tree::typed_node::Typed;
 use crate::waiters::Waiters;
 use std::any::Any;
@@ -134,7 +133,10 @@ impl Tree {
     }
 }
 
-/// Opens a group as the surface does.
+/// The owner of a group here: there is one error type.
+pub type Owner = crate::tree::owner::Owner<u32>;
+
+/// Opens a group as the interface does.
 pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
     let opening = Opening {
         parent: None,
@@ -142,7 +144,8 @@ pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
         location: Location::caller(),
         shielded: false,
     };
-    Owner::new(Typed::<u32>::open(table, parent.to_ref(), opening))
+    // SAFETY: the tables of the models are those of `Typed<u32>`, with tasks as members or none.
+    Owner::new(unsafe { Typed::<u32>::open(table, parent.to_ref(), opening) })
 }
 
 /// A value that a group keeps: it says when it was dropped, and fails a model in which it is read afterwards.

@@ -1,11 +1,12 @@
 //! The first success wins; the losers are cancelled and joined.
 
+use crate::api::group::futures::try_group;
+use crate::api::group::handle::Group;
+use crate::api::here::current;
 use crate::pool::shared::Shared;
 use crate::report::errors::Errors;
 use crate::report::failure::Over;
 use crate::report::reason::Origin;
-use crate::surface::current;
-use crate::surface::group::Group;
 use crate::sync::{Arc, Mutex};
 
 /// Runs all contestants in parallel; the first `Ok` wins, and the others are cancelled and joined before it is returned.
@@ -99,7 +100,7 @@ where
         }),
     });
     let shared = Arc::clone(&finish);
-    let group = crate::try_group(async move |g: Group<'_, '_, Over>| {
+    let group = try_group(async move |g: Group<'_, '_, Over>| {
         for contestant in contestants {
             let finish = Arc::clone(&shared);
             g.spawn(async move {

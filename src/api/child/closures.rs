@@ -1,10 +1,10 @@
 //! Closures as children: those that compute, on a worker, and those that block, on a thread of their own.
 
-#![expect(unsafe_code, reason = "a child is a child of its group's untyped node")]
-
-use crate::surface::child::{Plain, Task};
-use crate::surface::group::{Group, birth, group};
-use crate::surface::outcome::Outcome;
+use crate::api::child::outcome::Outcome;
+use crate::api::child::spawn::{OrdinaryKind, birth};
+use crate::api::child::task::Task;
+use crate::api::group::futures::group;
+use crate::api::group::handle::Group;
 use crate::task::run;
 use std::panic::Location;
 use std::pin::Pin;
@@ -107,13 +107,12 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     {
         let birth = birth(None, location);
         let call = Call(Some(f));
-        // SAFETY: `'s` keeps the node alive, whose error is `E`; closure and value are `Send` and outlive the children of
-        // the group (`'s`).
-        Task::new(unsafe { run::spawn_blocking::<_, Plain<E>>(self.untyped(), call, birth) })
+        let handle = run::spawn_blocking_into::<_, OrdinaryKind<E>>(self.spawner(), call, birth);
+        Task::new(handle)
     }
 }
 
-/// Runs a closure that blocks, without stalling anyone; resolves with its value.
+/// Runs a closure that blocks, without stalling a worker; resolves with its value.
 ///
 /// It is a group with one child: see [`Group::blocking`].
 ///
@@ -129,7 +128,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 ///
 /// # Panics
 ///
-/// A panic of the closure resumes in whoever awaits it.
+/// A panic of the closure resumes in its awaiter.
 ///
 /// # Cancellation
 ///

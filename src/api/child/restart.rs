@@ -1,10 +1,10 @@
 //! A child that is started again when it fails.
 
+use crate::api::child::completion::{Completing, Completion};
+use crate::api::child::failure::Failure;
+use crate::api::group::handle::Group;
+use crate::api::here::current;
 use crate::report::reason::Origin;
-use crate::surface::child::Failure;
-use crate::surface::current;
-use crate::surface::group::Group;
-use crate::surface::watch::{Report, Watch};
 use crate::unwind::{self, Payload};
 
 use std::future::poll_fn;
@@ -41,7 +41,7 @@ impl<E: Send + 'static> Drop for Retried<'_, '_, E> {
             name: None,
             location: self.location,
         });
-        let node = self.group.untyped();
+        let node = self.group.node();
         match failure {
             Failure::Error(error) => node.report_error(error, origin),
             Failure::Panic(payload) => node.report_panic(payload, origin),
@@ -63,10 +63,10 @@ async fn pause_in<E: Send + 'static>(group: Group<'_, '_, E>, pause: Duration) {
 /// Passes on how an attempt ended.
 struct Caught;
 
-impl<O> Report<O> for Caught {
+impl<O> Completion<O> for Caught {
     type Output = Result<O, Payload>;
 
-    fn ended(self, end: Result<O, Payload>) -> Result<O, Payload> {
+    fn complete(self, end: Result<O, Payload>) -> Result<O, Payload> {
         end
     }
 }
@@ -134,12 +134,13 @@ impl Restart {
             let mut left = self.limit;
             loop {
                 // The call is a part of the attempt: it may panic, too.
-                let failure = match Watch::<_, _, E>::new(async { attempt().await }, Caught).await {
-                    Ok(Ok(value)) => return Ok(value),
-                    Ok(Err(error)) => Failure::Error(error),
-                    Err(payload) if unwind::is_cut(&*payload) => resume_unwind(payload),
-                    Err(payload) => Failure::Panic(payload),
-                };
+                let failure =
+                    match Completing::<_, _, E>::new(async { attempt().await }, Caught).await {
+                        Ok(Ok(value)) => return Ok(value),
+                        Ok(Err(error)) => Failure::Error(error),
+                        Err(payload) if unwind::is_cut(&*payload) => resume_unwind(payload),
+                        Err(payload) => Failure::Panic(payload),
+                    };
                 let mut retried = Retried {
                     failure: Some(failure),
                     group,

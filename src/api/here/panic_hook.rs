@@ -26,7 +26,7 @@ pub fn install_panic_hook() {
         panic::set_hook(Box::new(move |info| {
             before(info);
             if let Some(place) = whereabouts() {
-                // Where stderr is gone there is nobody to tell.
+                // Where stderr is gone the line is lost.
                 let _ = writeln!(io::stderr(), "in {place}");
             }
         }));

@@ -1,64 +1,64 @@
-//! A child that tells somebody how it ended: sets, places, starters and restarts are built on it.
+//! A child that hands its end to a completion: sets, places, starters and restarts are built on it.
 
-#![expect(unsafe_code, reason = "structural pinning of the watched future")]
-
+use crate::api::child::outcome::Outcome;
+use crate::api::here::current;
+use crate::pin::pin_field;
 use crate::poll::frame;
 use crate::pool::context;
-use crate::surface::current;
-use crate::surface::outcome::Outcome;
 use crate::unwind::{self, Payload};
-
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-/// Who is told. Dropped without being told: the child was cut, or never polled.
-pub(crate) trait Report<O> {
+/// What gets the end of a child. Dropped without it: the child was cut, or never polled.
+pub(crate) trait Completion<O> {
     /// What the child returns in place of its own output.
     type Output;
 
     /// The child's future has been dropped; this is what it returned, or the payload of its panic.
-    fn ended(self, end: Result<O, Payload>) -> Self::Output;
+    fn complete(self, end: Result<O, Payload>) -> Self::Output;
 }
 
-/// A future with its report, dropped in this order.
-pub(crate) struct Watch<F, R, E> {
-    /// Pinned.
+/// A future with its completion, dropped in this order.
+pub(crate) struct Completing<F, C, E> {
     future: Option<F>,
-    report: Option<R>,
+    completion: Option<C>,
     error: PhantomData<fn() -> E>,
 }
 
-impl<F, R, E> Watch<F, R, E> {
-    pub(crate) fn new(future: F, report: R) -> Self {
+pin_field!([F, C, E] Completing<F, C, E> {
+    future: Option<F>;
+    completion: Option<C>
+});
+
+impl<F, C, E> Completing<F, C, E> {
+    pub(crate) fn new(future: F, completion: C) -> Self {
         Self {
             future: Some(future),
-            report: Some(report),
+            completion: Some(completion),
             error: PhantomData,
         }
     }
 }
 
-impl<F, R, E> Future for Watch<F, R, E>
+impl<F, C, E> Future for Completing<F, C, E>
 where
     F: Future<Output: Outcome<E>>,
-    R: Report<F::Output>,
+    C: Completion<F::Output>,
     E: Send + 'static,
 {
-    type Output = R::Output;
+    type Output = C::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
-        // SAFETY: `future` is polled and dropped in place, and nothing else is pinned.
-        let this = unsafe { self.get_unchecked_mut() };
-        let future = this.future.as_mut().expect("polled after it was ready");
-        // SAFETY: as above.
-        let future = unsafe { Pin::new_unchecked(future) };
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
+        let (mut place, (completion,)) = self.project();
+        let future = place.as_mut().as_pin_mut();
+        let future = future.expect("polled after it was ready");
         let polled = match unwind::catch(|| future.poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(output)) => Ok(output),
             Err(payload) => Err(payload),
         };
-        let dropped = unwind::catch(|| frame::drop_shielded(|| this.future = None));
+        let dropped = unwind::catch(|| frame::drop_shielded(|| place.set(None)));
         let end = match (polled, dropped) {
             (end, Ok(())) => end,
             (Ok(output), Err(payload)) => {
@@ -70,8 +70,8 @@ where
                 Err(first)
             }
         };
-        let report = this.report.take().expect("told once");
-        Poll::Ready(report.ended(end))
+        let completion = completion.take().expect("completed once");
+        Poll::Ready(completion.complete(end))
     }
 }
 
@@ -89,7 +89,7 @@ fn outranked<E: Send + 'static>(output: impl Outcome<E>) {
     }
 }
 
-/// Hands a panic of the task that runs here, which nobody can be given, to the runtime's hook.
+/// Hands a panic of the task that runs here, which has no receiver, to the runtime's hook.
 fn unobserved(payload: Payload) {
     match current::origin() {
         Some(origin) if !unwind::is_cut(&*payload) => {
@@ -99,7 +99,7 @@ fn unobserved(payload: Payload) {
     }
 }
 
-/// Wakes somebody out of the poll of a task. A foreign waker may poll in place: that is no part of the task.
+/// Calls a waker out of the poll of a task. A foreign waker may poll in place: that is no part of the task.
 pub(crate) fn wake(waker: Waker) {
     frame::outside(|| crate::waiters::wake(waker));
 }

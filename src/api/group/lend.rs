@@ -5,11 +5,11 @@
     reason = "the lent value is owned by the group's node while the group is open"
 )]
 
+use crate::api::group::handle::{Group, Never};
+use crate::api::group::machine::{Machine, Setup, Split, Whole};
 use crate::group::node::NodeRef;
+use crate::pin::pin_field;
 use crate::report::errors::Errors;
-use crate::surface::group::Group;
-use crate::surface::opened::{Machine, Setup, Split, Whole};
-use crate::surface::outcome::Never;
 use crate::tree::owner::Owner;
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -19,7 +19,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 /// Where the lent value is.
-enum Lent<S> {
+enum Loan<S> {
     /// In the future, which was not polled yet.
     Here(Box<S>),
     /// With the group's node, which drops it if nobody claims it.
@@ -29,16 +29,16 @@ enum Lent<S> {
 }
 
 // SAFETY: the pointer is used like the box that it came from.
-unsafe impl<S: Send> Send for Lent<S> {}
-// SAFETY: a shared `Lent` gives no access to the value.
-unsafe impl<S: Send> Sync for Lent<S> {}
+unsafe impl<S: Send> Send for Loan<S> {}
+// SAFETY: a shared `Loan` gives no access to the value.
+unsafe impl<S: Send> Sync for Loan<S> {}
 
-impl<S: Send> Lent<S> {
+impl<S: Send> Loan<S> {
     /// Moves the value to the node and returns its place.
-    fn lend(&mut self, owner: &Owner) {
+    fn lend<E: Send + 'static>(&mut self, owner: &Owner<E>) {
         if let Self::Here(value) = std::mem::replace(self, Self::Back) {
             let place = owner.node.slow.lock().lent.keep(value);
-            *self = Self::Out(owner.node.clone(), place);
+            *self = Self::Out(owner.node.to_ref(), place);
         }
     }
 
@@ -54,13 +54,18 @@ impl<S: Send> Lent<S> {
 }
 
 /// The future behind [`group_with`] and [`try_group_with`]; `W` splits what the body resolves to.
-struct With<S, R, E: Send + 'static, F, B, W> {
-    machine: Machine<F, B, R, E>,
-    lent: Lent<S>,
+struct LendFuture<S, R, E: Send + 'static, F, B, W> {
+    machine: Machine<'static, F, B, R, E>,
+    loan: Loan<S>,
     wrap: PhantomData<fn() -> W>,
 }
 
-impl<S, R, E, F, B, W> Future for With<S, R, E, F, B, W>
+pin_field!([S, R, E: Send + 'static, F, B, W] LendFuture<S, R, E, F, B, W> {
+    machine: Machine<'static, F, B, R, E>;
+    loan: Loan<S>
+});
+
+impl<S, R, E, F, B, W> Future for LendFuture<S, R, E, F, B, W>
 where
     S: Send + 'static,
     E: Send + 'static,
@@ -71,27 +76,24 @@ where
     type Output = (S, Result<R, Errors<E>>);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: structural pinning of the machine; `lent` is not pinned.
-        let this = unsafe { self.get_unchecked_mut() };
-        let lent = &mut this.lent;
-        // SAFETY: as above: the machine is never moved out.
-        let machine = unsafe { Pin::new_unchecked(&mut this.machine) };
+        let (machine, (loan,)) = self.project();
         let place = Cell::new(NonNull::<S>::dangling());
-        let polled = machine.poll(
-            cx,
+        let call = |body: F, group| {
             // SAFETY: `opened` runs before the closure is called, and stores the place of the value, which the node
             // owns until body and children are gone; this is the one reference to it.
-            |body, group| body(group, unsafe { &mut *place.get().as_ptr() }),
-            |owner| {
-                lent.lend(owner);
-                if let Lent::Out(_, value) = lent {
-                    place.set(*value);
-                }
-            },
-            W::from,
-        );
+            body(group, unsafe { &mut *place.get().as_ptr() })
+        };
+        let opened = |owner: &Owner<E>| {
+            loan.lend(owner);
+            if let Loan::Out(_, value) = loan {
+                place.set(*value);
+            }
+        };
+        // SAFETY: `group_with` and `try_group_with`, which make every `LendFuture`, ask for a closure that is a body for
+        // every lifetime of group and reference; the group goes to that closure alone.
+        let polled = unsafe { machine.poll_with(cx, call, opened, W::from) };
         polled.map(|result| {
-            let value = this.lent.reclaim();
+            let value = loan.reclaim();
             (
                 value.expect("a group that has ended gives back what it was lent"),
                 result,
@@ -136,12 +138,12 @@ where
         + FnOnce(Group<'static, 'static>, &'static mut S) -> B,
     B: Future<Output = R>,
 {
-    let future: With<S, R, Never, F, B, Whole<R>> = With {
+    let future: LendFuture<S, R, Never, F, B, Whole<R>> = LendFuture {
         machine: Machine::new(body, Setup::at(Location::caller())),
-        lent: Lent::Here(Box::new(state)),
+        loan: Loan::Here(Box::new(state)),
         wrap: PhantomData,
     };
-    Unfailing(future)
+    Unfailing { inner: future }
 }
 
 /// As [`group_with`], for a group that can fail.
@@ -161,9 +163,9 @@ where
         + FnOnce(Group<'static, 'static, E>, &'static mut S) -> B,
     B: Future<Output = Result<R, E>>,
 {
-    let future: With<S, R, E, F, B, Result<R, E>> = With {
+    let future: LendFuture<S, R, E, F, B, Result<R, E>> = LendFuture {
         machine: Machine::new(body, Setup::at(Location::caller())),
-        lent: Lent::Here(Box::new(state)),
+        loan: Loan::Here(Box::new(state)),
         wrap: PhantomData,
     };
     future
@@ -171,7 +173,11 @@ where
 
 /// The future of a group that cannot fail.
 #[must_use = "a group does nothing unless it is awaited"]
-struct Unfailing<W>(W);
+struct Unfailing<W> {
+    inner: W,
+}
+
+pin_field!([W] Unfailing<W> { inner: W; });
 
 impl<S, R, W> Future for Unfailing<W>
 where
@@ -180,8 +186,7 @@ where
     type Output = (S, R);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(S, R)> {
-        // SAFETY: structural pinning of the one field.
-        let inner = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        let (inner, ()) = self.project();
         inner.poll(cx).map(|(state, result)| match result {
             Ok(value) => (state, value),
             Err(errors) => match errors.into_first() {},

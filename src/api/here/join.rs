@@ -1,10 +1,6 @@
 //! `join`: two closures that may run at the same time.
 
-#![expect(
-    unsafe_code,
-    reason = "the innermost group of a frame is alive while the frame is"
-)]
-
+use crate::poll::frame;
 use crate::pool::context::{self, Place};
 use crate::pool::fork;
 use crate::report::reason::Origin;
@@ -112,16 +108,16 @@ fn fail<A, B>(
 
 /// Hands a panic that cannot come out to the hook.
 fn report(payload: Payload, location: &'static Location<'static>) {
-    let branch = Branch::here();
-    let task = branch.task();
-    let origin = Origin {
-        task: task.map(|task| task.id),
-        name: task.and_then(|task| task.name().cloned()),
-        location,
-    };
-    match branch.node() {
-        // SAFETY: the innermost group is alive while its frame is on the stack.
-        Some(node) => unsafe { node.as_ref() }.report_panic(payload, origin),
-        None => context::runtime().report(origin.lost_panic(payload, String::new())),
-    }
+    frame::current(|frame| {
+        let task = frame.and_then(|frame| frame.task_view());
+        let origin = Origin {
+            task: task.map(|task| task.id),
+            name: task.and_then(|task| task.name().cloned()),
+            location,
+        };
+        match frame {
+            Some(frame) => frame.group().report_panic(payload, origin),
+            None => context::runtime().report(origin.lost_panic(payload, String::new())),
+        }
+    });
 }

@@ -9,46 +9,39 @@
 //!
 //! # Soundness of the call
 //!
-//! The closure is called with `Group<'static, ..>`, an instance of the higher-ranked bound that the constructors
-//! demand: it has been proved for every `'s`, and lifetimes are erased, so the one body serves the real one.
+//! The closure is called with `Group<'s, 's, ..>`, an instance of the higher-ranked bound that [`Call::of_body`] demands: it
+//! was checked for every lifetime in place of the first `'s`, and lifetimes are erased, so the one body serves the real one.
 
-#![expect(unsafe_code, reason = "structural pinning of the body")]
+#![expect(
+    unsafe_code,
+    reason = "the handle of the group, and structural pinning of the body"
+)]
 
-use crate::group::node::{NodeRef, Opening};
+use crate::api::group::handle::{self, Group, Invariant};
+use crate::group::node::{Node, Opening};
 use crate::poll::frame;
 use crate::report::errors::Errors;
-use crate::surface::group::{Group, table};
 use crate::tree::cut::Cut;
 use crate::tree::owner::{Answer, Outlived, Owner};
-use crate::tree::typed_node::Typed;
 use crate::tree::zero_deadline;
 use std::borrow::Cow;
-use std::marker::PhantomPinned;
+use std::marker::{PhantomData, PhantomPinned};
 use std::mem;
 use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// Where a group is opened, and under what options.
-pub(crate) struct Setup<E> {
+pub(crate) struct Setup<'p, E> {
     pub(crate) location: &'static Location<'static>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) deadline: Option<(Duration, E)>,
     /// The outer group of a nested one; a free group finds its parent at its first poll.
-    pub(crate) parent: Option<Parent>,
+    pub(crate) parent: Option<&'p Node>,
 }
 
-/// The outer group, kept open by the lifetime in the future that holds this.
-pub(crate) struct Parent(pub(crate) NonNull<crate::group::node::Node>);
-
-// SAFETY: nodes are `Send` and `Sync`.
-unsafe impl Send for Parent {}
-// SAFETY: as above.
-unsafe impl Sync for Parent {}
-
-impl<E> Setup<E> {
+impl<E> Setup<'_, E> {
     pub(crate) fn at(location: &'static Location<'static>) -> Self {
         Self {
             location,
@@ -59,23 +52,49 @@ impl<E> Setup<E> {
     }
 }
 
+/// How the closure of a group is called: as a body that was checked for every lifetime of the group.
+///
+/// A function pointer, and not a bound on `Future`: with `F: FnOnce(..) -> B` there, code that needs the output of a group's
+/// future as a projection would have to prove `B` again, and cannot where lifetimes are erased, which is in every check
+/// that an `async` block is `Send`.
+pub(crate) struct Call<'s, E, F, B>(fn(F, Group<'s, 's, E>) -> B);
+
+impl<E, F, B> Clone for Call<'_, E, F, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E, F, B> Copy for Call<'_, E, F, B> {}
+
+impl<'s, E, F, B> Call<'s, E, F, B> {
+    /// Of a closure that is a body for every lifetime `'i`.
+    pub(crate) fn of_body<R>() -> Self
+    where
+        F: for<'i> AsyncFnOnce(Group<'i, 's, E>) -> R + FnOnce(Group<'s, 's, E>) -> B,
+    {
+        Self(|body, group| body(group))
+    }
+}
+
 /// The state machine behind the public futures.
-pub(crate) struct Machine<F, B, R, E: Send + 'static> {
-    stage: Stage<E>,
+pub(crate) struct Machine<'s, F, B, R, E: Send + 'static> {
+    stage: Stage<'s, E>,
     closure: Option<F>,
     /// Pinned. There while the stage is `Open` and the body has not ended.
     body: Option<B>,
     /// What the body returned, until the group answers.
     value: Option<R>,
+    lifetime: PhantomData<Invariant<'s>>,
     _pinned: PhantomPinned,
 }
 
 /// How far the future has come.
-enum Stage<E> {
+enum Stage<'s, E> {
     /// It was not polled yet.
-    New(Setup<E>),
+    New(Setup<'s, E>),
     /// The group is open; the body is there, or the owner joins.
-    Open(Owner),
+    Open(Owner<E>),
     /// The group has ended, and does not answer.
     Outlived(Outlived),
     /// It has answered.
@@ -114,19 +133,20 @@ impl<R, E> Split<E> for Result<R, E> {
     }
 }
 
-impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
-    pub(crate) fn new(closure: F, setup: Setup<E>) -> Self {
+impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
+    pub(crate) fn new(closure: F, setup: Setup<'s, E>) -> Self {
         Self {
             stage: Stage::New(setup),
             closure: Some(closure),
             body: None,
             value: None,
+            lifetime: PhantomData,
             _pinned: PhantomPinned,
         }
     }
 
     /// The group, while it is open.
-    pub(crate) fn owner(&self) -> Option<&Owner> {
+    pub(crate) fn owner(&self) -> Option<&Owner<E>> {
         match &self.stage {
             Stage::Open(owner) => Some(owner),
             _ => None,
@@ -134,11 +154,15 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
     }
 
     /// The first poll. `None`: the poller is being cut, nothing is opened.
+    ///
+    /// # Safety
+    ///
+    /// As [`Machine::poll_with`].
     #[inline(never)]
-    fn open(
+    unsafe fn open(
         &mut self,
-        call: impl FnOnce(F, Group<'static, 'static, E>) -> B,
-        opened: impl FnOnce(&Owner),
+        call: impl FnOnce(F, Group<'s, 's, E>) -> B,
+        opened: impl FnOnce(&Owner<E>),
     ) -> Option<First> {
         let Stage::New(setup) = &self.stage else {
             panic!("a group is not polled after its end");
@@ -147,10 +171,8 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
             Some(frame) if frame.is_cut() => None,
             frame => {
                 let shielded = frame.is_some_and(frame::Frame::is_shielded);
-                let parent = match (&setup.parent, frame) {
-                    (Some(parent), frame) => {
-                        // SAFETY: the outer group is open while its lifetime is in this future.
-                        let outer = unsafe { parent.0.as_ref() };
+                let parent = match (setup.parent, frame) {
+                    (Some(outer), frame) => {
                         // What a service of the outer group opens belongs to the service: as work it would keep the services
                         // from being ended, and wait for this one.
                         let service = frame.and_then(|frame| frame.service_of(outer));
@@ -170,8 +192,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         let Stage::New(setup) = mem::replace(&mut self.stage, Stage::Over) else {
             return None;
         };
-        let node: NodeRef = Typed::<E>::open(
-            table::<E>(),
+        let node = handle::open::<E>(
             parent,
             Opening {
                 parent: None,
@@ -187,7 +208,10 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         };
         owner.arrive();
         opened(owner);
-        let group = Group::from_node(owner.node.as_ptr());
+        // SAFETY: it is given to `call`, which hands it to a body for every lifetime, says the caller. The owner ends the
+        // group, or leaves that to the last child; the parent, which is open for `'s`, counts the children, also if this
+        // future is forgotten.
+        let group = unsafe { Group::new(&owner.node) };
         let mut first = First {
             granted: !owner.is_cancelled(),
             held_back: false,
@@ -214,8 +238,28 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
     pub(crate) fn poll<S>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        call: impl FnOnce(F, Group<'static, 'static, E>) -> B,
-        opened: impl FnOnce(&Owner),
+        call: Call<'s, E, F, B>,
+        wrap: impl FnOnce(B::Output) -> S,
+    ) -> Poll<Result<R, Errors<E>>>
+    where
+        B: Future,
+        S: Split<E, Value = R>,
+    {
+        // SAFETY: a `Call` hands the group to a closure that is a body for every lifetime.
+        unsafe { self.poll_with(cx, call.0, |_| {}, wrap) }
+    }
+
+    /// As [`Machine::poll`]; `opened` is called before the closure.
+    ///
+    /// # Safety
+    ///
+    /// `call` hands the group to a closure that is a body for every lifetime in place of the group's first, and does nothing
+    /// else with it.
+    pub(crate) unsafe fn poll_with<S>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        call: impl FnOnce(F, Group<'s, 's, E>) -> B,
+        opened: impl FnOnce(&Owner<E>),
         wrap: impl FnOnce(B::Output) -> S,
     ) -> Poll<Result<R, Errors<E>>>
     where
@@ -228,10 +272,13 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         match &mut this.stage {
             Stage::Open(owner) => owner.arrive(),
             Stage::Outlived(outlived) => return outlived.poll(cx),
-            Stage::New(_) | Stage::Over => match this.open(call, opened) {
-                Some(opened) => first = opened,
-                None => return Poll::Pending,
-            },
+            Stage::New(_) | Stage::Over => {
+                // SAFETY: `call` is the caller's, who promises the same of it.
+                match unsafe { this.open(call, opened) } {
+                    Some(opened) => first = opened,
+                    None => return Poll::Pending,
+                }
+            }
         }
         let mut wrap = Some(wrap);
         loop {
@@ -273,7 +320,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
                     if let Some(wrap) = wrap.take() {
                         match wrap(output).split() {
                             Ok(value) => this.value = Some(value),
-                            Err(error) => fail::<E>(owner, error),
+                            Err(error) => owner.node.fail(error, owner.origin()),
                         }
                     }
                 }
@@ -293,8 +340,7 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
         };
         owner.node.body.clear();
         let panic = ready!(owner.poll_end(cx.waker()));
-        // SAFETY: the node was opened with this error type.
-        let answer = unsafe { owner.answer::<R, E>(panic, self.value.take()) };
+        let answer = owner.answer(panic, self.value.take());
         let Stage::Open(owner) = mem::replace(&mut self.stage, Stage::Over) else {
             return Poll::Pending;
         };
@@ -314,18 +360,12 @@ impl<F, B, R, E: Send + 'static> Machine<F, B, R, E> {
     }
 }
 
-/// Records a failure of the body.
-fn fail<E: Send + 'static>(owner: &Owner, error: E) {
-    // SAFETY: the node was opened with this error type, and the owner's reference keeps it.
-    unsafe { Typed::<E>::of(owner.node.as_ptr()) }.fail(error, owner.origin());
-}
-
 /// Drops the body in place.
-fn drop_body<B>(owner: &mut Owner, body: &mut Option<B>) {
+fn drop_body<B, E: Send + 'static>(owner: &mut Owner<E>, body: &mut Option<B>) {
     owner.drop_in_body(|| *body = None);
 }
 
-impl<F, B, R, E: Send + 'static> Drop for Machine<F, B, R, E> {
+impl<F, B, R, E: Send + 'static> Drop for Machine<'_, F, B, R, E> {
     fn drop(&mut self) {
         if let Stage::Open(owner) = mem::replace(&mut self.stage, Stage::Over) {
             let (body, value) = (&mut self.body, &mut self.value);

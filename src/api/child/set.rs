@@ -1,12 +1,13 @@
 //! A set of children whose results are read in the order in which they end.
 
+use crate::api::child::completion::{self, Completing, Completion};
+use crate::api::child::failure::Failure;
+use crate::api::child::outcome::Outcome;
+use crate::api::child::task::Task;
+use crate::api::group::handle::Group;
 use crate::poll::frame;
 use crate::report::failure::TaskId;
 use crate::report::reason::Origin;
-use crate::surface::child::{Failure, Task};
-use crate::surface::group::Group;
-use crate::surface::outcome::Outcome;
-use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::{self, Payload};
 use crate::waiters;
@@ -53,7 +54,7 @@ impl<T, E> Member<T, E> {
             line.waker.take()
         };
         if let Some(waker) = waker {
-            watch::wake(waker);
+            completion::wake(waker);
         }
         None
     }
@@ -70,10 +71,10 @@ impl<T, E> Drop for Cuttable<T, E> {
     }
 }
 
-impl<T, E, O: Outcome<E, Value = T>> Report<O> for Cuttable<T, E> {
+impl<T, E, O: Outcome<E, Value = T>> Completion<O> for Cuttable<T, E> {
     type Output = Result<(), E>;
 
-    fn ended(mut self, end: Result<O, Payload>) -> Result<(), E> {
+    fn complete(mut self, end: Result<O, Payload>) -> Result<(), E> {
         let Some(member) = self.0.take() else {
             return Ok(());
         };
@@ -159,7 +160,7 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
             number,
             line: Arc::clone(&self.line),
         };
-        let child = Watch::<_, _, E>::new(future, Cuttable(Some(member)));
+        let child = Completing::<_, _, E>::new(future, Cuttable(Some(member)));
         let task: Task<'s, ()> = self.group.spawn_at(child, None, location);
         let id = task.id();
         self.unread.insert(number, Unread { task, location });

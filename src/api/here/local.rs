@@ -1,7 +1,6 @@
 //! Task-locals: values that go with a task, and with all that it starts, without a parameter.
 
-#![expect(unsafe_code, reason = "structural pinning")]
-
+use crate::pin::pin_field;
 use crate::poll::frame;
 use crate::poll::locals::{Locals, Value};
 use crate::sync::Arc;
@@ -17,7 +16,7 @@ use std::task::{Context, Poll};
 ///
 /// It is a static that has a value inside [`scope`](TaskLocal::scope) and nowhere else. A child takes a snapshot of the
 /// values around the code that spawns it, wherever it runs, and lets go of them when it ends; what is set later, around
-/// its siblings or around whoever awaits it, it does not see. A [`defer`](crate::Group::defer) sees what was set where
+/// its siblings or around its awaiter, it does not see. A [`defer`](crate::Group::defer) sees what was set where
 /// it was registered. Where no task-local is set, nothing is allocated; a child that takes a snapshot costs one small
 /// allocation more.
 ///
@@ -127,7 +126,7 @@ pub(crate) fn around() -> Locals {
 /// The future of [`TaskLocal::scope`].
 #[must_use = "futures do nothing unless polled"]
 pub struct TaskLocalScope<F> {
-    /// Pinned. Its task-locals are the value and those around it at the last poll.
+    /// Its task-locals are the value and those around it at the last poll.
     inner: Carrying<F>,
     /// Those around it at the last poll.
     around: Locals,
@@ -137,16 +136,19 @@ pub struct TaskLocalScope<F> {
 
 impl<F> TaskLocalScope<F> {
     /// The value goes on top of what is set around this poll. That is nearly always the same as last time.
-    fn arrive(&mut self) {
-        let same = !self.inner.locals.is_none()
-            && frame::locals(|around| self.around.is(around.unwrap_or(&Locals::none())));
+    fn arrive(self: Pin<&mut Self>) -> Pin<&mut Carrying<F>> {
+        let (mut inner, (before, key, value)) = self.project();
+        let (_, (locals,)) = inner.as_mut().project();
+        let same = !locals.is_none()
+            && frame::locals(|around| before.is(around.unwrap_or(&Locals::none())));
         if !same {
             let around = around();
-            let locals = around.clone().and(self.key, Arc::clone(&self.value));
+            let new = around.clone().and(*key, Arc::clone(value));
             // Both are in place before a destructor of an old value runs.
-            let around = mem::replace(&mut self.around, around);
-            drop((mem::replace(&mut self.inner.locals, locals), around));
+            let around = mem::replace(before, around);
+            drop((mem::replace(locals, new), around));
         }
+        inner
     }
 }
 
@@ -154,20 +156,17 @@ impl<F: Future> Future for TaskLocalScope<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: structural pinning: `inner` is never moved out.
-        let this = unsafe { self.get_unchecked_mut() };
-        this.arrive();
-        // SAFETY: as above.
-        unsafe { Pin::new_unchecked(&mut this.inner) }.poll(cx)
+        self.arrive().poll(cx)
     }
 }
 
-impl<F> Drop for TaskLocalScope<F> {
-    fn drop(&mut self) {
-        // The destructor of the future comes next.
-        self.arrive();
-    }
-}
+pin_field!([F] TaskLocalScope<F> {
+    inner: Carrying<F>;
+    around: Locals, key: usize, value: Value
+} drop(this) {
+    // The destructor of the future comes next.
+    this.arrive();
+});
 
 impl<F> fmt::Debug for TaskLocalScope<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,7 +176,7 @@ impl<F> fmt::Debug for TaskLocalScope<F> {
 
 /// A future that is polled and dropped with these task-locals.
 pub(crate) struct Carrying<F> {
-    /// Pinned. `None` once it is ready.
+    /// `None` once it is ready.
     future: Option<F>,
     locals: Locals,
 }
@@ -195,25 +194,19 @@ impl<F: Future> Future for Carrying<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: structural pinning: the future is never moved out, and dropped in place.
-        let this = unsafe { self.get_unchecked_mut() };
-        let place = &mut this.future;
-        frame::with_locals(Some(&this.locals), || {
-            let future = place.as_mut().expect("polled after it was ready");
-            // SAFETY: as above.
-            let future = unsafe { Pin::new_unchecked(future) };
-            let polled = future.poll(cx);
+        let (mut place, (locals,)) = self.project();
+        frame::with_locals(Some(locals), || {
+            let future = place.as_mut().as_pin_mut();
+            let polled = future.expect("polled after it was ready").poll(cx);
             if polled.is_ready() {
-                *place = None;
+                place.set(None);
             }
             polled
         })
     }
 }
 
-impl<F> Drop for Carrying<F> {
-    fn drop(&mut self) {
-        let place = &mut self.future;
-        frame::with_locals(Some(&self.locals), || *place = None);
-    }
-}
+pin_field!([F] Carrying<F> { future: Option<F>; locals: Locals } drop(this) {
+    let (mut place, (locals,)) = this.project();
+    frame::with_locals(Some(locals), || place.set(None));
+});

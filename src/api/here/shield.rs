@@ -1,7 +1,6 @@
 //! A stretch that cannot be cut.
 
-#![expect(unsafe_code, reason = "structural pinning")]
-
+use crate::pin::pin_field;
 use crate::poll::frame;
 use crate::poll::frame::Frame;
 use crate::unwind;
@@ -38,14 +37,11 @@ impl<F: Future> Future for Shield<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: structural pinning: the future is never moved out.
-        let this = unsafe { self.get_unchecked_mut() };
-        if this.cut {
+        let (future, (host, cut)) = self.project();
+        if *cut {
             return Poll::Pending;
         }
-        // SAFETY: as above.
-        let future = unsafe { Pin::new_unchecked(&mut this.future) };
-        if let Some(former) = this.host.take() {
+        if let Some(former) = host.take() {
             // A host that is cut sleeps until its shields have ended, or are polled elsewhere.
             match former.will_wake(cx.waker()) {
                 true => waiters::discard([former]),
@@ -54,10 +50,10 @@ impl<F: Future> Future for Shield<F> {
         }
         frame::current(|frame| match frame {
             Some(frame) => {
-                let polled = poll_in(frame, future, cx, &mut this.cut);
-                if polled.is_pending() && !this.cut {
-                    // Cloned before it holds: it is user code, and a shield that has no host to wake holds nobody.
-                    this.host = Some(cx.waker().clone());
+                let polled = poll_in(frame, future, cx, cut);
+                if polled.is_pending() && !*cut {
+                    // Cloned before it holds: it is user code, and a shield that has no host to wake holds none.
+                    *host = Some(cx.waker().clone());
                     frame.hold();
                 }
                 polled
@@ -67,15 +63,14 @@ impl<F: Future> Future for Shield<F> {
     }
 }
 
-impl<F> Drop for Shield<F> {
-    fn drop(&mut self) {
-        // A cut host sleeps until its shields have ended. One that is dropped half-way holds it no more, but the poll
-        // that reached it does not know: another poll looks again.
-        if let Some(host) = self.host.take() {
-            waiters::wake(host);
-        }
+pin_field!([F] Shield<F> { future: F; host: Option<Waker>, cut: bool } drop(this) {
+    // A cut host sleeps until its shields have ended. One that is dropped half-way holds it no more, but the poll
+    // that reached it does not know: another poll looks again.
+    let (_, (host, _)) = this.project();
+    if let Some(host) = host.take() {
+        waiters::wake(host);
     }
-}
+});
 
 fn poll_in<F: Future>(
     frame: &Frame<'_>,

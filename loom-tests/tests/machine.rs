@@ -1,4 +1,4 @@
-//! Models of `src/surface/{opened,owner}.rs`: the future of a group inside a task, against its child and against a cut
+//! Models of `src/api/group/machine.rs` and `src/tree/owner.rs`: the future of a group inside a task, against its child and against a cut
 //! of the task. The task is dropped when its group has settled, and not before.
 
 use loom_tests::run::explore_with;
@@ -14,49 +14,55 @@ use sync::{Arc, thread};
 loom_tests::groups!();
 loom_tests::tasks!();
 
-#[expect(dead_code, reason = "models need a part of it")]
-#[path = "../../src/surface"]
-mod surface {
-    pub mod opened;
-
-    /// The name of a group in its body: only its node.
+#[path = "../../src/api"]
+mod api {
+    #[path = "../../src/api/group"]
     pub mod group {
-        use crate::group::node::{Node, NodeTable};
-        use std::marker::PhantomData;
-        use std::panic::Location;
-        use std::ptr::NonNull;
-        use std::time::Duration;
+        #[expect(dead_code, reason = "models need a part of it")]
+        pub mod machine;
 
-        pub struct Group<'s, 'p, E>(pub NonNull<Node>, PhantomData<(&'s E, &'p E)>);
+        /// The name of a group in its body: only its node.
+        pub mod handle {
+            use crate::group::node::{Node, NodeRef, Opening};
+            use crate::tree::typed_node::{Typed, TypedRef};
+            use std::marker::PhantomData;
+            use std::panic::Location;
+            use std::ptr::NonNull;
+            use std::time::Duration;
 
-        impl<E> Clone for Group<'_, '_, E> {
-            fn clone(&self) -> Self {
-                *self
-            }
-        }
+            pub type Invariant<'a> = fn(&'a ()) -> &'a ();
 
-        impl<E> Copy for Group<'_, '_, E> {}
+            pub struct Group<'s, 'p, E>(pub NonNull<Node>, PhantomData<(&'s E, &'p E)>);
 
-        impl<E> Group<'_, '_, E> {
-            pub fn from_node(node: NonNull<Node>) -> Self {
-                Self(node, PhantomData)
-            }
-
-            pub fn grant(self, _: E, _: &'static Location<'static>) {
-                unreachable!("no deadlines")
+            impl<E> Clone for Group<'_, '_, E> {
+                fn clone(&self) -> Self {
+                    *self
+                }
             }
 
-            pub fn deadline_at(self, _: Duration, _: E, _: &'static Location<'static>) {
-                unreachable!("no deadlines")
-            }
-        }
+            impl<E> Copy for Group<'_, '_, E> {}
 
-        #[expect(
-            clippy::extra_unused_type_parameters,
-            reason = "there is one error type"
-        )]
-        pub const fn table<E>() -> &'static NodeTable {
-            &crate::children::TABLE
+            impl<E: Send + 'static> Group<'_, '_, E> {
+                /// # Safety
+                ///
+                /// The node is alive while the handle is used.
+                pub unsafe fn new(node: &TypedRef<E>) -> Self {
+                    Self(node.as_ptr(), PhantomData)
+                }
+
+                pub fn grant(self, _: E, _: &'static Location<'static>) {
+                    unreachable!("no deadlines")
+                }
+
+                pub fn deadline_at(self, _: Duration, _: E, _: &'static Location<'static>) {
+                    unreachable!("no deadlines")
+                }
+            }
+
+            pub fn open<E: Send + 'static>(parent: NodeRef, opening: Opening) -> TypedRef<E> {
+                // SAFETY: the only error type of the models is that of the table.
+                unsafe { Typed::open(&crate::children::TABLE, parent, opening) }
+            }
         }
     }
 }
@@ -84,20 +90,20 @@ mod pool {
 mod children;
 mod support;
 
+use api::group::handle::Group;
+use api::group::machine::{Machine, Setup, Whole};
 use children::{Plain, Stage, World, spawn};
 use group::node::Node;
-use tree::cascade;
 
 use support::{keep, read};
-use surface::group::Group;
-use surface::opened::{Machine, Setup, Whole};
 use task::cell::Birth;
 use task::handle::Handle;
 use task::run;
+use tree::cascade;
 
 /// A task that awaits a group.
 struct Outer<F, B> {
-    machine: Machine<F, B, u32, u32>,
+    machine: Machine<'static, F, B, u32, u32>,
     /// A value of the group around the task.
     kept: NonNull<support::Kept>,
     dropped: Arc<Racy>,
@@ -114,7 +120,9 @@ where
         read(self.kept);
         // SAFETY: structural, and never moved.
         let machine = unsafe { self.map_unchecked_mut(|this| &mut this.machine) };
-        let polled = machine.poll(cx, |closure, group| closure(group), |_| {}, Whole);
+        // SAFETY: the closure uses the group while its body runs, and so for any lifetime of it.
+        let polled =
+            unsafe { machine.poll_with(cx, |closure, group| closure(group), |_| {}, Whole) };
         polled.map(Result::ok)
     }
 }
@@ -159,7 +167,7 @@ fn spawn_outer(
         location: Location::caller(),
         extension: None,
     };
-    // SAFETY: the group is open; `Plain` uses no error type.
+    // SAFETY: the group is open, and has the one error type.
     unsafe { run::spawn::<_, Plain>(&stage.owner.node, outer, birth) }
 }
 

@@ -1,7 +1,6 @@
 //! What a child may return: nothing, a result with the group's own error, or never.
 
-/// The error of a group that cannot fail.
-pub type Never = std::convert::Infallible;
+use crate::api::group::handle::Never;
 
 mod sealed {
     pub trait Sealed {}

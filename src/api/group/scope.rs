@@ -5,15 +5,13 @@
     reason = "the scope's node is alive until the scope returns"
 )]
 
+use crate::api::group::handle::{self, Group, Never};
 use crate::block_on;
 use crate::group::node::Opening;
 use crate::poll::frame;
 use crate::pool::context;
 use crate::report::errors::Errors;
-use crate::surface::group::{Group, table};
-use crate::surface::outcome::Never;
 use crate::tree::owner::{Answer, Owner};
-use crate::tree::typed_node::Typed;
 use crate::tree::unresolvable::poller_is_cut;
 use crate::unwind;
 use std::panic::{Location, resume_unwind};
@@ -67,9 +65,9 @@ pub fn try_scope<'p, R, E: Send + 'static>(
     run(Location::caller(), body)
 }
 
-fn run<'s, 'p: 's, R, E: Send + 'static>(
+fn run<'p, R, E: Send + 'static>(
     location: &'static Location<'static>,
-    body: impl FnOnce(Group<'s, 'p, E>) -> Result<R, E>,
+    body: impl for<'s> FnOnce(Group<'s, 'p, E>) -> Result<R, E>,
 ) -> Result<R, Errors<E>> {
     let runtime = context::runtime();
     let (parent, shielded) = frame::current(|frame| match frame {
@@ -85,13 +83,14 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
         location,
         shielded,
     };
-    let mut owner = Owner::new(Typed::<E>::open(table::<E>(), parent, opening));
-    let group = Group::from_node(owner.node.as_ptr());
+    let mut owner = Owner::new(handle::open::<E>(parent, opening));
+    // SAFETY: it is given to `body`, which was checked for every `'s`. The group has ended when this function returns, and
+    // so within `'p`: what the body throws is caught, and the join does not unwind.
+    let group = unsafe { Group::new(&owner.node) };
     let result = match owner.poll_body(false, || Poll::Ready(body(group))) {
         Ok(Poll::Ready(Ok(value))) => Some(value),
         Ok(Poll::Ready(Err(error))) => {
-            // SAFETY: the node was opened with this error type, and the owner keeps it.
-            unsafe { Typed::<E>::of(owner.node.as_ptr()) }.fail(error, owner.origin());
+            owner.node.fail(error, owner.origin());
             None
         }
         Ok(Poll::Pending) => None,
@@ -104,8 +103,7 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
     owner.node.body.clear();
     let joined = owner.node.clone();
     let panic = block_on::join(&runtime, &joined, |cx| owner.poll_end(cx.waker()));
-    // SAFETY: as above.
-    match unsafe { owner.answer::<R, E>(panic, result) } {
+    match owner.answer(panic, result) {
         Answer::Value(value) => Ok(value),
         Answer::Errors(errors) => Err(errors),
         Answer::Panic(payload) => resume_unwind(payload),

@@ -1,11 +1,12 @@
 //! The ready handshake: a child is started, says that it is ready, and runs on.
 
+use crate::api::child::completion::{self, Completing, Completion};
+use crate::api::child::failure::Failure;
+use crate::api::child::outcome::Outcome;
+use crate::api::child::task::Task;
+use crate::api::group::handle::Group;
 use crate::poll::frame;
 use crate::report::reason::Origin;
-use crate::surface::child::{Failure, Task};
-use crate::surface::group::Group;
-use crate::surface::outcome::Outcome;
-use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::{self, Payload};
 use crate::waiters;
@@ -44,7 +45,7 @@ fn leave<V>(slot: &Mutex<Slot<V>>, to: Stage<V>, also: impl FnOnce()) -> Option<
         slot.waker.take()
     };
     if let Some(waker) = waker {
-        watch::wake(waker);
+        completion::wake(waker);
     }
     None
 }
@@ -125,10 +126,10 @@ impl<V, E> Drop for Starting<V, E> {
     }
 }
 
-impl<V, E, O: Outcome<E>> Report<O> for Starting<V, E> {
+impl<V, E, O: Outcome<E>> Completion<O> for Starting<V, E> {
     type Output = Result<(), E>;
 
-    fn ended(self, end: Result<O, Payload>) -> Result<(), E> {
+    fn complete(self, end: Result<O, Payload>) -> Result<(), E> {
         let failure = match end {
             Ok(output) => match output.into_result() {
                 Ok(value) => {
@@ -194,7 +195,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
             slot: Arc::clone(&slot),
             early: Arc::clone(&early),
         };
-        let child = Watch::<_, _, E>::new(child(Ready(Arc::clone(&slot))), starting);
+        let child = Completing::<_, _, E>::new(child(Ready(Arc::clone(&slot))), starting);
         Start {
             task: Some(self.spawn_at(child, None, location)),
             slot,

@@ -1,7 +1,8 @@
 //! Options of a group, and the place to name its error type.
 
-use crate::surface::group::{Group, TryGroupFuture};
-use crate::surface::opened::Setup;
+use crate::api::group::futures::TryGroupFuture;
+use crate::api::group::handle::Group;
+use crate::api::group::machine::Setup;
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;

@@ -1,10 +1,10 @@
 //! A limit on how many of a group's children run at a time.
 
+use crate::api::child::completion::{self, Completing, Completion};
+use crate::api::child::outcome::Outcome;
+use crate::api::child::task::Task;
+use crate::api::group::handle::Group;
 use crate::poll::frame;
-use crate::surface::child::Task;
-use crate::surface::group::Group;
-use crate::surface::outcome::Outcome;
-use crate::surface::watch::{self, Report, Watch};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::Payload;
 use crate::waiters;
@@ -48,7 +48,7 @@ fn change(places: &Mutex<Places>, change: impl FnOnce(&mut Places)) {
         change(&mut places);
         places.grant()
     };
-    woken.into_iter().for_each(watch::wake);
+    woken.into_iter().for_each(completion::wake);
 }
 
 /// A place that is taken; given back when it is dropped.
@@ -61,10 +61,10 @@ impl Drop for Place {
     }
 }
 
-impl<O> Report<O> for Place {
+impl<O> Completion<O> for Place {
     type Output = O;
 
-    fn ended(self, end: Result<O, Payload>) -> O {
+    fn complete(self, end: Result<O, Payload>) -> O {
         drop(self);
         end.unwrap_or_else(|payload| resume_unwind(payload))
     }
@@ -155,7 +155,7 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
             }
             places.taken += 1;
         }
-        let child = Watch::<_, _, E>::new(future, Place(Arc::clone(&self.places)));
+        let child = Completing::<_, _, E>::new(future, Place(Arc::clone(&self.places)));
         Ok(self.group.spawn_at(child, None, Location::caller()))
     }
 
@@ -259,7 +259,7 @@ where
             return Poll::Pending;
         };
         let future = self.future.take().expect("polled after it was ready");
-        let child = Watch::<_, _, E>::new(future, place);
+        let child = Completing::<_, _, E>::new(future, place);
         Poll::Ready(self.group.spawn_at(child, None, self.location))
     }
 }

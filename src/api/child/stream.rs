@@ -1,9 +1,9 @@
 //! A generator: a child that yields values, read as a `Stream` that owns it.
 
-use crate::surface::child::Task;
-use crate::surface::group::Group;
-use crate::surface::outcome::Outcome;
-use crate::surface::watch::{self, Report, Watch};
+use crate::api::child::completion::{self, Completing, Completion};
+use crate::api::child::outcome::Outcome;
+use crate::api::child::task::Task;
+use crate::api::group::handle::Group;
 use crate::sync::{Arc, Mutex};
 use crate::unwind::Payload;
 use crate::waiters;
@@ -68,7 +68,7 @@ impl<T> Yielder<T> {
             let old = slot.generator.replace(new);
             drop(slot);
             waiters::discard(old);
-            reader.into_iter().for_each(watch::wake);
+            reader.into_iter().for_each(completion::wake);
             Poll::Pending
         })
         .await;
@@ -87,14 +87,14 @@ struct End<T, E>(Shared<T>, PhantomData<fn() -> E>);
 impl<T, E> Drop for End<T, E> {
     fn drop(&mut self) {
         let reader = self.0.lock().reader.take();
-        reader.into_iter().for_each(watch::wake);
+        reader.into_iter().for_each(completion::wake);
     }
 }
 
-impl<T, E, O: Outcome<E>> Report<O> for End<T, E> {
+impl<T, E, O: Outcome<E>> Completion<O> for End<T, E> {
     type Output = Result<(), E>;
 
-    fn ended(self, end: Result<O, Payload>) -> Result<(), E> {
+    fn complete(self, end: Result<O, Payload>) -> Result<(), E> {
         match end {
             Ok(output) => output.into_result().map(drop),
             Err(payload) => resume_unwind(payload),
@@ -138,7 +138,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
             closed: false,
         }));
         let child = generator(Yielder(Arc::clone(&slot)));
-        let child = Watch::<_, _, E>::new(child, End(Arc::clone(&slot), PhantomData));
+        let child = Completing::<_, _, E>::new(child, End(Arc::clone(&slot), PhantomData));
         Generator {
             task: Some(self.spawn_at(child, None, Location::caller())),
             slot,
@@ -176,7 +176,7 @@ impl<T> Generator<'_, T> {
         };
         waiters::discard(old);
         if let Some(value) = value {
-            generator.into_iter().for_each(watch::wake);
+            generator.into_iter().for_each(completion::wake);
             return Poll::Ready(Some(value));
         }
         let Some(task) = &mut self.task else {
@@ -212,7 +212,7 @@ impl<T> Drop for Generator<'_, T> {
         };
         waiters::discard(reader);
         // It may wait in a shield, or in another task, where no cut wakes it.
-        generator.into_iter().for_each(watch::wake);
+        generator.into_iter().for_each(completion::wake);
         drop(value);
     }
 }

@@ -1,0 +1,23 @@
+//! What is in a group: every way to start a child, and what its starter holds of it.
+//!
+//! `outcome` says what a child may return; `task` is an ordinary child's handle, and `spawn` starts one; `failure` is what a
+//! `supervised` child ends with; `service` is a child that is not work left; `closures` are children that compute or block;
+//! `race` lets the first of several win.
+//!
+//! `completion` is a child that hands its end on; on it stand `set` (results in order of completion), `bounded` (a limit on
+//! what runs), `start` (the ready handshake), `restart`, and `stream` (generators).
+
+pub(crate) mod bounded;
+pub(crate) mod closures;
+pub(crate) mod completion;
+pub(crate) mod failure;
+pub(crate) mod outcome;
+pub(crate) mod race;
+pub(crate) mod restart;
+pub(crate) mod service;
+pub(crate) mod set;
+pub(crate) mod spawn;
+pub(crate) mod start;
+pub(crate) mod stream;
+pub(crate) mod supervised;
+pub(crate) mod task;

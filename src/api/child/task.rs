@@ -1,0 +1,104 @@
+//! An ordinary child's handle: its output, its cancel, its name.
+
+use crate::report::failure::TaskId;
+use crate::task::handle::Handle;
+use crate::tree::unresolvable::{Asked, unresolvable};
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// A child of a group; awaiting it gives its value.
+///
+/// A child that fails, or is cut, never gives a value: its awaiter is being dropped. Dropping the handle
+/// leaves the child in its group.
+///
+/// # Cancellation
+///
+/// Dropping a pending await loses nothing.
+pub struct Task<'s, T> {
+    handle: Handle<T>,
+    asked: Asked,
+    group: PhantomData<fn(&'s ()) -> &'s ()>,
+}
+
+impl<'s, T> Task<'s, T> {
+    pub(crate) fn new(handle: Handle<T>) -> Self {
+        Self {
+            handle,
+            asked: Asked::default(),
+            group: PhantomData,
+        }
+    }
+
+    /// Cuts this child alone, now; the returned future only joins it: `Some` if it had finished.
+    pub fn cancel(self) -> CancelTask<'s, T> {
+        self.handle.cancel();
+        CancelTask(self)
+    }
+
+    /// Whether the child has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// The child's number.
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.handle.id()
+    }
+
+    /// The child's name, or, if it was given none, where it was spawned: `src/main.rs:12`.
+    #[must_use]
+    pub fn name(&self) -> Cow<'static, str> {
+        self.handle.display_name()
+    }
+}
+
+// Nothing in a handle is pinned.
+impl<T> Unpin for Task<'_, T> {}
+
+impl<T> Future for Task<'_, T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match self.handle.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(value)) => Poll::Ready(value),
+            Poll::Ready(None) => {
+                let Self { handle, asked, .. } = &mut *self;
+                unresolvable(|| handle.describe(), asked, cx)
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Task<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id())
+            .field("finished", &self.is_finished())
+            .finish()
+    }
+}
+
+/// The join of a child that was cancelled: [`Task::cancel`].
+pub struct CancelTask<'s, T>(Task<'s, T>);
+
+impl<T> Unpin for CancelTask<'_, T> {}
+
+impl<T> Future for CancelTask<'_, T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        self.0.handle.poll(cx)
+    }
+}
+
+impl<T> fmt::Debug for CancelTask<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CancelTask").field(&self.0).finish()
+    }
+}

@@ -1,0 +1,196 @@
+//! The futures of groups, and the functions that make them: free groups, and groups inside groups.
+
+use crate::api::group::handle::{Group, Invariant, Never};
+use crate::api::group::machine::{Call, Machine, Setup, Whole};
+use crate::pin::pin_field;
+use crate::report::errors::Errors;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Opens a group whose body and children cannot fail; resolves when all of them have ended.
+///
+/// # Examples
+///
+/// ```
+/// let n = spinney::block_on(spinney::group(async |g| {
+///     let child = g.spawn(async { Ok(20) });
+///     child.await + 1
+/// }));
+/// assert_eq!(n, 21);
+/// ```
+///
+/// # Panics
+///
+/// The first panic of the body or of a child resumes in the awaiter of the group, after all children have ended.
+///
+/// # Cancellation
+///
+/// A group that is dropped early cancels its children at once; the enclosing group joins them.
+#[track_caller]
+pub fn group<R, F, B>(body: F) -> GroupFuture<'static, R, F, B>
+where
+    F: for<'s> AsyncFnOnce(Group<'s, 'static>) -> R + FnOnce(Group<'static, 'static>) -> B,
+    B: Future<Output = R>,
+{
+    GroupFuture::new(body, Setup::at(Location::caller()))
+}
+
+/// Opens a group that can fail: the first error of the body or of a child cancels the rest.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::Group;
+///
+/// let result = spinney::block_on(spinney::try_group(async |g: Group<'_, '_, String>| {
+///     g.spawn(async { Err::<(), _>("no".to_owned()) }).await;
+///     Ok(())
+/// }));
+/// assert_eq!(result.unwrap_err().into_first(), "no");
+/// ```
+///
+/// # Errors
+///
+/// All errors of the group, in the order in which they came: [`Errors`].
+///
+/// # Panics
+///
+/// As [`group`]; errors that the panic outranks go to the runtime's hook.
+#[track_caller]
+pub fn try_group<R, E, F, B>(body: F) -> TryGroupFuture<'static, R, E, F, B>
+where
+    F: for<'s> AsyncFnOnce(Group<'s, 'static, E>) -> Result<R, E>
+        + FnOnce(Group<'static, 'static, E>) -> B,
+    B: Future<Output = Result<R, E>>,
+    E: Send + 'static,
+{
+    TryGroupFuture::new(body, Setup::at(Location::caller()))
+}
+
+impl<'s, E: Send + 'static> Group<'s, '_, E> {
+    /// Opens a group inside this one: its children also borrow what this group's children may.
+    #[track_caller]
+    pub fn group<R, F, B>(self, body: F) -> GroupFuture<'s, R, F, B>
+    where
+        F: for<'i> AsyncFnOnce(Group<'i, 's>) -> R + FnOnce(Group<'s, 's>) -> B,
+        B: Future<Output = R>,
+    {
+        GroupFuture::new(body, self.nested(Location::caller()))
+    }
+
+    /// As [`group`](Group::group), for a group that can fail.
+    #[track_caller]
+    pub fn try_group<R, E2, F, B>(self, body: F) -> TryGroupFuture<'s, R, E2, F, B>
+    where
+        F: for<'i> AsyncFnOnce(Group<'i, 's, E2>) -> Result<R, E2> + FnOnce(Group<'s, 's, E2>) -> B,
+        B: Future<Output = Result<R, E2>>,
+        E2: Send + 'static,
+    {
+        TryGroupFuture::new(body, self.nested(Location::caller()))
+    }
+
+    pub(crate) fn nested<E2>(self, location: &'static Location<'static>) -> Setup<'s, E2> {
+        Setup {
+            parent: Some(self.node()),
+            ..Setup::at(location)
+        }
+    }
+}
+
+/// The future of [`group`].
+#[must_use = "a group does nothing unless it is awaited"]
+pub struct GroupFuture<'s, R, F, B> {
+    machine: Machine<'s, F, B, R, Never>,
+    call: Call<'s, Never, F, B>,
+    lifetime: PhantomData<Invariant<'s>>,
+}
+
+/// The future of [`try_group`].
+#[must_use = "a group does nothing unless it is awaited"]
+pub struct TryGroupFuture<'s, R, E: Send + 'static, F, B> {
+    machine: Machine<'s, F, B, R, E>,
+    call: Call<'s, E, F, B>,
+    lifetime: PhantomData<Invariant<'s>>,
+}
+
+pin_field!(['s, R, F, B] GroupFuture<'s, R, F, B> {
+    machine: Machine<'s, F, B, R, Never>;
+    call: Call<'s, Never, F, B>
+});
+
+pin_field!(['s, R, E: Send + 'static, F, B] TryGroupFuture<'s, R, E, F, B> {
+    machine: Machine<'s, F, B, R, E>;
+    call: Call<'s, E, F, B>
+});
+
+impl<'s, R, F, B> GroupFuture<'s, R, F, B>
+where
+    F: for<'i> AsyncFnOnce(Group<'i, 's>) -> R + FnOnce(Group<'s, 's>) -> B,
+{
+    fn new(body: F, setup: Setup<'s, Never>) -> Self {
+        Self {
+            machine: Machine::new(body, setup),
+            call: Call::of_body(),
+            lifetime: PhantomData,
+        }
+    }
+}
+
+impl<'s, R, E, F, B> TryGroupFuture<'s, R, E, F, B>
+where
+    E: Send + 'static,
+    F: for<'i> AsyncFnOnce(Group<'i, 's, E>) -> Result<R, E> + FnOnce(Group<'s, 's, E>) -> B,
+{
+    pub(crate) fn new(body: F, setup: Setup<'s, E>) -> Self {
+        Self {
+            machine: Machine::new(body, setup),
+            call: Call::of_body(),
+            lifetime: PhantomData,
+        }
+    }
+}
+
+impl<R, F, B: Future<Output = R>> Future for GroupFuture<'_, R, F, B> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        let (machine, (call,)) = self.project();
+        machine.poll(cx, *call, Whole).map(|result| match result {
+            Ok(value) => value,
+            Err(errors) => match errors.into_first() {},
+        })
+    }
+}
+
+impl<R, E, F, B> Future for TryGroupFuture<'_, R, E, F, B>
+where
+    B: Future<Output = Result<R, E>>,
+    E: Send + 'static,
+{
+    type Output = Result<R, Errors<E>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (machine, (call,)) = self.project();
+        machine.poll(cx, *call, |output| output)
+    }
+}
+
+macro_rules! debug_by_state {
+    ($($name:ident [$($generics:tt)*] $type:ty),*) => {$(
+        impl<$($generics)*> fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name))
+                    .field("open", &self.machine.owner().map(|owner| &owner.node))
+                    .finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+
+debug_by_state!(
+    GroupFuture [R, F, B] GroupFuture<'_, R, F, B>,
+    TryGroupFuture [R, E: Send + 'static, F, B] TryGroupFuture<'_, R, E, F, B>
+);

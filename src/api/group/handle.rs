@@ -1,0 +1,253 @@
+//! The handle of an open group: what its body and its children do with it, but for spawning and for opening inner groups.
+
+#![expect(
+    unsafe_code,
+    reason = "the lifetime `'s` stands for a node that is alive"
+)]
+
+use crate::api::here::current::Stopping;
+use crate::api::here::local::{self, Carrying};
+use crate::group::node::Late;
+use crate::group::node::{Node, NodeRef, NodeTable, Opening};
+use crate::report::reason::CancelKind;
+use crate::report::reason::Origin;
+use crate::tree::cascade;
+use crate::tree::zero_deadline;
+
+use crate::task::{closer, header};
+use crate::tree::typed_node::{Spawner, Typed, TypedGate, TypedRef};
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+/// The error of a group that cannot fail.
+pub type Never = std::convert::Infallible;
+
+struct Table<E>(PhantomData<E>);
+
+impl<E: Send + 'static> Table<E> {
+    const TABLE: NodeTable = NodeTable {
+        reaper: &crate::tree::reaper::TABLE,
+        free: Typed::<E>::free,
+        report_errors: Typed::<E>::report,
+        start_closer: closer::start::<E>,
+        mark_member: header::mark_member,
+        describe_member: header::describe_member,
+    };
+}
+
+/// Makes the node of a group whose members are tasks, attached to its parent.
+pub(crate) fn open<E: Send + 'static>(parent: NodeRef, opening: Opening) -> TypedRef<E> {
+    // SAFETY: (1): the table frees and reports as `Typed<E>` does. (2): members of such a node are tasks: they come by
+    // `run::spawn_into` and by the closer.
+    unsafe { Typed::open(&Table::<E>::TABLE, parent, opening) }
+}
+
+/// Can be neither shortened nor lengthened.
+pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
+
+/// An open group: where children are spawned and values kept.
+///
+/// It is `Copy`, one pointer, and can be used by the body and by every child. Children may borrow whatever outlives
+/// `'s`: what the group keeps, and what encloses it (`'p`). Nothing that mentions `'s` can leave the group.
+// Invariant: the node is of error type `E`, and the group does not end before `'s` does: see `Group::new`.
+pub struct Group<'s, 'p: 's, E = Never> {
+    node: NonNull<Node>,
+    lifetimes: PhantomData<(Invariant<'s>, Invariant<'p>)>,
+    error: PhantomData<fn(E) -> E>,
+}
+
+impl<E> Clone for Group<'_, '_, E> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E> Copy for Group<'_, '_, E> {}
+
+// SAFETY: the node is `Send` and `Sync`; `'s` keeps it alive; an `E` is only ever moved in, and must be `Send` then.
+unsafe impl<E> Send for Group<'_, '_, E> {}
+// SAFETY: all that a shared handle allows it allows by value, as it is `Copy`: see `Send`.
+unsafe impl<E> Sync for Group<'_, '_, E> {}
+
+impl<E> fmt::Debug for Group<'_, '_, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node().fmt(f)
+    }
+}
+
+impl<'s, E> Group<'s, '_, E> {
+    /// The node of the group.
+    pub(crate) fn node(self) -> &'s Node {
+        // SAFETY: the group does not end before `'s` does, and its owner keeps the node until then.
+        unsafe { self.node.as_ref() }
+    }
+}
+
+impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
+    /// The handle of a group that its owner has opened, for the one call of the closure that is its body.
+    ///
+    /// # Safety
+    ///
+    /// The handle is given to code that was checked for every `'s` within `'p`, and to no other. The owner ends the group, or
+    /// leaves that to the last child, before `'p` ends.
+    pub(crate) unsafe fn new(node: &TypedRef<E>) -> Self {
+        Self {
+            node: node.as_ptr(),
+            lifetimes: PhantomData,
+            error: PhantomData,
+        }
+    }
+
+    pub(crate) fn typed(self) -> &'s Typed<E> {
+        // SAFETY: (1): made from a `TypedRef<E>`. (2): the group does not end before `'s` does.
+        unsafe { Typed::of(self.node) }
+    }
+
+    /// The right to spawn into this group.
+    #[inline]
+    pub(crate) fn spawner(self) -> Spawner<'s, 's, E> {
+        // SAFETY: children and services of a group end before it does, and it does not end before `'s`: code that was
+        // checked for every `'s` cannot tell `'s` from the time until then.
+        unsafe { Spawner::new(self.typed()) }
+    }
+
+    /// Gives a value to the group, which drops it after the last child, newest first. Children borrow it.
+    pub fn keep<T: Send + 'p>(self, value: T) -> &'s T {
+        self.keep_mut(value)
+    }
+
+    /// As [`keep`](Group::keep), for one borrower that may change the value.
+    pub fn keep_mut<T: Send + 'p>(self, value: T) -> &'s mut T {
+        let mut place = self.node().slow.lock().arena.keep(Box::new(value));
+        // SAFETY: the arena drops the value when body and children are gone, and so after `'s`; this is the one reference.
+        unsafe { place.as_mut() }
+    }
+
+    /// Asks the group, and all groups inside it, to stop: a flag for loops, and nothing else.
+    pub fn stop(self) {
+        cascade::stop(self.node());
+    }
+
+    /// Whether the group was asked to stop, or is being cancelled.
+    #[must_use]
+    pub fn is_stopping(self) -> bool {
+        self.node().is_stopping()
+    }
+
+    /// Waits until the group is asked to stop, or is being cancelled.
+    pub fn stopping(self) -> impl Future<Output = ()> + Send {
+        Stopping::of(self.node())
+    }
+
+    /// Ends the group with this error: children and body are cut and joined.
+    #[track_caller]
+    pub fn cancel(self, error: E) {
+        let origin = Origin::call(Location::caller());
+        self.typed().end(CancelKind::Cancelled, error, origin);
+    }
+
+    /// Ends the group with this error unless it has ended after `after`. Inner groups inherit the instant as a minimum.
+    ///
+    /// `Duration::MAX` means never. Zero means now: polls that run go on to their end, and what they give may come too late.
+    #[track_caller]
+    pub fn deadline(self, after: Duration, error: E) {
+        self.deadline_at(after, error, Location::caller());
+    }
+
+    /// Asks the group to stop now, and ends it with this error after the grace.
+    ///
+    /// `Duration::MAX` means never.
+    #[track_caller]
+    pub fn stop_within(self, grace: Duration, error: E) {
+        self.stop();
+        if let Some(at) = self.node().spawn().now().checked_add(grace) {
+            self.end_at(at, CancelKind::GraceOver, error, Location::caller());
+        }
+    }
+
+    pub(crate) fn deadline_at(
+        self,
+        after: Duration,
+        error: E,
+        location: &'static Location<'static>,
+    ) {
+        if let Some(at) = self.note_deadline(after) {
+            self.end_at(at, CancelKind::Deadline, error, location);
+        }
+    }
+
+    /// Makes the instant visible to `current::deadline`; `None`: never.
+    fn note_deadline(self, after: Duration) -> Option<Instant> {
+        let node = self.node();
+        let at = node.spawn().now().checked_add(after)?;
+        let mut slow = node.slow.lock();
+        slow.deadline = Some(slow.deadline.map_or(at, |earlier| earlier.min(at)));
+        Some(at)
+    }
+
+    /// Ends the group at that instant.
+    pub(crate) fn end_at(
+        self,
+        at: Instant,
+        kind: CancelKind,
+        error: E,
+        location: &'static Location<'static>,
+    ) {
+        let late = self.late(at, kind, error, location);
+        let node = self.node();
+        let timer = node.spawn().call_at(at, late);
+        node.slow.lock().kept_open.push(timer);
+    }
+
+    /// What ends the group because of that instant.
+    fn late(
+        self,
+        at: Instant,
+        kind: CancelKind,
+        error: E,
+        location: &'static Location<'static>,
+    ) -> Late {
+        let gate = self.gate();
+        let origin = Origin::call(location);
+        Box::new(move |pool| gate.cancel_late(pool, at, kind, error, origin))
+    }
+
+    /// A deadline that has passed, held back for one poll.
+    #[cold]
+    pub(crate) fn grant(self, error: E, location: &'static Location<'static>) {
+        if let Some(at) = self.note_deadline(Duration::ZERO) {
+            let late = self.late(at, CancelKind::Deadline, error, location);
+            zero_deadline::hold_back(self.node(), late);
+        }
+    }
+
+    /// Registers async cleanup: it runs after the last child, newest first, in every ending, and cannot be cut.
+    pub fn defer<F>(self, cleanup: F)
+    where
+        F: Future<Output = ()> + Send + 's,
+    {
+        let locals = local::around();
+        let boxed: Pin<Box<dyn Future<Output = ()> + Send + 's>> = match locals.is_none() {
+            true => Box::pin(cleanup),
+            false => Box::pin(Carrying::new(cleanup, locals)),
+        };
+        // SAFETY: only the lifetime changes. The future is run, or dropped, before the group ends, and so within `'s`.
+        let boxed = unsafe {
+            std::mem::transmute::<
+                Pin<Box<dyn Future<Output = ()> + Send + 's>>,
+                Pin<Box<dyn Future<Output = ()> + Send + 'static>>,
+            >(boxed)
+        };
+        let node = self.node();
+        node.slow.lock().ending.defer(&node.word, boxed);
+    }
+
+    /// The gate of the group, for handles that may outlive it.
+    pub(crate) fn gate(self) -> TypedGate<E> {
+        TypedGate::of(self.typed())
+    }
+}
