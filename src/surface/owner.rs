@@ -55,6 +55,24 @@ fn refuse_own_child(node: &Node, frame: &Frame<'_>) {
     }
 }
 
+/// [`Owner::poll_end`], once for all error types.
+fn poll_end(node: &Node, waker: &Waker) -> Poll<Option<Payload>> {
+    if leaving::poll_join(node, waker).is_pending() {
+        frame::note_child();
+        return Poll::Pending;
+    }
+    let ended = leaving::end(node);
+    let late = ended.thrown.filter(|late| !unwind::is_cut(&**late));
+    open::exit(node);
+    match (ended.recorded, late) {
+        (Some(first), Some(late)) => {
+            node.report_panic(late, node.origin());
+            Poll::Ready(Some(first))
+        }
+        (first, late) => Poll::Ready(first.or(late)),
+    }
+}
+
 impl<E: Send + 'static> Owner<E> {
     /// Of a node that was just made: the group begins.
     #[inline]
@@ -173,21 +191,9 @@ impl<E: Send + 'static> Owner<E> {
 
     /// The body is gone: waits until no child, no service and no defer is left, and ends the group. Ready once: with the panic
     /// that the owner has to resume.
+    #[inline]
     pub(crate) fn poll_end(&mut self, waker: &Waker) -> Poll<Option<Payload>> {
-        if leaving::poll_join(&self.node, waker).is_pending() {
-            frame::note_child();
-            return Poll::Pending;
-        }
-        let ended = leaving::end(&self.node);
-        let late = ended.thrown.filter(|late| !unwind::is_cut(&**late));
-        open::exit(&self.node);
-        match (ended.recorded, late) {
-            (Some(first), Some(late)) => {
-                self.node.report_panic(late, self.node.origin());
-                Poll::Ready(Some(first))
-            }
-            (first, late) => Poll::Ready(first.or(late)),
-        }
+        poll_end(&self.node, waker)
     }
 
     /// What comes out of a group that has ended: `panic` is what [`Owner::poll_end`] gave. A panic outranks errors, which go
