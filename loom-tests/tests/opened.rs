@@ -160,7 +160,7 @@ use group::node::Node;
 use group::tree;
 use support::{keep, read};
 use task::cell::Birth;
-use task::handle::Handle;
+use task::handle::TaskHandle;
 use task::run;
 
 /// A task that awaits a group.
@@ -197,7 +197,7 @@ impl<F, B> Drop for Outer<F, B> {
 }
 
 /// A body that waits for a child.
-struct Body(Handle<support::Kept>);
+struct Body(TaskHandle<support::Kept>);
 
 impl Future for Body {
     type Output = u32;
@@ -213,7 +213,7 @@ fn spawn_outer(
     world: &Arc<World>,
     inner_drops: &Arc<Racy>,
     dropped: &Arc<Racy>,
-) -> Handle<Option<u32>> {
+) -> TaskHandle<Option<u32>> {
     let (world, drops) = (Arc::clone(world), Arc::clone(inner_drops));
     let closure = move |group: Group<'static, 'static, u32>| {
         // SAFETY: the group is open while its body runs.

@@ -26,7 +26,7 @@ struct Places {
 }
 
 impl Places {
-    /// Gives free places to those who wait; whom to wake, outside the lock.
+    /// Gives free places to waiters; returns their wakers, to be called outside the lock.
     #[must_use]
     fn grant(&mut self) -> Vec<Waker> {
         let mut woken = Vec::new();
@@ -70,17 +70,20 @@ impl<O> Completion<O> for Place {
     }
 }
 
-/// Spawns into a group with a limit on how many of these children run at a time: [`Group::bounded`].
+/// Spawns into a group with a limit on how many of these children run at a time:
+/// [`Group::bounded`].
 ///
-/// Nothing is queued inside: who finds no place waits for one, or keeps its future. A child gives its place back when
-/// its future has been dropped. A child that waits for a place of its own full `Bounded` waits for ever.
+/// Nothing is queued inside: a caller that finds no place waits for one, or keeps its future. A
+/// child gives its place back when its future has been dropped. A child that waits for a place of
+/// its own full `Bounded` waits for ever.
 pub struct Bounded<'s, 'p, E> {
     group: Group<'s, 'p, E>,
     places: Arc<Mutex<Places>>,
 }
 
 impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
-    /// At most `limit` children at a time, out of those that are spawned through the returned handle.
+    /// At most `limit` children at a time, out of those that are spawned through the returned
+    /// handle.
     ///
     /// # Examples
     ///
@@ -102,7 +105,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     ///
     /// # Panics
     ///
-    /// If `limit` is zero: nobody could ever raise it before the first `spawn` waits. See [`Bounded::set_limit`].
+    /// If `limit` is zero: the first `spawn` would wait before it could be raised. See
+    /// [`Bounded::set_limit`].
     #[track_caller]
     pub fn bounded(self, limit: usize) -> Bounded<'s, 'p, E> {
         assert!(limit > 0, "a limit of zero children would wait for ever");
@@ -121,7 +125,8 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future drops the child's, which was not spawned; a place that it was given passes on.
+    /// Dropping the future drops the child's, which was not spawned; a place that it was given
+    /// passes on.
     #[track_caller]
     pub fn spawn<F, T>(&self, future: F) -> SpawnBounded<'s, 'p, F, E>
     where
@@ -137,7 +142,7 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
         }
     }
 
-    /// Spawns, if there is a free place and nobody waits for one.
+    /// Spawns, if there is a free place and no other caller waits for one.
     ///
     /// # Errors
     ///
@@ -159,7 +164,8 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
         Ok(self.group.spawn_at(child, None, Location::caller()))
     }
 
-    /// Changes the limit. Zero pauses: who waits goes on waiting, children that run are left alone.
+    /// Changes the limit. Zero pauses: callers that wait go on waiting, children that run are left
+    /// alone.
     pub fn set_limit(&self, limit: usize) {
         change(&self.places, |places| places.limit = limit);
     }

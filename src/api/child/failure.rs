@@ -1,4 +1,5 @@
-//! The failure of a child that does not belong to its group: an error or a panic, and how a group receives it after all.
+//! The failure of a child that does not belong to its group: an error or a panic, and how a group
+//! receives it after all.
 
 use crate::api::group::handle::Group;
 use crate::group::node::Origin;

@@ -22,8 +22,8 @@ type Diverges = <fn() -> ! as sealed::Returns>::Output;
 
 /// What a child of a group with error `E` may return: `()`, `Result<T, E>`, or `!`.
 ///
-/// There is one implementation for each type, so `?` inside a child infers `E`. A bare value is refused: it would hide
-/// that nobody can see an error of the child.
+/// There is one implementation for each type, so `?` inside a child infers `E`. A bare value is
+/// refused: it would hide that an error of the child cannot be seen.
 #[diagnostic::on_unimplemented(
     message = "a child of a group with error `{E}` cannot return `{Self}`",
     label = "this child returns `{Self}`",

@@ -9,12 +9,13 @@ use crate::group::report::Over;
 use crate::pool::shared::Shared;
 use crate::sync::{Arc, Mutex};
 
-/// Runs all contestants in parallel; the first `Ok` wins, and the others are cancelled and joined before it is returned.
+/// Runs all contestants in parallel; the first `Ok` wins, and the others are cancelled and joined
+/// before it is returned.
 ///
 /// # Errors
 ///
-/// If all fail: every error, in the order in which they came. Errors of losers in a race that was won go to the
-/// runtime's hook.
+/// If all fail: every error, in the order in which they came. Errors of losers in a race that was
+/// won go to the runtime's hook.
 ///
 /// # Panics
 ///
@@ -34,7 +35,8 @@ where
     run(contestants).await
 }
 
-/// What contestants leave behind. Errors that the race does not return go to the hook, however it ends.
+/// What contestants leave behind. Errors that the race does not return go to the hook, however it
+/// ends.
 struct Finish<T, E: Send + 'static> {
     runtime: Arc<Shared>,
     state: Mutex<State<T, E>>,
@@ -118,7 +120,7 @@ where
         }
         Ok(())
     });
-    // All contestants have ended, so nobody else changes what they left.
+    // All contestants have ended, so what they left does not change any more.
     let _ = group.await;
     match finish.take() {
         (Some(value), lost) => {

@@ -24,7 +24,8 @@ pub struct Restart {
     pause: Duration,
 }
 
-/// A failed attempt that is to be tried again. If that comes true, or the pause before it is cut, the hook gets it.
+/// A failed attempt that is to be tried again. If that comes true, or the pause before it is cut,
+/// the hook gets it.
 struct Retried<'s, 'p, E: Send + 'static> {
     failure: Option<Failure<E>>,
     group: Group<'s, 'p, E>,
@@ -51,7 +52,7 @@ impl<E: Send + 'static> Drop for Retried<'_, '_, E> {
 
 /// Waits, but no longer than until the group is stopping.
 async fn pause_in<E: Send + 'static>(group: Group<'_, '_, E>, pause: Duration) {
-    let mut sleep = pin!(crate::sleep(pause));
+    let mut sleep = pin!(crate::time::sleep(pause));
     let mut stopping = pin!(group.stopping());
     poll_fn(|cx| match stopping.as_mut().poll(cx) {
         Poll::Ready(()) => Poll::Ready(()),
@@ -80,8 +81,8 @@ impl Restart {
         }
     }
 
-    /// Waits so long before the first restart, and twice as long before each later one, up to a minute. Default: not at
-    /// all.
+    /// Waits so long before the first restart, and twice as long before each later one, up to a
+    /// minute. Default: not at all.
     pub const fn backoff(mut self, first: Duration) -> Self {
         self.pause = first;
         self
@@ -89,8 +90,8 @@ impl Restart {
 
     /// Runs attempts until one succeeds, for [`Group::spawn`].
     ///
-    /// The failures of attempts that are tried again go to the runtime's hook. Once `group` is stopping there are no
-    /// further attempts, and no pauses: the last failure comes out at once.
+    /// The failures of attempts that are tried again go to the runtime's hook. Once `group` is
+    /// stopping there are no further attempts, and no pauses: the last failure comes out at once.
     ///
     /// # Examples
     ///

@@ -102,8 +102,9 @@ struct Unread<'s> {
 
 /// Children whose results are read in the order in which they end: [`Group::set`]. Also a `Stream`.
 ///
-/// A failure is an item and ends nothing. A member that is cut ends without an item. Dropping the set cancels what is
-/// unfinished, which the group joins, and failures that were not read are the group's.
+/// A failure is an item and ends nothing. A member that is cut ends without an item. Dropping the
+/// set cancels what is unfinished, which the group joins, and failures that were not read are the
+/// group's.
 #[must_use = "dropping a set cancels its children"]
 pub struct TaskSet<'s, 'p, T, E: Send + 'static> {
     group: Group<'s, 'p, E>,

@@ -1,4 +1,5 @@
-//! Ordinary children: how they are spawned, by the group or by a handle that may outlive it, and what becomes of their output.
+//! Ordinary children: how they are spawned, by the group or by a handle that may outlive it, and
+//! what becomes of their output.
 
 use crate::api::child::outcome::Outcome;
 use crate::api::child::task::Task;
@@ -8,7 +9,7 @@ use crate::api::here::local;
 use crate::group::node::Origin;
 use crate::group::typed::{Counted, Spawner, Typed};
 use crate::task::cell::{Birth, Kind, fail_with_panic};
-use crate::task::handle::Handle;
+use crate::task::handle::TaskHandle;
 use crate::task::header::Extension;
 use crate::task::run;
 use crate::unwind::{self, Payload};
@@ -57,8 +58,8 @@ pub(crate) fn birth(
 impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// Starts a child, which runs in parallel with the body. Its failure is the group's.
     ///
-    /// A child returns `()`, or `Result<T, E>` with the group's own error, or never. In a group that is being cancelled
-    /// it is dropped without being polled, before this returns.
+    /// A child returns `()`, or `Result<T, E>` with the group's own error, or never. In a group
+    /// that is being cancelled it is dropped without being polled, before this returns.
     ///
     /// # Examples
     ///
@@ -114,7 +115,8 @@ impl<E: Send + 'static> GroupHandle<E> {
     ///
     /// # Errors
     ///
-    /// Gives the future back, unpolled, once body and children of the group have ended, or its parent has.
+    /// Gives the future back, unpolled, once body and children of the group have ended, or its
+    /// parent has.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Result<(), F>
     where
@@ -135,7 +137,7 @@ impl<E: Send + 'static> GroupHandle<E> {
 /// Lets go of a child that a handle has started, while the group is kept open.
 pub(crate) fn detach<V, E: Send + 'static>(
     group: &Counted<E>,
-    child: Handle<V>,
+    child: TaskHandle<V>,
     location: &'static Location<'static>,
 ) {
     let origin = Origin {

@@ -52,12 +52,14 @@ fn leave<V>(slot: &Mutex<Slot<V>>, to: Stage<V>, also: impl FnOnce()) -> Option<
 
 /// What a child that is started gets to say that it is ready: [`Group::start`].
 ///
-/// Dropping it unset only makes certain that the start ends with [`StartError::NotReady`], when the child ends.
+/// Dropping it unset only makes certain that the start ends with [`StartError::NotReady`], when the
+/// child ends.
 #[must_use = "the start ends with `NotReady` unless this is set"]
 pub struct Ready<V>(Arc<Mutex<Slot<V>>>);
 
 impl<V> Ready<V> {
-    /// Says that the child is ready; `start` returns the value. If nobody waits for it any more it is dropped here.
+    /// Says that the child is ready; `start` returns the value. If the starter is gone it is
+    /// dropped here.
     pub fn set(self, value: V) {
         drop(leave(&self.0, Stage::Ready(value), || {}));
     }
@@ -176,8 +178,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     ///
     /// # Errors
     ///
-    /// A failure of the child before it is ready comes out here, and the group lives on. A child that ends before it is
-    /// ready was not started: [`StartError::NotReady`].
+    /// A failure of the child before it is ready comes out here, and the group lives on. A child
+    /// that ends before it is ready was not started: [`StartError::NotReady`].
     #[track_caller]
     pub fn start<V, F, B>(self, child: F) -> Start<'s, 'p, V, E>
     where

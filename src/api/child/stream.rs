@@ -30,10 +30,11 @@ type Shared<T> = Arc<Mutex<Slot<T>>>;
 pub struct Yielder<T>(Shared<T>);
 
 impl<T> Yielder<T> {
-    /// Yields a value; returns when the reader has taken it. So a generator is never more than one value ahead.
+    /// Yields a value; returns when the reader has taken it. So a generator is never more than one
+    /// value ahead.
     ///
-    /// Once the stream was dropped the generator is cut here. Where it cannot be, in a [`shield`](crate::shield) or in
-    /// another task, the value is dropped.
+    /// Once the stream was dropped the generator is cut here. Where it cannot be, in a
+    /// [`shield`](crate::shield) or in another task, the value is dropped.
     ///
     /// # Cancellation
     ///
@@ -105,9 +106,10 @@ impl<T, E, O: Outcome<E>> Completion<O> for End<T, E> {
 impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// A child that yields values, as a `Stream`.
     ///
-    /// The child starts at once, and is never more than one value ahead. Its failure is the group's. Dropping the stream
-    /// half-read cuts the child, which the group joins: nothing is left to be cleaned up at some later time. A stream
-    /// that is forgotten (`mem::forget`) leaves its generator waiting, and so its group open, until that is cancelled.
+    /// The child starts at once, and is never more than one value ahead. Its failure is the
+    /// group's. Dropping the stream half-read cuts the child, which the group joins: nothing is
+    /// left to be cleaned up at some later time. A stream that is forgotten (`mem::forget`) leaves
+    /// its generator waiting, and so its group open, until that is cancelled.
     ///
     /// # Examples
     ///
@@ -201,7 +203,7 @@ impl<T> Stream for Generator<'_, T> {
 
 impl<T> Drop for Generator<'_, T> {
     fn drop(&mut self) {
-        // Marked before it is told: whoever finds the slot closed is being cut already.
+        // Marked before it is told: a generator that finds the slot closed is being cut already.
         if let Some(task) = self.task.take() {
             task.cancel();
         }

@@ -1,4 +1,5 @@
-//! Supervised children, whose failure belongs to their handle, and is the group's only if the handle is dropped unread.
+//! Supervised children, whose failure belongs to their handle, and is the group's only if the
+//! handle is dropped unread.
 
 use crate::api::child::failure::Failure;
 use crate::api::child::spawn::birth;
@@ -8,7 +9,7 @@ use crate::group::report::TaskId;
 use crate::group::typed::Typed;
 use crate::surface::dead::{Asked, unresolvable};
 use crate::task::cell::Kind;
-use crate::task::handle::Handle;
+use crate::task::handle::TaskHandle;
 use crate::task::run;
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;
@@ -67,7 +68,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 /// Dropped unread, a failure is passed on to the group, as if the child had been spawned.
 #[must_use = "a supervised child that is not read passes its failure to the group"]
 pub struct Supervised<'s, T, E: Send + 'static> {
-    handle: Handle<Result<T, Failure<E>>>,
+    handle: TaskHandle<Result<T, Failure<E>>>,
     asked: Asked,
     group: &'s Typed<E>,
     lifetime: PhantomData<Invariant<'s>>,

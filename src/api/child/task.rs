@@ -2,7 +2,7 @@
 
 use crate::group::report::TaskId;
 use crate::surface::dead::{Asked, unresolvable};
-use crate::task::handle::Handle;
+use crate::task::handle::TaskHandle;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,20 +11,20 @@ use std::task::{Context, Poll};
 
 /// A child of a group; awaiting it gives its value.
 ///
-/// A child that fails, or is cut, never gives a value: its awaiter is being dropped. Dropping the handle
-/// leaves the child in its group.
+/// A child that fails, or is cut, never gives a value: its awaiter is being dropped. Dropping the
+/// handle leaves the child in its group.
 ///
 /// # Cancellation
 ///
 /// Dropping a pending await loses nothing.
 pub struct Task<'s, T> {
-    handle: Handle<T>,
+    handle: TaskHandle<T>,
     asked: Asked,
     group: PhantomData<fn(&'s ()) -> &'s ()>,
 }
 
 impl<'s, T> Task<'s, T> {
-    pub(crate) fn new(handle: Handle<T>) -> Self {
+    pub(crate) fn new(handle: TaskHandle<T>) -> Self {
         Self {
             handle,
             asked: Asked::default(),
