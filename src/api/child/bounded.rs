@@ -76,6 +76,18 @@ impl<O> Completion<O> for Place {
 /// Nothing is queued inside: a caller that finds no place waits for one, or keeps its future. A
 /// child gives its place back when its future has been dropped. A child that waits for a place of
 /// its own full `Bounded` waits for ever.
+///
+/// # Examples
+///
+/// ```
+/// let sum = spinney::block_on(spinney::group(async |g| {
+///     let places = g.bounded(2);
+///     let first = places.spawn(async { Ok(1) }).await;
+///     let second = places.clone().spawn(async { Ok(2) }).await; // the same places
+///     first.await + second.await
+/// }));
+/// assert_eq!(sum, 3);
+/// ```
 pub struct Bounded<'s, 'p, E> {
     group: Group<'s, 'p, E>,
     places: Arc<Mutex<Places>>,
@@ -123,6 +135,17 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
     /// Waits for a free place, then spawns. Places are given out in the order of asking.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// let answer = spinney::block_on(spinney::group(async |g| {
+    ///     let one = g.bounded(1);
+    ///     let child = one.spawn(async { Ok(42) }).await; // has a place, and is spawned
+    ///     child.await
+    /// }));
+    /// assert_eq!(answer, 42);
+    /// ```
+    ///
     /// # Cancellation
     ///
     /// Dropping the future drops the child's, which was not spawned; a place that it was given
@@ -143,6 +166,20 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
     }
 
     /// Spawns, if there is a free place and no other caller waits for one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::pending;
+    ///
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let one = g.bounded(1);
+    ///     let first = one.try_spawn(pending::<()>()).ok().unwrap();
+    ///     assert!(one.try_spawn(async {}).is_err());
+    ///     first.cancel().await;
+    ///     assert!(one.try_spawn(async {}).is_ok());
+    /// }));
+    /// ```
     ///
     /// # Errors
     ///
@@ -166,17 +203,52 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
 
     /// Changes the limit. Zero pauses: callers that wait go on waiting, children that run are left
     /// alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let places = g.bounded(1);
+    ///     places.set_limit(0);
+    ///     assert!(places.try_spawn(async {}).is_err());
+    ///     places.set_limit(10);
+    ///     assert!(places.try_spawn(async {}).is_ok());
+    /// }));
+    /// ```
     pub fn set_limit(&self, limit: usize) {
         change(&self.places, |places| places.limit = limit);
     }
 
     /// The limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let places = g.bounded(3);
+    ///     assert_eq!(places.limit(), 3);
+    /// }));
+    /// ```
     #[must_use]
     pub fn limit(&self) -> usize {
         self.places.lock().limit
     }
 
     /// How many children hold a place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::pending;
+    ///
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let places = g.bounded(3);
+    ///     assert_eq!(places.running(), 0);
+    ///     let child = places.spawn(pending::<()>()).await;
+    ///     assert_eq!(places.running(), 1);
+    ///     child.cancel().await;
+    /// }));
+    /// ```
     #[must_use]
     pub fn running(&self) -> usize {
         let places = self.places.lock();
@@ -206,6 +278,24 @@ impl<E> fmt::Debug for Bounded<'_, '_, E> {
 }
 
 /// The future of [`Bounded::spawn`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, Never, Task, future::SpawnBounded};
+///
+/// fn later<'s, 'p, F>(g: Group<'s, 'p>, future: F) -> SpawnBounded<'s, 'p, F, Never>
+/// where
+///     F: Future<Output = ()> + Send + 's,
+/// {
+///     g.bounded(1).spawn(future)
+/// }
+///
+/// spinney::block_on(spinney::group(async |g| {
+///     let child: Task<'_, ()> = later(g, async {}).await;
+///     child.await;
+/// }));
+/// ```
 #[must_use = "a child is spawned when this is awaited"]
 pub struct SpawnBounded<'s, 'p, F, E> {
     /// Taken out when there is a place; not pinned before it is spawned.

@@ -11,6 +11,21 @@ use std::error::Error;
 use std::fmt;
 
 /// Why a supervised child has no value.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Failure, Group, block_on, try_group};
+///
+/// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+///     let child = g.supervise(async { Err::<(), _>("no") });
+///     match child.await {
+///         Err(Failure::Error(error)) => Ok(error),
+///         Err(Failure::Panic(_)) | Ok(()) => Ok("neither"),
+///     }
+/// }));
+/// assert_eq!(result.unwrap(), "no");
+/// ```
 pub enum Failure<E> {
     /// It returned this error.
     Error(E),

@@ -12,6 +12,20 @@ use crate::sync::{Arc, Mutex};
 /// Runs all contestants in parallel; the first `Ok` wins, and the others are cancelled and joined
 /// before it is returned.
 ///
+/// # Examples
+///
+/// ```
+/// async fn even(n: u32) -> Result<u32, String> {
+///     if n % 2 == 0 { Ok(n) } else { Err(format!("{n} is odd")) }
+/// }
+///
+/// let won = spinney::block_on(spinney::race([even(1), even(2), even(3)]));
+/// assert_eq!(won.unwrap(), 2);
+///
+/// let lost = spinney::block_on(spinney::race([even(1), even(3)]));
+/// assert_eq!(lost.unwrap_err().len(), 2);
+/// ```
+///
 /// # Errors
 ///
 /// If all fail: every error, in the order in which they came. Errors of losers in a race that was
@@ -20,6 +34,10 @@ use crate::sync::{Arc, Mutex};
 /// # Panics
 ///
 /// A race of nothing panics. A panic of a contestant resumes in the caller after all have ended.
+///
+/// # Cancellation
+///
+/// Dropped early it cancels all contestants at once; the group around it joins them.
 pub async fn race<I, F, T, E>(contestants: I) -> Result<T, Errors<E>>
 where
     I: IntoIterator<Item = F>,

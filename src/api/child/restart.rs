@@ -17,6 +17,24 @@ use std::time::Duration;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often a failing child is started again: a policy for [`Restart::run`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, Restart, block_on, try_group};
+/// use std::time::Duration;
+///
+/// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+///     let policy = Restart::at_most(2).backoff(Duration::from_millis(1));
+///     let mut calls = 0;
+///     let attempt = move || {
+///         calls += 1;
+///         async move { if calls < 3 { Err("not yet") } else { Ok(calls) } }
+///     };
+///     Ok(g.spawn(policy.run(g, attempt)).await)
+/// }));
+/// assert_eq!(result.unwrap(), 3);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a policy does nothing until it runs something"]
 pub struct Restart {
@@ -74,6 +92,18 @@ impl<O> Completion<O> for Caught {
 
 impl Restart {
     /// At most `limit` restarts after the first attempt; with zero, one attempt is all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, Restart, block_on, try_group};
+    ///
+    /// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    ///     g.spawn(Restart::at_most(0).run(g, || async { Err::<(), _>("no") })).await;
+    ///     Ok(())
+    /// }));
+    /// assert_eq!(result.unwrap_err().into_first(), "no");
+    /// ```
     pub const fn at_most(limit: usize) -> Self {
         Self {
             limit,
@@ -83,6 +113,16 @@ impl Restart {
 
     /// Waits so long before the first restart, and twice as long before each later one, up to a
     /// minute. Default: not at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::Restart;
+    /// use std::time::Duration;
+    ///
+    /// // Pauses of 100 ms, 200 ms, 400 ms, and so on.
+    /// const POLICY: Restart = Restart::at_most(10).backoff(Duration::from_millis(100));
+    /// ```
     pub const fn backoff(mut self, first: Duration) -> Self {
         self.pause = first;
         self

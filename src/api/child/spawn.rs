@@ -82,6 +82,16 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     }
 
     /// As [`spawn`](Group::spawn), with a name for messages and dumps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let name = spinney::block_on(spinney::group(async |g| {
+    ///     let child = g.spawn_named("fetch", async { Ok(spinney::current::task_name()) });
+    ///     child.await
+    /// }));
+    /// assert_eq!(name.unwrap(), "fetch");
+    /// ```
     #[track_caller]
     pub fn spawn_named<F, T>(self, name: &'static str, future: F) -> Task<'s, T>
     where
@@ -113,10 +123,33 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 impl<E: Send + 'static> GroupHandle<E> {
     /// Starts a child, if the group is still open.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (handle, sum) = spinney::block_on(spinney::group(async |g| {
+    ///     let handle = g.handle();
+    ///     let (sender, receiver) = async_channel::bounded(1);
+    ///     let started = handle.spawn(async move { _ = sender.send(42).await });
+    ///     assert!(started.is_ok());
+    ///     (handle, receiver.recv().await.unwrap())
+    /// }));
+    /// assert_eq!(sum, 42);
+    /// assert!(handle.spawn(async {}).is_err()); // the group has ended
+    /// ```
+    ///
     /// # Errors
     ///
     /// Gives the future back, unpolled, once body and children of the group have ended, or its
     /// parent has.
+    ///
+    /// # Cancellation
+    ///
+    /// A group that is being cancelled takes the future and drops it, unpolled, before this
+    /// returns.
+    ///
+    /// # Blocking
+    ///
+    /// Never blocks, and may be called from any thread.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Result<(), F>
     where
