@@ -1,6 +1,7 @@
 //! Time: sleeping, deadlines on any future, and ticks.
 //!
-//! Timers never fire early. Every duration is accepted: one that reaches beyond the clock means never.
+//! Timers never fire early. Every duration is accepted: one that reaches beyond the clock means
+//! never.
 
 #![expect(unsafe_code, reason = "structural pinning in `Timeout`")]
 
@@ -99,7 +100,8 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// Gives `future` at most `duration`. A value that is ready in the same poll wins; zero grants one poll.
+/// Gives `future` at most `duration`. A value that is ready in the same poll wins; zero grants one
+/// poll.
 ///
 /// # Errors
 ///
@@ -107,7 +109,8 @@ impl fmt::Debug for Sleep {
 ///
 /// # Cancellation
 ///
-/// A group that is dropped by a timeout cancels its children at once; whatever encloses it joins them.
+/// A group that is dropped by a timeout cancels its children at once; whatever encloses it joins
+/// them.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout {
         future: Some(future),
@@ -162,8 +165,8 @@ impl fmt::Display for Elapsed {
 
 impl Error for Elapsed {}
 
-/// Ticks every `period`, first at once. A tick that comes late does not shift the later ones; ticks that were missed
-/// altogether are skipped.
+/// Ticks every `period`, first at once. A tick that comes late does not shift the later ones; ticks
+/// that were missed altogether are skipped.
 ///
 /// # Panics
 ///

@@ -97,7 +97,7 @@ use group::node::Node;
 
 use support::{keep, read};
 use task::cell::Birth;
-use task::handle::Handle;
+use task::handle::TaskHandle;
 use task::run;
 use tree::cascade;
 
@@ -135,7 +135,7 @@ impl<F, B> Drop for Outer<F, B> {
 }
 
 /// A body that waits for a child.
-struct Body(Handle<support::Kept>);
+struct Body(TaskHandle<support::Kept>);
 
 impl Future for Body {
     type Output = u32;
@@ -151,7 +151,7 @@ fn spawn_outer(
     world: &Arc<World>,
     inner_drops: &Arc<Racy>,
     dropped: &Arc<Racy>,
-) -> Handle<Option<u32>> {
+) -> TaskHandle<Option<u32>> {
     let (world, drops) = (Arc::clone(world), Arc::clone(inner_drops));
     let closure = move |group: Group<'static, 'static, u32>| {
         // SAFETY: the group is open while its body runs.

@@ -11,8 +11,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Connections that the system keeps for us until they are accepted. The standard library asks for 128; a burst beyond
-/// that loses handshakes, which clients repeat after a whole second. 1024 is what tokio and mio ask for.
+/// Connections that the system keeps for us until they are accepted. The standard library asks for
+/// 128; a burst beyond that loses handshakes, which clients repeat after a whole second. 1024 is
+/// what tokio and mio ask for.
 const BACKLOG: i32 = 1024;
 
 /// A TCP socket that accepts connections. Any number of tasks may accept at once.
@@ -31,7 +32,8 @@ const BACKLOG: i32 = 1024;
 pub struct TcpListener(Registered<std::net::TcpListener>);
 
 impl TcpListener {
-    /// Binds to the first address of `name` that can be had: `host:port`, or an address. Port 0 lets the system choose.
+    /// Binds to the first address of `name` that can be had: `host:port`, or an address. Port 0
+    /// lets the system choose.
     ///
     /// # Errors
     ///
@@ -58,8 +60,8 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of the system. Without free file descriptors the connection stays in the queue of the system: wait a
-    /// little and accept again.
+    /// Those of the system. Without free file descriptors the connection stays in the queue of the
+    /// system: wait a little and accept again.
     ///
     /// # Cancellation
     ///
@@ -71,10 +73,12 @@ impl TcpListener {
         }
     }
 
-    /// Accepts a connection that the system has ready, else fails with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    /// Accepts a connection that the system has ready, else fails with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
-    /// It asks the system and not the driver, so that nobody who has connected before the call is missed: a server
-    /// that stops accepts with it whoever is still in the queue, before it closes the listener.
+    /// It asks the system and not the driver, so that no client that has connected before the call
+    /// is missed: a server that stops accepts with it the clients that are still in the queue,
+    /// before it closes the listener.
     ///
     /// # Examples
     ///

@@ -36,7 +36,7 @@ pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
     Resolve(answer).await
 }
 
-/// The thread's end: whoever waits is woken when it goes away, with an error if it never answered.
+/// The thread's end: the waiter is woken when it goes away, with an error if it never answered.
 struct Reply(Arc<Mutex<Answer>>);
 
 impl Drop for Reply {

@@ -67,8 +67,8 @@ impl TcpStream {
     /// Copies what has arrived into `buffer` and leaves it in the socket; without any it fails with
     /// [`WouldBlock`](io::ErrorKind::WouldBlock). `Ok(0)` is the end of the stream.
     ///
-    /// It asks the system and not the driver: what had arrived before the call is seen. A server that stops learns from
-    /// it whether a client has sent one more request.
+    /// It asks the system and not the driver: what had arrived before the call is seen. A server
+    /// that stops learns from it whether a client has sent one more request.
     ///
     /// # Examples
     ///

@@ -53,7 +53,8 @@ pub(crate) trait Kind<Output> {
 /// Records a panic in a group and cancels it.
 pub(crate) fn fail_with_panic(payload: Payload, node: &Node, origin: Origin) {
     let node = node.receiver();
-    // The private payload of a cut that was caught and resumed where nothing is being cut is an ordinary panic.
+    // The private payload of a cut that was caught and resumed where nothing is being cut is an
+    // ordinary panic.
     if unwind::is_cut(&*payload) && node.is_cancelled() {
         return;
     }
@@ -125,8 +126,8 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         // SAFETY: valid and aligned for a write; nothing was there.
         unsafe { header_place.write(header) };
         if let Some(future) = future {
-            // SAFETY: in bounds of the new allocation. The cell is transparent over the union, all of whose fields
-            // begin at its start.
+            // SAFETY: in bounds of the new allocation. The cell is transparent over the union, all
+            // of whose fields begin at its start.
             let future_place = unsafe { &raw mut (*place).stage }.cast::<F>();
             // SAFETY: valid and aligned for a write; nothing was there.
             unsafe { future_place.write(future) };
@@ -163,7 +164,8 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         });
         // SAFETY: the task counts in its group while it runs.
         let header = unsafe { this.as_ref() };
-        // SAFETY: it was spawned into a group of this kind's error type, and counts in it while it runs.
+        // SAFETY: it was spawned into a group of this kind's error type, and counts in it while it
+        // runs.
         let group = unsafe { Typed::<K::Error>::of(header.group) };
         if let Err(payload) = &polled {
             if unwind::is_cut(&**payload) {
@@ -214,7 +216,8 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
     }
 
     unsafe fn drop_future(this: NonNull<Header>) {
-        // SAFETY: the cutter's exclusive right; the future is there, and this call is the last that sees it.
+        // SAFETY: the cutter's exclusive right; the future is there, and this call is the last that
+        // sees it.
         let dropped = unwind::catch(|| unsafe { Self::future(this).drop_in_place() });
         if let Err(payload) = dropped.or_else(unwind::ignore_cut) {
             // SAFETY: the task is alive while it is cut.
@@ -229,7 +232,8 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         let value = unsafe { Self::value(this).read() };
         // SAFETY: the completer calls this before it gives its reference back.
         let header = unsafe { this.as_ref() };
-        // SAFETY: spawned into a group of this kind's error type; the completer calls this while the task is counted.
+        // SAFETY: spawned into a group of this kind's error type; the completer calls this while
+        // the task is counted.
         let group = unsafe { Typed::<K::Error>::of(header.group) };
         let done = unwind::catch(|| K::unclaimed(value, group, header.origin()));
         if let Err(payload) = done {

@@ -20,19 +20,20 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 /// The right to a task's output. Dropping it leaves the task alone.
-pub(crate) struct Handle<V> {
+pub(crate) struct TaskHandle<V> {
     /// `None` once the output was taken.
     task: Option<NonNull<Header>>,
     id: TaskId,
     value: PhantomData<V>,
 }
 
-// SAFETY: the handle moves a `V` between threads at most, and the header is reached through its atomics.
-unsafe impl<V: Send> Send for Handle<V> {}
+// SAFETY: the handle moves a `V` between threads at most, and the header is reached through its
+// atomics.
+unsafe impl<V: Send> Send for TaskHandle<V> {}
 // SAFETY: a shared handle only reads the state.
-unsafe impl<V: Send> Sync for Handle<V> {}
+unsafe impl<V: Send> Sync for TaskHandle<V> {}
 
-impl<V> Handle<V> {
+impl<V> TaskHandle<V> {
     /// Takes over a handle's reference.
     ///
     /// # Safety
@@ -90,8 +91,8 @@ impl<V> Handle<V> {
     /// Cuts the task, if it has not ended.
     pub(crate) fn cancel(&self) {
         if let Some(task) = self.task {
-            // SAFETY: the handle's reference keeps the task. Whoever cancels through a handle is the body or a child of
-            // the group, or belongs to one: the group has not ended.
+            // SAFETY: the handle's reference keeps the task. The canceller is the body or a child
+            // of the group, or belongs to one: the group has not ended.
             unsafe { Header::cut(task) };
         }
     }
@@ -123,7 +124,8 @@ impl<V> Handle<V> {
         header.awaiter.forget();
         let state = header.state.load();
         if state.is_complete() {
-            // The completer has passed: nobody else looks at `HANDLE` and `VALUE` any more, so they may stay.
+            // The completer has passed, and does not look at `HANDLE` and `VALUE` any more: they
+            // may stay.
             let value = state.has_value().then(|| {
                 // SAFETY: in bounds of the task: the table's own offset.
                 let place = unsafe { task.byte_add(table.output) }.cast::<V>();
@@ -154,8 +156,8 @@ impl<V> Handle<V> {
     }
 }
 
-impl<V> Handle<V> {
-    /// Another reference, for whoever has to cut the task.
+impl<V> TaskHandle<V> {
+    /// Another reference, for the closer, which has to cut the task.
     pub(crate) fn serving(&self) -> Option<Box<dyn Serving>> {
         let task = self.task?;
         self.header()?.state.add_reference();
@@ -182,7 +184,8 @@ impl Serving for Service {
     }
 
     fn cut(&self) {
-        // SAFETY: the reference keeps the task; who ends the services counts in their group.
+        // SAFETY: the reference keeps the task; the closer, which ends the services, counts in
+        // their group.
         unsafe { Header::cut(self.0) };
     }
 }
@@ -194,15 +197,15 @@ impl Drop for Service {
     }
 }
 
-impl<V> Drop for Handle<V> {
+impl<V> Drop for TaskHandle<V> {
     fn drop(&mut self) {
         drop(self.take());
     }
 }
 
-impl<V> fmt::Debug for Handle<V> {
+impl<V> fmt::Debug for TaskHandle<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
+        f.debug_struct("TaskHandle")
             .field("id", &self.id)
             .field("finished", &self.is_finished())
             .finish()

@@ -1,15 +1,16 @@
 //! Tasks: a future with its header, in one allocation.
 //!
-//! `state` is the one word and its transitions; `awaiter` is who waits for the output; `header` is the allocation
-//! without its types and `cell` the same with them; `waker` wakes it; `run` polls, cuts and completes it; `handle` is
-//! what an owner of the output holds; `closer` is the task that runs a group's defers.
+//! `state` is the one word and its transitions; `awaiter` is who waits for the output; `header` is
+//! the allocation without its types and `cell` the same with them; `waker` wakes it; `run` polls,
+//! cuts and completes it; `handle` is what an owner of the output holds; `closer` is the task that
+//! runs a group's defers.
 //!
 //! # Kinds of reference
 //!
 //! | reference | who | counted |
 //! |---|---|---|
 //! | the engine's | the task itself, from its birth until it is complete: a queue entry, a place in a list and the right to run are all covered by it | yes, one |
-//! | a handle's | `Handle`, at most one | yes, one |
+//! | a handle's | `TaskHandle`, at most one | yes, one |
 //! | a ticket's | the line for threads that may block, at most one | yes, one |
 //! | a waker's | every `Waker` but the borrowed one of a poll | yes, each |
 //!

@@ -2,8 +2,8 @@
 //!
 //! # A cut waits for joins, never for polls
 //!
-//! A task that is to be cut is dropped at the end of the first poll, or instead of a poll, at which every group that is
-//! open in it is quiet and no shield was reached: see `group::cut`.
+//! A task that is to be cut is dropped at the end of the first poll, or instead of a poll, at which
+//! every group that is open in it is quiet and no shield was reached: see `group::cut`.
 
 #![expect(
     unsafe_code,
@@ -18,7 +18,7 @@ use crate::poll::running::Publication;
 use crate::poll::tally;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::{Birth, Kind, TaskCell, fail_with_panic};
-use crate::task::handle::Handle;
+use crate::task::handle::TaskHandle;
 use crate::task::header::{Header, Polled};
 use crate::task::state::{Pause, State};
 use crate::task::waker;
@@ -30,20 +30,20 @@ use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::task::Context;
 
-/// Starts a child. It is queued, or, in a group that is cancelled, born cancelled: its captures are dropped before this
-/// returns.
+/// Starts a child. It is queued, or, in a group that is cancelled, born cancelled: its captures are
+/// dropped before this returns.
 #[inline]
 pub(crate) fn spawn_into<'s, F, K>(
     spawner: Spawner<'_, 's, K::Error>,
     future: F,
     birth: Birth,
-) -> Handle<K::Value>
+) -> TaskHandle<K::Value>
 where
     F: Future + Send + 's,
     K: Kind<F::Output, Value: Send + 's>,
 {
-    // SAFETY: (1): the node of a `Spawner` of this error type. (2): future and value are `Send`, and good for `'s`, before
-    // which the children end.
+    // SAFETY: (1): the node of a `Spawner` of this error type. (2): future and value are `Send`,
+    // and good for `'s`, before which the children end.
     unsafe { spawn::<F, K>(spawner.group(), future, birth) }
 }
 
@@ -52,13 +52,13 @@ pub(crate) fn spawn_blocking_into<'s, F, K>(
     spawner: Spawner<'_, 's, K::Error>,
     future: F,
     birth: Birth,
-) -> Handle<K::Value>
+) -> TaskHandle<K::Value>
 where
     F: Future + Send + 's,
     K: Kind<F::Output, Value: Send + 's>,
 {
-    // SAFETY: (1): the node of a `Spawner` of this error type. (2): future and value are `Send`, and good for `'s`, before
-    // which the children end.
+    // SAFETY: (1): the node of a `Spawner` of this error type. (2): future and value are `Send`,
+    // and good for `'s`, before which the children end.
     unsafe { spawn_blocking::<F, K>(spawner.group(), future, birth) }
 }
 
@@ -67,26 +67,31 @@ where
 /// # Safety
 ///
 /// 1. `node` is alive and of the error type of `K`.
-/// 2. The future and its value are good for as long as the group has children, and may be used from any thread.
-pub(crate) unsafe fn spawn<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
+/// 2. The future and its value are good for as long as the group has children, and may be used from
+///    any thread.
+pub(crate) unsafe fn spawn<F, K>(node: &Node, future: F, birth: Birth) -> TaskHandle<K::Value>
 where
     F: Future,
     K: Kind<F::Output>,
 {
     match Entry::of(node, &birth) {
-        // SAFETY: entered; (1), (2).
+        // SAFETY: the count that `Entry::of` took is handed over; (1), (2).
         Entry::Open => unsafe { spawn_counted::<F, K>(node, future, birth) },
         entry => stillborn::<F, K>(node, future, birth, entry),
     }
 }
 
-/// As [`spawn`], for a child that blocks the thread that runs it: it waits in a line for a thread of its own, where a cut
-/// reaches it.
+/// As [`spawn`], for a child that blocks the thread that runs it: it waits in a line for a thread
+/// of its own, where a cut reaches it.
 ///
 /// # Safety
 ///
 /// As [`spawn`].
-pub(crate) unsafe fn spawn_blocking<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
+pub(crate) unsafe fn spawn_blocking<F, K>(
+    node: &Node,
+    future: F,
+    birth: Birth,
+) -> TaskHandle<K::Value>
 where
     F: Future,
     K: Kind<F::Output>,
@@ -99,14 +104,15 @@ where
     let task = TaskCell::<F, K>::allocate(node, State::waiting(), Some(future), birth);
     spawn.task_begins();
     // SAFETY: a new task has one reference for its handle, and its value is `K::Value`.
-    let handle = unsafe { Handle::new(task) };
+    let handle = unsafe { TaskHandle::new(task) };
     // SAFETY: a new task has one reference for its ticket.
     let ticket = unsafe { Header::ticket(task) };
     if link(task, node, false) {
-        // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a seat of another runtime.
+        // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a
+        // seat of another runtime.
         let cut_here = |job: Job| tally::with_books(None, None, || frame::outside(|| job.run()));
         let cut = ticket.redeem().map(cut_here);
-        debug_assert!(cut.is_some(), "nobody else knows the task");
+        debug_assert!(cut.is_some(), "no other thread knows the task");
         return handle;
     }
     spawn.fork_blocking(ticket);
@@ -143,7 +149,11 @@ impl Entry {
 /// # Safety
 ///
 /// As [`spawn`], and one count is handed over.
-pub(crate) unsafe fn spawn_counted<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
+pub(crate) unsafe fn spawn_counted<F, K>(
+    node: &Node,
+    future: F,
+    birth: Birth,
+) -> TaskHandle<K::Value>
 where
     F: Future,
     K: Kind<F::Output>,
@@ -154,18 +164,18 @@ where
     let job = unsafe { Header::job(task) };
     spawn.fork(job);
     // SAFETY: a new task has one reference for its handle, and its value is `K::Value`.
-    unsafe { Handle::new(task) }
+    unsafe { TaskHandle::new(task) }
 }
 
 #[cold]
-fn stillborn<F, K>(node: &Node, future: F, birth: Birth, entry: Entry) -> Handle<K::Value>
+fn stillborn<F, K>(node: &Node, future: F, birth: Birth, entry: Entry) -> TaskHandle<K::Value>
 where
     F: Future,
     K: Kind<F::Output>,
 {
     let task = TaskCell::<F, K>::allocate(node, State::stillborn(), None, birth);
     // SAFETY: a task born cancelled has one reference, for its handle.
-    let handle = unsafe { Handle::new(task) };
+    let handle = unsafe { TaskHandle::new(task) };
     node.spawn().count_cut();
     // A count is given back afterwards, so a destructor that panics must not get past here.
     // SAFETY: alive by its handle.
@@ -237,7 +247,8 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
     }
 }
 
-/// One poll, with its frame and its public record. The second half of the answer: a shield was reached and is not done.
+/// One poll, with its frame and its public record. The second half of the answer: a shield was
+/// reached and is not done.
 #[inline]
 fn poll(
     this: NonNull<Header>,
@@ -275,7 +286,8 @@ fn poll(
     (polled, frame.is_held())
 }
 
-/// Puts a task into its group's list at its first suspension. Whether the group was cancelled meanwhile.
+/// Puts a task into its group's list at its first suspension. Whether the group was cancelled
+/// meanwhile.
 fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
     let slow = node.slow.lock();
     let cancelled = node.is_cancelled();
@@ -313,8 +325,8 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
 ///
 /// # Safety
 ///
-/// The caller has the right to run the task and gives it up; the future is gone; `value` says whether the output is in
-/// the cell; `linked` whether it was put into its group's list.
+/// The caller has the right to run the task and gives it up; the future is gone; `value` says
+/// whether the output is in the cell; `linked` whether it was put into its group's list.
 unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     // SAFETY: the engine's reference is given up in the last line only.
     let header = unsafe { this.as_ref() };
@@ -330,7 +342,8 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
         unsafe { header.links.unlink() };
         drop(slow);
     }
-    // Before the end can be awaited: who has awaited the task, or its group, does not find it alive.
+    // Before the end can be awaited: an awaiter of the task, or of its group, does not find it
+    // alive afterwards.
     // SAFETY: within one job.
     match unsafe { tally::ledger() } {
         Some(ledger) => ledger.tasks.end(),

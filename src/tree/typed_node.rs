@@ -1,8 +1,8 @@
 //! The node with its error type: what only the group's future and its own children know.
 //!
-//! [`TypedRef`] is a counted reference that proves the error type, [`TypedGate`] a gate that does, and
-//! [`Counted`] a count that was taken there. [`Spawner`] is the right to spawn: it proves for how long children
-//! are good.
+//! [`TypedRef`] is a counted reference that proves the error type, [`TypedGate`] a gate that does,
+//! and [`Counted`] a count that was taken there. [`Spawner`] is the right to spawn: it proves for
+//! how long children are good.
 
 #![expect(unsafe_code, reason = "the node is the first field of its typed whole")]
 
@@ -69,7 +69,8 @@ impl<E: Send + 'static> Typed<E> {
             errors: Mutex::new(Errors::none()),
         });
         let raw: NonNull<Node> = NonNull::from(Box::leak(typed)).cast();
-        // SAFETY: the new node is not shared yet. Written through the pointer that is kept, which a use of the box would end.
+        // SAFETY: the new node is not shared yet. Written through the pointer that is kept, which a
+        // use of the box would end.
         unsafe { (*raw.as_ptr()).whole = raw };
         // SAFETY: a new node has one reference, and this is it.
         let node = unsafe { NodeRef::from_raw(raw) };
@@ -101,7 +102,8 @@ impl<E: Send + 'static> Typed<E> {
         }
     }
 
-    /// Records an error and cancels the group: fail-fast. An error of a service is that of the group that it serves.
+    /// Records an error and cancels the group: fail-fast. An error of a service is that of the
+    /// group that it serves.
     pub(crate) fn fail(&self, error: E, origin: Origin) {
         let kind = origin.failed();
         self.end(kind, error, origin);
@@ -109,14 +111,15 @@ impl<E: Send + 'static> Typed<E> {
 
     /// As [`Typed::fail`], for a reason of its own.
     pub(crate) fn end(&self, kind: CancelKind, error: E, origin: Origin) {
-        // SAFETY: (1): a group has the error type of its services, see `services`. (2): it ends after them.
+        // SAFETY: (1): a group has the error type of its services, see `services`. (2): it ends
+        // after them.
         let receiver: &Self = unsafe { Self::of(self.node.receiver().whole) };
         receiver.node.note_reason(kind, origin.clone());
         receiver.record(error, origin);
         cascade::cancel(&receiver.node, 0);
     }
 
-    /// Takes what was recorded.
+    /// Takes the errors that were recorded.
     pub(crate) fn take(&self) -> Errors<E> {
         std::mem::replace(&mut *self.errors.lock(), Errors::none())
     }
@@ -140,7 +143,8 @@ impl<E: Send + 'static> Typed<E> {
             location,
             shielded: true,
         };
-        // SAFETY: (1), (2): the table is that of a node of this type, with members of the same kind.
+        // SAFETY: (1), (2): the table is that of a node of this type, with members of the same
+        // kind.
         let services = unsafe { Self::open(self.node.table, self.node.to_ref(), opening) };
         let new = service_node::begin(services.node.clone());
         let slower = {
@@ -205,7 +209,8 @@ impl<E: Send + 'static> Deref for TypedRef<E> {
 
     #[inline]
     fn deref(&self) -> &Typed<E> {
-        // SAFETY: (1): such a reference is made for nodes of this type alone. (2): it keeps the node.
+        // SAFETY: (1): such a reference is made for nodes of this type alone. (2): it keeps the
+        // node.
         unsafe { Typed::of(self.node.as_ptr()) }
     }
 }
@@ -280,13 +285,13 @@ impl<'s, E: Send + 'static> Spawner<'_, 's, E> {
         f: impl FnOnce(Spawner<'_, 's, E>) -> R,
     ) -> R {
         let services = self.group.services(location);
-        // SAFETY: the services of this group end before `'s` does, says `new`, and `of_static` of all that may be spawned;
-        // services have no services.
+        // SAFETY: the services of this group end before `'s` does, says `new`, and `of_static` of
+        // all that may be spawned; services have no services.
         f(unsafe { Spawner::new(&services) })
     }
 }
 
-/// The gate of a group whose error type is `E`, for those who may outlive the group.
+/// The gate of a group whose error type is `E`, for handles that may outlive the group.
 pub(crate) struct TypedGate<E> {
     gate: Arc<Gate>,
     error: PhantomData<fn(E) -> E>,
@@ -325,9 +330,9 @@ impl<E: Send + 'static> TypedGate<E> {
         self.gate.admit().map(Counted::new)
     }
 
-    /// Ends the group with an error at the instant `at`, if it has not ended. Of deadlines at one instant the outermost
-    /// speaks: it cancels the groups inside, too. What an error that is not used throws from its destructor goes to the
-    /// hook.
+    /// Ends the group with an error at the instant `at`, if it has not ended. Of deadlines at one
+    /// instant the outermost speaks: it cancels the groups inside, too. What an error that is not
+    /// used throws from its destructor goes to the hook.
     pub(crate) fn cancel_late(
         &self,
         pool: &dyn Spawn,
@@ -372,7 +377,8 @@ impl<E: Send + 'static> Deref for Counted<E> {
     type Target = Typed<E>;
 
     fn deref(&self) -> &Typed<E> {
-        // SAFETY: (1): a `TypedGate` is that of a group of this type. (2): the count keeps the node.
+        // SAFETY: (1): a `TypedGate` is that of a group of this type. (2): the count keeps the
+        // node.
         unsafe { Typed::of(self.node) }
     }
 }

@@ -8,7 +8,7 @@ use crate::support::{self, Kept, Owner, Sleeper, Tree, join, keep, read};
 use crate::sync::cell::{Cell, Racy};
 use crate::sync::{Arc, Mutex, thread};
 use crate::task::cell::{Birth, Kind};
-use crate::task::handle::Handle;
+use crate::task::handle::TaskHandle;
 use crate::task::{closer, header, run};
 use crate::tree::typed_node::Typed;
 use crate::unwind::Payload;
@@ -129,7 +129,7 @@ impl Stage {
         }
     }
 
-    pub fn spawn(&self, world: &Arc<World>) -> Handle<Kept> {
+    pub fn spawn(&self, world: &Arc<World>) -> TaskHandle<Kept> {
         spawn(&self.owner.node, world, self.kept)
     }
 
@@ -158,14 +158,14 @@ fn child(world: &Arc<World>, kept: NonNull<Kept>) -> (Child, Birth) {
     (child, birth)
 }
 
-pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
+pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> TaskHandle<Kept> {
     let (child, birth) = child(world, kept);
     // SAFETY: the node is alive, counts the child, and has the one error type.
     unsafe { run::spawn::<_, Plain>(node, child, birth) }
 }
 
 /// A child that waits in line for a thread of its own.
-pub fn spawn_blocking(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
+pub fn spawn_blocking(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> TaskHandle<Kept> {
     let (child, birth) = child(world, kept);
     // SAFETY: as in `spawn`.
     unsafe { run::spawn_blocking::<_, Plain>(node, child, birth) }

@@ -99,7 +99,8 @@ fn unobserved(payload: Payload) {
     }
 }
 
-/// Calls a waker out of the poll of a task. A foreign waker may poll in place: that is no part of the task.
+/// Calls a waker out of the poll of a task. A foreign waker may poll in place: that is no part of
+/// the task.
 pub(crate) fn wake(waker: Waker) {
     frame::outside(|| crate::waiters::wake(waker));
 }

@@ -36,7 +36,8 @@ impl<E: Send + 'static> GroupBuilder<E> {
         }
     }
 
-    /// The group's name, for messages, dumps and [`current::group_path`](crate::current::group_path).
+    /// The group's name, for messages, dumps and
+    /// [`current::group_path`](crate::current::group_path).
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(name.into());
         self
@@ -44,8 +45,8 @@ impl<E: Send + 'static> GroupBuilder<E> {
 
     /// Ends the group with this error if it has not ended `after` its first poll.
     ///
-    /// `Duration::MAX` means never. Zero grants that poll: if the body gives its value in it, does not block, and leaves no
-    /// child, the deadline was met.
+    /// `Duration::MAX` means never. Zero grants that poll: if the body gives its value in it, does
+    /// not block, and leaves no child, the deadline was met.
     pub fn deadline(mut self, after: Duration, error: E) -> Self {
         self.deadline = Some((after, error));
         self

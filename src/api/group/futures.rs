@@ -24,7 +24,8 @@ use std::task::{Context, Poll};
 ///
 /// # Panics
 ///
-/// The first panic of the body or of a child resumes in the awaiter of the group, after all children have ended.
+/// The first panic of the body or of a child resumes in the awaiter of the group, after all
+/// children have ended.
 ///
 /// # Cancellation
 ///

@@ -27,7 +27,8 @@ impl<E: Send + 'static> Group<'_, '_, E> {
 }
 
 impl<E: Send + 'static> GroupHandle<E> {
-    /// Waits until the group is asked to stop, is being cut, or has ended: for code that takes a shutdown future.
+    /// Waits until the group is asked to stop, is being cut, or has ended: for code that takes a
+    /// shutdown future.
     ///
     /// The future keeps neither the group open nor what it keeps.
     pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<E> {

@@ -1,4 +1,5 @@
-//! The handle of an open group: what its body and its children do with it, but for spawning and for opening inner groups.
+//! The handle of an open group: what its body and its children do with it, but for spawning and for
+//! opening inner groups.
 
 #![expect(
     unsafe_code,
@@ -41,8 +42,8 @@ impl<E: Send + 'static> Table<E> {
 
 /// Makes the node of a group whose members are tasks, attached to its parent.
 pub(crate) fn open<E: Send + 'static>(parent: NodeRef, opening: Opening) -> TypedRef<E> {
-    // SAFETY: (1): the table frees and reports as `Typed<E>` does. (2): members of such a node are tasks: they come by
-    // `run::spawn_into` and by the closer.
+    // SAFETY: (1): the table frees and reports as `Typed<E>` does. (2): members of such a node are
+    // tasks: they come by `run::spawn_into` and by the closer.
     unsafe { Typed::open(&Table::<E>::TABLE, parent, opening) }
 }
 
@@ -51,9 +52,11 @@ pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
 
 /// An open group: where children are spawned and values kept.
 ///
-/// It is `Copy`, one pointer, and can be used by the body and by every child. Children may borrow whatever outlives
-/// `'s`: what the group keeps, and what encloses it (`'p`). Nothing that mentions `'s` can leave the group.
-// Invariant: the node is of error type `E`, and the group does not end before `'s` does: see `Group::new`.
+/// It is `Copy`, one pointer, and can be used by the body and by every child. Children may borrow
+/// whatever outlives `'s`: what the group keeps, and what encloses it (`'p`). Nothing that mentions
+/// `'s` can leave the group.
+// Invariant: the node is of error type `E`, and the group does not end before `'s` does: see
+// `Group::new`.
 pub struct Group<'s, 'p: 's, E = Never> {
     node: NonNull<Node>,
     lifetimes: PhantomData<(Invariant<'s>, Invariant<'p>)>,
@@ -68,7 +71,8 @@ impl<E> Clone for Group<'_, '_, E> {
 
 impl<E> Copy for Group<'_, '_, E> {}
 
-// SAFETY: the node is `Send` and `Sync`; `'s` keeps it alive; an `E` is only ever moved in, and must be `Send` then.
+// SAFETY: the node is `Send` and `Sync`; `'s` keeps it alive; an `E` is only ever moved in, and
+// must be `Send` then.
 unsafe impl<E> Send for Group<'_, '_, E> {}
 // SAFETY: all that a shared handle allows it allows by value, as it is `Copy`: see `Send`.
 unsafe impl<E> Sync for Group<'_, '_, E> {}
@@ -82,18 +86,20 @@ impl<E> fmt::Debug for Group<'_, '_, E> {
 impl<'s, E> Group<'s, '_, E> {
     /// The node of the group.
     pub(crate) fn node(self) -> &'s Node {
-        // SAFETY: the group does not end before `'s` does, and its owner keeps the node until then.
+        // SAFETY: the group does not end before `'s` does, and its owner, or the last child after an
+        // early drop, keeps the node until then.
         unsafe { self.node.as_ref() }
     }
 }
 
 impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
-    /// The handle of a group that its owner has opened, for the one call of the closure that is its body.
+    /// The handle of a group that its owner has opened, for the one call of the closure that is its
+    /// body.
     ///
     /// # Safety
     ///
-    /// The handle is given to code that was checked for every `'s` within `'p`, and to no other. The owner ends the group, or
-    /// leaves that to the last child, before `'p` ends.
+    /// The handle is given to code that was checked for every `'s` within `'p`, and to no other.
+    /// The owner ends the group, or leaves that to the last child, before `'p` ends.
     pub(crate) unsafe fn new(node: &TypedRef<E>) -> Self {
         Self {
             node: node.as_ptr(),
@@ -110,12 +116,13 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     /// The right to spawn into this group.
     #[inline]
     pub(crate) fn spawner(self) -> Spawner<'s, 's, E> {
-        // SAFETY: children and services of a group end before it does, and it does not end before `'s`: code that was
-        // checked for every `'s` cannot tell `'s` from the time until then.
+        // SAFETY: children and services of a group end before it does, and it does not end before
+        // `'s`: code that was checked for every `'s` cannot tell `'s` from the time until then.
         unsafe { Spawner::new(self.typed()) }
     }
 
-    /// Gives a value to the group, which drops it after the last child, newest first. Children borrow it.
+    /// Gives a value to the group, which drops it after the last child, newest first. Children
+    /// borrow it.
     pub fn keep<T: Send + 'p>(self, value: T) -> &'s T {
         self.keep_mut(value)
     }
@@ -123,7 +130,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     /// As [`keep`](Group::keep), for one borrower that may change the value.
     pub fn keep_mut<T: Send + 'p>(self, value: T) -> &'s mut T {
         let mut place = self.node().slow.lock().arena.keep(Box::new(value));
-        // SAFETY: the arena drops the value when body and children are gone, and so after `'s`; this is the one reference.
+        // SAFETY: the arena drops the value when body and children are gone, and so after `'s`;
+        // this is the one reference.
         unsafe { place.as_mut() }
     }
 
@@ -150,9 +158,11 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         self.typed().end(CancelKind::Cancelled, error, origin);
     }
 
-    /// Ends the group with this error unless it has ended after `after`. Inner groups inherit the instant as a minimum.
+    /// Ends the group with this error unless it has ended after `after`. Inner groups inherit the
+    /// instant as a minimum.
     ///
-    /// `Duration::MAX` means never. Zero means now: polls that run go on to their end, and what they give may come too late.
+    /// `Duration::MAX` means never. Zero means now: polls that run go on to their end, and what
+    /// they give may come too late.
     #[track_caller]
     pub fn deadline(self, after: Duration, error: E) {
         self.deadline_at(after, error, Location::caller());
@@ -225,7 +235,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         }
     }
 
-    /// Registers async cleanup: it runs after the last child, newest first, in every ending, and cannot be cut.
+    /// Registers async cleanup: it runs after the last child, newest first, in every ending, and
+    /// cannot be cut.
     pub fn defer<F>(self, cleanup: F)
     where
         F: Future<Output = ()> + Send + 's,
@@ -235,7 +246,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
             true => Box::pin(cleanup),
             false => Box::pin(Carrying::new(cleanup, locals)),
         };
-        // SAFETY: only the lifetime changes. The future is run, or dropped, before the group ends, and so within `'s`.
+        // SAFETY: only the lifetime changes. The future is run, or dropped, before the group ends,
+        // and so within `'s`.
         let boxed = unsafe {
             std::mem::transmute::<
                 Pin<Box<dyn Future<Output = ()> + Send + 's>>,

@@ -1,4 +1,5 @@
-//! Blocking scopes: children borrow the caller's stack, because the call does not return before they have ended.
+//! Blocking scopes: children borrow the caller's stack, because the call does not return before
+//! they have ended.
 
 #![expect(
     unsafe_code,
@@ -17,7 +18,8 @@ use crate::unwind;
 use std::panic::{Location, resume_unwind};
 use std::task::Poll;
 
-/// Runs `body` on this thread with a group whose children may borrow the caller's stack, and waits for all of them.
+/// Runs `body` on this thread with a group whose children may borrow the caller's stack, and waits
+/// for all of them.
 ///
 /// # Examples
 ///
@@ -84,8 +86,9 @@ fn run<'p, R, E: Send + 'static>(
         shielded,
     };
     let mut owner = Owner::new(handle::open::<E>(parent, opening));
-    // SAFETY: it is given to `body`, which was checked for every `'s`. The group has ended when this function returns, and
-    // so within `'p`: what the body throws is caught, and the join does not unwind.
+    // SAFETY: it is given to `body`, which was checked for every `'s`. The group has ended when
+    // this function returns, and so within `'p`: what the body throws is caught, and the join does
+    // not unwind.
     let group = unsafe { Group::new(&owner.node) };
     let result = match owner.poll_body(false, || Poll::Ready(body(group))) {
         Ok(Poll::Ready(Ok(value))) => Some(value),
@@ -99,7 +102,8 @@ fn run<'p, R, E: Send + 'static>(
             None
         }
     };
-    // Groups that the body polled, and that went elsewhere or were forgotten, are polled here no more.
+    // Groups that the body polled, and that went elsewhere or were forgotten, are polled here no
+    // more.
     owner.node.body.clear();
     let joined = owner.node.clone();
     let panic = block_on::join(&runtime, &joined, |cx| owner.poll_end(cx.waker()));

@@ -1,4 +1,5 @@
-//! A weak handle through which services are started by code that outlives the group: executor traits of clients.
+//! A weak handle through which services are started by code that outlives the group: executor
+//! traits of clients.
 
 use crate::api::group::handle::Group;
 use crate::tree::typed_node::TypedGate;
@@ -6,10 +7,10 @@ use std::fmt;
 
 /// Starts services of a group that it may outlive: [`Group::service_handle`].
 ///
-/// It keeps neither the group open nor what it keeps. It is for code that starts tasks of its own and takes an executor, and
-/// whose tasks end when nobody uses that code any more, as those of a client with a pool of connections. As children
-/// they would hold a group open that keeps the client. For work, which the group has to wait for, take a
-/// [`GroupHandle`](crate::GroupHandle).
+/// It keeps neither the group open nor what it keeps. It is for code that starts tasks of its own
+/// and takes an executor, and whose tasks end when that code is not used any more, as those of a
+/// client with a pool of connections. As children they would hold a group open that keeps the
+/// client. For work, which the group has to wait for, take a [`GroupHandle`](crate::GroupHandle).
 ///
 /// With the feature `hyper` that of a group that cannot fail is hyper's `Executor`.
 pub struct ServiceHandle<E> {
@@ -25,7 +26,8 @@ impl<E> Clone for ServiceHandle<E> {
 }
 
 impl<E: Send + 'static> Group<'_, '_, E> {
-    /// A handle that may outlive the group, for clients of which tasks are [services](Group::service) of the group.
+    /// A handle that may outlive the group, for clients of which tasks are
+    /// [services](Group::service) of the group.
     ///
     /// # Examples
     ///

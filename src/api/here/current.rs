@@ -33,8 +33,8 @@ pub(crate) fn origin() -> Option<Origin> {
     })
 }
 
-/// Waits until the innermost group is asked to stop, or until it, or the task by itself, is being cut. Outside every group it
-/// waits for the shutdown of the runtime.
+/// Waits until the innermost group is asked to stop, or until it, or the task by itself, is being
+/// cut. Outside every group it waits for the shutdown of the runtime.
 pub fn stopping() -> impl Future<Output = ()> + Send {
     CurrentStopping {
         group: None,
@@ -48,7 +48,8 @@ pub fn is_stopping() -> bool {
     is_marked() || with(|node| node.is_some_and(Node::is_stopping))
 }
 
-/// Whether the innermost group, or the task by itself, is being cut: seen inside `shield`, `defer` and destructors.
+/// Whether the innermost group, or the task by itself, is being cut: seen inside `shield`, `defer`
+/// and destructors.
 #[must_use]
 pub fn is_cancelled() -> bool {
     is_marked() || with(|node| node.is_some_and(Node::is_cancelled))
@@ -60,7 +61,8 @@ fn is_marked() -> bool {
     frame::current(|frame| frame.is_some_and(marked)) && is_exposed()
 }
 
-/// Whether a cut of the task is a cut of the innermost group, too: no group between them was opened in a shield.
+/// Whether a cut of the task is a cut of the innermost group, too: no group between them was opened
+/// in a shield.
 fn is_exposed() -> bool {
     frame::current(|frame| {
         let Some((frame, task)) = frame.and_then(|frame| Some((frame, frame.task_view()?))) else {
@@ -77,7 +79,8 @@ fn is_exposed() -> bool {
 
 /// Why the caller is being cut, if it is: seen inside `shield`, `defer` and destructors.
 ///
-/// The first reason of the innermost group that is being cut, or of the one around it from which the cut came down.
+/// The first reason of the innermost group that is being cut, or of the one around it from which
+/// the cut came down.
 #[must_use]
 pub fn cancel_reason() -> Option<CancelReason> {
     frame::current(|frame| {
@@ -115,8 +118,8 @@ pub fn task_id() -> Option<TaskId> {
     frame::current(|frame| frame?.task_view().map(|task| task.id))
 }
 
-/// The names of the groups around the caller, from the root down: `server/conn`. A group without a name shows where it
-/// was opened.
+/// The names of the groups around the caller, from the root down: `server/conn`. A group without a
+/// name shows where it was opened.
 #[must_use]
 pub fn group_path() -> Option<GroupPath> {
     with(|node| {
@@ -132,7 +135,8 @@ pub(crate) fn path() -> String {
     with(|node| node.map(paths::path).unwrap_or_default())
 }
 
-/// The name of the task that runs, or, if it was given none, where it was spawned: `src/main.rs:12`.
+/// The name of the task that runs, or, if it was given none, where it was spawned:
+/// `src/main.rs:12`.
 #[must_use]
 pub fn task_name() -> Option<Cow<'static, str>> {
     frame::current(|frame| {
@@ -204,7 +208,7 @@ impl Future for CurrentStopping {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // Without a shield, a task that is cut by itself is dropped, and nobody asks.
+        // Without a shield, a task that is cut by itself is dropped: its poller does not ask.
         let sheltered = frame::current(|frame| frame.is_some_and(Frame::is_sheltered));
         if sheltered && is_exposed() && self.mark.look(cx) {
             return Poll::Ready(());

@@ -11,10 +11,11 @@ use std::panic::{Location, resume_unwind};
 
 /// Runs two closures, perhaps at the same time on two threads, and returns both values.
 ///
-/// `a` runs on this thread. `b` runs on a worker that is idle, if there is one, else on this thread afterwards; nothing may
-/// count on their running at once. Both borrow the caller's stack. `b` runs in the context of the caller: its group, task,
-/// task-locals and deadline. It works on any thread, allocates nothing as a rule, and costs little more than two calls, so
-/// recursion needs no threshold.
+/// `a` runs on this thread. `b` runs on a worker that is idle, if there is one, else on this thread
+/// afterwards; nothing may count on their running at once. Both borrow the caller's stack. `b` runs
+/// in the context of the caller: its group, task, task-locals and deadline. It works on any thread,
+/// allocates nothing as a rule, and costs little more than two calls, so recursion needs no
+/// threshold.
 ///
 /// # Examples
 ///
@@ -36,18 +37,18 @@ use std::panic::{Location, resume_unwind};
 ///
 /// # Panics
 ///
-/// If a closure panics, both are run to their end all the same, and then the panic comes out: that of `a` first. The other
-/// one goes to the runtime's hook.
+/// If a closure panics, both are run to their end all the same, and then the panic comes out: that
+/// of `a` first. The other one goes to the runtime's hook.
 ///
 /// # Cancellation
 ///
-/// A cut of the task or group around does not stop a closure; it unwinds one that waits (`future.wait()`), and that comes
-/// out here, unless the other one panicked.
+/// A cut of the task or group around does not stop a closure; it unwinds one that waits
+/// (`future.wait()`), and that comes out here, unless the other one panicked.
 ///
 /// # Blocking
 ///
-/// While another thread runs `b`, this one helps with what `b` forks, and then sleeps; a worker is replaced meanwhile. Where
-/// no thread can be had for that, it runs other tasks until then.
+/// While another thread runs `b`, this one helps with what `b` forks, and then sleeps; a worker is
+/// replaced meanwhile. Where no thread can be had for that, it runs other tasks until then.
 #[inline]
 #[track_caller]
 pub fn join<A: Send, B: Send>(
@@ -79,7 +80,8 @@ fn from_outside<R>(both: impl FnOnce(&Place) -> R) -> R {
     results
 }
 
-/// One panic comes out: the first, unless it is only that of a cut. Everything else goes to the hook.
+/// One panic comes out: the first, unless it is only that of a cut. Everything else goes to the
+/// hook.
 #[cold]
 fn fail<A, B>(
     a: Result<A, Payload>,

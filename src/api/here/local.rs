@@ -14,10 +14,11 @@ use std::task::{Context, Poll};
 
 /// A value that goes with a task and with every child that it starts.
 ///
-/// It is a static that has a value inside [`scope`](TaskLocal::scope) and nowhere else. A child takes a snapshot of the
-/// values around the code that spawns it, wherever it runs, and lets go of them when it ends; what is set later, around
-/// its siblings or around its awaiter, it does not see. A [`defer`](crate::Group::defer) sees what was set where
-/// it was registered. Where no task-local is set, nothing is allocated; a child that takes a snapshot costs one small
+/// It is a static that has a value inside [`scope`](TaskLocal::scope) and nowhere else. A child
+/// takes a snapshot of the values around the code that spawns it, wherever it runs, and lets go of
+/// them when it ends; what is set later, around its siblings or around its awaiter, it does not
+/// see. A [`defer`](crate::Group::defer) sees what was set where it was registered. Where no
+/// task-local is set, nothing is allocated; a child that takes a snapshot costs one small
 /// allocation more.
 ///
 /// # Examples
@@ -38,7 +39,8 @@ use std::task::{Context, Poll};
 /// assert_eq!(REQUEST.get(), None);
 /// ```
 pub struct TaskLocal<T: 'static> {
-    /// Not of size zero: the address of the static is the key. A constant has no address of its own: the cell refuses it.
+    /// Not of size zero: the address of the static is the key. A constant has no address of its
+    /// own: the cell refuses it.
     _place: AtomicU32,
     value: PhantomData<fn() -> T>,
 }
@@ -59,7 +61,8 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
 
     /// Runs a future in which this task-local has a value.
     ///
-    /// Inside, the value hides one that an outer scope gave. It is dropped with the last task that has a snapshot of it.
+    /// Inside, the value hides one that an outer scope gave. It is dropped with the last task that
+    /// has a snapshot of it.
     ///
     /// # Cancellation
     ///
@@ -135,7 +138,8 @@ pub struct TaskLocalScope<F> {
 }
 
 impl<F> TaskLocalScope<F> {
-    /// The value goes on top of what is set around this poll. That is nearly always the same as last time.
+    /// The value goes on top of what is set around this poll. That is nearly always the same as
+    /// last time.
     fn arrive(self: Pin<&mut Self>) -> Pin<&mut Carrying<F>> {
         let (mut inner, (before, key, value)) = self.project();
         let (_, (locals,)) = inner.as_mut().project();
