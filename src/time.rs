@@ -4,7 +4,7 @@
 
 #![expect(unsafe_code, reason = "structural pinning in `Timeout`")]
 
-use crate::driver::poller::Timer;
+use crate::driver::driver::Timer;
 use crate::group::frame;
 use crate::pool::context;
 use std::error::Error;

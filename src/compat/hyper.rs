@@ -9,7 +9,7 @@
 
 #![expect(unsafe_code, reason = "hyper's read buffer is uninitialised memory")]
 
-use crate::driver::registered::Direction;
+use crate::driver::sources::Direction;
 use crate::net::TcpStream;
 use crate::pool::context;
 use crate::surface::handle::GroupHandle;

@@ -1,6 +1,7 @@
 //! Connecting without blocking.
 
-use crate::driver::registered::{Direction, Registered};
+use crate::driver::sources::Direction;
+use crate::net::registered::Registered;
 use crate::pool::context;
 use crate::waiters::Key;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};

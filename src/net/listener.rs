@@ -1,6 +1,7 @@
 //! A listening socket.
 
-use crate::driver::registered::{Direction, Registered};
+use crate::driver::sources::Direction;
+use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
 use crate::net::stream::TcpStream;
 use crate::pool::context;

@@ -5,6 +5,7 @@
 
 mod connect;
 mod listener;
+mod registered;
 mod resolve;
 mod stream;
 

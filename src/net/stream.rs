@@ -1,7 +1,8 @@
 //! A connection.
 
-use crate::driver::registered::{Direction, Registered};
+use crate::driver::sources::Direction;
 use crate::net::connect;
+use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
 use crate::pool::context;
 use crate::sync::Arc;

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "the place of a thread lives on its own stack")]
 
 use crate::driver::clock::Clock;
-use crate::driver::poller::Driver;
+use crate::driver::driver::Driver;
 use crate::group::open::Awaited;
 use crate::pool::config::RuntimeBuilder;
 use crate::pool::fork::Forks;

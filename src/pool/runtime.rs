@@ -1,6 +1,6 @@
 //! The runtime as users see it: building, entering, looking inside. How it ends is in `shutdown`.
 
-use crate::driver::poller::Driver;
+use crate::driver::driver::Driver;
 use crate::group::dump::{self, Dump};
 use crate::group::ledger::Ledger;
 use crate::group::node::NodeRef;

@@ -5,7 +5,7 @@
     reason = "the seat of a place is claimed by this thread, and a waker keeps the runtime"
 )]
 
-use crate::driver::poller::Driver;
+use crate::driver::driver::Driver;
 use crate::group::leaving;
 use crate::group::ledger::{self, Ledger};
 use crate::group::node::{Node, NodeRef};
