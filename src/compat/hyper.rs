@@ -11,7 +11,7 @@
 
 use crate::driver::sources::Direction;
 use crate::net::TcpStream;
-use crate::pool::context;
+use crate::pool::global;
 use crate::surface::handle::GroupHandle;
 use crate::surface::outcome::Never;
 use crate::surface::service_handle::ServiceHandle;
@@ -104,7 +104,7 @@ impl hyper::rt::Timer for Timer {
     }
 
     fn now(&self) -> Instant {
-        context::now()
+        global::now()
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn hyper::rt::Sleep>>, deadline: Instant) {

@@ -8,8 +8,9 @@
 use crate::group::frame::Branch;
 use crate::group::node::Origin;
 use crate::group::open::Awaited;
-use crate::pool::context::{self, Place};
-use crate::pool::fork;
+use crate::pool::global;
+use crate::pool::join;
+use crate::pool::thread_ctx::{self, ThreadCtx};
 use crate::unwind::{self, Payload};
 use std::panic::{Location, resume_unwind};
 
@@ -58,9 +59,9 @@ pub fn join<A: Send, B: Send>(
     a: impl FnOnce() -> A + Send,
     b: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    let both = |place: &Place| fork::both(place, a, b, Branch::here());
-    let results = context::place_of_free_functions(|place| match place {
-        Some(place) => both(place),
+    let both = |ctx: &ThreadCtx| join::both(ctx, a, b, Branch::here());
+    let results = thread_ctx::of_free_functions(|ctx| match ctx {
+        Some(ctx) => both(ctx),
         None => from_outside(both),
     });
     match results {
@@ -69,18 +70,16 @@ pub fn join<A: Send, B: Send>(
     }
 }
 
-/// Takes a place in the runtime of this thread first. `both` does not unwind.
+/// Makes a context in the runtime of this thread first. `both` does not unwind.
 #[cold]
-fn from_outside<R>(both: impl FnOnce(&Place) -> R) -> R {
-    let place = Place::blocked(context::runtime(), Awaited::Nothing);
-    let results = place.occupy(|| {
-        place.shared.guest_came();
-        let results = both(&place);
-        place.shared.guest_leaves();
+fn from_outside<R>(both: impl FnOnce(&ThreadCtx) -> R) -> R {
+    let ctx = ThreadCtx::blocked(global::runtime(), Awaited::Nothing);
+    ctx.occupy(|| {
+        ctx.shared.guest_came();
+        let results = both(&ctx);
+        ctx.shared.guest_leaves();
         results
-    });
-    place.leave_seat();
-    results
+    })
 }
 
 /// One panic comes out: the first, unless it is only that of a cut. Everything else goes to the hook.
@@ -122,6 +121,6 @@ fn report(payload: Payload, location: &'static Location<'static>) {
     match branch.node() {
         // SAFETY: the innermost group is alive while its frame is on the stack.
         Some(node) => unsafe { node.as_ref() }.report_panic(payload, origin),
-        None => context::runtime().report(origin.lost_panic(payload, String::new())),
+        None => global::runtime().report(origin.lost_panic(payload, String::new())),
     }
 }

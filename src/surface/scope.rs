@@ -10,7 +10,7 @@ use crate::group::errors::Errors;
 use crate::group::frame;
 use crate::group::node::Opening;
 use crate::group::typed::Typed;
-use crate::pool::context;
+use crate::pool::global;
 use crate::surface::dead::poller_is_cut;
 use crate::surface::group::{Group, table};
 use crate::surface::outcome::Never;
@@ -71,7 +71,7 @@ fn run<'s, 'p: 's, R, E: Send + 'static>(
     location: &'static Location<'static>,
     body: impl FnOnce(Group<'s, 'p, E>) -> Result<R, E>,
 ) -> Result<R, Errors<E>> {
-    let runtime = context::runtime();
+    let runtime = global::runtime();
     let (parent, shielded) = frame::current(|frame| match frame {
         Some(frame) => (
             frame.group().to_ref(),

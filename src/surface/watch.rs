@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "structural pinning of the watched future")]
 
 use crate::group::frame;
-use crate::pool::context;
+use crate::pool::global;
 use crate::surface::current;
 use crate::surface::outcome::Outcome;
 use crate::unwind::{self, Payload};
@@ -80,7 +80,7 @@ fn outranked<E: Send + 'static>(output: impl Outcome<E>) {
     let second = unwind::catch(|| match output.into_result() {
         Ok(value) => drop(value),
         Err(error) => match current::origin() {
-            Some(origin) => context::runtime().report(origin.lost_error(error, current::path())),
+            Some(origin) => global::runtime().report(origin.lost_error(error, current::path())),
             None => drop(error),
         },
     });
@@ -93,7 +93,7 @@ fn outranked<E: Send + 'static>(output: impl Outcome<E>) {
 fn unobserved(payload: Payload) {
     match current::origin() {
         Some(origin) if !unwind::is_cut(&*payload) => {
-            context::runtime().report(origin.lost_panic(payload, current::path()));
+            global::runtime().report(origin.lost_panic(payload, current::path()));
         }
         _ => unwind::discard(payload),
     }
