@@ -16,7 +16,8 @@ use crate::tree::cut::{Cut, Knew};
 use crate::tree::host_end::StackHost;
 use crate::tree::zero_deadline;
 
-use crate::pool::context;
+use crate::pool::global;
+use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
 use crate::pool::waiting::{self, Step};
 use crate::sync::Arc;
@@ -51,7 +52,23 @@ use std::task::{Context, Poll};
 ///
 /// The thread blocks. On a worker its queue is handed away first and a spare thread takes its place.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    on(&context::runtime(), future)
+    on(&global::runtime(), future)
+}
+
+impl Runtime {
+    /// Runs a future on the calling thread, with its groups on this runtime.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime is shut down while the future waits, or if the future is not ready in a
+    /// process that was forked from that of the runtime. A panic of the future comes out as it is.
+    ///
+    /// # Blocking
+    ///
+    /// The thread blocks. On a worker a spare thread takes its place.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        on(self.shared(), future)
+    }
 }
 
 /// `future.wait()` is `block_on(future)`, for every future.

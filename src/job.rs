@@ -35,7 +35,7 @@ pub(crate) struct JobTable {
     /// The job has not been run.
     pub(crate) group: unsafe fn(NonNull<JobHeader>) -> *const (),
     /// Whether it is a half of a `join`, on the stack of the thread that forked it.
-    pub(crate) fork: bool,
+    pub(crate) on_stack: bool,
 }
 
 /// The right, and the duty, to run something once.
@@ -65,10 +65,10 @@ impl Job {
     }
 
     /// The half of a `join` that it is, if it is one.
-    pub(crate) fn fork(&self) -> Option<NonNull<JobHeader>> {
+    pub(crate) fn on_stack(&self) -> Option<NonNull<JobHeader>> {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
         let table = unsafe { self.0.as_ref() }.table;
-        table.fork.then_some(self.0)
+        table.on_stack.then_some(self.0)
     }
 
     /// The address of the node of its group, or null: see [`JobTable::group`].

@@ -42,7 +42,7 @@ mod unwind;
 mod parker;
 mod waiters;
 // Floor 2: what is queued, who sleeps, who waits in whose frame.
-mod alarm;
+mod eventcount;
 mod job;
 mod latch;
 mod report;

@@ -5,9 +5,9 @@
 
 #![expect(unsafe_code, reason = "structural pinning in `Timeout`")]
 
-use crate::driver::poller::Timer;
+use crate::driver::driver::Timer;
 use crate::poll::frame;
-use crate::pool::context;
+use crate::pool::global;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -27,7 +27,7 @@ pub use crate::driver::clock::ManualClock;
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep {
-        at: context::now().checked_add(duration),
+        at: global::now().checked_add(duration),
         timer: None,
     }
 }
@@ -76,7 +76,7 @@ impl Future for Sleep {
         };
         let now = match &self.timer {
             Some(timer) => timer.now(),
-            None => context::now(),
+            None => global::now(),
         };
         if now >= at {
             self.timer = None;
@@ -87,7 +87,7 @@ impl Future for Sleep {
             .as_ref()
             .is_some_and(|timer| timer.update(cx.waker()));
         if !set {
-            self.timer = Some(context::driver().insert_waker(at, cx.waker().clone()));
+            self.timer = Some(global::driver().insert_waker(at, cx.waker().clone()));
         }
         frame::note_leaf();
         Poll::Pending
@@ -175,7 +175,7 @@ pub fn interval(period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval is not zero");
     Interval {
         period,
-        sleep: sleep_until(context::now()),
+        sleep: sleep_until(global::now()),
     }
 }
 
@@ -194,8 +194,8 @@ impl Interval {
     /// Dropping the future loses no tick.
     pub async fn tick(&mut self) -> Instant {
         (&mut self.sleep).await;
-        let due = self.sleep.at.unwrap_or_else(context::now);
-        let late = context::now().saturating_duration_since(due);
+        let due = self.sleep.at.unwrap_or_else(global::now);
+        let late = global::now().saturating_duration_since(due);
         let missed = u32::try_from(late.as_nanos() / self.period.as_nanos()).unwrap_or(u32::MAX);
         let step = self.period.checked_mul(missed.saturating_add(1));
         self.sleep.timer = None;

@@ -69,7 +69,7 @@ mod api {
 
 /// Groups here are opened in tasks.
 mod pool {
-    pub mod context {
+    pub mod global {
         use crate::group::node::NodeRef;
 
         pub struct Nowhere;

@@ -138,36 +138,56 @@ mod pool {
             }
 
             pub fn rouse(&self) {}
-            pub fn hand_over(&self) {}
         }
     }
 
-    pub mod context {
+    pub mod thread_ctx {
         use super::shared::Shared;
-        use crate::sync::Arc;
-        use std::cell::Cell;
 
         #[derive(PartialEq, Eq)]
-        pub enum Post {
+        pub enum ThreadRole {
             Caller,
         }
 
-        pub struct Place {
-            pub shared: Arc<Shared>,
-            pub seat: Cell<Option<usize>>,
-            pub post: Post,
-        }
+        pub struct OwnSeat;
 
-        impl Place {
-            pub fn and_below(&self) -> impl Iterator<Item = &Place> {
-                std::iter::once(self)
+        impl OwnSeat {
+            pub fn index(&self) -> Option<usize> {
+                None
             }
         }
 
-        /// Nobody here is inside of the runtime.
-        pub fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
-            f(None)
+        pub struct ThreadCtx {
+            pub seat: OwnSeat,
+            pub role: ThreadRole,
         }
+
+        impl ThreadCtx {
+            pub fn is_of(&self, _: &Shared) -> bool {
+                true
+            }
+        }
+
+        /// No thread of a model is inside of the runtime.
+        pub struct Contexts;
+
+        impl Contexts {
+            pub fn innermost(&self) -> Option<&ThreadCtx> {
+                None
+            }
+
+            pub fn iter(&self) -> impl Iterator<Item = &ThreadCtx> {
+                std::iter::empty()
+            }
+        }
+
+        pub fn with_all<R>(f: impl FnOnce(Contexts) -> R) -> R {
+            f(Contexts)
+        }
+    }
+
+    pub mod caretaker {
+        pub fn hand_over(_: &super::shared::Shared) {}
     }
 
     pub mod waiting {

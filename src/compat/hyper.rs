@@ -12,9 +12,9 @@
 use crate::api::group::group_handle::GroupHandle;
 use crate::api::group::handle::Never;
 use crate::api::group::service_handle::ServiceHandle;
-use crate::driver::registered::Direction;
+use crate::driver::sources::Direction;
 use crate::net::TcpStream;
-use crate::pool::context;
+use crate::pool::global;
 use crate::time::{self, sleep_until};
 use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use rustix::net::{RecvFlags, recv};
@@ -104,7 +104,7 @@ impl hyper::rt::Timer for Timer {
     }
 
     fn now(&self) -> Instant {
-        context::now()
+        global::now()
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn hyper::rt::Sleep>>, deadline: Instant) {

@@ -8,7 +8,7 @@
 //! process that tries it.
 
 use crate::driver::role::Limit;
-use crate::driver::selector::Event;
+use crate::driver::sources::Event;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;

@@ -6,7 +6,7 @@
 )]
 
 use crate::driver::role::Limit;
-use crate::driver::selector::Event;
+use crate::driver::sources::Event;
 use polling::PollMode;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};

@@ -1,7 +1,7 @@
 //! Tests of the driver's parts, without a pool.
 
 use crate::driver::clock::{Clock, ManualClock};
-use crate::driver::poller::Driver;
+use crate::driver::driver::Driver;
 use crate::driver::role::Limit;
 use crate::driver::wheel::{Action, Key, Wheel};
 use crate::rng::Rng;

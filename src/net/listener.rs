@@ -1,9 +1,10 @@
 //! A listening socket.
 
-use crate::driver::registered::{Direction, Registered};
+use crate::driver::sources::Direction;
+use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
 use crate::net::stream::TcpStream;
-use crate::pool::context;
+use crate::pool::global;
 use crate::waiters::Key;
 use std::fmt;
 use std::io;
@@ -53,7 +54,7 @@ impl TcpListener {
     /// Those of the system, for instance no more file descriptors.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Registered::new(listener, context::driver()).map(Self)
+        Registered::new(listener, global::driver()).map(Self)
     }
 
     /// Accepts the next connection.

@@ -6,6 +6,7 @@
 
 mod connect;
 mod listener;
+mod registered;
 mod resolve;
 mod stream;
 

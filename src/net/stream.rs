@@ -1,9 +1,10 @@
 //! A connection.
 
-use crate::driver::registered::{Direction, Registered};
+use crate::driver::sources::Direction;
 use crate::net::connect;
+use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
-use crate::pool::context;
+use crate::pool::global;
 use crate::sync::Arc;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
@@ -52,7 +53,7 @@ impl TcpStream {
     /// Those of the system, for instance no more file descriptors.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Registered::new(stream, context::driver()).map(Self)
+        Registered::new(stream, global::driver()).map(Self)
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`).

@@ -20,8 +20,9 @@ use crate::report::failure::{Straggler, TaskId};
 use crate::tree::paths;
 use crate::tree::survey;
 
-use crate::pool::context::{self, Post};
+use crate::pool::caretaker;
 use crate::pool::shared::Shared;
+use crate::pool::thread_ctx::{self, ThreadRole};
 use crate::pool::waiting;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
@@ -152,14 +153,13 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
     let location = Location::caller();
     frame::current(|frame| {
         let task = frame.and_then(frame::Frame::task_view);
-        context::place(|place| {
-            let innermost = place?;
+        thread_ctx::with_all(|contexts| {
+            let innermost = contexts.innermost()?;
             // A task of this runtime may have blocked for another one, in which the caller runs now.
-            let mut places = innermost.and_below();
-            let at = places.find(|place| Arc::ptr_eq(&place.shared, shared))?;
+            let at = contexts.iter().find(|ctx| ctx.is_of(shared))?;
             let running = || {
                 at.seat
-                    .get()
+                    .index()
                     .and_then(|seat| shared.running(shared.seats.get(seat), |_| true))
             };
             match task {
@@ -171,7 +171,7 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
                     group: paths::path(task.task().group()),
                 }),
                 // A hook, a waker or a destructor between two tasks.
-                _ if at.post != Post::Caller => Some(running().unwrap_or_else(|| {
+                _ if at.role != ThreadRole::Caller => Some(running().unwrap_or_else(|| {
                     let name = "a hook, waker or destructor on a thread of the runtime";
                     unnamed(name, location)
                 })),
@@ -193,39 +193,39 @@ fn unnamed(name: &str, location: &'static Location<'static>) -> Straggler {
 }
 
 /// What wakes a thread that waits for the root to be empty. It has a time limit, unlike a parker, because a runtime all
-/// of whose workers are stuck has nobody to fire a timer.
+/// of whose workers are stuck has no thread to fire a timer.
 #[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
+struct Flag {
+    up: Mutex<bool>,
     condvar: Condvar,
 }
 
-impl Bell {
-    /// Waits for the bell, or until the time is over; whether it rang.
+impl Flag {
+    /// Waits for the flag, or until the time is over; whether it was put up. Takes it down.
     fn wait(&self, until: Option<Instant>) -> bool {
-        let mut rung = self.rung.lock();
-        while !*rung {
+        let mut up = self.up.lock();
+        while !*up {
             match until {
-                Some(until) if self.condvar.wait_until(&mut rung, until) => {
-                    return *rung;
+                Some(until) if self.condvar.wait_until(&mut up, until) => {
+                    return *up;
                 }
                 Some(_) => {}
-                None => self.condvar.wait(&mut rung),
+                None => self.condvar.wait(&mut up),
             }
         }
-        *rung = false;
+        *up = false;
         true
     }
 }
 
-impl Wake for Bell {
+impl Wake for Flag {
     fn wake(self: Arc<Self>) {
-        *self.rung.lock() = true;
+        *self.up.lock() = true;
         self.condvar.notify_one();
     }
 }
 
-/// Wakes everyone who waits for the root to be empty.
+/// Wakes all threads that wait for the root to be empty.
 struct Emptied(Arc<Shared>);
 
 impl Wake for Emptied {
@@ -243,23 +243,23 @@ fn is_empty(shared: &Arc<Shared>, root: &NodeRef) -> bool {
 /// Waits until the root is empty, for `limit` at most; whether it is. With `guests` it waits for blocked callers, too: a
 /// group of theirs may have no child left, and a body that has yet to see that it should stop.
 fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: bool) -> bool {
-    // Real time, as the bell waits: a clock of a test may stand still, or have been moved by hours.
+    // Real time, as the flag waits: a clock of a test may stand still, or have been moved by hours.
     let until = Clock::System.now().checked_add(limit);
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
+    let flag = Arc::new(Flag::default());
+    let waker = Waker::from(Arc::clone(&flag));
     let mut key = Key::default();
     let mut guests_key = Key::default();
     let empty = loop {
         shared.emptied.register(&mut key, &waker);
         shared.guests_gone.register(&mut guests_key, &waker);
-        // Children first: whose last child is gone was a guest before.
+        // Children first: a caller whose last child is gone was a guest before.
         let empty = is_empty(shared, root);
         // Relaxed: read after the lock of the waiters; see `Shared::guest_leaves`.
         let alone = !guests || shared.guests.load(Ordering::Relaxed) == 0;
         if empty && alone {
             break true;
         }
-        if !waiting::blocked(|| bell.wait(until)) {
+        if !waiting::blocked(|| flag.wait(until)) {
             break root.is_empty();
         }
     };
@@ -304,8 +304,8 @@ impl Wake for End {
         shared.sentinel.end();
         let root = shared.root.lock().take();
         drop(root);
-        // Whoever waits looks again; and no waker may keep the runtime from now on.
+        // Those who wait look again; and no waker may keep the runtime from now on.
         shared.emptied.wake_all();
-        shared.hand_over();
+        caretaker::hand_over(shared);
     }
 }

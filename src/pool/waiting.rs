@@ -4,15 +4,10 @@
 //! runs those jobs itself only right after a poll that waits for nothing but its own children, and only until it has
 //! parked once, so that a loop that accepts requests is never stuck behind a request.
 //!
-//! A worker that blocks first runs the new children of what it awaits, and nobody else's. Then it hands its queue away and
+//! A worker that blocks first runs the new children of what it awaits, and no others'. Then it hands its queue away and
 //! has a spare worker take its place, so progress never depends on it. The
 //! same goes for one that waits without ever sleeping, because its future wakes itself again and again: after some polls
 //! in a row it counts as blocked, until its wait is over.
-
-#![expect(
-    unsafe_code,
-    reason = "a blocked caller uses the deques of the seat that it claimed"
-)]
 
 use crate::group::node::Node;
 use crate::job::Job;
@@ -20,11 +15,10 @@ use crate::parker::Parker;
 use crate::poll::frame;
 use crate::poll::frame::AwaitedTask;
 use crate::poll::tally;
-use crate::pool::blocking::Blocking;
-use crate::pool::context::{self, Place, Post};
-use crate::pool::fork;
-use crate::pool::seats::Deques;
+use crate::pool::blocking_threads;
 use crate::pool::shared::Shared;
+use crate::pool::stack_jobs::group_of;
+use crate::pool::thread_ctx::{self, Contexts, ThreadCtx, ThreadRole};
 use crate::pool::worker::{self, Kind};
 use crate::sync::{Arc, thread};
 use crate::tree::awaited::Awaited;
@@ -92,8 +86,7 @@ pub(crate) fn wait<R>(
     let cached = SLEEPER.try_with(Cell::take).ok().flatten();
     let sleeper = cached.unwrap_or_else(|| Arc::new(Sleeper(Parker::new())));
     let waker = Waker::from(Arc::clone(&sleeper));
-    let here =
-        context::place(|place| place.is_some_and(|place| Arc::ptr_eq(&place.shared, shared)));
+    let here = thread_ctx::with(|ctx| ctx.is_some_and(|ctx| ctx.is_of(shared)));
     let home = Home {
         shared,
         unwinds: matches!(awaited, Awaited::In(_)),
@@ -101,29 +94,20 @@ pub(crate) fn wait<R>(
     let value = if here {
         drive(home, &sleeper.0, &waker, Runs::Own(awaited), step)
     } else {
-        let place = Place::blocked(Arc::clone(shared), awaited);
-        let _leave = Leave(&place);
+        // Dropped also when the poll panicked.
+        let ctx = ThreadCtx::blocked(Arc::clone(shared), awaited);
         let alone = frame::current(|frame| frame.is_none());
         let runs = if alone { Runs::Any } else { Runs::Nothing };
-        place.occupy(|| drive(home, &sleeper.0, &waker, runs, step))
+        ctx.occupy(|| drive(home, &sleeper.0, &waker, runs, step))
     };
     let _ = SLEEPER.try_with(|slot| slot.set(Some(sleeper)));
     value
 }
 
-/// Gives the seat back, also when the poll panicked.
-struct Leave<'a>(&'a Place);
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        self.0.leave_seat();
-    }
-}
-
 /// What a blocked caller runs before it parks.
 #[derive(Clone, Copy)]
 enum Runs {
-    /// Whatever is on its seat: nothing of this runtime is below on this stack.
+    /// All that is on its seat: nothing of this runtime is below on this stack.
     Any,
     /// What belongs to the groups that it awaits. Others on the seat are strangers, and one of them might want a lock that
     /// the frame below holds.
@@ -148,12 +132,12 @@ fn drive<R>(
             Step::Pending { take_part, task } => (take_part, task),
         };
         let mut ran = false;
-        let mut run = |place: &Place| match runs {
-            Runs::Any => run_seat(place, parker, &mut ran),
-            Runs::Own(awaited) => run_own(place, parker, awaited, task, &mut ran),
+        let mut run = |ctx: &ThreadCtx| match runs {
+            Runs::Any => run_seat(ctx, parker, &mut ran),
+            Runs::Own(awaited) => run_own(ctx, parker, awaited, task, &mut ran),
             Runs::Nothing => false,
         };
-        let woken = take_part && !parked && context::place(|place| place.is_some_and(&mut run));
+        let woken = take_part && !parked && thread_ctx::with(|ctx| ctx.is_some_and(&mut run));
         let at_once = if woken {
             !ran
         } else {
@@ -184,9 +168,9 @@ impl Drop for Replaced {
     fn drop(&mut self) {
         match self {
             Self::Worker(shared) => shared.spares.lock().blocked -= 1,
-            Self::Blocking => context::place(|place| {
-                if let Some(place) = place.and_then(blocking_below) {
-                    Blocking::end_wait(place);
+            Self::Blocking => thread_ctx::with_all(|contexts| {
+                if let Some(ctx) = contexts.of_role(ThreadRole::Blocking) {
+                    blocking_threads::end_wait(ctx);
                 }
             }),
         }
@@ -194,17 +178,14 @@ impl Drop for Replaced {
 }
 
 /// Hands the queue away, and whatever else others could do meanwhile, also in the runtimes further down.
-fn hand_away(place: &Place) {
-    for place in place.and_below() {
-        fork::publish_all(place);
-        if let Some(seat) = place.seat.get() {
-            // SAFETY: this thread claimed the seat.
-            unsafe { place.shared.flush(seat) };
-        }
-        if place.searching.replace(false) {
+fn hand_away(contexts: Contexts<'_>) {
+    for ctx in contexts.iter() {
+        ctx.publish_all();
+        ctx.shared.flush(&ctx.seat);
+        if ctx.searching.replace(false) {
             // Those who push trust that a searcher finds what they pushed.
-            let _last = place.shared.sleep.stop_search();
-            place.shared.notify();
+            let _last = ctx.shared.sleep.stop_search();
+            ctx.shared.notify();
         }
     }
 }
@@ -213,25 +194,24 @@ fn hand_away(place: &Place) {
 /// that block.
 #[cold]
 fn give_way(busy: &mut Option<Replaced>) {
-    context::place(|place| {
-        let Some(place) = place else { return };
-        hand_away(place);
+    thread_ctx::with_all(|contexts| {
+        hand_away(contexts);
         if busy.is_some() {
             return;
         }
-        let Some((shared, seat)) = worker_below(place) else {
-            *busy = replace_blocking(place);
+        let Some(worker) = contexts.of_role(ThreadRole::Worker) else {
+            *busy = replace_blocking(contexts);
             return;
         };
-        *busy = replace_me(shared);
+        *busy = replace_me(&worker.shared);
         if busy.is_some() {
             return;
         }
-        // Nobody can be had: this thread does what a worker would do, one job at a time.
-        shared.counters.last_resorts.bump_shared();
-        turn(shared);
-        if let Some(job) = any_job(shared, seat, 0) {
-            run_on(shared, seat, job);
+        // No spare can be had: this thread does what a worker would do, one job at a time.
+        worker.shared.counters.last_resorts.bump_shared();
+        turn(&worker.shared);
+        if let Some(job) = any_job(worker, 0) {
+            run_as(worker, job);
         }
     });
     thread::yield_now();
@@ -240,25 +220,23 @@ fn give_way(busy: &mut Option<Replaced>) {
 /// Runs jobs of this thread's seat until the caller's future was woken (true) or `next` has none (false). `ran` says whether
 /// it ran any. `publish`: in the seat's record.
 fn run_jobs(
-    place: &Place,
+    ctx: &ThreadCtx,
     parker: &Parker,
     publish: bool,
     ran: &mut bool,
-    mut next: impl FnMut(&Deques) -> Option<Job>,
+    mut next: impl FnMut() -> Option<Job>,
 ) -> bool {
-    let Some(index) = place.seat.get() else {
+    let Some(index) = ctx.seat.index() else {
         return parker.take_token();
     };
-    let seat = place.shared.seats.get(index);
-    // SAFETY: this thread claimed the seat through its place.
-    let deques = unsafe { seat.deques() };
+    let seat = ctx.shared.seats.get(index);
     let running = publish.then_some(&seat.running);
     tally::with_books(running, Some(&seat.ledger), || {
         loop {
             if parker.take_token() {
                 return true;
             }
-            let Some(job) = next(deques) else {
+            let Some(job) = next() else {
                 return false;
             };
             seat.counters.jobs.bump();
@@ -268,26 +246,19 @@ fn run_jobs(
     })
 }
 
-/// Runs whatever is on the caller's seat, but services.
-fn run_seat(place: &Place, parker: &Parker, ran: &mut bool) -> bool {
+/// Runs all that is on the caller's seat, but services.
+fn run_seat(ctx: &ThreadCtx, parker: &Parker, ran: &mut bool) -> bool {
     let mut tick = 0_u32;
-    run_jobs(place, parker, true, ran, |deques| {
+    run_jobs(ctx, parker, true, ran, || {
         loop {
             tick = tick.wrapping_add(1);
-            let job = worker::pop(deques, tick)?;
+            let job = ctx.seat.pop(tick)?;
             if !group_of(&job).is_some_and(serves) {
                 return Some(job);
             }
-            place.shared.inject(job);
+            ctx.shared.inject(job);
         }
     })
-}
-
-/// The group of a job that was not run.
-fn group_of(job: &Job) -> Option<&Node> {
-    let group: *const Node = job.group().cast();
-    // SAFETY: the group of a task that was not run counts it, and so is alive.
-    unsafe { group.as_ref() }
 }
 
 /// Whether the group is one of services. They end after the body that starts them. One that blocked on the stack of that
@@ -299,22 +270,24 @@ fn serves(group: &Node) -> bool {
 /// Runs new children of what is awaited from the top of this thread's queue, until the next job is a stranger's. A tree of
 /// blocking scopes runs on as many stack frames as it has levels, like a tree of calls.
 fn run_own(
-    place: &Place,
+    ctx: &ThreadCtx,
     parker: &Parker,
     awaited: Awaited,
     task: Option<AwaitedTask>,
     ran: &mut bool,
 ) -> bool {
     // Not published: what is, is the task below, which is blocked.
-    run_jobs(place, parker, false, ran, |deques| {
-        let job = deques.fork.pop()?;
+    run_jobs(ctx, parker, false, ran, || {
+        let job = ctx.seat.pop_fork()?;
         let group = group_of(&job).filter(|group| !serves(group));
         let awaits = |awaited: Awaited| group.is_some_and(|group| awaited.contains(group));
         let is_in = |task: AwaitedTask| job.address() == task.job || awaits(Awaited::In(task.host));
         if awaits(awaited) || task.is_some_and(is_in) {
             return Some(job);
         }
-        deques.fork.push(job);
+        if let Err(job) = ctx.seat.push_fork(job) {
+            ctx.shared.inject(job);
+        }
         None
     })
 }
@@ -326,7 +299,7 @@ fn park(home: Home<'_>, parker: &Parker, busy: bool) -> bool {
     }
     home.must_be_here();
     if busy {
-        context::place(|place| place.map(hand_away));
+        thread_ctx::with_all(hand_away);
         parker.park();
         return false;
     }
@@ -351,18 +324,14 @@ pub(crate) fn blocked<R>(sleep: impl FnOnce() -> R) -> R {
 /// Calls `sleep` with this thread counted as blocked; false, without calling it, if it is a worker and no spare could be
 /// had for it.
 fn blocked_if(sleep: impl FnOnce()) -> bool {
-    context::place(|place| {
-        let Some(place) = place else {
+    thread_ctx::with_all(|contexts| {
+        hand_away(contexts);
+        let Some(worker) = contexts.of_role(ThreadRole::Worker) else {
+            let _replaced = replace_blocking(contexts);
             sleep();
             return true;
         };
-        hand_away(place);
-        let Some((shared, _)) = worker_below(place) else {
-            let _replaced = replace_blocking(place);
-            sleep();
-            return true;
-        };
-        let Some(_replaced) = replace_me(shared) else {
+        let Some(_replaced) = replace_me(&worker.shared) else {
             return false;
         };
         sleep();
@@ -370,14 +339,15 @@ fn blocked_if(sleep: impl FnOnce()) -> bool {
     })
 }
 
-/// Nobody takes this worker's place: it runs whatever there is until there is a token. What it runs pushes to this
+/// No spare takes this worker's place: it runs any job there is until there is a token. What it runs pushes to this
 /// worker's own seat, so it looks there, too.
 #[cold]
 fn last_resort(parker: &Parker) {
-    context::place(|place| {
-        let Some((shared, seat)) = place.and_then(worker_below) else {
+    thread_ctx::with_all(|contexts| {
+        let Some(worker) = contexts.of_role(ThreadRole::Worker) else {
             return parker.park();
         };
+        let shared = &worker.shared;
         shared.counters.last_resorts.bump_shared();
         let mut tick = 0_u32;
         while !parker.take_token() {
@@ -385,8 +355,8 @@ fn last_resort(parker: &Parker) {
             if tick % worker::OUTSIDE_EVERY == 0 {
                 turn(shared);
             }
-            match any_job(shared, seat, tick) {
-                Some(job) => run_on(shared, seat, job),
+            match any_job(worker, tick) {
+                Some(job) => run_as(worker, job),
                 None if turn(shared) => {}
                 None => thread::yield_now(),
             }
@@ -394,13 +364,20 @@ fn last_resort(parker: &Parker) {
     });
 }
 
-/// Runs a job of the runtime whose worker this thread is, as that worker: the poll below may belong to another one, which is
-/// none of the business of the job.
-fn run_on(shared: &Arc<Shared>, index: usize, job: Job) {
-    let seat = shared.seats.get(index);
+/// Runs a job as the worker that this thread is further down: the poll below may belong to another one, which is none of the
+/// business of the job. The worker lends its seat meanwhile.
+fn run_as(worker: &ThreadCtx, job: Job) {
+    let shared = &worker.shared;
+    let Some(claimed) = worker.seat.take() else {
+        return shared.inject(job);
+    };
+    let seat = shared.seats.get(claimed.index());
     tally::with_books(Some(&seat.running), Some(&seat.ledger), || {
-        let place = Place::worker(Arc::clone(shared), index);
-        place.occupy(|| frame::outside(|| job.run()));
+        let ctx = ThreadCtx::worker(Arc::clone(shared), claimed);
+        ctx.occupy(|| frame::outside(|| job.run()));
+        if let Some(claimed) = ctx.seat.take() {
+            worker.seat.put(claimed);
+        }
     });
 }
 
@@ -409,15 +386,16 @@ fn turn(shared: &Shared) -> bool {
     frame::outside(|| shared.turn())
 }
 
-/// A job from the own seat, from outside, or from anybody.
-fn any_job(shared: &Arc<Shared>, index: usize, tick: u32) -> Option<Job> {
-    // SAFETY: this thread claimed the seat, as its worker.
-    let deques = unsafe { shared.seats.get(index).deques() };
-    let own = worker::pop(deques, tick).or_else(|| shared.take_injected_and_share(index));
-    own.or_else(|| {
+/// A job from the worker's seat, from outside, or from any other seat.
+fn any_job(worker: &ThreadCtx, tick: u32) -> Option<Job> {
+    let (shared, own) = (&worker.shared, &worker.seat);
+    let job = own.pop(tick);
+    let job = job.or_else(|| shared.take_injected_and_share(own));
+    job.or_else(|| {
+        let index = own.index()?;
         let others = shared.seats.active_from(0).filter(|other| *other != index);
         let stolen = others
-            .filter_map(|other| shared.seats.get(other).steal(deques).success())
+            .filter_map(|other| own.steal(shared.seats.get(other)).success())
             .next();
         if stolen.is_some() {
             shared.share(index);
@@ -426,24 +404,10 @@ fn any_job(shared: &Arc<Shared>, index: usize, tick: u32) -> Option<Job> {
     })
 }
 
-/// The runtime whose worker this thread is, at whatever depth, and its seat there.
-fn worker_below(place: &Place) -> Option<(&Arc<Shared>, usize)> {
-    let place = place_below(place, Post::Worker)?;
-    Some((&place.shared, place.seat.get()?))
-}
-
-/// The place in which this thread is one for closures that block, at whatever depth.
-fn blocking_below(place: &Place) -> Option<&Place> {
-    place_below(place, Post::Blocking)
-}
-
-fn place_below(place: &Place, post: Post) -> Option<&Place> {
-    place.and_below().find(|place| place.post == post)
-}
-
 /// Counts this thread as blocked, if it is one for closures that block and does not count yet.
-fn replace_blocking(place: &Place) -> Option<Replaced> {
-    let begun = blocking_below(place).is_some_and(Blocking::begin_wait);
+fn replace_blocking(contexts: Contexts<'_>) -> Option<Replaced> {
+    let blocking = contexts.of_role(ThreadRole::Blocking);
+    let begun = blocking.is_some_and(blocking_threads::begin_wait);
     begun.then_some(Replaced::Blocking)
 }
 

@@ -89,7 +89,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         job: JobTable {
             run: run::run,
             group: run::group,
-            fork: false,
+            on_stack: false,
         },
         poll: Self::poll,
         drop_future: Self::drop_future,

@@ -24,7 +24,7 @@ const CHUNK: usize = 64;
 pub(crate) static TABLE: JobTable = JobTable {
     run: reap,
     group: |_| std::ptr::null(),
-    fork: false,
+    on_stack: false,
 };
 
 /// Queues a reaper for a node.

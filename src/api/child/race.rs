@@ -113,7 +113,7 @@ where
     E: Send + 'static,
 {
     let finish = Arc::new(Finish {
-        runtime: crate::pool::context::runtime(),
+        runtime: crate::pool::global::runtime(),
         state: Mutex::new(State {
             winner: None,
             lost: Errors::none(),

@@ -183,7 +183,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                         service.unwrap_or_else(|| outer.to_ref())
                     }
                     (None, Some(frame)) => frame.group().to_ref(),
-                    (None, None) => crate::pool::context::runtime().root(),
+                    (None, None) => crate::pool::global::runtime().root(),
                 };
                 Some((parent, shielded))
             }

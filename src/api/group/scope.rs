@@ -10,7 +10,7 @@ use crate::api::group::handle::{self, Group, Never};
 use crate::block_on;
 use crate::group::node::Opening;
 use crate::poll::frame;
-use crate::pool::context;
+use crate::pool::global;
 use crate::report::errors::Errors;
 use crate::tree::owner::{Answer, Owner};
 use crate::tree::unresolvable::poller_is_cut;
@@ -71,7 +71,7 @@ fn run<'p, R, E: Send + 'static>(
     location: &'static Location<'static>,
     body: impl for<'s> FnOnce(Group<'s, 'p, E>) -> Result<R, E>,
 ) -> Result<R, Errors<E>> {
-    let runtime = context::runtime();
+    let runtime = global::runtime();
     let (parent, shielded) = frame::current(|frame| match frame {
         Some(frame) => (
             frame.group().to_ref(),

@@ -216,7 +216,7 @@ impl Future for CurrentStopping {
         if self.group.is_none() {
             self.group = with(|node| match node {
                 Some(node) => Some(Stopping::of(node)),
-                None => Some(Stopping::of(&*crate::pool::context::runtime().open_root()?)),
+                None => Some(Stopping::of(&*crate::pool::global::runtime().open_root()?)),
             });
         }
         match &mut self.group {

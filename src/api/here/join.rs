@@ -1,8 +1,9 @@
 //! `join`: two closures that may run at the same time.
 
 use crate::poll::frame;
-use crate::pool::context::{self, Place};
-use crate::pool::fork;
+use crate::pool::global;
+use crate::pool::join;
+use crate::pool::thread_ctx::{self, ThreadCtx};
 use crate::report::reason::Origin;
 use crate::tree::awaited::Awaited;
 use crate::tree::branch::Branch;
@@ -55,9 +56,9 @@ pub fn join<A: Send, B: Send>(
     a: impl FnOnce() -> A + Send,
     b: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    let both = |place: &Place| fork::both(place, a, b, Branch::here());
-    let results = context::place_of_free_functions(|place| match place {
-        Some(place) => both(place),
+    let both = |ctx: &ThreadCtx| join::both(ctx, a, b, Branch::here());
+    let results = thread_ctx::of_free_functions(|ctx| match ctx {
+        Some(ctx) => both(ctx),
         None => from_outside(both),
     });
     match results {
@@ -66,18 +67,16 @@ pub fn join<A: Send, B: Send>(
     }
 }
 
-/// Takes a place in the runtime of this thread first. `both` does not unwind.
+/// Makes a context in the runtime of this thread first. `both` does not unwind.
 #[cold]
-fn from_outside<R>(both: impl FnOnce(&Place) -> R) -> R {
-    let place = Place::blocked(context::runtime(), Awaited::Nothing);
-    let results = place.occupy(|| {
-        place.shared.guest_came();
-        let results = both(&place);
-        place.shared.guest_leaves();
+fn from_outside<R>(both: impl FnOnce(&ThreadCtx) -> R) -> R {
+    let ctx = ThreadCtx::blocked(global::runtime(), Awaited::Nothing);
+    ctx.occupy(|| {
+        ctx.shared.guest_came();
+        let results = both(&ctx);
+        ctx.shared.guest_leaves();
         results
-    });
-    place.leave_seat();
-    results
+    })
 }
 
 /// One panic comes out: the first, unless it is only that of a cut. Everything else goes to the
@@ -119,7 +118,7 @@ fn report(payload: Payload, location: &'static Location<'static>) {
         };
         match frame {
             Some(frame) => frame.group().report_panic(payload, origin),
-            None => context::runtime().report(origin.lost_panic(payload, String::new())),
+            None => global::runtime().report(origin.lost_panic(payload, String::new())),
         }
     });
 }

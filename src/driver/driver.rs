@@ -1,8 +1,8 @@
-//! The driver: the role with the system's selector, and timers as their owners hold them.
+//! The driver of a runtime: the role over the system's selector, its clocks, and timers as their owners hold them.
 
 use crate::driver::clock::Clock;
+use crate::driver::poll::Poll;
 use crate::driver::role::{Role, Turn};
-use crate::driver::selector::Poll;
 use crate::driver::wheel::{Action, Key};
 use crate::parker::Parker;
 use crate::sync::atomic::{AtomicU32, Ordering};
