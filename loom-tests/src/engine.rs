@@ -94,6 +94,7 @@ macro_rules! tasks {
             pub mod handle;
             pub mod header;
             pub mod run;
+            pub mod spawn;
             pub mod state;
             pub mod waker;
         }

@@ -98,7 +98,7 @@ use group::node::Node;
 use support::{keep, read};
 use task::cell::Birth;
 use task::handle::TaskHandle;
-use task::run;
+
 use tree::cascade;
 
 /// A task that awaits a group.
@@ -168,7 +168,7 @@ fn spawn_outer(
         extension: None,
     };
     // SAFETY: the group is open, and has the one error type.
-    unsafe { run::spawn::<_, Plain>(&stage.owner.node, outer, birth) }
+    unsafe { task::spawn::spawn::<_, Plain>(&stage.owner.node, outer, birth) }
 }
 
 /// The child of the group ends on another thread while the task joins: the group answers after it, once.

@@ -17,7 +17,6 @@ use crate::sync::atomic::AtomicU32;
 use crate::sync::cell::UnsafeCell;
 use crate::task::awaiter::Awaiter;
 use crate::task::header::{Extension, Header, Polled, TaskTable};
-use crate::task::run;
 use crate::task::state::State;
 use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
@@ -85,22 +84,26 @@ pub(crate) struct Birth {
 }
 
 impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
-    const TABLE: TaskTable = TaskTable {
-        job: JobTable {
-            run: run::run,
-            group: run::group,
-            on_stack: false,
-        },
-        poll: Self::poll,
-        drop_future: Self::drop_future,
-        unclaimed: Self::unclaimed,
-        free: Self::free,
-        output: offset_of!(Self, stage),
-    };
+    /// The table of tasks of these types, whose jobs are run so.
+    pub(crate) const fn table(job: JobTable) -> TaskTable {
+        TaskTable {
+            job,
+            poll: Self::poll,
+            drop_future: Self::drop_future,
+            unclaimed: Self::unclaimed,
+            free: Self::free,
+            output: offset_of!(Self, stage),
+        }
+    }
 
     /// Allocates a task in this state, which has no future if it is born cancelled.
+    ///
+    /// # Safety
+    ///
+    /// The table was made by [`TaskCell::table`] of these types.
     #[inline]
-    pub(crate) fn allocate(
+    pub(crate) unsafe fn allocate(
+        table: &'static TaskTable,
         node: &Node,
         state: State,
         future: Option<F>,
@@ -109,7 +112,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         let mut cell = Box::<Self>::new_uninit();
         let place = cell.as_mut_ptr();
         let header = Header {
-            table: &Self::TABLE,
+            table,
             state,
             group: node.whole,
             links: crate::group::list::Links::new(),

@@ -19,7 +19,7 @@ use crate::tree::cascade;
 use crate::sync::cell::Cell;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
-use crate::task::run;
+use crate::task::spawn;
 use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;
@@ -178,5 +178,5 @@ pub(crate) unsafe fn start<E: Send + 'static>(node: &Node) {
     };
     // SAFETY: the node is of error type `E`, says the caller; one count is handed over, which keeps
     // it for as long as the task uses it.
-    drop(unsafe { run::spawn_counted::<_, Infallible<E>>(node, future, birth) });
+    drop(unsafe { spawn::spawn_counted::<_, Infallible<E>>(node, future, birth) });
 }

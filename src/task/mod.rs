@@ -1,7 +1,7 @@
 //! Tasks: a future with its header, in one allocation.
 //!
 //! `state` is the one word and its transitions; `awaiter` is who waits for the output; `header` is
-//! the allocation without its types and `cell` the same with them; `waker` wakes it; `run` polls,
+//! the allocation without its types and `cell` the same with them; `waker` wakes it; `spawn` starts it; `run` polls,
 //! cuts and completes it; `handle` is what an owner of the output holds; `closer` is the task that
 //! runs a group's defers.
 //!
@@ -32,5 +32,6 @@ pub(crate) mod closer;
 pub(crate) mod handle;
 pub(crate) mod header;
 pub(crate) mod run;
+pub(crate) mod spawn;
 pub(crate) mod state;
 pub(crate) mod waker;

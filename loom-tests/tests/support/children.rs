@@ -9,7 +9,7 @@ use crate::sync::cell::{Cell, Racy};
 use crate::sync::{Arc, Mutex, thread};
 use crate::task::cell::{Birth, Kind};
 use crate::task::handle::TaskHandle;
-use crate::task::{closer, header, run};
+use crate::task::{closer, header};
 use crate::tree::typed_node::Typed;
 use crate::unwind::Payload;
 use std::future::Future;
@@ -161,12 +161,12 @@ fn child(world: &Arc<World>, kept: NonNull<Kept>) -> (Child, Birth) {
 pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> TaskHandle<Kept> {
     let (child, birth) = child(world, kept);
     // SAFETY: the node is alive, counts the child, and has the one error type.
-    unsafe { run::spawn::<_, Plain>(node, child, birth) }
+    unsafe { crate::task::spawn::spawn::<_, Plain>(node, child, birth) }
 }
 
 /// A child that waits in line for a thread of its own.
 pub fn spawn_blocking(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> TaskHandle<Kept> {
     let (child, birth) = child(world, kept);
     // SAFETY: as in `spawn`.
-    unsafe { run::spawn_blocking::<_, Plain>(node, child, birth) }
+    unsafe { crate::task::spawn::spawn_blocking::<_, Plain>(node, child, birth) }
 }

@@ -6,7 +6,7 @@ use crate::api::child::spawn::{OrdinaryKind, birth};
 use crate::api::child::task::Task;
 use crate::api::group::futures::group;
 use crate::api::group::handle::Group;
-use crate::task::run;
+use crate::task::spawn;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -111,7 +111,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     {
         let birth = birth(None, location);
         let call = Call(Some(f));
-        let handle = run::spawn_blocking_into::<_, OrdinaryKind<E>>(self.spawner(), call, birth);
+        let handle = spawn::spawn_blocking_into::<_, OrdinaryKind<E>>(self.spawner(), call, birth);
         Task::new(handle)
     }
 }

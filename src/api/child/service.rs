@@ -7,7 +7,7 @@ use crate::api::child::task::Task;
 use crate::api::group::handle::Group;
 use crate::api::group::service_handle::ServiceHandle;
 use crate::task::handle::TaskHandle;
-use crate::task::run;
+use crate::task::spawn;
 use crate::tree::typed_node::Spawner;
 use std::panic::Location;
 
@@ -127,10 +127,10 @@ where
     let birth = birth(None, location);
     let group = spawner.group();
     if group.is_cancelled() {
-        return run::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
+        return spawn::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
     }
     let handle = spawner.with_services(location, |services| {
-        run::spawn_into::<F, OrdinaryKind<E>>(services, future, birth)
+        spawn::spawn_into::<F, OrdinaryKind<E>>(services, future, birth)
     });
     if let Some(serving) = handle.serving() {
         let over = group.slow.lock().ending.push_service(serving);

@@ -10,7 +10,7 @@ use crate::report::reason::Origin;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::handle::TaskHandle;
 use crate::task::header::Extension;
-use crate::task::run;
+use crate::task::spawn;
 use crate::tree::typed_node::{Counted, Spawner, Typed};
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;
@@ -112,7 +112,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         T: Send + 's,
     {
         let birth = birth(name, location);
-        Task::new(run::spawn_into::<F, OrdinaryKind<E>>(
+        Task::new(spawn::spawn_into::<F, OrdinaryKind<E>>(
             self.spawner(),
             future,
             birth,
@@ -161,7 +161,7 @@ impl<E: Send + 'static> GroupHandle<E> {
         };
         let birth = birth(None, location);
         let spawner = Spawner::of_static(&group);
-        let child = run::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
+        let child = spawn::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
         detach(&group, child, location);
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::report::failure::TaskId;
 use crate::report::reason::Origin;
 use crate::task::cell::Kind;
 use crate::task::handle::TaskHandle;
-use crate::task::run;
+use crate::task::spawn;
 use crate::tree::typed_node::Typed;
 use crate::tree::unresolvable::{Asked, unresolvable};
 use crate::unwind::{self, Payload};
@@ -69,7 +69,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         T: Send + 's,
     {
         let birth = birth(None, Location::caller());
-        let handle = run::spawn_into::<F, SupervisedKind<E>>(self.spawner(), future, birth);
+        let handle = spawn::spawn_into::<F, SupervisedKind<E>>(self.spawner(), future, birth);
         Supervised {
             handle,
             asked: Asked::default(),

@@ -43,7 +43,7 @@ impl<E: Send + 'static> Table<E> {
 /// Makes the node of a group whose members are tasks, attached to its parent.
 pub(crate) fn open<E: Send + 'static>(parent: NodeRef, opening: Opening) -> TypedRef<E> {
     // SAFETY: (1): the table frees and reports as `Typed<E>` does. (2): members of such a node are
-    // tasks: they come by `run::spawn_into` and by the closer.
+    // tasks: they come by `spawn::spawn_into` and by the closer.
     unsafe { Typed::open(&Table::<E>::TABLE, parent, opening) }
 }
 
