@@ -23,6 +23,18 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 /// The error of a group that cannot fail.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, Never, block_on, group};
+///
+/// async fn answer(g: Group<'_, '_, Never>) -> u32 {
+///     g.spawn(async { Ok(42) }).await
+/// }
+///
+/// assert_eq!(block_on(group(async |g| answer(g).await)), 42);
+/// ```
 pub type Never = std::convert::Infallible;
 
 struct Table<E>(PhantomData<E>);
@@ -52,6 +64,22 @@ pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
 /// It is `Copy`, one pointer, and can be used by the body and by every child. Children may borrow
 /// whatever outlives `'s`: what the group keeps, and what encloses it (`'p`). Nothing that mentions
 /// `'s` can leave the group.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, block_on, group};
+///
+/// async fn sum(g: Group<'_, '_>, numbers: Vec<u32>) -> u32 {
+///     let numbers = g.keep(numbers);
+///     let (left, right) = numbers.split_at(numbers.len() / 2);
+///     let left = g.spawn(async { Ok(left.iter().sum::<u32>()) });
+///     let right = g.spawn(async { Ok(right.iter().sum::<u32>()) });
+///     left.await + right.await
+/// }
+///
+/// assert_eq!(block_on(group(async |g| sum(g, vec![1, 2, 3]).await)), 6);
+/// ```
 // Invariant: the node is of error type `E`, and the group does not end before `'s` does: see
 // `Group::new`.
 pub struct Group<'s, 'p: 's, E = Never> {
@@ -120,11 +148,39 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 
     /// Gives a value to the group, which drops it after the last child, newest first. Children
     /// borrow it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let length = spinney::block_on(spinney::group(async |g| {
+    ///     let text = g.keep(String::from("borrowed by a child"));
+    ///     g.spawn(async { Ok(text.len()) }).await
+    /// }));
+    /// assert_eq!(length, 19);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Never. What the destructor of the value throws is a panic of the group.
     pub fn keep<T: Send + 'p>(self, value: T) -> &'s T {
         self.keep_mut(value)
     }
 
     /// As [`keep`](Group::keep), for one borrower that may change the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sum = spinney::block_on(spinney::group(async |g| {
+    ///     let numbers = g.keep_mut([1, 2, 3]);
+    ///     let numbers = g.spawn(async {
+    ///         numbers[0] = 10;
+    ///         Ok(numbers)
+    ///     });
+    ///     numbers.await.iter().sum::<u32>()
+    /// }));
+    /// assert_eq!(sum, 15);
+    /// ```
     pub fn keep_mut<T: Send + 'p>(self, value: T) -> &'s mut T {
         let mut place = self.node().slow.lock().arena.keep(Box::new(value));
         // SAFETY: the arena drops the value when body and children are gone, and so after `'s`;
@@ -133,22 +189,78 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     }
 
     /// Asks the group, and all groups inside it, to stop: a flag for loops, and nothing else.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let child = g.spawn(async move {
+    ///         while !g.is_stopping() {
+    ///             spinney::yield_now().await;
+    ///         }
+    ///     });
+    ///     g.stop();
+    ///     child.await;
+    /// }));
+    /// ```
     pub fn stop(self) {
         tree::stop(self.node());
     }
 
     /// Whether the group was asked to stop, or is being cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     assert!(!g.is_stopping());
+    ///     g.stop();
+    ///     assert!(g.is_stopping());
+    /// }));
+    /// ```
     #[must_use]
     pub fn is_stopping(self) -> bool {
         self.node().is_stopping()
     }
 
     /// Waits until the group is asked to stop, or is being cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let child = g.spawn(async move { Ok(g.stopping().await) });
+    ///     g.stop();
+    ///     child.await;
+    /// }));
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing.
     pub fn stopping(self) -> impl Future<Output = ()> + Send {
         Stopping::of(self.node())
     }
 
     /// Ends the group with this error: children and body are cut and joined.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, block_on, try_group};
+    /// use std::future::pending;
+    ///
+    /// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    ///     g.spawn(pending::<()>());
+    ///     g.cancel("enough");
+    ///     Ok(())
+    /// }));
+    /// assert_eq!(result.unwrap_err().into_first(), "enough");
+    /// ```
+    ///
+    /// # Blocking
+    ///
+    /// Never blocks: the group is joined by its owner.
     #[track_caller]
     pub fn cancel(self, error: E) {
         let origin = Origin::call(Location::caller());
@@ -160,6 +272,20 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     ///
     /// `Duration::MAX` means never. Zero means now: polls that run go on to their end, and what
     /// they give may come too late.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, block_on, try_group};
+    /// use std::future::pending;
+    /// use std::time::Duration;
+    ///
+    /// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    ///     g.deadline(Duration::from_millis(1), "too late");
+    ///     Ok(g.spawn(pending::<()>()).await)
+    /// }));
+    /// assert_eq!(result.unwrap_err().into_first(), "too late");
+    /// ```
     #[track_caller]
     pub fn deadline(self, after: Duration, error: E) {
         self.deadline_at(after, error, Location::caller());
@@ -168,6 +294,20 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     /// Asks the group to stop now, and ends it with this error after the grace.
     ///
     /// `Duration::MAX` means never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, block_on, try_group};
+    /// use std::time::Duration;
+    ///
+    /// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    ///     let child = g.spawn(async move { Ok(g.stopping().await) });
+    ///     g.stop_within(Duration::from_secs(5), "it did not stop");
+    ///     Ok(child.await) // it has stopped: the grace is not needed
+    /// }));
+    /// assert!(result.is_ok());
+    /// ```
     #[track_caller]
     pub fn stop_within(self, grace: Duration, error: E) {
         self.stop();
@@ -234,6 +374,25 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 
     /// Registers async cleanup: it runs after the last child, newest first, in every ending, and
     /// cannot be cut.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    ///
+    /// let clean = Arc::new(AtomicBool::new(false));
+    /// let seen = Arc::clone(&clean);
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     g.defer(async move { seen.store(true, Relaxed) });
+    ///     assert!(!clean.load(Relaxed)); // it runs when the children have ended
+    /// }));
+    /// assert!(clean.load(Relaxed));
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Never. A panic of the cleanup is the group's, and the other ones run all the same.
     pub fn defer<F>(self, cleanup: F)
     where
         F: Future<Output = ()> + Send + 's,
