@@ -91,6 +91,18 @@ fn read(
 impl hyper::rt::Sleep for time::Sleep {}
 
 /// spinney's clock and timers, for hyper's timeouts.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::compat::hyper::Timer;
+///
+/// let mut http = hyper::server::conn::http2::Builder::new(hyper_executor());
+/// http.timer(Timer);
+/// # fn hyper_executor() -> spinney::GroupHandle<spinney::Never> {
+/// #     spinney::block_on(spinney::group(async |g| g.handle()))
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timer;
 

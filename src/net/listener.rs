@@ -36,9 +36,29 @@ impl TcpListener {
     /// Binds to the first address of `name` that can be had: `host:port`, or an address. Port 0
     /// lets the system choose.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::TcpListener;
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     assert!(listener.local_addr()?.ip().is_loopback());
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// The last address's error, or that of the resolver.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future closes the socket; a lookup of the name ends on its thread.
+    ///
+    /// # Blocking
+    ///
+    /// Never: names are looked up on a thread for calls that block.
     pub async fn bind(name: &str) -> io::Result<Self> {
         let addresses = resolve(name).await?;
         let listener = std::net::TcpListener::bind(&addresses[..])?;
@@ -49,6 +69,17 @@ impl TcpListener {
 
     /// Takes over a listener of the standard library, and sets it non-blocking.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::TcpListener;
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let address = listener.local_addr().unwrap();
+    /// let listener = TcpListener::from_std(listener).unwrap();
+    /// assert_eq!(listener.local_addr().unwrap(), address);
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of the system, for instance no more file descriptors.
@@ -58,6 +89,21 @@ impl TcpListener {
     }
 
     /// Accepts the next connection.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     let (server, address) = listener.accept().await?;
+    ///     assert_eq!(address, client.local_addr()?);
+    ///     assert_eq!(server.peer_addr()?, address);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -106,6 +152,18 @@ impl TcpListener {
 
     /// The address that it is bound to.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::TcpListener;
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     assert_ne!(listener.local_addr()?.port(), 0); // the system chose one
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of the system.
@@ -121,6 +179,23 @@ impl fmt::Debug for TcpListener {
 }
 
 /// The future of [`TcpListener::accept`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::net::{Accept, TcpListener, TcpStream};
+///
+/// fn next(listener: &TcpListener) -> Accept<'_> {
+///     listener.accept()
+/// }
+///
+/// spinney::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     assert_eq!(next(&listener).await?.1, client.local_addr()?);
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Accept<'a> {
     listener: &'a TcpListener,

@@ -153,9 +153,31 @@ where
 
 /// As [`group_with`], for a group that can fail.
 ///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, block_on, try_group_with};
+///
+/// let body = async |_: Group<'_, '_, &'static str>, count: &mut u32| {
+///     *count += 1;
+///     Err::<(), _>("no")
+/// };
+/// let (count, result) = block_on(try_group_with(0, body));
+/// assert_eq!(count, 1); // it comes back in every case
+/// assert!(result.is_err());
+/// ```
+///
 /// # Errors
 ///
 /// As [`try_group`](crate::try_group); the state comes back in every case.
+///
+/// # Panics
+///
+/// As [`try_group`](crate::try_group); the state is dropped then.
+///
+/// # Cancellation
+///
+/// As [`group_with`]; the state is dropped after the last child.
 #[track_caller]
 pub fn try_group_with<S, R, E, F, B>(
     state: S,

@@ -49,6 +49,23 @@ pub fn scope<'p, R>(body: impl for<'s> FnOnce(Group<'s, 'p>) -> R) -> R {
 
 /// As [`scope`], for a body and children that can fail: the first error cancels the rest.
 ///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, try_scope};
+///
+/// let numbers = [1, 2, 3];
+/// let result = try_scope(|s: Group<'_, '_, String>| {
+///     for number in &numbers {
+///         s.spawn(async move {
+///             if *number < 3 { Ok(()) } else { Err(format!("{number} is too much")) }
+///         });
+///     }
+///     Ok(())
+/// });
+/// assert_eq!(result.unwrap_err().into_first(), "3 is too much");
+/// ```
+///
 /// # Errors
 ///
 /// All errors, in the order in which they came.

@@ -13,6 +13,31 @@ use std::fmt;
 /// client. For work, which the group has to wait for, take a [`GroupHandle`](crate::GroupHandle).
 ///
 /// With the feature `hyper` that of a group that cannot fail is hyper's `Executor`.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Never, ServiceHandle, block_on, group};
+/// use std::future::pending;
+///
+/// /// A client, whose connection ends with it, or with the group.
+/// struct Client {
+///     executor: ServiceHandle<Never>,
+/// }
+///
+/// impl Client {
+///     fn connect(&self) -> bool {
+///         self.executor.spawn(pending::<()>()).is_ok()
+///     }
+/// }
+///
+/// let client = block_on(group(async |g| {
+///     let client = Client { executor: g.service_handle() };
+///     assert!(client.connect());
+///     client
+/// }));
+/// assert!(!client.connect()); // the group has ended
+/// ```
 pub struct ServiceHandle<E> {
     pub(crate) gate: TypedGate<E>,
 }

@@ -35,6 +35,26 @@ pub(crate) fn origin() -> Option<Origin> {
 
 /// Waits until the innermost group is asked to stop, or until it, or the task by itself, is being
 /// cut. Outside every group it waits for the shutdown of the runtime.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{block_on, current, group};
+///
+/// async fn until_stopped() {
+///     current::stopping().await;
+/// }
+///
+/// block_on(group(async |g| {
+///     let child = g.spawn(until_stopped());
+///     g.stop();
+///     child.await;
+/// }));
+/// ```
+///
+/// # Cancellation
+///
+/// Dropping the future loses nothing.
 pub fn stopping() -> impl Future<Output = ()> + Send {
     CurrentStopping {
         group: None,
@@ -43,6 +63,19 @@ pub fn stopping() -> impl Future<Output = ()> + Send {
 }
 
 /// Whether the innermost group was asked to stop, or it, or the task by itself, is being cut.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{block_on, current, group};
+///
+/// block_on(group(async |g| {
+///     assert!(!current::is_stopping());
+///     g.stop();
+///     assert!(current::is_stopping());
+/// }));
+/// assert!(!current::is_stopping()); // outside every group
+/// ```
 #[must_use]
 pub fn is_stopping() -> bool {
     is_marked() || with(|node| node.is_some_and(Node::is_stopping))
@@ -50,6 +83,19 @@ pub fn is_stopping() -> bool {
 
 /// Whether the innermost group, or the task by itself, is being cut: seen inside `shield`, `defer`
 /// and destructors.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, block_on, current, shield, try_group};
+///
+/// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+///     g.cancel("enough");
+///     shield(async { assert!(current::is_cancelled()) }).await;
+///     Ok(())
+/// }));
+/// assert!(result.is_err());
+/// ```
 #[must_use]
 pub fn is_cancelled() -> bool {
     is_marked() || with(|node| node.is_some_and(Node::is_cancelled))
@@ -81,6 +127,21 @@ fn is_exposed() -> bool {
 ///
 /// The first reason of the innermost group that is being cut, or of the one around it from which
 /// the cut came down.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::current::{self, CancelKind};
+/// use spinney::{Group, block_on, shield, try_group};
+///
+/// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+///     g.cancel("enough");
+///     let reason = shield(async { current::cancel_reason() }).await;
+///     assert_eq!(reason.unwrap().kind(), CancelKind::Cancelled);
+///     Ok(())
+/// }));
+/// assert!(result.is_err());
+/// ```
 #[must_use]
 pub fn cancel_reason() -> Option<CancelReason> {
     frame::current(|frame| {
@@ -102,6 +163,21 @@ pub fn cancel_reason() -> Option<CancelReason> {
 }
 
 /// The earliest deadline of the groups around the caller.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, block_on, current, try_group};
+/// use std::time::{Duration, Instant};
+///
+/// block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+///     assert_eq!(current::deadline(), None);
+///     g.deadline(Duration::from_secs(60), "too late");
+///     assert!(current::deadline().unwrap() > Instant::now());
+///     Ok(())
+/// }))
+/// .unwrap();
+/// ```
 #[must_use]
 pub fn deadline() -> Option<Instant> {
     with(|node| {
@@ -113,6 +189,19 @@ pub fn deadline() -> Option<Instant> {
 }
 
 /// The task that runs.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{block_on, current, group};
+///
+/// block_on(group(async |g| {
+///     let child = g.spawn(async { Ok(current::task_id()) });
+///     let id = child.id();
+///     assert_eq!(child.await, Some(id));
+/// }));
+/// assert_eq!(current::task_id(), None); // outside every task
+/// ```
 #[must_use]
 pub fn task_id() -> Option<TaskId> {
     frame::current(|frame| frame?.task_view().map(|task| task.id))
@@ -120,6 +209,19 @@ pub fn task_id() -> Option<TaskId> {
 
 /// The names of the groups around the caller, from the root down: `server/conn`. A group without a
 /// name shows where it was opened.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{GroupBuilder, Never, block_on, current};
+///
+/// let path = block_on(GroupBuilder::<Never>::new().name("server").run(async |g| {
+///     let inner = GroupBuilder::<Never>::new().name("conn");
+///     inner.run_in(g, async |_| Ok(current::group_path())).await.map_err(|e| e.into_first())
+/// }));
+/// assert_eq!(path.unwrap().unwrap().to_string(), "server/conn");
+/// assert_eq!(current::group_path(), None); // outside every group
+/// ```
 #[must_use]
 pub fn group_path() -> Option<GroupPath> {
     with(|node| {
@@ -137,6 +239,17 @@ pub(crate) fn path() -> String {
 
 /// The name of the task that runs, or, if it was given none, where it was spawned:
 /// `src/main.rs:12`.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{block_on, current, group};
+///
+/// let name = block_on(group(async |g| {
+///     g.spawn_named("fetch", async { Ok(current::task_name()) }).await
+/// }));
+/// assert_eq!(name.unwrap(), "fetch");
+/// ```
 #[must_use]
 pub fn task_name() -> Option<Cow<'static, str>> {
     frame::current(|frame| {
@@ -146,6 +259,16 @@ pub fn task_name() -> Option<Cow<'static, str>> {
 }
 
 /// The names of nested groups, from the root down.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{GroupBuilder, Never, block_on, current};
+///
+/// let group = GroupBuilder::<Never>::new().name("server");
+/// let path = block_on(group.run(async |_| Ok(current::group_path()))).unwrap().unwrap();
+/// assert_eq!(format!("in {path}"), "in server");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GroupPath(String);
 

@@ -47,6 +47,14 @@ pub struct TaskLocal<T: 'static> {
 
 impl<T: Send + Sync + 'static> TaskLocal<T> {
     /// A task-local without a value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// static REQUEST: spinney::TaskLocal<u64> = spinney::TaskLocal::new();
+    ///
+    /// assert_eq!(REQUEST.get(), None);
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -63,6 +71,17 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     ///
     /// Inside, the value hides one that an outer scope gave. It is dropped with the last task that
     /// has a snapshot of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{TaskLocal, block_on};
+    ///
+    /// static USER: TaskLocal<&'static str> = TaskLocal::new();
+    ///
+    /// let user = block_on(USER.scope("ada", async { USER.get() }));
+    /// assert_eq!(user, Some("ada"));
+    /// ```
     ///
     /// # Cancellation
     ///
@@ -91,6 +110,20 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     }
 
     /// Calls a closure with the value, or with `None` where there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// static NAMES: spinney::TaskLocal<Vec<String>> = spinney::TaskLocal::new();
+    ///
+    /// let names = vec!["ada".to_owned()];
+    /// let count = NAMES.sync_scope(names, || NAMES.with(|names| names.map(Vec::len)));
+    /// assert_eq!(count, Some(1)); // nothing was cloned
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Those of the closure.
     pub fn with<R>(&'static self, f: impl FnOnce(Option<&T>) -> R) -> R {
         frame::locals(|locals| {
             let value: Option<&Value> = locals.and_then(|locals| locals.get(self.key()));
@@ -99,6 +132,15 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     }
 
     /// A clone of the value, or `None` where there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// static DEPTH: spinney::TaskLocal<u32> = spinney::TaskLocal::new();
+    ///
+    /// assert_eq!(DEPTH.sync_scope(1, || DEPTH.get()), Some(1));
+    /// assert_eq!(DEPTH.get(), None);
+    /// ```
     #[must_use]
     pub fn get(&'static self) -> Option<T>
     where
@@ -127,6 +169,20 @@ pub(crate) fn around() -> Locals {
 }
 
 /// The future of [`TaskLocal::scope`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{TaskLocal, block_on, future::TaskLocalScope};
+///
+/// static USER: TaskLocal<&'static str> = TaskLocal::new();
+///
+/// fn as_ada<F: Future>(future: F) -> TaskLocalScope<F> {
+///     USER.scope("ada", future)
+/// }
+///
+/// assert_eq!(block_on(as_ada(async { USER.get() })), Some("ada"));
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct TaskLocalScope<F> {
     /// Its task-locals are the value and those around it at the last poll.

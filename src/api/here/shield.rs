@@ -16,6 +16,28 @@ use std::task::{Context, Poll, Waker};
 /// Groups that are opened inside are not cancelled from outside either. A shield has no limit of
 /// its own: put a [`timeout`](crate::timeout) inside it. A shield that is not polled any more holds
 /// nothing.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, block_on, shield, try_group, yield_now};
+/// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+///
+/// static SAVED: AtomicBool = AtomicBool::new(false);
+///
+/// async fn save() {
+///     yield_now().await; // no cut lands here
+///     SAVED.store(true, Relaxed);
+/// }
+///
+/// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+///     g.cancel("enough");
+///     shield(save()).await;
+///     Ok(())
+/// }));
+/// assert!(result.is_err());
+/// assert!(SAVED.load(Relaxed));
+/// ```
 pub fn shield<F: Future>(future: F) -> Shield<F> {
     Shield {
         future,
@@ -25,6 +47,18 @@ pub fn shield<F: Future>(future: F) -> Shield<F> {
 }
 
 /// The future of [`shield`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{block_on, future::Shield, shield};
+///
+/// fn unharmed<F: Future>(future: F) -> Shield<F> {
+///     shield(future)
+/// }
+///
+/// assert_eq!(block_on(unharmed(async { 1 })), 1);
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Shield<F> {
     future: F,
