@@ -121,7 +121,7 @@ mod surface {
 
 /// Groups here are opened in tasks.
 mod pool {
-    pub mod context {
+    pub mod global {
         use crate::group::node::NodeRef;
 
         pub struct Nowhere;
