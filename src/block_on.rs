@@ -1,8 +1,8 @@
 //! Sync code that waits for async code: on any thread, also on a worker, nested at will.
 //!
-//! The blocked caller is a host like a task: groups that its future opens are open in it, and a cut of the task or group
-//! that it blocks waits for their joins. It cannot be dropped at a suspension, so a cut unwinds it with a private
-//! payload, which the edge of the task or group catches.
+//! The blocked caller is a host like a task: groups that its future opens are open in it, and a cut
+//! of the task or group that it blocks waits for their joins. It cannot be dropped at a suspension,
+//! so a cut unwinds it with a private payload, which the edge of the task or group catches.
 
 use crate::group::node::Host;
 use crate::group::node::{Node, NodeRef, OUTER};
@@ -37,20 +37,23 @@ use std::task::{Context, Poll};
 ///
 /// # Panics
 ///
-/// If the runtime is shut down while the future waits. A panic of the future comes out as it is, and so does one of its
-/// destructor where a cut ends the wait. Or if the future is not ready in a process that was forked from that of the
-/// runtime, which has none of its threads: see [`Runtime`](crate::Runtime#fork).
+/// If the runtime is shut down while the future waits. A panic of the future comes out as it is,
+/// and so does one of its destructor where a cut ends the wait. Or if the future is not ready in a
+/// process that was forked from that of the runtime, which has none of its threads: see
+/// [`Runtime`](crate::Runtime#fork).
 ///
 /// # Cancellation
 ///
-/// Inside a task or group that is being cut it unwinds with a private payload that no hook prints. In a destructor that
-/// the cut runs it waits on, as in a [`shield`](crate::shield), and so does it in a destructor while the thread panics: to
-/// unwind would skip the rest of the destructor. Put a [`timeout`](crate::timeout) inside where that could take long. In a
-/// program that is built with `panic = "abort"` it waits on, and aborts with a message if what it waits for was cut.
+/// Inside a task or group that is being cut it unwinds with a private payload that no hook prints.
+/// In a destructor that the cut runs it waits on, as in a [`shield`](crate::shield), and so does it
+/// in a destructor while the thread panics: to unwind would skip the rest of the destructor. Put a
+/// [`timeout`](crate::timeout) inside where that could take long. In a program that is built with
+/// `panic = "abort"` it waits on, and aborts with a message if what it waits for was cut.
 ///
 /// # Blocking
 ///
-/// The thread blocks. On a worker its queue is handed away first and a spare thread takes its place.
+/// The thread blocks. On a worker its queue is handed away first and a spare thread takes its
+/// place.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     on(&global::runtime(), future)
 }
@@ -88,8 +91,8 @@ struct Blocked<'a> {
     node: NodeRef,
     /// The innermost group of the code that called; none outside. A cut of it unwinds.
     caller: Option<NodeRef>,
-    /// `node` is the root of a runtime that the caller is no part of: only its shutdown cancels it, and that is a panic
-    /// with a message.
+    /// `node` is the root of a runtime that the caller is no part of: only its shutdown cancels it,
+    /// and that is a panic with a message.
     visiting: bool,
     /// Not in it: others follow pointers to the host while this is borrowed for writing.
     host: &'a Host,
@@ -99,8 +102,9 @@ struct Blocked<'a> {
     doomed: bool,
     /// The next poll belongs to a cut.
     cut: bool,
-    /// Inside a shield, in a destructor while the thread panics, or where nothing can be unwound: no cut reaches the
-    /// caller, nor the groups that the future opens, which could not answer otherwise.
+    /// Inside a shield, in a destructor while the thread panics, or where nothing can be unwound:
+    /// no cut reaches the caller, nor the groups that the future opens, which could not answer
+    /// otherwise.
     shielded: bool,
     /// The runtime counts it as a guest.
     guest: bool,
@@ -151,7 +155,8 @@ impl<'a> Blocked<'a> {
         let knew = Knew::of(self.cut);
         self.be_guest(true);
         if self.cut {
-            // It is polled in any case, and what it waits for may be ready: nothing was lost until now.
+            // It is polled in any case, and what it waits for may be ready: nothing was lost until
+            // now.
             let _ = cut::before_poll(self.host, cx.waker(), true);
         }
         let frame = Frame::sync(&self.node, self.host, self.cut);
@@ -181,8 +186,8 @@ impl<'a> Blocked<'a> {
         pending
     }
 
-    /// Drops what was waited for, as a cut drops a task: in the frame of the wait, and as in a shield. Returns the payload of
-    /// a destructor that panicked.
+    /// Drops what was waited for, as a cut drops a task: in the frame of the wait, and as in a
+    /// shield. Returns the payload of a destructor that panicked.
     fn drop_awaited(&mut self, drop: impl FnOnce()) -> Result<(), Payload> {
         let frame = Frame::sync(&self.node, self.host, true);
         let dropped = unwind::catch(|| frame.enter_to_drop(drop));
@@ -238,7 +243,8 @@ impl Drop for Blocked<'_> {
     }
 }
 
-/// Whether the task of the caller is marked, and that reaches the caller: not in a shield. If not, it is woken by the mark.
+/// Whether the task of the caller is marked, and that reaches the caller: not in a shield. If not,
+/// it is woken by the mark.
 fn is_marked(mark: &mut Mark, cx: &mut Context<'_>) -> bool {
     mark.look(cx) && frame::current(|frame| frame.is_some_and(Frame::is_marked))
 }
@@ -259,7 +265,8 @@ pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
         Ok(value) => return value,
         Err(ended) => ended,
     };
-    // Before the unwinding, in which a destructor that panics would abort the process. A real panic outranks the end.
+    // Before the unwinding, in which a destructor that panics would abort the process. A real panic
+    // outranks the end.
     if let Err(payload) = blocked.drop_awaited(|| future.set(None)) {
         resume_unwind(payload);
     }

@@ -1,5 +1,5 @@
-//! An event count for one waiter: it sleeps until a condition may have come true, and costs the thread that makes it true
-//! next to nothing.
+//! An event count for one waiter: it sleeps until a condition may have come true, and costs the
+//! thread that makes it true next to nothing.
 //!
 //! # States
 //!
@@ -7,16 +7,18 @@
 //!
 //! # Protocol
 //!
-//! Falling asleep: 1. set the flag; 2. WaitFence; 3. look at the condition once more; 4. if it is true, take the flag
-//! back, or, if a raiser was faster, take the token that is on its way; else wait for the token.
+//! Falling asleep: 1. set the flag; 2. WaitFence; 3. look at the condition once more; 4. if it is
+//! true, take the flag back, or, if a raiser was faster, take the token that is on its way; else
+//! wait for the token.
 //!
-//! Making the condition true: 1. do so; 2. RaiseFence; 3. if the flag is set, take it, and give the waiter a token.
+//! Making the condition true: 1. do so; 2. RaiseFence; 3. if the flag is set, take it, and give the
+//! waiter a token.
 //!
 //! # Why nothing is missed
 //!
-//! Either fence comes first in the one order of fences. If RaiseFence: the waiter's last look sees the condition. If
-//! WaitFence: the raiser sees the flag. The thread that takes the flag gives the token, so there is never more than one
-//! on its way.
+//! Either fence comes first in the one order of fences. If RaiseFence: the waiter's last look sees
+//! the condition. If WaitFence: the raiser sees the flag. The thread that takes the flag gives the
+//! token, so there is never more than one on its way.
 
 use crate::sync::atomic::{AtomicBool, Ordering, fence};
 
@@ -34,8 +36,9 @@ impl EventCount {
         }
     }
 
-    /// After the condition may have come true: whether the caller must wake the waiter. `matters` may look at what else
-    /// belongs to the condition: it sees all that a thread wrote before a fence and the last step that made it true.
+    /// After the condition may have come true: whether the caller must wake the waiter. `matters`
+    /// may look at what else belongs to the condition: it sees all that a thread wrote before a
+    /// fence and the last step that made it true.
     #[must_use]
     pub(crate) fn raise(&self, matters: impl FnOnce() -> bool) -> bool {
         // SeqCst: RaiseFence, pairs with WaitFence in `fall_asleep`.

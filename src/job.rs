@@ -90,7 +90,8 @@ impl Job {
     }
 }
 
-/// A place in a line, for a job that others may take away meanwhile, such as who cuts what waits in that line.
+/// A place in a queue, for a job that may be taken away meanwhile, as a canceller does with what
+/// waits in that queue.
 #[must_use = "a ticket that is not redeemed keeps what it stands for"]
 pub(crate) struct Ticket {
     target: NonNull<JobHeader>,
@@ -102,7 +103,7 @@ pub(crate) struct Ticket {
 unsafe impl Send for Ticket {}
 
 impl Ticket {
-    /// A ticket for `target`, which `claim` turns into a job, unless somebody else was first. `is_over` says whether nothing
+    /// A ticket for `target`, which `claim` turns into a job, unless a canceller was first. `is_over` says whether nothing
     /// will come of it any more.
     ///
     /// # Safety
@@ -126,7 +127,7 @@ impl Ticket {
         unsafe { (self.is_over)(self.target) }
     }
 
-    /// The job, if nobody else has taken it.
+    /// The job, unless a canceller has taken it.
     pub(crate) fn redeem(self) -> Option<Job> {
         // SAFETY: `Ticket::new`; `self` is consumed, so this is the one call.
         unsafe { (self.claim)(self.target) }

@@ -1,8 +1,9 @@
-//! Models of `src/pool/blocking.rs` and `blocking_threads.rs`: work against threads that come, whose time is over, that wait in turn, that cannot be
-//! had, and the end. Nothing in the queue is left there.
+//! Models of `src/pool/blocking.rs` and `blocking_threads.rs`: work against threads that come,
+//! whose time is over, that wait in turn, that cannot be had, and the end. Nothing in the queue is
+//! left there.
 //!
-//! Everything is under one lock, so there is no ordering to weaken. A runtime is stubs: threads of the model, and a
-//! context that only knows whether its thread waits.
+//! Everything is under one lock, so there is no ordering to weaken. A runtime is stubs: threads of
+//! the model, and a context that only knows whether its thread waits.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
@@ -147,7 +148,8 @@ use pool::blocking_threads::{self, begin_wait, end_wait};
 use pool::shared::Shared;
 use pool::thread_ctx;
 
-/// How often a piece of work was done; twice at once, or unseen by the thread that asks, fails the model.
+/// How often a piece of work was done; twice at once, or unseen by the thread that asks, fails the
+/// model.
 #[repr(C)]
 struct Piece {
     header: JobHeader,
@@ -216,7 +218,8 @@ fn join_threads(shared: &Shared) {
     }
 }
 
-/// Work comes for an idle thread whose time is over: the thread takes it along, or another one is started.
+/// Work comes for an idle thread whose time is over: the thread takes it along, or another one is
+/// started.
 fn linger(ends: u32) {
     explore_with(3, move || {
         sync::time::ends(ends);
@@ -248,8 +251,9 @@ fn model_work_against_the_end_of_two_lingers() {
     linger(2);
 }
 
-/// Of two pieces of work the first waits for the second. The thread that comes for the first sees to it that one comes for the
-/// second, so it does not wait for ever: there are two threads, or one, and the first piece `says` that it waits.
+/// Of two pieces of work the first waits for the second. The thread that comes for the first sees
+/// to it that one comes for the second, so it does not wait for ever: there are two threads, or
+/// one, and the first piece `says` that it waits.
 fn one_waits_for_the_other(limit: usize, says: bool, ends: u32) {
     explore_with(2, move || {
         sync::time::ends(ends);
@@ -307,7 +311,8 @@ fn model_who_waits_does_not_count_and_a_linger() {
     one_waits_for_the_other(1, true, 1);
 }
 
-/// The end comes while work does: what is in the queue is done or given up, once, and no thread sleeps on.
+/// The end comes while work does: what is in the queue is done or given up, once, and no thread
+/// sleeps on.
 #[test]
 fn model_work_against_the_end() {
     for ends in 0..2 {

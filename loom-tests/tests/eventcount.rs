@@ -1,4 +1,5 @@
-//! Models of `src/eventcount.rs`: two raisers, which make the condition true, against a waiter that falls asleep.
+//! Models of `src/eventcount.rs`: two raisers, which make the condition true, against a waiter that
+//! falls asleep.
 
 use loom_tests::run::{explore, mutants};
 use loom_tests::sync;

@@ -1,5 +1,5 @@
-//! Models of `src/pool/seats.rs` over a deque as weak as the real one: claim x leave x steal, and a push from outside
-//! against the last look of workers that fall asleep.
+//! Models of `src/pool/seats.rs` over a deque as weak as the real one: claim x leave x steal, and a
+//! push from outside against the last look of workers that fall asleep.
 
 use loom_tests::run::{explore, explore_with, mutants};
 use loom_tests::sync;
@@ -68,7 +68,8 @@ use job::{Job, JobHeader, JobTable};
 use pool::seats::{OwnSeat, Seats};
 use sleep::Sleep;
 
-/// A job that must run once: a second run, or one that is not ordered after the push, fails the model.
+/// A job that must run once: a second run, or one that is not ordered after the push, fails the
+/// model.
 #[repr(C)]
 struct Once {
     header: JobHeader,
@@ -128,7 +129,8 @@ fn steal_all(seats: &Seats, thief: &OwnSeat) {
         loop {
             match thief.steal(seats.get(victim)) {
                 Steal::Success(job) => job.run(),
-                // Another thief got it, which this one has seen: no yield, which would hide what is stale.
+                // Another thief got it, which this one has seen: no yield, which would hide what is
+                // stale.
                 Steal::Retry => {}
                 Steal::Empty => break,
             }
@@ -143,7 +145,8 @@ fn drain(seat: &OwnSeat) {
     }
 }
 
-/// Two callers want the one seat that is free: one gets it at a time, and finds the deques as the other left them.
+/// Two callers want the one seat that is free: one gets it at a time, and finds the deques as the
+/// other left them.
 #[test]
 fn model_claim_and_leave() {
     explore(|| {
@@ -229,7 +232,8 @@ fn model_two_thieves() {
     });
 }
 
-/// Two workers fall asleep while somebody outside pushes: one sees the job, or one is woken and then finds it.
+/// Two workers fall asleep while a thread outside pushes: one sees the job, or one is woken and
+/// then finds it.
 #[test]
 fn model_injector_against_the_last_park() {
     explore(|| {
@@ -307,7 +311,8 @@ fn model_deque_against_the_last_park() {
     });
 }
 
-/// Two thieves take what outsiders push meanwhile: each job is run once, and sees what its pusher did before.
+/// Two thieves take what outsiders push meanwhile: each job is run once, and sees what its pusher
+/// did before.
 #[test]
 fn model_outsiders_against_thieves() {
     explore_with(2, || {

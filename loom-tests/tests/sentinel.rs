@@ -1,9 +1,9 @@
-//! Models of `src/pool/sentinel.rs`, over the real event count, parkers, role and list of sleepers: a worker leaves the driver and
-//! never comes back, while another one sleeps. The sentinel wakes that one, whatever it was about to do itself, and it ends
-//! with the runtime.
+//! Models of `src/pool/sentinel.rs`, over the real event count, parkers, role and list of sleepers:
+//! a worker leaves the driver and never comes back, while another one sleeps. The sentinel wakes
+//! that one, whatever it was about to do itself, and it ends with the runtime.
 //!
-//! What has orderings has models of its own. Ticks take no time here; that a sentinel with nothing to do sleeps is how a
-//! model ends.
+//! What has orderings has models of its own. Ticks take no time here; that a sentinel with nothing
+//! to do sleeps is how a model ends.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
@@ -135,13 +135,14 @@ fn drive(shared: &Arc<Shared>) {
     shared.role.park(&shared.parkers[0], || {}, awake);
 }
 
-/// The worker of seat 1 sleeps on its parker until the sentinel, or the end, finds that it is needed.
+/// The worker of seat 1 sleeps on its parker until the sentinel, or the end, finds that it is
+/// needed.
 fn sleeps(shared: &Arc<Shared>) -> thread::JoinHandle<()> {
     shared.sleep.fall_asleep(1, false);
     let theirs = Arc::clone(shared);
     thread::spawn(move || {
         theirs.parkers[1].park();
-        // It counts as searching since it was woken, and has found that nobody is in the driver.
+        // It counts as searching since it was woken, and has found that no worker is in the driver.
         let _ = theirs.sleep.stop_search();
     })
 }

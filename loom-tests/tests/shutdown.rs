@@ -1,7 +1,9 @@
-//! Models of `src/pool/shutdown.rs`, over the real tree and lists of wakers: a shutdown, with the time for it over or not,
-//! against the last one who leaves. It answers what is left, and the runtime ends, by whoever sees the root empty.
+//! Models of `src/pool/shutdown.rs`, over the real tree and lists of wakers: a shutdown, with the
+//! time for it over or not, against the last leaver. It answers what is left, and the
+//! runtime ends, by the thread that sees the root empty.
 //!
-//! What ends is stubs. What is left are counts of the root, as halves of a `join` outside every task have them.
+//! What ends is stubs. What is left are counts of the root, as halves of a `join` outside every
+//! task have them.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
@@ -190,7 +192,7 @@ mod pool {
         pub fn hand_over(_: &super::shared::Shared) {}
     }
 
-    pub mod waiting {
+    pub mod spares {
         pub fn blocked<R>(sleep: impl FnOnce() -> R) -> R {
             sleep()
         }
@@ -228,8 +230,8 @@ fn has_ended(shared: &Shared) -> bool {
     shared.exiting.load(Ordering::Acquire) && shared.root.lock().is_none()
 }
 
-/// The last ones leave in time, if so many waits `end` by themselves; or else they are stragglers, and the last of them ends the
-/// runtime.
+/// The last ones leave in time, if so many waits `end` by themselves; or else they are stragglers,
+/// and the last of them ends the runtime.
 fn the_last_leaves(ends: u32, preemptions: usize) {
     explore_with(preemptions, move || {
         sync::trust_counts();
@@ -245,7 +247,7 @@ fn the_last_leaves(ends: u32, preemptions: usize) {
         for leaver in leavers {
             leaver.join().unwrap();
         }
-        assert!(has_ended(&shared), "nobody ended it");
+        assert!(has_ended(&shared), "no thread ended it");
     });
 }
 

@@ -1,4 +1,5 @@
-//! What the holder of the driver's role sleeps in: the system's half, the sources that it watches, and the clock.
+//! What the holder of the driver's role sleeps in: the system's half, the sources that it watches,
+//! and the clock.
 
 use crate::driver::clock::Clock;
 use crate::driver::role::{Limit, Selector};

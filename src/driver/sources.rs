@@ -46,7 +46,8 @@ impl Source {
         }
     }
 
-    /// Whether an event said that nothing more may come. The caller has looked at the readiness since that event.
+    /// Whether an event said that nothing more may come. The caller has looked at the readiness
+    /// since that event.
     pub(crate) fn has_ended(&self) -> bool {
         // Relaxed: ordered by the Acquire in `look`, which saw the event that may have set it.
         self.ended.load(Ordering::Relaxed)
@@ -67,7 +68,8 @@ impl Source {
     }
 }
 
-/// Sources by key. A key names a place and its generation, so that no event reaches a later owner of the place.
+/// Sources by key. A key names a place and its generation, so that no event reaches a later owner
+/// of the place.
 #[derive(Default)]
 pub(crate) struct Sources {
     places: Vec<(u32, Option<Arc<Source>>)>,

@@ -1,5 +1,5 @@
-//! A socket that the driver watches: registered once, in edge mode, for as long as it lives. What a task that waits for
-//! it owes to its poll is done here: the budget, and the note in its frame.
+//! A socket that the driver watches: registered once, in edge mode, for as long as it lives. What a
+//! task that waits for it owes to its poll is done here: the budget, and the note in its frame.
 
 use crate::driver::driver::Driver;
 use crate::driver::source::Readiness;
@@ -87,8 +87,9 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         }
     }
 
-    /// As [`Registered::poll_io`], for an operation on a buffer of `room` bytes. One that moves fewer has emptied, or
-    /// filled, the system's buffer: the next one need not be tried before there was an event.
+    /// As [`Registered::poll_io`], for an operation on a buffer of `room` bytes. One that moves
+    /// fewer has emptied, or filled, the system's buffer: the next one need not be tried before
+    /// there was an event.
     pub(crate) fn poll_transfer(
         &self,
         direction: Direction,

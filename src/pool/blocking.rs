@@ -1,15 +1,17 @@
-//! The queue of closures that block, and the count of the threads for them: grown on demand up to a limit, gone when idle.
-//! The threads themselves are in `blocking_threads`.
+//! The queue of closures that block, and the count of the threads for them: grown on demand up to a
+//! limit, gone when idle. The threads themselves are in `blocking_threads`.
 //!
 //! # Protocol
 //!
-//! All under one lock. *While there is work in the queue and a thread may be had, a thread is coming for it*: an idle one
-//! that was called, or a new one. A thread that arrives takes the first piece of work and, if there is more, sees to it that
-//! the next one comes before it begins. Busy threads look at the queue when they are done. So a burst wakes one thread
-//! after the other, each while the one before works, and not all at once.
+//! All under one lock. *While there is work in the queue and a thread may be had, a thread is
+//! coming for it*: an idle one that was called, or a new one. A thread that arrives takes the first
+//! piece of work and, if there is more, sees to it that the next one comes before it begins. Busy
+//! threads look at the queue when they are done. So a burst wakes one thread after the other, each
+//! while the one before works, and not all at once.
 //!
-//! A thread whose closure waits in turn (`.wait()`, a scope) does not count against the limit meanwhile: what it waits for
-//! may be in the queue. So closures that wait for closures do not deadlock, however low the limit.
+//! A thread whose closure waits in turn (`.wait()`, a scope) does not count against the limit
+//! meanwhile: what it waits for may be in the queue. So closures that wait for closures do not
+//! deadlock, however low the limit.
 //!
 //! If the only way to get a thread fails, workers do what is in the queue.
 
@@ -19,8 +21,8 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-/// How long an idle thread waits for work before it ends: a thread costs about 20 us to start, and a few pages of stack
-/// to keep. tokio keeps them for as long.
+/// How long an idle thread waits for work before it ends: a thread costs about 20 us to start, and
+/// a few pages of stack to keep. tokio keeps them for as long.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// Work in the queue below which no search for what is over is worth its while.
@@ -57,8 +59,8 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Takes out children that were cut in the queue, when it has become twice as long as it was after the last time: if
-    /// all threads are stuck, what gave up waiting must not pile up.
+    /// Takes out children that were cut in the queue, when it has become twice as long as it was
+    /// after the last time: if all threads are stuck, what gave up waiting must not pile up.
     fn sweep(&mut self) -> VecDeque<Work> {
         if self.work.len() < self.sweep_at.max(FEW) {
             return VecDeque::new();
@@ -76,8 +78,8 @@ impl Queue {
 pub(super) enum Call {
     /// Nothing: one comes, or busy ones look when they are done.
     Settled,
-    /// To start a thread, which is counted already. It calls [`Blocking::serve`] and then [`Blocking::leave`]; if it cannot
-    /// be had, the caller calls [`Blocking::give_up`].
+    /// To start a thread, which is counted already. It calls [`Blocking::serve`] and then
+    /// [`Blocking::leave`]; if it cannot be had, the caller calls [`Blocking::give_up`].
     Start,
     /// To call [`Blocking::give_up`] at once: the runtime has ended.
     GiveUp,
@@ -102,7 +104,8 @@ impl Blocking {
         }
     }
 
-    /// Adds work; the caller goes on with [`Blocking::call`]. What was taken out because it is over is to be run afterwards.
+    /// Adds work; the caller goes on with [`Blocking::call`]. What was taken out because it is over
+    /// is to be run afterwards.
     pub(super) fn push(&self, work: Work) -> (MutexGuard<'_, Queue>, VecDeque<Work>) {
         let mut queue = self.queue.lock();
         queue.work.push_back(work);
@@ -119,8 +122,8 @@ impl Blocking {
         if queue.work.is_empty() || queue.coming > 0 {
             return Call::Settled;
         }
-        // In a process that was forked from that of the runtime no thread comes: those that are idle are not there, and the
-        // caller that waits for the work is told so before it sleeps.
+        // In a process that was forked from that of the runtime no thread comes: those that are
+        // idle are not there, and the caller that waits for the work is told so before it sleeps.
         if is_elsewhere() {
             return Call::Settled;
         }
@@ -157,8 +160,8 @@ impl Blocking {
         mem::take(&mut queue.work)
     }
 
-    /// What a thread does until it was idle for too long, or the runtime has ended. `call` is [`Blocking::call`], with what
-    /// follows from it.
+    /// What a thread does until it was idle for too long, or the runtime has ended. `call` is
+    /// [`Blocking::call`], with what follows from it.
     pub(super) fn serve(&self, call: impl Fn(MutexGuard<'_, Queue>), mut run: impl FnMut(Work)) {
         let mut queue = self.queue.lock();
         queue.coming -= 1;
@@ -191,8 +194,8 @@ impl Blocking {
         }
     }
 
-    /// A thread waits for others: it does not count against the limit from now on. The caller goes on with
-    /// [`Blocking::call`].
+    /// A thread waits for others: it does not count against the limit from now on. The caller goes
+    /// on with [`Blocking::call`].
     pub(super) fn begin_wait(&self) -> MutexGuard<'_, Queue> {
         let mut queue = self.queue.lock();
         queue.waiting += 1;
@@ -210,8 +213,8 @@ impl Blocking {
         self.called.notify_all();
     }
 
-    /// After the end: waits for the threads to leave. No child is left by then; a call of our own may take its time, and is
-    /// not waited for.
+    /// After the end: waits for the threads to leave. No child is left by then; a call of our own
+    /// may take its time, and is not waited for.
     pub(crate) fn join(&self) {
         let mut queue = self.queue.lock();
         while queue.alive > queue.in_calls {

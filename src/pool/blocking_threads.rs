@@ -1,5 +1,6 @@
-//! The threads for closures that block: how one is started, what it does with a piece of work, and what becomes of the work
-//! when none can be had. Who comes, and when, is decided by the queue: see `blocking`.
+//! The threads for closures that block: how one is started, what it does with a piece of work, and
+//! what becomes of the work when none can be had. Which thread comes, and when, is decided by the
+//! queue: see `blocking`.
 
 use crate::pool::blocking::{Call, Queue, Work};
 use crate::pool::shared::Shared;
@@ -31,7 +32,8 @@ fn call(shared: &Arc<Shared>, queue: MutexGuard<'_, Queue>) {
     }
 }
 
-/// The thread of this context waits for others: it does not count against the limit from now on. False if it did not before.
+/// The thread of this context waits for others: it does not count against the limit from now on.
+/// False if it did not before.
 pub(crate) fn begin_wait(ctx: &ThreadCtx) -> bool {
     if ctx.waits.replace(true) {
         return false;

@@ -1,14 +1,15 @@
 //! What is left of a runtime after its workers have gone, and the worker that looks after it.
 //!
-//! A runtime ends when its root is empty. A group without a child does not count there: its future may be polled on any
-//! thread afterwards, and run its defers. Sleeps and sockets may be polled on any thread, at any time. So when something is
-//! left at the end, or comes up later, a *caretaker* is started: a worker that runs, and drives, until nothing is left.
+//! A runtime ends when its root is empty. A group without a child does not count there: its future
+//! may be polled on any thread afterwards, and run its defers. Sleeps and sockets may be polled on
+//! any thread, at any time. So when something is left at the end, or comes up later, a *caretaker*
+//! is started: a worker that runs, and drives, until nothing is left.
 //!
 //! # Protocol
 //!
-//! A thread that adds or takes away something after the end comes here. Under the caretaker's lock it finds one, and wakes
-//! it, or starts one if something is left. A caretaker leaves under the same lock, and only if nothing is left:
-//! `Shared::caretaker_leaves`.
+//! A thread that adds or takes away something after the end comes here. Under the caretaker's lock
+//! it finds one, and wakes it, or starts one if something is left. A caretaker leaves under the
+//! same lock, and only if nothing is left: `Shared::caretaker_leaves`.
 
 use crate::poll::frame;
 use crate::poll::tally;
@@ -26,12 +27,14 @@ pub(crate) fn hand_over(shared: &Shared) {
             look_after(&shared);
         }
     }));
-    // SeqCst: pairs with PushFence in `Sleep::notify`, after which a pusher looks whether the runtime has ended.
+    // SeqCst: pairs with PushFence in `Sleep::notify`, after which a pusher looks whether the
+    // runtime has ended.
     fence(Ordering::SeqCst);
     look_after(shared);
 }
 
-/// Sees to it that a thread runs what is queued and watches time and I/O, in a runtime that has ended.
+/// Sees to it that a thread runs what is queued and watches time and I/O, in a runtime that has
+/// ended.
 #[cold]
 pub(crate) fn look_after(shared: &Shared) {
     // What is left belongs to the process of the runtime, which looks after it there.
@@ -51,7 +54,8 @@ pub(crate) fn look_after(shared: &Shared) {
         .is_some_and(|(shared, seat)| worker::start(&shared, seat, Kind::Caretaker, "caretaker"));
     let alone = !*there;
     drop(there);
-    // No thread can be had: at least what is queued is run here, be it on a seat of another runtime.
+    // No thread can be had: at least what is queued is run here, be it on a seat of another
+    // runtime.
     let none = OwnSeat::new(None);
     while let Some(job) = alone.then(|| shared.take_injected(&none)).flatten() {
         tally::with_books(None, None, || frame::outside(|| job.run()));

@@ -7,7 +7,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// More workers than this are refused: at about 16,000 threads a Linux process of default limits aborts.
+/// More workers than this are refused: at about 16,000 threads a Linux process of default limits
+/// aborts.
 pub(crate) const MAX_WORKERS: usize = 1024;
 
 /// Options of a [`Runtime`](crate::Runtime).
@@ -75,7 +76,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Called with every failure that nobody can be given. Default: one line to stderr.
+    /// Called with every failure that has no receiver. Default: one line to stderr.
     ///
     /// A hook that panics is switched off for this runtime, and stderr says so.
     pub fn on_unobserved(mut self, hook: impl Fn(Unobserved) + Send + Sync + 'static) -> Self {

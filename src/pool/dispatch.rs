@@ -1,7 +1,8 @@
-//! What the pool does for groups and tasks on the thread that asks: `Shared` as the `Spawn` of its groups, and its guests.
+//! What the pool does for groups and tasks on the thread that asks: `Shared` as the `Spawn` of its
+//! groups, and its guests.
 //!
-//! A thread in a context of the runtime pushes to its own seat and counts in that seat's ledger; any other thread pushes to
-//! the queue for outsiders, and counts in the runtime's.
+//! A thread in a context of the runtime pushes to its own seat and counts in that seat's ledger;
+//! any other thread pushes to the queue for outsiders, and counts in the runtime's.
 
 use crate::group::node::Node;
 use crate::group::node::{Late, Spawn};
@@ -32,8 +33,8 @@ fn with_own_seat<R>(shared: &Shared, f: impl FnOnce(Option<&Seat>) -> R) -> R {
     })
 }
 
-/// Pushes from a thread that has no seat in this runtime: nothing else keeps the runtime alive once the job is out, since
-/// it may be the last one.
+/// Pushes from a thread that has no seat in this runtime: nothing else keeps the runtime alive once
+/// the job is out, since it may be the last one.
 #[cold]
 fn inject_from_outside(shared: &Shared, job: Job) {
     // The job's task keeps the runtime until here.
@@ -41,7 +42,8 @@ fn inject_from_outside(shared: &Shared, job: Job) {
     keep.inject(job);
 }
 
-/// Counts guests in the context where they are blocked; one that has left it is not counted there any more.
+/// Counts guests in the context where they are blocked; one that has left it is not counted there
+/// any more.
 fn note_guests(shared: &Shared, more: isize) {
     with_own(shared, |ctx| {
         if let Some(ctx) = ctx {
@@ -60,24 +62,27 @@ fn guests_below(shared: &Shared) -> usize {
 }
 
 impl Shared {
-    /// A caller from outside is blocked in a group of this runtime: a shutdown gives it its grace. The root does not count
-    /// a group that has no children.
+    /// A caller from outside is blocked in a group of this runtime: a shutdown gives it its grace.
+    /// The root does not count a group that has no children.
     pub(crate) fn guest_came(&self) {
         note_guests(self, 1);
-        // Relaxed: a shutdown that must see the guest has seen an end of its children, which came after this.
+        // Relaxed: a shutdown that must see the guest has seen an end of its children, which came
+        // after this.
         self.guests.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The caller returns.
     pub(crate) fn guest_leaves(&self) {
         note_guests(self, -1);
-        // Relaxed: the lock of the waiters comes next, through which those who wait have passed before they look.
+        // Relaxed: the lock of the waiters comes next, through which those who wait have passed
+        // before they look.
         if self.guests.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.guests_gone.wake_all();
         }
     }
 
-    /// Guests on whose stack a shutdown waits cannot return before it does, so they do not count meanwhile.
+    /// Guests on whose stack a shutdown waits cannot return before it does, so they do not count
+    /// meanwhile.
     pub(crate) fn without_guests_below<R>(&self, f: impl FnOnce() -> R) -> R {
         let own = guests_below(self);
         if own == 0 {
@@ -116,7 +121,8 @@ impl Spawn for Shared {
             let Some(ctx) = ctx else {
                 return inject_from_outside(self, job);
             };
-            // A blocked caller runs what is on its seat, perhaps under a lock of its own that a stranger wants.
+            // A blocked caller runs what is on its seat, perhaps under a lock of its own that a
+            // stranger wants.
             let mine =
                 ctx.role == ThreadRole::Worker || ctx.awaited.is_some_and(|at| at.contains(group));
             let pushed = if mine {

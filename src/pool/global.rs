@@ -1,5 +1,5 @@
-//! The runtime that a thread uses when none is named: the one of its context, else the global one, which is started on first
-//! use.
+//! The runtime that a thread uses when none is named: the one of its context, else the global one,
+//! which is started on first use.
 
 use crate::driver::clock::Clock;
 use crate::driver::driver::Driver;
@@ -23,8 +23,9 @@ impl Runtime {
     }
 }
 
-/// The runtime of this thread: the one entered last, else that of its worker or `block_on`, else the global one. What was
-/// entered before a worker or `block_on` began does not count inside: a child must not depend on which thread runs it.
+/// The runtime of this thread: the one entered last, else that of its worker or `block_on`, else
+/// the global one. What was entered before a worker or `block_on` began does not count inside: a
+/// child must not depend on which thread runs it.
 pub(crate) fn runtime() -> Arc<Shared> {
     thread_ctx::runtime_here().unwrap_or_else(|| Arc::clone(global().shared()))
 }
@@ -34,8 +35,8 @@ pub(crate) fn driver() -> Arc<Driver> {
     Arc::clone(&runtime().driver)
 }
 
-/// Now, on the clock of this thread's runtime. It starts none: the global one goes by the system's clock unless one was
-/// installed.
+/// Now, on the clock of this thread's runtime. It starts none: the global one goes by the system's
+/// clock unless one was installed.
 pub(crate) fn now() -> Instant {
     let global = || GLOBAL.get().map(|global| Arc::clone(global.shared()));
     match thread_ctx::runtime_here().or_else(global) {

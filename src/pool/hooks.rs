@@ -74,8 +74,8 @@ impl Hooks {
     }
 }
 
-/// One line to stderr. Where stderr is a pipe whose reader has gone there is no reader to tell, and to panic here would take
-/// down a worker.
+/// One line to stderr. Where stderr is a pipe whose reader has gone there is no reader to tell, and
+/// to panic here would take down a worker.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,5 +1,5 @@
-//! The runtime as users see it: building, entering, looking inside. How it ends is in `shutdown`, the one that free functions
-//! use in `global`.
+//! The runtime as users see it: building, entering, looking inside. How it ends is in `shutdown`,
+//! the one that free functions use in `global`.
 
 use crate::driver::driver::Driver;
 use crate::group::node::NodeRef;
@@ -63,8 +63,8 @@ impl RuntimeBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] names the option that is out of bounds, or the thread that could not be started; then nothing is
-    /// left behind.
+    /// [`BuildError`] names the option that is out of bounds, or the thread that could not be
+    /// started; then nothing is left behind.
     pub fn build(mut self) -> Result<Runtime, BuildError> {
         self.check()?;
         let hooks = mem::take(&mut self.hooks);
@@ -155,8 +155,9 @@ impl Runtime {
 
     /// The groups and tasks that there are now, for a log or a page that a person looks at.
     ///
-    /// It is taken without stopping any thread, so it may show one part of the tree a little later than another. It is linear
-    /// in the tasks that were suspended at least once. A runtime that has ended has none.
+    /// It is taken without stopping any thread, so it may show one part of the tree a little later
+    /// than another. It is linear in the tasks that were suspended at least once. A runtime that
+    /// has ended has none.
     ///
     /// # Examples
     ///
@@ -201,8 +202,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`Stragglers`] names what could not be cut: a poll that does not return, or a shield that does not end. From
-    /// inside it contains the caller.
+    /// [`Stragglers`] names what could not be cut: a poll that does not return, or a shield that
+    /// does not end. From inside it contains the caller.
     ///
     /// # Blocking
     ///

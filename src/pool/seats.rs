@@ -1,8 +1,9 @@
 //! Seats: the places from which jobs are run, each with a fork deque and a wake deque.
 //!
-//! Workers, spare workers and blocked callers are the same thing here: a thread on a seat. New children and stack jobs go
-//! to the fork deque, newest first; woken tasks to the wake deque, in order. Depth first for forks keeps the memory of
-//! recursive programs small (measured: 1/50 of that with a FIFO); in order for wakes keeps them fair.
+//! Workers, spare workers and blocked callers are the same thing here: a thread on a seat. New
+//! children and stack jobs go to the fork deque, newest first; woken tasks to the wake deque, in
+//! order. Depth first for forks keeps the memory of recursive programs small (measured: 1/50 of
+//! that with a FIFO); in order for wakes keeps them fair.
 //!
 //! # States
 //!
@@ -10,12 +11,13 @@
 //!
 //! # Protocol
 //!
-//! A seat is claimed by a compare-exchange, which makes a [`ClaimedSeat`]: the only way to the owner's ends of the deques,
-//! for one thread at a time. The deques are made at the first claim and stay. Thieves walk the bitmap of active seats. The
-//! owner drains its deques before it drops the claim, which clears the bit and then frees the seat.
+//! A seat is claimed by a compare-exchange, which makes a [`ClaimedSeat`]: the only way to the
+//! owner's ends of the deques, for one thread at a time. The deques are made at the first claim and
+//! stay. Thieves walk the bitmap of active seats. The owner drains its deques before it drops the
+//! claim, which clears the bit and then frees the seat.
 //!
-//! A thread keeps its claim in an [`OwnSeat`], where code that runs on that thread finds it. An operation there begins and
-//! ends with nothing borrowed, so the claim may be taken out between any two of them.
+//! A thread keeps its claim in an [`OwnSeat`], where code that runs on that thread finds it. What
+//! that does leaves nothing borrowed, so the claim may be taken out at any time in between.
 
 #![expect(
     unsafe_code,
@@ -34,12 +36,12 @@ use crate::sync::{Arc, OnceLock};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-/// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a FIFO one in batches.
-/// Measured: 64 repaired flat spawns and did not touch recursive ones, whose fork deque holds at most ten entries for each
-/// level.
+/// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a
+/// FIFO one in batches. Measured: 64 repaired flat spawns and did not touch recursive ones, whose
+/// fork deque holds at most ten entries for each level.
 const SPILL: usize = 64;
 
-/// Every so many jobs the fork deque is looked at before the wake deque, so that neither starves the other.
+/// Every so many jobs the fork deque comes before the wake deque: neither starves the other.
 const FORK_EVERY: u32 = 8;
 
 /// The thieves' ends of a seat's deques.
@@ -66,8 +68,8 @@ pub(crate) struct Seat {
     pub(crate) counters: Counters,
 }
 
-// SAFETY: `deques` is reached through the one `ClaimedSeat`, or before it is made by the thread that won the claim; the rest
-// is `Sync`.
+// SAFETY: `deques` is reached through the one `ClaimedSeat`, or before it is made by the thread
+// that won the claim; the rest is `Sync`.
 unsafe impl Sync for Seat {}
 // SAFETY: nothing in it belongs to a thread; jobs are `Send`.
 unsafe impl Send for Seat {}
@@ -111,14 +113,16 @@ impl Seats {
     /// Claims this seat, if it is free.
     pub(crate) fn claim(self: &Arc<Self>, index: usize) -> Option<ClaimedSeat> {
         let seat = &self.seats[index];
-        // Acquire: pairs with the Release in `ClaimedSeat::drop`: the deques are as the last owner left them.
+        // Acquire: pairs with the Release in `ClaimedSeat::drop`: the deques are as the last owner
+        // left them.
         let claimed =
             seat.claimed
                 .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
         if claimed.is_err() {
             return None;
         }
-        // SAFETY: this thread won the claim, and no `ClaimedSeat` has been made of it yet: nothing else reaches the cell.
+        // SAFETY: this thread won the claim, and no `ClaimedSeat` has been made of it yet: nothing
+        // else reaches the cell.
         let deques = seat.deques.with_mut(|deques| unsafe { &mut *deques });
         let deques = deques.get_or_insert_with(|| Deques {
             fork: Worker::new_lifo(),
@@ -128,8 +132,8 @@ impl Seats {
             fork: deques.fork.stealer(),
             wake: deques.wake.stealer(),
         });
-        // Relaxed: thieves that miss the bit are covered by the notification that follows a push; the deques' own
-        // synchronisation covers their contents.
+        // Relaxed: thieves that miss the bit are covered by the notification that follows a push;
+        // the deques' own synchronisation covers their contents.
         self.active[index / 64].fetch_or(1 << (index % 64), Ordering::Relaxed);
         Some(ClaimedSeat {
             seat: NonNull::from(seat),
@@ -198,8 +202,8 @@ impl Seat {
     }
 }
 
-/// The right to one seat and to the owner's ends of its deques. It may move from thread to thread, and is not `Sync`: one
-/// thread uses it at a time. Dropping it frees the seat, whose deques are empty by then.
+/// The right to one seat and to the owner's ends of its deques, for one thread at a time: it is
+/// `Send` and not `Sync`. Dropping it frees the seat, whose deques are empty by then.
 pub(crate) struct ClaimedSeat {
     /// One of `seats`, which keep it.
     seat: NonNull<Seat>,
@@ -207,7 +211,7 @@ pub(crate) struct ClaimedSeat {
     index: usize,
 }
 
-// SAFETY: a seat belongs to no thread, as `Seat: Send + Sync` says, and the owner's ends are `Send`.
+// SAFETY: `Seat: Send + Sync`, so a seat belongs to no thread; the owner's ends are `Send`.
 unsafe impl Send for ClaimedSeat {}
 
 impl ClaimedSeat {
@@ -225,8 +229,8 @@ impl ClaimedSeat {
     #[inline]
     fn deques(&self) -> &Deques {
         let cell = &self.seat().deques;
-        // SAFETY: reached through the one `ClaimedSeat` of the seat, which is this one, and is not `Sync`; nothing writes to
-        // the cell before it is dropped.
+        // SAFETY: reached through the one `ClaimedSeat` of the seat, which is this one, and is not
+        // `Sync`; nothing writes to the cell before it is dropped.
         let deques = cell.with(|deques| unsafe { &*deques });
         deques.as_ref().expect("a claimed seat has deques")
     }
@@ -243,7 +247,7 @@ impl ClaimedSeat {
         }
     }
 
-    /// The next job: woken ones first, but new ones every so often, so that neither starves the other.
+    /// The next job: woken ones first, but new ones every so often.
     #[inline]
     fn pop(&self, tick: u32) -> Option<Job> {
         let deques = self.deques();
@@ -272,9 +276,7 @@ impl Drop for ClaimedSeat {
         // Relaxed: the deques are empty; a thief that looks in vain loses nothing.
         self.seats.active[index / 64].fetch_and(!(1 << (index % 64)), Ordering::Relaxed);
         // Release: gives the deques to the next owner, whose claim acquires them.
-        self.seats.seats[index]
-            .claimed
-            .store(false, Ordering::Release);
+        self.seat().claimed.store(false, Ordering::Release);
     }
 }
 
@@ -300,10 +302,11 @@ impl OwnSeat {
     ///
     /// # Safety
     ///
-    /// `f` calls neither [`OwnSeat::take`] nor [`OwnSeat::put`], nor anything outside this file that may do so.
+    /// `f` calls neither [`OwnSeat::take`] nor [`OwnSeat::put`], nor anything outside this file
+    /// that may do so.
     #[inline]
     unsafe fn with<R>(&self, f: impl FnOnce(Option<&ClaimedSeat>) -> R) -> R {
-        // SAFETY: `OwnSeat` is not `Sync`, so no other thread changes the slot, and `f` does not, says the caller.
+        // SAFETY: nothing changes the slot: no other thread, as it is not `Sync`; nor `f`: `with`.
         f(unsafe { &*self.0.as_ptr() }.as_ref())
     }
 

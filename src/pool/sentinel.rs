@@ -1,16 +1,19 @@
-//! The sentinel: sees to it that a thread watches time and I/O while a task that does not return keeps a worker.
+//! The sentinel: sees to it that a thread watches time and I/O while a task that does not return
+//! keeps a worker.
 //!
-//! An idle worker sleeps in the driver, the others on their parkers. When something arrives, the worker leaves the driver
-//! to run it, and wakes no other: as a rule it is back in microseconds, and a wake-up costs more than that. If what it runs
-//! computes or blocks for long, no thread watches, although others sleep. So the worker that leaves the driver while
-//! others sleep raises the sentinel, a thread that looks every few milliseconds. If the driver was left for a whole tick,
-//! it wakes a sleeper, which finds nothing to do and goes to sleep in the driver.
+//! An idle worker sleeps in the driver, the others on their parkers. When something arrives, the
+//! worker leaves the driver to run it, and wakes no other: as a rule it is back in microseconds,
+//! and a wake-up costs more than that. If what it runs computes or blocks for long, no thread
+//! watches, although others sleep. So the worker that leaves the driver while others sleep raises
+//! the sentinel, a thread that looks every few milliseconds. If the driver was left for a whole
+//! tick, it wakes a sleeper, which finds nothing to do and goes to sleep in the driver.
 //!
-//! While no worker leaves the driver, and some time afterwards, the sentinel sleeps without a limit: an idle runtime wakes
-//! up for nothing. Its thread is started the first time that it is needed.
+//! While no worker leaves the driver, and some time afterwards, the sentinel sleeps without a
+//! limit: an idle runtime wakes up for nothing. Its thread is started the first time that it is
+//! needed.
 //!
-//! The sentinel knows the role and the list of sleepers. The runtime, which is above it, gives it a thread, and wakes the
-//! sleeper.
+//! The sentinel knows the role and the list of sleepers. The runtime, which is above it, gives it a
+//! thread, and wakes the sleeper.
 
 use crate::driver::role::{Role, Selector};
 use crate::eventcount::EventCount;
@@ -23,8 +26,8 @@ use std::time::Duration;
 /// Between two looks. Time and I/O are unwatched for two of these at most.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Looks in vain, one after the other, before it sleeps: 100 ms, so that a runtime with something to do now and then does
-/// not pay for a wake-up of the sentinel each time.
+/// Looks in vain, one after the other, before it sleeps: 100 ms, so that a runtime with something
+/// to do now and then does not pay for a wake-up of the sentinel each time.
 const LINGER: u32 = 20;
 
 /// The watcher of one runtime.
@@ -48,8 +51,8 @@ impl Sentinel {
         }
     }
 
-    /// A worker has left the driver. `start` is called if there is no thread yet: it starts one that calls
-    /// [`Sentinel::watch`].
+    /// A worker has left the driver. `start` is called if there is no thread yet: it starts one
+    /// that calls [`Sentinel::watch`].
     pub(crate) fn raise(&self, sleep: &Sleep, start: impl FnOnce()) {
         if !self.left.raise(|| sleep.has_sleepers()) {
             return;
@@ -92,7 +95,8 @@ impl Sentinel {
             if vain == LINGER {
                 vain = 0;
                 self.left.fall_asleep();
-                // A token that is on its way is taken by a later park, which then returns early and does no harm.
+                // A token that is on its way is taken by a later park, which then returns early and
+                // does no harm.
                 if unwatched(role, sleep).is_some() {
                     let _ = self.left.stay_awake();
                 } else {

@@ -1,5 +1,5 @@
-//! What all threads of a runtime see: queues, sleepers, driver, hooks; and what can be done with these alone, on any thread.
-//! What depends on the calling thread is above, in `dispatch`.
+//! What all threads of a runtime see: queues, sleepers, driver, hooks; and what can be done with
+//! these alone, on any thread. What depends on the calling thread is above, in `dispatch`.
 
 use crate::driver::driver::Driver;
 use crate::group::node::NodeRef;
@@ -23,8 +23,8 @@ use crate::sync::{Arc, Mutex, Weak};
 use crate::unwind;
 use crate::waiters::Waiters;
 
-/// Looks for the group of what runs on a seat: another task may run there by then, or the group be on its way to another
-/// parent. What is stuck is found by the first one.
+/// Looks for the group of what runs on a seat: another task may run there by then, or the group be
+/// on its way to another parent. What is stuck is found by the first one.
 const LOOKS: usize = 4;
 
 /// Spare workers: how many are wanted, and how many there are.
@@ -54,7 +54,8 @@ pub(crate) struct Shared {
     pub(crate) spares: Mutex<Spares>,
     pub(crate) shut_down: AtomicBool,
     pub(crate) exiting: AtomicBool,
-    /// What looks after a runtime that has ended when something is added to it: `caretaker::look_after`.
+    /// What looks after a runtime that has ended when something is added to it:
+    /// `caretaker::look_after`.
     pub(crate) look_after: fn(&Self),
     /// Whether there is a caretaker.
     pub(crate) caretaker: Mutex<bool>,
@@ -124,8 +125,9 @@ impl Shared {
         }
     }
 
-    /// Looks at time and I/O without waiting; whether anything was woken. If a worker went to sleep elsewhere meanwhile
-    /// because it could not have the driver's role, it is woken to take it: else no thread would watch.
+    /// Looks at time and I/O without waiting; whether anything was woken. If a worker went to sleep
+    /// elsewhere meanwhile because it could not have the driver's role, it is woken to take it:
+    /// else no thread would watch.
     pub(crate) fn turn(&self) -> bool {
         let turn = self.driver.turn();
         if turn.wanted {
@@ -174,16 +176,19 @@ impl Shared {
         self.announce();
     }
 
-    /// What was pushed for outsiders must be seen: by a sleeper, or by the caretaker of a runtime that has ended.
+    /// What was pushed for outsiders must be seen: by a sleeper, or by the caretaker of a runtime
+    /// that has ended.
     fn announce(&self) {
         self.notify();
-        // Relaxed: ordered by PushFence in `notify`, which pairs with the fence in `caretaker::hand_over`.
+        // Relaxed: ordered by PushFence in `notify`, which pairs with the fence in
+        // `caretaker::hand_over`.
         if self.exiting.load(Ordering::Relaxed) {
             (self.look_after)(self);
         }
     }
 
-    /// Moves what is left on a seat to the queue for outsiders: woken tasks first, as a worker would run them.
+    /// Moves what is left on a seat to the queue for outsiders: woken tasks first, as a worker
+    /// would run them.
     pub(crate) fn flush(&self, seat: &OwnSeat) {
         let mut any = false;
         while let Some(job) = seat.drain() {
@@ -195,7 +200,8 @@ impl Shared {
         }
     }
 
-    /// Takes one job from the queue for outsiders, and a batch along with it if there is a seat for it.
+    /// Takes one job from the queue for outsiders, and a batch along with it if there is a seat for
+    /// it.
     pub(crate) fn take_injected(&self, seat: &OwnSeat) -> Option<Job> {
         loop {
             match seat.steal_injected(&self.injector) {
@@ -215,8 +221,9 @@ impl Shared {
         job
     }
 
-    /// After a batch was moved to a seat by a thread that does not count as searching. On its way a searcher may have looked
-    /// for it in vain and fallen asleep, and this thread may be busy with the first job for long: others are told.
+    /// After a batch was moved to a seat by a thread that does not count as searching. On its way a
+    /// searcher may have looked for it in vain and fallen asleep, and this thread may be busy with
+    /// the first job for long: others are told.
     pub(crate) fn share(&self, seat: usize) {
         if self.seats.get(seat).has_work() {
             self.notify();
@@ -292,8 +299,8 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Jobs that are left were never run: their tasks leak rather than run on a runtime that has ended. There are
-        // none after an orderly end, because the root is empty then.
+        // Jobs that are left were never run: their tasks leak rather than run on a runtime that has
+        // ended. There are none after an orderly end, because the root is empty then.
         let _ = unwind::drop_quietly(self.threads.get_mut().drain(..).collect::<Vec<_>>());
     }
 }

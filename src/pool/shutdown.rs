@@ -6,8 +6,8 @@
 //! 2. Wait for up to the grace.
 //! 3. Cancel what is left.
 //! 4. Wait while teardown makes progress; what is there after that is returned as stragglers.
-//! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the circle
-//!    root -> pool -> root. What others still poll is handed over to a caretaker.
+//! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the
+//!    circle root -> pool -> root. What others still poll is handed over to a caretaker.
 //!
 //! A process that was forked from that of the runtime does none of this: there is no thread to end,
 //! to join or to wait for, and its copy of the runtime stays as it is.
@@ -22,8 +22,8 @@ use crate::tree::survey;
 
 use crate::pool::caretaker;
 use crate::pool::shared::Shared;
+use crate::pool::spares;
 use crate::pool::thread_ctx::{self, ThreadRole};
-use crate::pool::waiting;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::sync::bed::{Condvar, Mutex};
@@ -38,13 +38,14 @@ use std::time::{Duration, Instant};
 /// How often a shutdown looks whether teardown makes progress.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Looks without any, one after the other, after which what is left is called stragglers: 200 ms. A cut needs microseconds; the
-/// rest covers a machine that is busy with something else. Many short looks, because one long one may fall into a moment in
-/// which the whole machine stood still.
+/// Looks without any, one after the other, after which what is left is called stragglers: 200 ms. A
+/// cut needs microseconds; the rest covers a machine that is busy with something else. Many short
+/// looks, because one long one may fall into a moment in which the whole machine stood still.
 const NO_PROGRESS: u32 = 20;
 
-/// How many looks may find polls alone, and no task that ended or was marked to be cut: 5 s. A destructor may need the polls
-/// of other tasks; a task that yields for ever inside a shield is a straggler, too.
+/// How many looks may find polls alone, and no task that ended or was marked to be cut: 5 s. A
+/// destructor may need the polls of other tasks; a task that yields for ever inside a shield is a
+/// straggler, too.
 const POLLS_ONLY: u32 = 500;
 
 /// What still runs when a bounded shutdown ends: never empty.
@@ -98,7 +99,8 @@ impl Shared {
             return Err(Stragglers(vec![caller]));
         }
         self.without_guests_below(|| wait_empty(self, &root, grace, true));
-        // Also if nothing is left: callers that are blocked without a child must not open a group after the end.
+        // Also if nothing is left: callers that are blocked without a child must not open a group
+        // after the end.
         root.cancel_all();
         wait_for_teardown(self, &root);
         let stragglers = if root.is_empty() {
@@ -115,7 +117,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits for the workers to leave. The root is empty, so there is nothing that they could wait for.
+    /// Waits for the workers to leave. The root is empty, so there is nothing that they could wait
+    /// for.
     fn join_threads(&self) {
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
@@ -155,7 +158,8 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
         let task = frame.and_then(frame::Frame::task_view);
         thread_ctx::with_all(|contexts| {
             let innermost = contexts.innermost()?;
-            // A task of this runtime may have blocked for another one, in which the caller runs now.
+            // A task of this runtime may have blocked for another one, in which the caller runs
+            // now.
             let at = contexts.iter().find(|ctx| ctx.is_of(shared))?;
             let running = || {
                 at.seat
@@ -192,8 +196,8 @@ fn unnamed(name: &str, location: &'static Location<'static>) -> Straggler {
     }
 }
 
-/// What wakes a thread that waits for the root to be empty. It has a time limit, unlike a parker, because a runtime all
-/// of whose workers are stuck has no thread to fire a timer.
+/// What wakes a thread that waits for the root to be empty. It has a time limit, unlike a parker,
+/// because a runtime all of whose workers are stuck has no thread to fire a timer.
 #[derive(Default)]
 struct Flag {
     up: Mutex<bool>,
@@ -234,14 +238,16 @@ impl Wake for Emptied {
     }
 }
 
-/// Whether the root is empty. If it is not, those who registered in `emptied` before are woken when it is.
+/// Whether the root is empty. If it is not, those who registered in `emptied` before are woken when
+/// it is.
 fn is_empty(shared: &Arc<Shared>, root: &NodeRef) -> bool {
     let all = Waker::from(Arc::new(Emptied(Arc::clone(shared))));
     root.poll_empty(&mut Context::from_waker(&all)).is_ready()
 }
 
-/// Waits until the root is empty, for `limit` at most; whether it is. With `guests` it waits for blocked callers, too: a
-/// group of theirs may have no child left, and a body that has yet to see that it should stop.
+/// Waits until the root is empty, for `limit` at most; whether it is. With `guests` it waits for
+/// blocked callers, too: a group of theirs may have no child left, and a body that has yet to see
+/// that it should stop.
 fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: bool) -> bool {
     // Real time, as the flag waits: a clock of a test may stand still, or have been moved by hours.
     let until = Clock::System.now().checked_add(limit);
@@ -259,7 +265,7 @@ fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: boo
         if empty && alone {
             break true;
         }
-        if !waiting::blocked(|| flag.wait(until)) {
+        if !spares::blocked(|| flag.wait(until)) {
             break root.is_empty();
         }
     };

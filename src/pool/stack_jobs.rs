@@ -1,25 +1,26 @@
-//! Stack jobs: halves of `join` on the stack of the thread that forked them. What the forker does when it comes back to one
-//! that another thread may have is in `join`.
+//! Stack jobs: halves of `join` on the stack of the thread that forked them. What the forker does
+//! when it comes back to one that another thread may have is in `join`.
 //!
-//! A half is first in a private list, which costs a few plain stores and no fence, and as a rule the forker takes it back
-//! from there. Only when another thread is idle, and nothing of this one's can be stolen as it is, the *oldest* half in the
-//! list, as a rule the largest piece of work, is published: pushed to the fork deque of the seat. The forker looks whether to
-//! publish when it forks and when it comes back. Measured: with every half in the deque the price of a `join` was twice that
-//! of a call.
+//! A half is first in a private list, which costs a few plain stores and no fence, and as a rule
+//! the forker takes it back from there. Only when another thread is idle, and nothing of this one's
+//! can be stolen as it is, the *oldest* half in the list, as a rule the largest piece of work, is
+//! published: pushed to the fork deque of the seat. The forker looks whether to do so when it forks
+//! and when it comes back. Measured: with every half in the deque a `join` costs twice a call.
 //!
 //! # States
 //!
-//! A half is in the list; or published: its one [`Job`] is in a deque, or with a thief; or done: its latch is set.
+//! A half is in the list; published: its one [`Job`] is in a deque or with a thief; or done.
 //!
 //! # Protocol
 //!
-//! A half that is in the list when its forker comes back is taken out there, and runs here. Else the forker must come back
-//! with its one job, which is the right to run it, or after its latch was set: by the thief, in the last line of its run. So
-//! a half leaves every queue, and every other thread, before the frame in which it lives goes away.
+//! A half that is in the list when its forker comes back is taken out there, and runs here. Else
+//! the forker must come back with its one job, which is the right to run it, or after its latch was
+//! set: by the thief, in the last line of its run. So a half leaves every queue, and every other
+//! thread, before the frame in which it lives goes away.
 //!
 //! # Shutdown
 //!
-//! A half that is part of no task counts in the root while it is published, so a shutdown knows of the worker that runs it.
+//! A half outside every task counts in the root while it is published: a shutdown knows its runner.
 
 #![expect(
     unsafe_code,
@@ -49,7 +50,7 @@ pub(crate) trait Here {
     fn here<R>(f: impl FnOnce(Option<(&StackJobs, Option<usize>)>) -> R) -> R;
 }
 
-/// A half without its types. It is not `Sync`: a reference to it is had by its forker's thread alone.
+/// A half without its types. It is not `Sync`: its forker's thread alone has references to it.
 #[repr(C)]
 pub(crate) struct StackJob {
     job: JobHeader,
@@ -57,8 +58,8 @@ pub(crate) struct StackJob {
     older: Cell<*const StackJob>,
     newer: Cell<*const StackJob>,
     published: Cell<bool>,
-    /// The forker unwound when it forked. Where it began to unwind inside the other half, that is caught before the two come
-    /// together again, and this half can be cut as ever.
+    /// The forker unwound when it forked. Where it began to unwind inside the other half, that is
+    /// caught before the two come together again, and this half can be cut as ever.
     unwinds: bool,
     /// The root in which it counts while it is published, as no task that waits for it does.
     counted: Cell<Option<NonNull<Node>>>,
@@ -88,14 +89,13 @@ impl StackJob {
         self.latch.is_set()
     }
 
-    /// Whether another thread has run it; else `waker` is woken when it has. Later calls bring the same waker, or one that
-    /// wakes the same thread.
+    /// As [`StackJob::is_done`]; if not, `waker`, or one of an earlier call, is woken when it is.
     pub(crate) fn poll_done(&self, waker: &Waker) -> bool {
         // SAFETY: `Latch::wait`: only one thread waits, the forker's: no other has a `&StackJob`.
         unsafe { self.latch.wait(waker) }
     }
 
-    /// The seat of the thread that runs it: a hint for who helps.
+    /// The seat of the thread that runs it: a hint for a forker that helps.
     pub(crate) fn runner(&self) -> Option<usize> {
         // Relaxed: a hint.
         self.runner.load(Ordering::Relaxed).checked_sub(1)
@@ -115,8 +115,9 @@ impl StackJob {
             .on_stack()
             .map_or(ptr::null(), |half| half.as_ptr().cast());
         for _ in 0..LEVELS {
-            // SAFETY: `Job::new` (1): the first half is there, as its job was not run. A half is inside the one that its
-            // forker runs: whose forker waits until that run is over, and so until the one inside is done.
+            // SAFETY: `Job::new` (1): the first half is there, as its job was not run. A half is
+            // inside the one that its forker runs: whose forker waits until that run is over, and
+            // so until the one inside is done.
             let Some(half) = (unsafe { at.as_ref() }) else {
                 return false;
             };
@@ -131,20 +132,21 @@ impl StackJob {
     /// It was run, or taken back: it does not count any more.
     fn leave_root(&self) {
         if let Some(root) = self.counted.get() {
-            // SAFETY: `leave`: 1. `count` took the count when the half was published, and it ends once: with its job. 2. The
-            // node is not touched afterwards.
+            // SAFETY: `leave`: 1. `count` took the count when the half was published, and it ends
+            // once: with its job. 2. The node is not touched afterwards.
             unsafe { leave::leave(root) };
         }
     }
 }
 
-/// A half that is outside every task may be run by a worker from now on: it counts in the root, as that worker may take
-/// its time. The root, which the count keeps; none if the runtime is ending.
+/// A half that is outside every task may be run by a worker from now on: it counts in the root, as
+/// that worker may take its time. The root, which the count keeps; none if the runtime is ending.
 #[cold]
 fn count(shared: &Shared) -> Option<NonNull<Node>> {
     let root = shared.open_root().filter(|root| root.enter())?;
     if root.is_cancelled() {
-        // SAFETY: `leave`: 1. `enter` counted in the line above. 2. `root` is a reference of its own.
+        // SAFETY: `leave`: 1. `enter` counted in the line above. 2. `root` is a reference of its
+        // own.
         unsafe { leave::leave(root.as_ptr()) };
         return None;
     }
@@ -156,12 +158,14 @@ fn count(shared: &Shared) -> Option<NonNull<Node>> {
 /// The group of a job that was not run.
 pub(crate) fn group_of(job: &Job) -> Option<&Node> {
     let group: *const Node = job.group().cast();
-    // SAFETY: `JobTable::group` gives the address of a node, or null. The node is alive until the job was run, which is not
-    // before the borrow ends: a task counts in its group, and a half's forker is in the group and waits for it.
+    // SAFETY: `JobTable::group` gives the address of a node, or null. The node is alive until the
+    // job was run, which is not before the borrow ends: a task counts in its group, and a half's
+    // forker is in the group and waits for it.
     unsafe { group.as_ref() }
 }
 
-/// The stack jobs of one context of a thread: the private list, and the half of another thread that is run there.
+/// The stack jobs of one context of a thread: the private list, and the half of another thread that
+/// is run there.
 pub(crate) struct StackJobs {
     oldest: Cell<*const StackJob>,
     newest: Cell<*const StackJob>,
@@ -182,10 +186,10 @@ impl StackJobs {
         self.oldest.get().is_null()
     }
 
-    /// Runs `a` on this thread and `b` on this or another one, each to its end. Their panics are caught.
+    /// Runs `a` on this thread and `b` on this or another one, each to its end; catches panics.
     ///
-    /// `offer` may publish halves. `come_back` is called after `a` if this half was published: it takes the half back, or
-    /// returns once it is done.
+    /// `offer` may publish halves. `come_back` is called after `a` if this half was published: it
+    /// takes the half back, or returns once it is done.
     #[inline]
     pub(crate) fn fork<H: Here, RA, RB: Send>(
         &self,
@@ -198,8 +202,8 @@ impl StackJobs {
         let half = Half::<_, _, H>::new(b, branch, self.inside.get());
         // The pointer is one to the whole half, whose stack job is first.
         let whole = NonNull::from(&half).cast();
-        // SAFETY: `push`: the half stays in this frame, which is left at its end alone: nothing here unwinds. It is taken out
-        // of the list below, or was when it was published.
+        // SAFETY: `push`: the half stays in this frame, which is left at its end alone: nothing
+        // here unwinds. It is taken out of the list below, or was when it was published.
         unsafe { self.push(whole) };
         unwind::never(&offer);
         let first = unwind::catch(a);
@@ -207,19 +211,20 @@ impl StackJobs {
             self.pop(&half.job);
             unwind::never(&offer);
         } else if !unwind::never(|| half.comes_back(come_back)) {
-            // SAFETY: the latch is set, as `comes_back` found: the thief has written the result, once, and given it back.
+            // SAFETY: the latch is set, says `comes_back`: the thief has written the result, once.
             let second = half
                 .result
                 .with(|place| unsafe { place.cast::<Result<RB, Payload>>().read() });
             return (first, second);
         }
-        // SAFETY: `take_closure`: the half was in the list, so no job of it was made; or its one job has come back.
+        // SAFETY: `take_closure`: the half was in the list, so no job of it was made; or its one
+        // job has come back.
         let closure = unsafe { half.take_closure() };
         (first, unwind::catch(closure))
     }
 
-    /// Makes the job of the oldest half, which leaves the list. None if the list is empty, or if the runtime is ending: a
-    /// half that is part of no task would be one that it does not know of.
+    /// Makes the job of the oldest half, which leaves the list. None if the list is empty, or if
+    /// the runtime is ending: a half that is part of no task would be one that it does not know of.
     pub(crate) fn publish(&self, shared: &Shared) -> Option<Job> {
         // SAFETY: halves in the list are there: see `push`.
         let oldest = unsafe { self.oldest.get().as_ref() }?;
@@ -228,8 +233,8 @@ impl StackJobs {
         }
         let half = self.pop_oldest()?;
         oldest.published.set(true);
-        // SAFETY: `Job::new`: 1. the forker leaves its frame when the half is done, or with this job; 2. `F` and `R` are
-        // `Send`; 3. only a half in the list gets a job, and it has left the list.
+        // SAFETY: `Job::new`: 1. the forker stays until the half is done, or this job came back;
+        // 2. `F` and `R` are `Send`; 3. a half that leaves the list gets a job, once.
         Some(unsafe { Job::new(half.cast()) })
     }
 
@@ -343,28 +348,32 @@ impl<F: FnOnce() -> R, R, H: Here> Half<F, R, H> {
     /// The caller has the right to run the half, and calls this once.
     #[inline]
     unsafe fn take_closure(&self) -> F {
-        // SAFETY: it is the caller's, who has the right to run the half, and is read once; the cell is transparent.
+        // SAFETY: `take_closure`: the right to run the half is the caller's, so no other thread
+        // reads it, and it is read once. The cell is transparent.
         self.closure
             .with_mut(|place| unsafe { place.cast::<F>().read() })
     }
 
     unsafe fn run(job: NonNull<JobHeader>) {
         let this = job.cast::<Self>();
-        // SAFETY: `JobTable::run` (1): it points to the half. The forker waits for the latch, which is set in the last line.
+        // SAFETY: `JobTable::run` (1): it points to the half. The forker waits for the latch, which
+        // is set in the last line.
         let half = unsafe { this.as_ref() };
         let result = inside::<H, _>(&half.job, || {
-            // SAFETY: `take_closure`: the job is the right to run it, and runs once: `JobTable::run` (2).
+            // SAFETY: `take_closure`: the job is the right to run it, and runs once:
+            // `JobTable::run` (2).
             let closure = unsafe { half.take_closure() };
             // SAFETY: `Branch::enter`: the forker stays in its frame until the latch is set.
             unwind::catch(|| unsafe { half.job.branch.enter(half.job.unwinds, closure) })
         });
-        // SAFETY: only the thread that runs the job writes it, and the forker reads it after the latch was set.
+        // SAFETY: only the thread that runs the job writes it, and the forker reads it after the
+        // latch was set.
         half.result
             .with_mut(|place| unsafe { (*place).write(result) });
         half.job.leave_root();
         let latch = NonNull::from(&half.job.latch);
-        // SAFETY: `Latch::set`: it is set here alone, once for each job; the frame stays until it is seen set, and this is
-        // the last access to the half.
+        // SAFETY: `Latch::set`: it is set here alone, once for each job; the frame stays until it
+        // is seen set, and this is the last access to the half.
         unsafe { Latch::set(latch) };
     }
 }
@@ -381,7 +390,7 @@ unsafe fn group(job: NonNull<JobHeader>) -> *const () {
 fn inside<H: Here, R>(half: &StackJob, f: impl FnOnce() -> R) -> R {
     H::here(|here| {
         let Some((jobs, seat)) = here else { return f() };
-        // Relaxed: a hint for who helps.
+        // Relaxed: a hint for a forker that helps.
         half.runner
             .store(seat.map_or(0, |seat| seat + 1), Ordering::Relaxed);
         let before = jobs.inside.replace(half);

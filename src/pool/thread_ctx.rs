@@ -1,7 +1,9 @@
-//! The context of a thread: its runtime, its role and its seat there, its stack jobs, and the runtimes entered on it.
+//! The context of a thread: its runtime, its role and its seat there, its stack jobs, and the
+//! runtimes entered on it.
 //!
-//! A context is on the stack of the function that made it, and is occupied while that function runs something in it. They
-//! nest: a worker whose task blocks for another runtime has a context there, too, above its own.
+//! A context is on the stack of the function that made it, and is occupied while that function runs
+//! something in it. They nest: a worker whose task blocks for another runtime has a context there,
+//! too, above its own.
 
 #![expect(unsafe_code, reason = "a thread's context lives on its own stack")]
 
@@ -38,17 +40,21 @@ pub(crate) struct ThreadCtx {
     pub(crate) guests: Cell<usize>,
     /// A thread for closures that block: it does not count against their limit, because it waits.
     pub(crate) waits: Cell<bool>,
-    /// Its worker counts as searching while it calls what the driver found due: if that blocks, it searches no more.
+    /// Its worker counts as searching while it calls what the driver found due: if that blocks, it
+    /// searches no more.
     pub(crate) searching: Cell<bool>,
     /// Halves of `join` that were forked off here.
     pub(crate) stack_jobs: StackJobs,
-    /// The context in which this thread was when it occupied this one; null while it is not occupied.
+    /// The context in which this thread was when it occupied this one; null while it is not
+    /// occupied.
     below: Cell<*const ThreadCtx>,
-    /// Entries with a smaller number were made before the context was occupied: they do not count in it.
+    /// Entries with a smaller number were made before the context was occupied: they do not count
+    /// in it.
     since: Cell<u64>,
 }
 
-/// The number of the next entry, in the whole process: entries and contexts of a thread are in its order.
+/// The number of the next entry, in the whole process: entries and contexts of a thread are in its
+/// order.
 static NEXT_ENTRY: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
@@ -113,7 +119,8 @@ impl ThreadCtx {
         if self.seat.index().is_some() {
             return true;
         }
-        if !self.shared.callers_take_part {
+        // A worker without one has lent it to a job, whose context has it: see `waiting::run_as`.
+        if self.role == ThreadRole::Worker || !self.shared.callers_take_part {
             return false;
         }
         let claimed = self.shared.seats.claim_from(self.shared.workers);
@@ -178,7 +185,8 @@ impl ThreadCtx {
         }
         let here = HERE.replace(self);
         let below = self.below.replace(here);
-        // Relaxed: compared with numbers that this thread drew; an RMW chain on one word is in order for each thread.
+        // Relaxed: compared with numbers that this thread drew; an RMW chain on one word is in
+        // order for each thread.
         self.since.set(NEXT_ENTRY.load(Ordering::Relaxed));
         let ctx = self;
         let _restore = Restore { ctx, here, below };
@@ -203,7 +211,8 @@ impl Here for ThreadCtx {
 pub(crate) fn with<R>(f: impl FnOnce(Option<&ThreadCtx>) -> R) -> R {
     // Destructors of thread locals run without a context.
     let here = HERE.try_with(Cell::get).unwrap_or(ptr::null());
-    // SAFETY: `occupy` borrows the context that it puts into `HERE`, and takes it out again at its end. `f` is called within.
+    // SAFETY: `occupy` borrows the context that it puts into `HERE`, and takes it out again at its
+    // end. `f` is called within.
     f(unsafe { here.as_ref() })
 }
 
@@ -218,8 +227,9 @@ impl<'a> Contexts<'a> {
 
     /// All of them, the innermost first.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a ThreadCtx> {
-        // SAFETY: `with_all` alone makes `Contexts`, for the time of its call. All that time the innermost one is occupied,
-        // and so are those below it: `occupy` borrows each of them until then.
+        // SAFETY: `with_all` alone makes `Contexts`, for the time of its call. All that time the
+        // innermost one is occupied, and so are those below it: `occupy` borrows each of them until
+        // then.
         std::iter::successors(self.0, |ctx| unsafe { ctx.below.get().as_ref() })
     }
 
@@ -234,8 +244,8 @@ pub(crate) fn with_all<R>(f: impl FnOnce(Contexts<'_>) -> R) -> R {
     with(|ctx| f(Contexts(ctx)))
 }
 
-/// The runtime that was entered on this thread, or in whose context it is. What was entered before the context was occupied
-/// does not count: a child must not depend on which thread runs it.
+/// The runtime that was entered on this thread, or in whose context it is. What was entered before
+/// the context was occupied does not count: a child must not depend on which thread runs it.
 pub(crate) fn runtime_here() -> Option<Arc<Shared>> {
     let (since, occupied) = with(|ctx| match ctx {
         Some(ctx) => (ctx.since.get(), Some(Arc::clone(&ctx.shared))),
@@ -249,7 +259,8 @@ pub(crate) fn runtime_here() -> Option<Arc<Shared>> {
     entered.ok().flatten().or(occupied)
 }
 
-/// Calls `f` with this thread's context, if that is in the runtime of free functions: none was entered since.
+/// Calls `f` with this thread's context, if that is in the runtime of free functions: none was
+/// entered since.
 #[inline]
 pub(crate) fn of_free_functions<R>(f: impl FnOnce(Option<&ThreadCtx>) -> R) -> R {
     with(|ctx| f(ctx.filter(|ctx| NEWEST.get() < ctx.since.get())))

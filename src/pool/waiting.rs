@@ -1,25 +1,25 @@
 //! How a thread blocks for something that tasks do.
 //!
-//! An outside thread polls in place. What its poll spawns or wakes lands on a seat of its own, where thieves find it; it
-//! runs those jobs itself only right after a poll that waits for nothing but its own children, and only until it has
-//! parked once, so that a loop that accepts requests is never stuck behind a request.
+//! An outside thread polls in place. What its poll spawns or wakes lands on a seat of its own,
+//! where thieves find it; it runs those jobs itself only right after a poll that waits for nothing
+//! but its own children, and only until it has parked once, so that a loop that accepts requests is
+//! never stuck behind a request.
 //!
-//! A worker that blocks first runs the new children of what it awaits, and no others'. Then it hands its queue away and
-//! has a spare worker take its place, so progress never depends on it. The
-//! same goes for one that waits without ever sleeping, because its future wakes itself again and again: after some polls
-//! in a row it counts as blocked, until its wait is over.
+//! A worker that blocks first runs the new children of what it awaits, and no others'. Then it
+//! hands its queue away and has a spare worker take its place, so progress never depends on it. The
+//! same goes for one that waits without ever sleeping, because its future wakes itself again and
+//! again: after some polls in a row it counts as blocked, until its wait is over.
 
 use crate::group::node::Node;
 use crate::job::Job;
 use crate::parker::Parker;
-use crate::poll::frame;
-use crate::poll::frame::AwaitedTask;
+use crate::poll::frame::{self, AwaitedTask};
 use crate::poll::tally;
-use crate::pool::blocking_threads;
 use crate::pool::shared::Shared;
+use crate::pool::spares::{self, Replaced};
 use crate::pool::stack_jobs::group_of;
-use crate::pool::thread_ctx::{self, Contexts, ThreadCtx, ThreadRole};
-use crate::pool::worker::{self, Kind};
+use crate::pool::thread_ctx::{self, ThreadCtx, ThreadRole};
+use crate::pool::worker;
 use crate::sync::{Arc, thread};
 use crate::tree::awaited::Awaited;
 use crate::unwind;
@@ -109,8 +109,8 @@ pub(crate) fn wait<R>(
 enum Runs {
     /// All that is on its seat: nothing of this runtime is below on this stack.
     Any,
-    /// What belongs to the groups that it awaits. Others on the seat are strangers, and one of them might want a lock that
-    /// the frame below holds.
+    /// What belongs to the groups that it awaits. Others on the seat are strangers, and one of them
+    /// might want a lock that the frame below holds.
     Own(Awaited),
     /// Nothing: it waits for another runtime.
     Nothing,
@@ -153,57 +153,25 @@ fn drive<R>(
     }
 }
 
-/// A wait whose future was woken already after this many polls in a row, in which nothing else ran on this thread, holds
-/// up what is on its seat and, on a worker, what that worker would do. As often as a worker looks outside.
+/// A wait whose future was woken already after this many polls in a row, in which nothing else ran
+/// on this thread, holds up what is on its seat and, on a worker, what that worker would do. As
+/// often as a worker looks outside.
 const BUSY_AFTER: u32 = worker::OUTSIDE_EVERY;
 
-/// The thread below counts as blocked while this lives, whether it sleeps or its wait never does.
-enum Replaced {
-    Worker(Arc<Shared>),
-    /// One for closures that block.
-    Blocking,
-}
-
-impl Drop for Replaced {
-    fn drop(&mut self) {
-        match self {
-            Self::Worker(shared) => shared.spares.lock().blocked -= 1,
-            Self::Blocking => thread_ctx::with_all(|contexts| {
-                if let Some(ctx) = contexts.of_role(ThreadRole::Blocking) {
-                    blocking_threads::end_wait(ctx);
-                }
-            }),
-        }
-    }
-}
-
-/// Hands the queue away, and whatever else others could do meanwhile, also in the runtimes further down.
-fn hand_away(contexts: Contexts<'_>) {
-    for ctx in contexts.iter() {
-        ctx.publish_all();
-        ctx.shared.flush(&ctx.seat);
-        if ctx.searching.replace(false) {
-            // Those who push trust that a searcher finds what they pushed.
-            let _last = ctx.shared.sleep.stop_search();
-            ctx.shared.notify();
-        }
-    }
-}
-
-/// Hands the queue away, and has others take the place of the thread that waits here, if it is a worker or one for closures
-/// that block.
+/// Hands the queue away, and has others take the place of the thread that waits here, if it is a
+/// worker or one for closures that block.
 #[cold]
 fn give_way(busy: &mut Option<Replaced>) {
     thread_ctx::with_all(|contexts| {
-        hand_away(contexts);
+        spares::hand_away(contexts);
         if busy.is_some() {
             return;
         }
         let Some(worker) = contexts.of_role(ThreadRole::Worker) else {
-            *busy = replace_blocking(contexts);
+            *busy = spares::replace_blocking(contexts);
             return;
         };
-        *busy = replace_me(&worker.shared);
+        *busy = spares::replace_me(&worker.shared);
         if busy.is_some() {
             return;
         }
@@ -217,8 +185,8 @@ fn give_way(busy: &mut Option<Replaced>) {
     thread::yield_now();
 }
 
-/// Runs jobs of this thread's seat until the caller's future was woken (true) or `next` has none (false). `ran` says whether
-/// it ran any. `publish`: in the seat's record.
+/// Runs jobs of this thread's seat until the caller's future was woken (true) or `next` has none
+/// (false). `ran` says whether it ran any. `publish`: in the seat's record.
 fn run_jobs(
     ctx: &ThreadCtx,
     parker: &Parker,
@@ -261,14 +229,16 @@ fn run_seat(ctx: &ThreadCtx, parker: &Parker, ran: &mut bool) -> bool {
     })
 }
 
-/// Whether the group is one of services. They end after the body that starts them. One that blocked on the stack of that
-/// body would keep it from being polled, and both would wait for ever; so they are left to workers.
+/// Whether the group is one of services. They end after the body that starts them. One that blocked
+/// on the stack of that body would keep it from being polled, and both would wait for ever; so they
+/// are left to workers.
 fn serves(group: &Node) -> bool {
     group.serves()
 }
 
-/// Runs new children of what is awaited from the top of this thread's queue, until the next job is a stranger's. A tree of
-/// blocking scopes runs on as many stack frames as it has levels, like a tree of calls.
+/// Runs new children of what is awaited from the top of this thread's queue, until the next job is
+/// a stranger's. A tree of blocking scopes runs on as many stack frames as it has levels, like a
+/// tree of calls.
 fn run_own(
     ctx: &ThreadCtx,
     parker: &Parker,
@@ -292,55 +262,27 @@ fn run_own(
     })
 }
 
-/// Sleeps until there is a token; true if there was one already. `busy`: this thread counts as blocked as it is.
+/// Sleeps until there is a token; true if there was one already. `busy`: this thread counts as
+/// blocked as it is.
 fn park(home: Home<'_>, parker: &Parker, busy: bool) -> bool {
     if parker.take_token() {
         return true;
     }
     home.must_be_here();
     if busy {
-        thread_ctx::with_all(hand_away);
+        thread_ctx::with_all(spares::hand_away);
         parker.park();
         return false;
     }
-    let replaced = blocked_if(|| parker.park());
+    let replaced = spares::blocked_if(|| parker.park());
     if !replaced {
         last_resort(parker);
     }
     false
 }
 
-/// Blocks this thread in `sleep`. Queues are handed away first, and a spare takes a worker's place.
-pub(crate) fn blocked<R>(sleep: impl FnOnce() -> R) -> R {
-    let mut sleep = Some(sleep);
-    let mut slept = None;
-    let mut run = || slept = sleep.take().map(|sleep| sleep());
-    if !blocked_if(&mut run) {
-        run();
-    }
-    slept.expect("slept once")
-}
-
-/// Calls `sleep` with this thread counted as blocked; false, without calling it, if it is a worker and no spare could be
-/// had for it.
-fn blocked_if(sleep: impl FnOnce()) -> bool {
-    thread_ctx::with_all(|contexts| {
-        hand_away(contexts);
-        let Some(worker) = contexts.of_role(ThreadRole::Worker) else {
-            let _replaced = replace_blocking(contexts);
-            sleep();
-            return true;
-        };
-        let Some(_replaced) = replace_me(&worker.shared) else {
-            return false;
-        };
-        sleep();
-        true
-    })
-}
-
-/// No spare takes this worker's place: it runs any job there is until there is a token. What it runs pushes to this
-/// worker's own seat, so it looks there, too.
+/// No spare takes this worker's place: it runs any job there is until there is a token. What it
+/// runs pushes to this worker's own seat, so it looks there, too.
 #[cold]
 fn last_resort(parker: &Parker) {
     thread_ctx::with_all(|contexts| {
@@ -364,8 +306,8 @@ fn last_resort(parker: &Parker) {
     });
 }
 
-/// Runs a job as the worker that this thread is further down: the poll below may belong to another one, which is none of the
-/// business of the job. The worker lends its seat meanwhile.
+/// Runs a job as the worker that this thread is further down: the poll below may belong to another
+/// one, which is none of the business of the job. The worker lends its seat meanwhile.
 fn run_as(worker: &ThreadCtx, job: Job) {
     let shared = &worker.shared;
     let Some(claimed) = worker.seat.take() else {
@@ -381,7 +323,8 @@ fn run_as(worker: &ThreadCtx, job: Job) {
     });
 }
 
-/// As [`Shared::turn`], in a worker that is in the middle of a poll: wakers and deadlines are no part of that.
+/// As [`Shared::turn`], in a worker that is in the middle of a poll: wakers and deadlines are no
+/// part of that.
 fn turn(shared: &Shared) -> bool {
     frame::outside(|| shared.turn())
 }
@@ -402,37 +345,4 @@ fn any_job(worker: &ThreadCtx, tick: u32) -> Option<Job> {
         }
         stolen
     })
-}
-
-/// Counts this thread as blocked, if it is one for closures that block and does not count yet.
-fn replace_blocking(contexts: Contexts<'_>) -> Option<Replaced> {
-    let blocking = contexts.of_role(ThreadRole::Blocking);
-    let begun = blocking.is_some_and(blocking_threads::begin_wait);
-    begun.then_some(Replaced::Blocking)
-}
-
-/// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be
-/// had. A worker that was forked off by itself gets none: what is left to do belongs to the process
-/// of its runtime, which does it there.
-fn replace_me(shared: &Arc<Shared>) -> Option<Replaced> {
-    let enough = {
-        let mut spares = shared.spares.lock();
-        spares.blocked += 1;
-        let enough = spares.running >= spares.blocked || shared.is_elsewhere();
-        spares.running += usize::from(!enough);
-        enough
-    };
-    let counted = Replaced::Worker(Arc::clone(shared));
-    if enough {
-        // A spare that sleeps may have been the one to wake.
-        shared.notify();
-        return Some(counted);
-    }
-    let seat = shared.seats.claim_from(shared.workers);
-    if seat.is_some_and(|seat| worker::start(shared, seat, Kind::Spare, "spare")) {
-        shared.counters.spares.bump_shared();
-        return Some(counted);
-    }
-    shared.spares.lock().running -= 1;
-    None
 }

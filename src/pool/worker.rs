@@ -10,12 +10,12 @@ use crate::sync::atomic::Ordering;
 use crate::sync::deque::Steal;
 use crate::sync::{Arc, spin_loop, thread};
 
-/// Jobs between two looks at the outsiders' queue and the driver. Source: tokio and Go use 61, a prime, so that no
-/// pattern of jobs keeps step with it.
+/// Jobs between two looks at the outsiders' queue and the driver. Source: tokio and Go use 61, a
+/// prime, so that no pattern of jobs keeps step with it.
 pub(crate) const OUTSIDE_EVERY: u32 = 61;
 
-/// Looks at every other queue before a worker goes to sleep. Measured: 50 rounds are 5-10 us; with 1 round there were 400
-/// times as many parks, with 500 no further gain.
+/// Looks at every other queue before a worker goes to sleep. Measured: 50 rounds are 5-10 us; with
+/// 1 round there were 400 times as many parks, with 500 no further gain.
 pub(crate) const SEARCH_ROUNDS: u32 = 50;
 
 /// The last rounds give the processor away, which matters where threads are more than cores.
@@ -89,7 +89,8 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
         ctx.occupy(run);
     });
     drop(ctx);
-    // It may have watched time and I/O for workers that sleep elsewhere: one of them takes that over.
+    // It may have watched time and I/O for workers that sleep elsewhere: one of them takes that
+    // over.
     shared.notify();
 }
 
@@ -137,8 +138,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Whether the runtime has ended for workers of this kind. Spares and caretakers look at what is left instead: callers
-    /// that block after the end count on them.
+    /// Whether the runtime has ended for workers of this kind. Spares and caretakers look at what
+    /// is left instead: callers that block after the end count on them.
     fn is_over(&self) -> bool {
         // Acquire: pairs with the Release in `End::wake`.
         self.kind == Kind::Worker && self.shared.exiting.load(Ordering::Acquire)
@@ -165,8 +166,8 @@ impl Worker<'_> {
                 return None;
             }
             self.shared.sleep.fall_asleep(self.index, searching);
-            // `rouse` comes after the flag is set, and after the last timer of a caretaker is gone; a worker
-            // calls `notify` when it leaves.
+            // `rouse` comes after the flag is set, and after the last timer of a caretaker is gone;
+            // a worker calls `notify` when it leaves.
             if self.is_over() || self.is_needless() || self.shared.has_work() {
                 self.stay_awake();
             } else {
@@ -190,7 +191,8 @@ impl Worker<'_> {
             &self.seat.parker,
             || sleep.wake_last(self.index),
             || {
-                // Before what the driver wakes is pushed: this worker will find it, no other need be woken.
+                // Before what the driver wakes is pushed: this worker will find it, no other need
+                // be woken.
                 self.stay_awake();
                 listed = false;
                 thread_ctx::with(|ctx| ctx.map(|ctx| ctx.searching.set(true)));
@@ -207,14 +209,15 @@ impl Worker<'_> {
         }
     }
 
-    /// Leaves the list of sleepers, unless a waker has taken this worker out of it: then its token is here or on its
-    /// way. It may have been used up by the park; one that is left makes a later park return early, which does no harm.
+    /// Leaves the list of sleepers, unless a waker has taken this worker out of it: then its token
+    /// is here or on its way. It may have been used up by the park; one that is left makes a later
+    /// park return early, which does no harm.
     fn stay_awake(&self) {
         let _ = self.shared.sleep.stay_awake(self.index);
     }
 
-    /// Stops searching; the last searcher wakes another worker if there is more to do, because pushes that saw it woke
-    /// none.
+    /// Stops searching; the last searcher wakes another worker if there is more to do, because
+    /// pushes that saw it woke none.
     fn found(&self) {
         if self.shared.sleep.stop_search() && self.shared.has_work() {
             self.shared.notify();
