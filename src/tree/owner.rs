@@ -21,7 +21,7 @@ use crate::waiters;
 use std::ptr;
 use std::task::{Context, Poll, Waker};
 
-/// What the group's future holds from its first poll until it answers.
+/// The part of a group that its future holds from its first poll until it answers.
 pub(crate) struct Owner<E> {
     pub(crate) node: TypedRef<E>,
     /// The waker that the node has, as two addresses; valid until the node takes it.
@@ -94,8 +94,8 @@ impl<E: Send + 'static> Owner<E> {
         }
     }
 
-    /// The group is polled here and now: moves it to this host, and takes over what the host says
-    /// about cuts.
+    /// The group is polled here and now: moves it to this host, and passes on the cuts and shields
+    /// of the host.
     #[inline]
     pub(crate) fn arrive(&self) {
         frame::current(|frame| {
@@ -136,11 +136,11 @@ impl<E: Send + 'static> Owner<E> {
     ) -> Result<Poll<R>, Payload> {
         let frame = Frame::body(&self.node, cutting);
         let polled = unwind::catch(|| frame.enter(poll));
-        self.in_shield = frame.is_held();
+        self.in_shield = frame.ended_in_shield();
         polled
     }
 
-    /// Drops the body, or what it returned, in the body's frame and as in a shield.
+    /// Drops the body, or its value, in the body's frame and as in a shield.
     pub(crate) fn drop_in_body(&mut self, drop: impl FnOnce()) {
         let frame = Frame::body(&self.node, true);
         let dropped = unwind::catch(|| frame.enter_to_drop(drop));
@@ -156,7 +156,8 @@ impl<E: Send + 'static> Owner<E> {
         cut::before_poll(&self.node.body, waker, self.in_shield)
     }
 
-    /// The same after a poll of the body that knew of the cancel, and is pending.
+    /// As [`Owner::cut_before_poll`], after a poll of the body that knew of the cancel, and is
+    /// pending.
     #[cold]
     pub(crate) fn cut_after_poll(&self, waker: &Waker) -> Cut {
         let inner = frame::current(|frame| frame.is_some_and(Frame::is_cut));
@@ -172,7 +173,7 @@ impl<E: Send + 'static> Owner<E> {
         if self.in_shield {
             frame::current(|frame| {
                 if let Some(frame) = frame {
-                    frame.hold();
+                    frame.note_shield();
                 }
             });
         }
@@ -207,7 +208,7 @@ impl<E: Send + 'static> Owner<E> {
         poll_end(&self.node, waker)
     }
 
-    /// What comes out of a group that has ended: `panic` is what [`Owner::poll_end`] gave. A panic
+    /// The answer of a group that has ended: `panic` comes from [`Owner::poll_end`]. A panic
     /// outranks errors, which go to the hook then, and both outrank the value, which is dropped.
     pub(crate) fn answer<R>(&self, panic: Option<Payload>, value: Option<R>) -> Answer<R, E> {
         let errors = self.node.take();
@@ -217,8 +218,8 @@ impl<E: Send + 'static> Owner<E> {
                 value => Answer::Outer(value),
             };
         }
-        // The value goes to no caller. Its destructor is user code: what it throws ranks after what
-        // is there.
+        // The value goes to no caller. Its destructor is user code: a panic of it ranks after the
+        // one that is there.
         let thrown = frame::drop_quietly(value).err();
         let mut panics = [panic, thrown].into_iter().flatten();
         let Some(first) = panics.next() else {
@@ -256,7 +257,7 @@ impl<E: Send + 'static> Owner<E> {
         // The private payload of a cut means nothing in a group that is not being cut: it was
         // caught elsewhere and resumed here. On its way to the edge of a shield, or of a task that
         // is cut by itself, it takes the children along with the body.
-        let leaves = |frame: &Frame<'_>| frame.is_sheltered() || frame.is_marked();
+        let leaves = |frame: &Frame<'_>| frame.is_sheltered() || frame.cancel_requested();
         let leaves = frame::current(|frame| frame.is_some_and(leaves));
         if unwind::is_cut(&*payload) && (leaves || self.is_cancelled()) {
             cascade::cancel(&self.node, OUTER);

@@ -1,4 +1,4 @@
-//! What becomes of the poller of something that will never be ready.
+//! What becomes of the poller of a future that will never be ready.
 //!
 //! A child that was cut has no value, and a group that was cut from outside does not resolve. Their
 //! poller is being dropped, as a rule: then they pend. A poller that is not being dropped is
@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 pub(crate) fn poller_is_cut() -> bool {
     frame::current(|frame| {
         let Some(frame) = frame else { return false };
-        if frame.is_cut() || frame.is_marked() {
+        if frame.is_cut() || frame.cancel_requested() {
             return true;
         }
         frame.group().ancestors().any(|node| node.is_cancelled())
@@ -27,7 +27,7 @@ pub(crate) fn poller_is_cut() -> bool {
 /// an executor goes on for ever.
 const FOREIGN: u8 = 64;
 
-/// The answers so far to the poller of something that will never be ready: see
+/// The answers so far to the poller of a future that will never be ready: see
 /// [`pend_until_dropped`].
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
@@ -59,7 +59,7 @@ pub(crate) fn pend_until_dropped<T>(asked: &mut Asked, cx: &mut Context<'_>) -> 
     Poll::Pending
 }
 
-/// What a poller does with a child that ended without a value. `Pending` if it is being dropped
+/// The duty of a poller of a child that ended without a value. `Pending` if it is being dropped
 /// anyway.
 pub(crate) fn unresolvable<T>(
     child: impl FnOnce() -> String,
