@@ -8,7 +8,7 @@ use crate::group::node::Host;
 use crate::group::node::{Node, NodeRef, OUTER};
 use crate::poll::frame;
 use crate::poll::frame::Frame;
-use crate::poll::own_cancel::Mark;
+use crate::poll::own_cancel::OwnCancel;
 use crate::tree::awaited::Awaited;
 use crate::tree::cascade;
 use crate::tree::cut;
@@ -97,7 +97,7 @@ struct Blocked<'a> {
     /// Not in it: others follow pointers to the host while this is borrowed for writing.
     host: &'a Host,
     stops: [Key; 2],
-    mark: Mark,
+    own_cancel: OwnCancel,
     /// The caller was being cut already when it began to wait.
     doomed: bool,
     /// The next poll belongs to a cut.
@@ -123,7 +123,7 @@ impl<'a> Blocked<'a> {
         let (caller, cut, shielded) = frame::current(|frame| match frame {
             Some(frame) => {
                 let node = frame.group();
-                let cut = frame.is_cut() || frame.is_marked();
+                let cut = frame.is_cut() || frame.cancel_requested();
                 (Some(node.to_ref()), cut, frame.is_shielded())
             }
             None => (None, false, false),
@@ -139,7 +139,7 @@ impl<'a> Blocked<'a> {
             caller,
             host,
             stops: [Key::default(), Key::default()],
-            mark: Mark::default(),
+            own_cancel: OwnCancel::default(),
             doomed: cut,
             cut,
             shielded: shielded || frame::is_panicking() || !unwind::POSSIBLE,
@@ -170,7 +170,7 @@ impl<'a> Blocked<'a> {
         if let Poll::Ready(value) = polled {
             return Step::Ready(Ok(value));
         }
-        let held = frame.is_held();
+        let held = frame.ended_in_shield();
         let pending = Step::Pending {
             take_part: frame.waits_for_children_only(),
             task: frame.awaited(),
@@ -215,9 +215,9 @@ impl<'a> Blocked<'a> {
                 caller.stop_waiters.register(callers, cx.waker());
             }
         }
-        let marked = is_marked(&mut self.mark, cx);
+        let requested = cancel_requested(&mut self.own_cancel, cx);
         let caller = self.caller.as_deref();
-        if !self.shielded && (self.doomed || marked || caller.is_some_and(Node::is_cancelled)) {
+        if !self.shielded && (self.doomed || requested || caller.is_some_and(Node::is_cancelled)) {
             return Some(Ended::Cut);
         }
         if self.visiting && self.node.is_cancelled() && !frame::is_panicking() {
@@ -245,8 +245,8 @@ impl Drop for Blocked<'_> {
 
 /// Whether the task of the caller is marked, and that reaches the caller: not in a shield. If not,
 /// it is woken by the mark.
-fn is_marked(mark: &mut Mark, cx: &mut Context<'_>) -> bool {
-    mark.look(cx) && frame::current(|frame| frame.is_some_and(Frame::is_marked))
+fn cancel_requested(own: &mut OwnCancel, cx: &mut Context<'_>) -> bool {
+    own.look(cx) && frame::current(|frame| frame.is_some_and(Frame::cancel_requested))
 }
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
@@ -286,13 +286,13 @@ pub(crate) fn join<R>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
 ) -> R {
     let awaited = Awaited::Group(group);
-    let mut mark = Mark::default();
+    let mut own_cancel = OwnCancel::default();
     waiting::wait(runtime, awaited, &mut |cx| {
         if let Poll::Ready(value) = poll(cx) {
             return Step::Ready(value);
         }
         zero_deadline::blocks();
-        if is_marked(&mut mark, cx) && !group.is_cancelled() {
+        if cancel_requested(&mut own_cancel, cx) && !group.is_cancelled() {
             group.note_owner_cut();
             cascade::cancel(group, OUTER);
         }

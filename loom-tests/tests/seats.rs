@@ -24,19 +24,19 @@ mod unwind;
 /// What a seat brings along and its protocol does not touch.
 mod poll {
     pub mod live {
-        pub struct Ledger {
-            pub tasks: Account,
+        pub struct LiveCounts {
+            pub tasks: Counts,
         }
 
-        impl Ledger {
+        impl LiveCounts {
             pub fn new() -> Self {
-                Self { tasks: Account }
+                Self { tasks: Counts }
             }
         }
 
-        pub struct Account;
+        pub struct Counts;
 
-        impl Account {
+        impl Counts {
             pub fn begin(&self) {}
         }
     }

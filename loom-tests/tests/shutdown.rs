@@ -28,7 +28,7 @@ mod pool {
     /// What a shutdown knows of its runtime.
     pub mod shared {
         use crate::group::node::NodeRef;
-        use crate::poll::live::Ledger;
+        use crate::poll::live::LiveCounts;
         use crate::report::failure::{Straggler, TaskId};
         use crate::support::Tree;
         use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -43,7 +43,7 @@ mod pool {
             pub guests: AtomicUsize,
             pub guests_gone: Waiters,
             pub halves: AtomicUsize,
-            pub ledger: Ledger,
+            pub counts: LiveCounts,
             pub seats: Seats,
             pub driver: Stub,
             pub blocking: Stub,
@@ -64,7 +64,7 @@ mod pool {
         }
 
         pub struct Seat {
-            pub ledger: Ledger,
+            pub counts: LiveCounts,
             pub counters: Counters,
         }
 
@@ -104,9 +104,9 @@ mod pool {
                     guests: AtomicUsize::new(0),
                     guests_gone: Waiters::new(),
                     halves: AtomicUsize::new(0),
-                    ledger: Ledger::new(),
+                    counts: LiveCounts::new(),
                     seats: Seats([Seat {
-                        ledger: Ledger::new(),
+                        counts: LiveCounts::new(),
                         counters: Counters { jobs: Jobs },
                     }]),
                     driver: Stub,

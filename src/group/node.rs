@@ -93,7 +93,7 @@ pub(crate) trait Spawn: Send + Sync {
     /// Counts a task that begins, and is not forked.
     fn task_begins(&self);
 
-    /// Counts a task that has ended on a thread that has no ledger.
+    /// Counts a task that has ended on a thread that has no counts.
     fn task_ends(&self);
 
     /// Counts a group that begins.

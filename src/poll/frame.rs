@@ -22,7 +22,7 @@ use std::time::Duration;
 /// The task that is polled, as its frames see it.
 pub(crate) trait PolledTask {
     /// Whether it was marked to be cut, be it during this poll.
-    fn is_marked(&self) -> bool;
+    fn cancel_requested(&self) -> bool;
 
     /// How long ago it was spawned.
     fn age(&self) -> Duration;
@@ -54,8 +54,8 @@ impl TaskView {
         unsafe { self.task.as_ref() }
     }
 
-    pub(crate) fn is_marked(&self) -> bool {
-        self.task().is_marked()
+    pub(crate) fn cancel_requested(&self) -> bool {
+        self.task().cancel_requested()
     }
 
     /// The task as a message names it.
@@ -88,7 +88,7 @@ pub(crate) struct Frame<'a> {
     /// A shield is around this frame, in the same task.
     sheltered: bool,
     shields: Cell<u32>,
-    held: Cell<bool>,
+    in_shield: Cell<bool>,
     waits: Cell<u8>,
     /// The child that this poll found unfinished last.
     awaited: Cell<Option<AwaitedTask>>,
@@ -137,7 +137,7 @@ impl<'a> Frame<'a> {
             cut,
             sheltered: false,
             shields: Cell::new(0),
-            held: Cell::new(false),
+            in_shield: Cell::new(false),
             waits: Cell::new(0),
             awaited: Cell::new(None),
             number: Cell::new(0),
@@ -253,8 +253,8 @@ impl<'a> Frame<'a> {
     }
 
     /// Whether the task is to be cut by itself, and nothing shelters this point from that.
-    pub(crate) fn is_marked(&self) -> bool {
-        !self.is_sheltered() && self.task_view().is_some_and(TaskView::is_marked)
+    pub(crate) fn cancel_requested(&self) -> bool {
+        !self.is_sheltered() && self.task_view().is_some_and(TaskView::cancel_requested)
     }
 
     /// Runs `f` inside a shield.
@@ -271,13 +271,13 @@ impl<'a> Frame<'a> {
     }
 
     /// Notes that a shield was reached by this poll and is not done.
-    pub(crate) fn hold(&self) {
-        self.held.set(true);
+    pub(crate) fn note_shield(&self) {
+        self.in_shield.set(true);
     }
 
     /// Whether a shield was reached by this poll and is not done.
-    pub(crate) fn is_held(&self) -> bool {
-        self.held.get()
+    pub(crate) fn ended_in_shield(&self) -> bool {
+        self.in_shield.get()
     }
 
     /// The child that this poll found unfinished last.

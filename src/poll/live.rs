@@ -1,12 +1,12 @@
 //! What began and what has ended, so that anybody may ask how many tasks and groups are alive.
 //!
-//! Each seat has a ledger, which the thread on it writes; the runtime has one for threads without a seat. What begins in
-//! one ledger may end in another, so only the sums over all of them mean something.
+//! Each seat has a counts, which the thread on it writes; the runtime has one for threads without a seat. What begins in
+//! one counts may end in another, so only the sums over all of them mean something.
 //!
 //! # Protocol
 //!
 //! Writing: 1. a beginning is written before anybody else can know what begins; 2. an end is written (Release) before
-//! the count, or the answer, by which others learn of it. Reading: 1. add up the ends (Acquire) of all ledgers; 2. add up
+//! the count, or the answer, by which others learn of it. Reading: 1. add up the ends (Acquire) of all all_counts; 2. add up
 //! the beginnings of all of them.
 //!
 //! # Why no reading is too low
@@ -18,31 +18,31 @@
 //! # Roads not taken
 //!
 //! One counter for what is alive would be a locked instruction for each task, on a line that all threads want. One
-//! difference for each ledger would be half the size; but a reader that met an end without its beginning would lose
+//! difference for each counts would be half the size; but a reader that met an end without its beginning would lose
 //! somebody else.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// The ledger of a seat, or that of a runtime.
+/// The counts of a seat, or that of a runtime.
 #[derive(Debug)]
-pub(crate) struct Ledger {
-    pub(crate) tasks: Account,
-    pub(crate) groups: Account,
+pub(crate) struct LiveCounts {
+    pub(crate) tasks: Counts,
+    pub(crate) groups: Counts,
     marks: AtomicU64,
 }
 
 /// Things of one kind.
 #[derive(Debug)]
-pub(crate) struct Account {
+pub(crate) struct Counts {
     begun: AtomicU64,
     ended: AtomicU64,
 }
 
-impl Ledger {
+impl LiveCounts {
     pub(crate) fn new() -> Self {
         Self {
-            tasks: Account::new(),
-            groups: Account::new(),
+            tasks: Counts::new(),
+            groups: Counts::new(),
             marks: AtomicU64::new(0),
         }
     }
@@ -64,7 +64,7 @@ impl Ledger {
     }
 }
 
-impl Account {
+impl Counts {
     pub(crate) fn new() -> Self {
         Self {
             begun: AtomicU64::new(0),
@@ -90,13 +90,13 @@ impl Account {
         self.ended.store(ended + 1, Ordering::Release);
     }
 
-    /// As [`Account::begin`], for any thread.
+    /// As [`Counts::begin`], for any thread.
     pub(crate) fn begin_shared(&self) {
         // Relaxed: as in `begin`.
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// As [`Account::end`], for any thread.
+    /// As [`Counts::end`], for any thread.
     pub(crate) fn end_shared(&self) {
         // Release: as in `end`; a later addition by another thread continues the release sequence.
         self.ended.fetch_add(1, Ordering::Release);
@@ -104,12 +104,12 @@ impl Account {
 }
 
 /// How many things are alive, by all accounts of their kind.
-pub(crate) fn alive<'a, I: Iterator<Item = &'a Account> + Clone>(accounts: I) -> u64 {
+pub(crate) fn alive<'a, I: Iterator<Item = &'a Counts> + Clone>(accounts: I) -> u64 {
     // Acquire: pairs with the Release in `end` and `end_shared`: the beginning of what ended is seen below.
-    let ended = |account: &Account| account.ended.load(Ordering::Acquire);
+    let ended = |account: &Counts| account.ended.load(Ordering::Acquire);
     let ended: u64 = accounts.clone().map(ended).sum();
     // Relaxed: read after all ends, which is all that matters.
-    let begun = |account: &Account| account.begun.load(Ordering::Relaxed);
+    let begun = |account: &Counts| account.begun.load(Ordering::Relaxed);
     let begun: u64 = accounts.map(begun).sum();
     // Never negative, by the protocol.
     begun.saturating_sub(ended)

@@ -12,20 +12,20 @@ use std::task::Context;
 
 /// A registration for the mark of the task that is polled.
 #[derive(Default)]
-pub(crate) struct Mark {
+pub(crate) struct OwnCancel {
     /// The group of the task.
     group: Option<NodeRef>,
     key: Key,
 }
 
-impl Mark {
+impl OwnCancel {
     /// Whether the task in which the caller is polled was marked; if not, the waker is called when it is.
     pub(crate) fn look(&mut self, cx: &mut Context<'_>) -> bool {
         frame::current(|frame| {
             let Some(task) = frame.and_then(|frame| frame.task_view()) else {
                 return false;
             };
-            if task.is_marked() {
+            if task.cancel_requested() {
                 return true;
             }
             let here = task.task().group();
@@ -40,7 +40,7 @@ impl Mark {
             let group = self.group.get_or_insert_with(|| here.to_ref());
             // Registered before the mark is read, woken after it is set.
             group.spawn().blocked().register(&mut self.key, cx.waker());
-            task.is_marked()
+            task.cancel_requested()
         })
     }
 
@@ -51,7 +51,7 @@ impl Mark {
     }
 }
 
-impl Drop for Mark {
+impl Drop for OwnCancel {
     fn drop(&mut self) {
         self.remove();
     }

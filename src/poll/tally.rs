@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "the parts of a seat are borrowed around a job")]
 
-use crate::poll::live::Ledger;
+use crate::poll::live::LiveCounts;
 use crate::poll::running::Running;
 use crate::report::failure::TaskId;
 use crate::sync::process;
@@ -11,23 +11,23 @@ use std::ptr;
 
 /// Where this thread writes down what it does: parts of its seat, or null.
 #[derive(Clone, Copy)]
-struct Books {
+struct Tally {
     /// The record of what runs now, if that is published.
     running: *const Running,
     /// What ends here is counted there.
-    ledger: *const Ledger,
+    counts: *const LiveCounts,
 }
 
-const NO_BOOKS: Books = Books {
+const NO_TALLY: Tally = Tally {
     running: ptr::null(),
-    ledger: ptr::null(),
+    counts: ptr::null(),
 };
 
 /// Ids that a thread takes at once: one contended addition for each 1,024 spawns.
 const ID_BLOCK: u64 = 1024;
 
 crate::sync::thread_local! {
-    static BOOKS: Cell<Books> = const { Cell::new(NO_BOOKS) };
+    static TALLY: Cell<Tally> = const { Cell::new(NO_TALLY) };
     static IDS: Cell<u64> = const { Cell::new(0) };
     static BUDGET: Cell<u8> = const { Cell::new(BUDGET_OF_A_POLL) };
 }
@@ -66,22 +66,22 @@ pub(crate) fn next_id() -> TaskId {
 }
 
 /// Runs `f`, which runs jobs of one runtime. What they do is published in `running`, and what ends in them is counted in
-/// `ledger`: both belong to a seat of that runtime which this thread holds.
+/// `counts`: both belong to a seat of that runtime which this thread holds.
 #[inline]
-pub(crate) fn with_books<R>(
+pub(crate) fn with_tally<R>(
     running: Option<&Running>,
-    ledger: Option<&Ledger>,
+    counts: Option<&LiveCounts>,
     f: impl FnOnce() -> R,
 ) -> R {
-    struct Restore(Books);
+    struct Restore(Tally);
     impl Drop for Restore {
         fn drop(&mut self) {
-            BOOKS.set(self.0);
+            TALLY.set(self.0);
         }
     }
-    let _restore = Restore(BOOKS.replace(Books {
+    let _restore = Restore(TALLY.replace(Tally {
         running: running.map_or(ptr::null(), ptr::from_ref),
-        ledger: ledger.map_or(ptr::null(), ptr::from_ref),
+        counts: counts.map_or(ptr::null(), ptr::from_ref),
     }));
     f()
 }
@@ -92,16 +92,16 @@ pub(crate) fn with_books<R>(
 ///
 /// The reference is used within one job.
 pub(crate) unsafe fn record<'a>() -> Option<&'a Running> {
-    // SAFETY: it is borrowed by `with_books` around the job.
-    unsafe { BOOKS.get().running.as_ref() }
+    // SAFETY: it is borrowed by `with_tally` around the job.
+    unsafe { TALLY.get().running.as_ref() }
 }
 
-/// The ledger in which this thread counts what ends in the jobs that it runs. It is one of their runtime.
+/// The counts in which this thread counts what ends in the jobs that it runs. It is one of their runtime.
 ///
 /// # Safety
 ///
 /// As [`record`].
-pub(crate) unsafe fn ledger<'a>() -> Option<&'a Ledger> {
+pub(crate) unsafe fn counts<'a>() -> Option<&'a LiveCounts> {
     // SAFETY: as in `record`.
-    unsafe { BOOKS.get().ledger.as_ref() }
+    unsafe { TALLY.get().counts.as_ref() }
 }

@@ -58,6 +58,6 @@ pub(crate) fn look_after(shared: &Shared) {
     // runtime.
     let none = OwnSeat::new(None);
     while let Some(job) = alone.then(|| shared.take_injected(&none)).flatten() {
-        tally::with_books(None, None, || frame::outside(|| job.run()));
+        tally::with_tally(None, None, || frame::outside(|| job.run()));
     }
 }

@@ -1,7 +1,7 @@
 //! What the pool does for groups and tasks on the thread that asks: `Shared` as the `Spawn` of its
 //! groups, and its guests.
 //!
-//! A thread in a context of the runtime pushes to its own seat and counts in that seat's ledger;
+//! A thread in a context of the runtime pushes to its own seat and counts in that seat's counts;
 //! any other thread pushes to the queue for outsiders, and counts in the runtime's.
 
 use crate::group::node::Node;
@@ -109,7 +109,7 @@ impl Spawn for Shared {
         match pushed {
             Ok(()) => self.notify(),
             Err(job) => {
-                self.ledger.tasks.begin_shared();
+                self.counts.tasks.begin_shared();
                 inject_from_outside(self, job);
             }
         }
@@ -145,26 +145,26 @@ impl Spawn for Shared {
 
     fn task_begins(&self) {
         with_own_seat(self, |seat| match seat {
-            Some(seat) => seat.ledger.tasks.begin(),
-            None => self.ledger.tasks.begin_shared(),
+            Some(seat) => seat.counts.tasks.begin(),
+            None => self.counts.tasks.begin_shared(),
         });
     }
 
     fn task_ends(&self) {
-        self.ledger.tasks.end_shared();
+        self.counts.tasks.end_shared();
     }
 
     fn group_begins(&self) {
         with_own_seat(self, |seat| match seat {
-            Some(seat) => seat.ledger.groups.begin(),
-            None => self.ledger.groups.begin_shared(),
+            Some(seat) => seat.counts.groups.begin(),
+            None => self.counts.groups.begin_shared(),
         });
     }
 
     fn group_ends(&self) {
         with_own_seat(self, |seat| match seat {
-            Some(seat) => seat.ledger.groups.end(),
-            None => self.ledger.groups.end_shared(),
+            Some(seat) => seat.counts.groups.end(),
+            None => self.counts.groups.end_shared(),
         });
     }
 

@@ -4,7 +4,7 @@
 use crate::driver::driver::Driver;
 use crate::group::node::NodeRef;
 use crate::group::node::Spawn;
-use crate::poll::live::Ledger;
+use crate::poll::live::LiveCounts;
 use crate::pool::blocking::Blocking;
 use crate::pool::caretaker;
 use crate::pool::config::{BuildError, Kind, RuntimeBuilder};
@@ -103,7 +103,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         halves: AtomicUsize::new(0),
         guests_gone: Waiters::new(),
         blocked: Waiters::new(),
-        ledger: Ledger::new(),
+        counts: LiveCounts::new(),
         counters: Counters::default(),
     });
     let spawn: Arc<dyn Spawn> = Arc::clone(&shared) as Arc<dyn Spawn>;

@@ -26,7 +26,7 @@
 
 use crate::job::Job;
 use crate::parker::Parker;
-use crate::poll::live::Ledger;
+use crate::poll::live::LiveCounts;
 use crate::poll::running::Running;
 use crate::pool::metrics::Counters;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -64,7 +64,7 @@ pub(crate) struct Seat {
     deques: UnsafeCell<Option<Deques>>,
     pub(crate) parker: Parker,
     pub(crate) running: Running,
-    pub(crate) ledger: Ledger,
+    pub(crate) counts: LiveCounts,
     pub(crate) counters: Counters,
 }
 
@@ -88,7 +88,7 @@ impl Seats {
             deques: UnsafeCell::new(None),
             parker: Parker::new(),
             running: Running::new(),
-            ledger: Ledger::new(),
+            counts: LiveCounts::new(),
             counters: Counters::default(),
         };
         Self {
@@ -238,7 +238,7 @@ impl ClaimedSeat {
     /// Counts a task that begins, and pushes its job, to be run before older ones.
     #[inline]
     fn push_new(&self, job: Job) {
-        self.seat().ledger.tasks.begin();
+        self.seat().counts.tasks.begin();
         let deques = self.deques();
         if deques.fork.len() < SPILL {
             deques.fork.push(job);

@@ -5,7 +5,7 @@ use crate::driver::driver::Driver;
 use crate::group::node::NodeRef;
 use crate::poll::frame;
 use crate::poll::live;
-use crate::poll::live::Ledger;
+use crate::poll::live::LiveCounts;
 use crate::report::failure::{Straggler, TaskId, Unobserved};
 use crate::tree::paths;
 
@@ -70,7 +70,7 @@ pub(crate) struct Shared {
     /// Callers that are blocked inside tasks.
     pub(crate) blocked: Waiters,
     /// For threads without a seat.
-    pub(crate) ledger: Ledger,
+    pub(crate) counts: LiveCounts,
     /// For what is counted by threads without a seat, and for what is rare.
     pub(crate) counters: Counters,
 }
@@ -288,10 +288,10 @@ impl Shared {
             seat.counters.add_to(&mut sum);
         }
         self.counters.add_to(&mut sum);
-        let seats = self.seats.iter().map(|seat| &seat.ledger);
-        let ledgers = seats.chain([&self.ledger]);
-        sum.live_tasks = live::alive(ledgers.clone().map(|ledger| &ledger.tasks));
-        sum.live_groups = live::alive(ledgers.map(|ledger| &ledger.groups));
+        let seats = self.seats.iter().map(|seat| &seat.counts);
+        let all_counts = seats.chain([&self.counts]);
+        sum.live_tasks = live::alive(all_counts.clone().map(|counts| &counts.tasks));
+        sum.live_groups = live::alive(all_counts.map(|counts| &counts.groups));
         sum.live_timers = self.driver.timers() as u64;
         sum
     }

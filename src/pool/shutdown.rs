@@ -15,7 +15,7 @@
 use crate::driver::clock::Clock;
 use crate::group::node::NodeRef;
 use crate::poll::frame;
-use crate::poll::live::Ledger;
+use crate::poll::live::LiveCounts;
 use crate::report::failure::{Straggler, TaskId};
 use crate::tree::paths;
 use crate::tree::survey;
@@ -132,8 +132,11 @@ impl Shared {
 /// After a cancel: waits until nothing is left, or until there was no progress.
 fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
     let progress = || {
-        let ledgers = shared.seats.iter().map(|seat| &seat.ledger);
-        let steps: u64 = ledgers.chain([&shared.ledger]).map(Ledger::steps).sum();
+        let all_counts = shared.seats.iter().map(|seat| &seat.counts);
+        let steps: u64 = all_counts
+            .chain([&shared.counts])
+            .map(LiveCounts::steps)
+            .sum();
         let jobs = shared.seats.iter().map(|seat| seat.counters.jobs.get());
         (steps, jobs.sum::<u64>())
     };

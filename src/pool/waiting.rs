@@ -199,7 +199,7 @@ fn run_jobs(
     };
     let seat = ctx.shared.seats.get(index);
     let running = publish.then_some(&seat.running);
-    tally::with_books(running, Some(&seat.ledger), || {
+    tally::with_tally(running, Some(&seat.counts), || {
         loop {
             if parker.take_token() {
                 return true;
@@ -314,7 +314,7 @@ fn run_as(worker: &ThreadCtx, job: Job) {
         return shared.inject(job);
     };
     let seat = shared.seats.get(claimed.index());
-    tally::with_books(Some(&seat.running), Some(&seat.ledger), || {
+    tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
         let ctx = ThreadCtx::worker(Arc::clone(shared), claimed);
         ctx.occupy(|| frame::outside(|| job.run()));
         if let Some(claimed) = ctx.seat.take() {

@@ -85,7 +85,7 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             job.run();
         }
     };
-    tally::with_books(Some(&seat.running), Some(&seat.ledger), || {
+    tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
         ctx.occupy(run);
     });
     drop(ctx);

@@ -105,7 +105,7 @@ pub(crate) struct Header {
 const _: () = assert!(size_of::<Header>() == 88 || !crate::sync::EXACT_SIZES);
 
 impl frame::PolledTask for Header {
-    fn is_marked(&self) -> bool {
+    fn cancel_requested(&self) -> bool {
         self.state.load().is_cancelled()
     }
 
@@ -318,8 +318,8 @@ pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
         return None;
     }
     // SAFETY: within one job, the reaper.
-    if let Some(ledger) = unsafe { tally::ledger() } {
-        ledger.mark();
+    if let Some(counts) = unsafe { tally::counts() } {
+        counts.mark();
     }
     // SAFETY: `cancel` gave the right to run it to this caller.
     header.state.cancel().then(|| unsafe { Header::job(task) })

@@ -126,7 +126,7 @@ fn poll(
     if let Some(record) = record {
         record.end();
     }
-    (polled, frame.is_held())
+    (polled, frame.ended_in_shield())
 }
 
 /// Puts a task into its group's list at its first suspension. Whether the group was cancelled
@@ -188,8 +188,8 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     // Before the end can be awaited: an awaiter of the task, or of its group, does not find it
     // alive afterwards.
     // SAFETY: within one job.
-    match unsafe { tally::ledger() } {
-        Some(ledger) => ledger.tasks.end(),
+    match unsafe { tally::counts() } {
+        Some(counts) => counts.tasks.end(),
         // SAFETY: the task is counted still.
         None => unsafe { header.node() }.spawn().task_ends(),
     }

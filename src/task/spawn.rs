@@ -117,7 +117,7 @@ where
     if run::link(task, node, false) {
         // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a
         // seat of another runtime.
-        let cut_here = |job: Job| tally::with_books(None, None, || frame::outside(|| job.run()));
+        let cut_here = |job: Job| tally::with_tally(None, None, || frame::outside(|| job.run()));
         let cut = ticket.redeem().map(cut_here);
         debug_assert!(cut.is_some(), "no other thread knows the task");
         return handle;

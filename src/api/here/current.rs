@@ -3,7 +3,7 @@
 use crate::group::node::{Node, NodeRef, SHIELDED};
 use crate::poll::frame;
 use crate::poll::frame::{Frame, TaskView};
-use crate::poll::own_cancel::Mark;
+use crate::poll::own_cancel::OwnCancel;
 use crate::report::failure::TaskId;
 use crate::report::failure::name_or_place;
 use crate::report::reason::Origin;
@@ -58,7 +58,7 @@ pub(crate) fn origin() -> Option<Origin> {
 pub fn stopping() -> impl Future<Output = ()> + Send {
     CurrentStopping {
         group: None,
-        mark: Mark::default(),
+        own_cancel: OwnCancel::default(),
     }
 }
 
@@ -78,7 +78,7 @@ pub fn stopping() -> impl Future<Output = ()> + Send {
 /// ```
 #[must_use]
 pub fn is_stopping() -> bool {
-    is_marked() || with(|node| node.is_some_and(Node::is_stopping))
+    cancel_requested() || with(|node| node.is_some_and(Node::is_stopping))
 }
 
 /// Whether the innermost group, or the task by itself, is being cut: seen inside `shield`, `defer`
@@ -98,12 +98,12 @@ pub fn is_stopping() -> bool {
 /// ```
 #[must_use]
 pub fn is_cancelled() -> bool {
-    is_marked() || with(|node| node.is_some_and(Node::is_cancelled))
+    cancel_requested() || with(|node| node.is_some_and(Node::is_cancelled))
 }
 
 /// Whether the task is being cut by itself, shielded or not.
-fn is_marked() -> bool {
-    let marked = |frame: &Frame<'_>| frame.task_view().is_some_and(TaskView::is_marked);
+fn cancel_requested() -> bool {
+    let marked = |frame: &Frame<'_>| frame.task_view().is_some_and(TaskView::cancel_requested);
     frame::current(|frame| frame.is_some_and(marked)) && is_exposed()
 }
 
@@ -149,7 +149,7 @@ pub fn cancel_reason() -> Option<CancelReason> {
         let node = frame.group();
         node.cancel_reason().or_else(|| {
             // A wait that a cut unwinds is still in the poll that began before the cut.
-            let alone = frame.belongs_to_cut() || is_marked();
+            let alone = frame.belongs_to_cut() || cancel_requested();
             let origin = alone.then(origin)??;
             Some(CancelReason {
                 reason: Reason {
@@ -324,7 +324,7 @@ impl Drop for Stopping {
 /// The innermost group is the one at the first poll.
 struct CurrentStopping {
     group: Option<Stopping>,
-    mark: Mark,
+    own_cancel: OwnCancel,
 }
 
 impl Future for CurrentStopping {
@@ -333,7 +333,7 @@ impl Future for CurrentStopping {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Without a shield, a task that is cut by itself is dropped: its poller does not ask.
         let sheltered = frame::current(|frame| frame.is_some_and(Frame::is_sheltered));
-        if sheltered && is_exposed() && self.mark.look(cx) {
+        if sheltered && is_exposed() && self.own_cancel.look(cx) {
             return Poll::Ready(());
         }
         if self.group.is_none() {

@@ -90,7 +90,7 @@ impl<F: Future> Future for Shield<F> {
                     // Cloned before it holds: it is user code, and a shield that has no host to
                     // wake holds none.
                     *host = Some(cx.waker().clone());
-                    frame.hold();
+                    frame.note_shield();
                 }
                 polled
             }
