@@ -84,7 +84,7 @@ pub(crate) struct Birth {
 }
 
 impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
-    /// The table of tasks of these types, whose jobs are run so.
+    /// The table of tasks of these types, whose jobs are run by `job`.
     pub(crate) const fn table(job: JobTable) -> TaskTable {
         TaskTable {
             job,
@@ -124,51 +124,58 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
             id: tally::next_id(),
             extension: birth.extension,
         };
-        // SAFETY: in bounds of the new allocation.
+        // SAFETY: the place of a field, in bounds of the new allocation; nothing is read.
         let header_place = unsafe { &raw mut (*place).header };
-        // SAFETY: valid and aligned for a write; nothing was there.
+        // SAFETY: the place of the header in the new allocation: valid and aligned for a write, and
+        // empty.
         unsafe { header_place.write(header) };
         if let Some(future) = future {
-            // SAFETY: in bounds of the new allocation. The cell is transparent over the union, all
-            // of whose fields begin at its start.
+            // SAFETY: the place of a field, in bounds of the new allocation; nothing is read. The
+            // cell is transparent over the union, all of whose fields begin at its start.
             let future_place = unsafe { &raw mut (*place).stage }.cast::<F>();
-            // SAFETY: valid and aligned for a write; nothing was there.
+            // SAFETY: the place of the future in the new allocation: valid and aligned for a write,
+            // and empty.
             unsafe { future_place.write(future) };
         }
         NonNull::from(Box::leak(cell)).cast()
     }
 
     fn future(this: NonNull<Header>) -> *mut F {
-        // SAFETY: the table belongs to a cell of this type, so the offset is in bounds.
+        // SAFETY: the table, and so the task, belongs to a cell of this type: the offset of the
+        // field is in bounds.
         unsafe { this.byte_add(offset_of!(Self, stage)) }
             .cast()
             .as_ptr()
     }
 
     fn value(this: NonNull<Header>) -> *mut K::Value {
-        // SAFETY: the table belongs to a cell of this type, so the offset is in bounds.
+        // SAFETY: the table, and so the task, belongs to a cell of this type: the offset of the
+        // field is in bounds.
         unsafe { this.byte_add(offset_of!(Self, stage)) }
             .cast()
             .as_ptr()
     }
 
     unsafe fn poll(this: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
-        // SAFETY: the runner's exclusive right; the future is there until a poll says otherwise.
+        // SAFETY: `TaskTable` (1): only the runner reaches the future, which is there until a poll
+        // says otherwise.
         let future = unsafe { &mut *Self::future(this) };
-        // SAFETY: the allocation never moves, and the future is dropped in place.
+        // SAFETY: the future is pinned: the allocation never moves, and the future is dropped in
+        // place.
         let future = unsafe { Pin::new_unchecked(future) };
         let polled = unwind::catch(|| future.poll(cx));
         if let Ok(Poll::Pending) = polled {
             return Polled::Pending;
         }
         let dropped = unwind::catch(|| {
-            // SAFETY: it is there, and this call is the last that sees it.
+            // SAFETY: `TaskTable` (1): the future is there; the answer of this function says that
+            // it is gone, so this is the last access to it.
             frame::drop_shielded(|| unsafe { Self::future(this).drop_in_place() });
         });
-        // SAFETY: the task counts in its group while it runs.
+        // SAFETY: `TaskTable` (1): the task runs, so it has the engine's reference.
         let header = unsafe { this.as_ref() };
-        // SAFETY: it was spawned into a group of this kind's error type, and counts in it while it
-        // runs.
+        // SAFETY: `Typed::of` (1): the task was spawned into a group of this kind's error type.
+        // (2): it counts in that group while it runs.
         let group = unsafe { Typed::<K::Error>::of(header.group) };
         if let Err(payload) = &polled {
             if unwind::is_cut(&**payload) {
@@ -210,7 +217,8 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         };
         match value {
             Some(value) => {
-                // SAFETY: the future is gone, so the place is free; aligned by the union.
+                // SAFETY: the future is gone, so the place is free for the value, and valid and
+                // aligned by the union.
                 unsafe { Self::value(this).write(value) };
                 Polled::Value
             }
@@ -219,24 +227,26 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
     }
 
     unsafe fn drop_future(this: NonNull<Header>) {
-        // SAFETY: the cutter's exclusive right; the future is there, and this call is the last that
-        // sees it.
+        // SAFETY: `TaskTable` (1): only the runner, which cuts, reaches the future; it is there,
+        // and this is the last access to it.
         let dropped = unwind::catch(|| unsafe { Self::future(this).drop_in_place() });
         if let Err(payload) = dropped.or_else(unwind::ignore_cut) {
-            // SAFETY: the task is alive while it is cut.
+            // SAFETY: `TaskTable` (1): the task runs, so it has the engine's reference.
             let header = unsafe { this.as_ref() };
-            // SAFETY: the cutter has the right to run it, and so it counts in its group.
+            // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used within
+            // this call only.
             fail_with_panic(payload, unsafe { header.node() }, header.origin());
         }
     }
 
     unsafe fn unclaimed(this: NonNull<Header>) {
-        // SAFETY: the output is there, there is no handle, and this call takes it.
+        // SAFETY: `TaskTable` (2): the output is there, of this type, and no handle will take it:
+        // this call does, once.
         let value = unsafe { Self::value(this).read() };
-        // SAFETY: the completer calls this before it gives its reference back.
+        // SAFETY: the completer calls this before it gives the engine's reference back.
         let header = unsafe { this.as_ref() };
-        // SAFETY: spawned into a group of this kind's error type; the completer calls this while
-        // the task is counted.
+        // SAFETY: `Typed::of` (1): the task was spawned into a group of this kind's error type.
+        // (2): `TaskTable` (2): it is still counted there.
         let group = unsafe { Typed::<K::Error>::of(header.group) };
         let done = unwind::catch(|| K::unclaimed(value, group, header.origin()));
         if let Err(payload) = done {
@@ -245,7 +255,8 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
     }
 
     unsafe fn free(this: NonNull<Header>) {
-        // SAFETY: allocated as this type, and the last reference is gone. The union drops nothing.
+        // SAFETY: `TaskTable` (3): the last reference is gone, so the box is taken back once; the
+        // table belongs to this type. The union drops nothing.
         drop(unsafe { Box::from_raw(this.cast::<Self>().as_ptr()) });
     }
 }

@@ -2,9 +2,9 @@
 //! in every ending.
 //!
 //! It waits until no other work is left, cuts the services, newest first, each joined before the
-//! next, and waits for what they started while ending; then it runs the newest defer to its end,
-//! and begins anew, until there is nothing. What comes next `group::ending` says each time. The
-//! closer counts in the group like any child, so the group ends after it.
+//! next, and waits for the work that they started while ending; then it runs the newest defer to
+//! its end, and begins anew, until nothing is left. `group::ending` decides the next step each
+//! time. The closer counts in the group like any child, so the group ends after it.
 
 #![expect(unsafe_code, reason = "it refers to the group that counts it")]
 
@@ -161,7 +161,8 @@ impl<E: Send + 'static> Kind<()> for Infallible<E> {
 ///
 /// # Safety
 ///
-/// The node is of error type `E`, and one count is handed over.
+/// 1. The node is of error type `E`.
+/// 2. One count is handed over.
 pub(crate) unsafe fn start<E: Send + 'static>(node: &Node) {
     let birth = Birth {
         location: node.location,
@@ -176,7 +177,8 @@ pub(crate) unsafe fn start<E: Send + 'static>(node: &Node) {
         ending: None,
         current: None,
     };
-    // SAFETY: the node is of error type `E`, says the caller; one count is handed over, which keeps
-    // it for as long as the task uses it.
+    // SAFETY: (1): the node is borrowed, so alive, and of error type `E`. (2): the future is `Send`
+    // and borrows nothing; the count keeps the node to which it points. (3): the count that this
+    // function was given is handed over.
     drop(unsafe { spawn::spawn_counted::<_, Infallible<E>>(node, future, birth) });
 }

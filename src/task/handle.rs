@@ -1,4 +1,4 @@
-//! What the owner of a task's output holds.
+//! The right to a task's output, and the reference by which the closer cuts a service.
 
 #![expect(
     unsafe_code,
@@ -38,9 +38,10 @@ impl<V> TaskHandle<V> {
     ///
     /// # Safety
     ///
-    /// The caller owns that reference, and the task's value is a `V`.
+    /// 1. The caller owns that reference, and gives it up.
+    /// 2. The task's value is a `V`.
     pub(crate) unsafe fn new(task: NonNull<Header>) -> Self {
-        // SAFETY: the reference keeps it alive.
+        // SAFETY: the reference that was taken over keeps the task alive.
         let id = unsafe { task.as_ref() }.id;
         Self {
             task: Some(task),
@@ -91,8 +92,8 @@ impl<V> TaskHandle<V> {
     /// Cuts the task, if it has not ended.
     pub(crate) fn cancel(&self) {
         if let Some(task) = self.task {
-            // SAFETY: the handle's reference keeps the task. The canceller is the body or a child
-            // of the group, or belongs to one: the group has not ended.
+            // SAFETY: (1): the handle's reference keeps the task. (2): the canceller is the body or
+            // a child of the group, or belongs to one, so the group has not ended.
             unsafe { Header::cut(task) };
         }
     }
@@ -118,7 +119,8 @@ impl<V> TaskHandle<V> {
     /// Takes the value out, if the task has ended with one.
     pub(crate) fn take(&mut self) -> Option<V> {
         let task = self.task.take()?;
-        // SAFETY: the handle's reference is given up by `drop_handle`, or below.
+        // SAFETY: the handle's reference keeps it alive, until it is given up by `drop_handle`, or
+        // below.
         let header = unsafe { task.as_ref() };
         let table = header.table;
         header.awaiter.forget();
@@ -129,7 +131,7 @@ impl<V> TaskHandle<V> {
             let value = state.has_value().then(|| {
                 // SAFETY: in bounds of the task: the table's own offset.
                 let place = unsafe { task.byte_add(table.output) }.cast::<V>();
-                // SAFETY: the value is there, and only the one handle takes it.
+                // SAFETY: the value is there, of this type, and only the one handle takes it, once.
                 unsafe { place.read() }
             });
             // SAFETY: the handle's reference is given up.
@@ -139,14 +141,16 @@ impl<V> TaskHandle<V> {
         match header.state.drop_handle() {
             Release::Done => None,
             Release::Free => {
-                // SAFETY: that was the last reference.
+                // SAFETY: that was the last reference, so the engine's is gone: the task is
+                // complete. It has no value.
                 unsafe { (table.free)(task) };
                 None
             }
             Release::DropOutput => {
                 // SAFETY: in bounds of the task: the table's own offset.
                 let place = unsafe { task.byte_add(table.output) }.cast::<V>();
-                // SAFETY: the value is there, and `drop_handle` made it this caller's alone.
+                // SAFETY: the value is there, of this type, and `drop_handle` made it this caller's
+                // alone.
                 let value = unsafe { place.read() };
                 // SAFETY: with `DropOutput` the handle's reference is still the caller's.
                 unsafe { Header::release(task) };
@@ -168,12 +172,13 @@ impl<V> TaskHandle<V> {
 /// A service, as the task that ends its group sees it.
 struct Service(NonNull<Header>);
 
-// SAFETY: the header is reached through its atomics, and a counted reference keeps it.
+// SAFETY: the header is reached through its atomics, and a counted reference, which may be given
+// back on any thread, keeps it.
 unsafe impl Send for Service {}
 
 impl Service {
     fn header(&self) -> &Header {
-        // SAFETY: the reference keeps it alive.
+        // SAFETY: the reference that was taken over keeps the task alive.
         unsafe { self.0.as_ref() }
     }
 }
@@ -184,15 +189,15 @@ impl Serving for Service {
     }
 
     fn cut(&self) {
-        // SAFETY: the reference keeps the task; the closer, which ends the services, counts in
-        // their group.
+        // SAFETY: (1): the reference keeps the task. (2): the closer, which calls this, counts in
+        // the group of the services, and that keeps their node.
         unsafe { Header::cut(self.0) };
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // SAFETY: the reference is given up.
+        // SAFETY: the reference that `serving` counted is given up.
         unsafe { Header::release(self.0) };
     }
 }

@@ -37,7 +37,8 @@ pub(crate) const JOB: JobTable = JobTable {
 
 /// `JobTable::group` of tasks.
 unsafe fn group(job: NonNull<JobHeader>) -> *const () {
-    // SAFETY: the job is the right to run the task, so it is alive.
+    // SAFETY: `JobTable::group`: the job has not been run. It is the right to run the task, which
+    // is alive until it is run.
     unsafe { job.cast::<Header>().as_ref() }
         .group
         .as_ptr()
@@ -48,18 +49,22 @@ unsafe fn group(job: NonNull<JobHeader>) -> *const () {
 /// `JobTable::run` of tasks.
 unsafe fn run(job: NonNull<JobHeader>) {
     let this = job.cast::<Header>();
-    // SAFETY: the job is the right to run it, so it is not complete and has the engine's reference.
+    // SAFETY: the job is the right to run the task, so it is not complete and has the engine's
+    // reference.
     let header = unsafe { this.as_ref() };
     let before = header.state.start();
-    // SAFETY: the right to run is held to the end of this function, or handed on as the last step.
+    // SAFETY: (1), (2): the right to run is held to the end of this function, or handed on as its
+    // last step.
     let node = unsafe { header.node() };
     let shielded = header.is_shielded();
     let mut cutting = before.is_cancelled() || (node.is_cancelled() && !shielded);
-    // SAFETY: dropped (without effect) before the task can be complete.
+    // SAFETY: it is used while this runner runs the task, so the task is not complete; its drop has
+    // no effect.
     let waker = unsafe { waker::borrowed(this) };
     let knew = Knew::of(cutting);
     if cutting && cut::before_poll(&header.open, &waker, before.is_held()) == Cut::Drop {
-        // SAFETY: this runner has the right.
+        // SAFETY: (1): this runner runs the task. (2): `before_poll` says that all groups in it are
+        // quiet. (3): the future is there: it was not polled to its end.
         return unsafe { cut(this, before.is_linked()) };
     }
     let (polled, held) = poll(
@@ -70,7 +75,9 @@ unsafe fn run(job: NonNull<JobHeader>) {
         &mut Context::from_waker(&waker),
     );
     if polled != Polled::Pending {
-        // SAFETY: this runner has the right, and the future is gone.
+        // SAFETY: (1): this runner runs the task. (2): a poll that is not pending leaves no future.
+        // (3): the answer of that poll says whether there is an output, and `before` whether the
+        // task is linked.
         return unsafe { complete(this, polled == Polled::Value, before.is_linked()) };
     }
     if !before.is_linked() {
@@ -78,12 +85,14 @@ unsafe fn run(job: NonNull<JobHeader>) {
     }
     loop {
         if cutting && cut::after_poll(&header.open, &waker, held, knew) == Cut::Drop {
-            // SAFETY: this runner has the right.
+            // SAFETY: (1): this runner runs the task. (2): `after_poll` says that all groups in it
+            // are quiet. (3): the future is there: the poll was pending.
             return unsafe { cut(this, true) };
         }
         match header.state.pause(held, cutting) {
             Pause::Idle => return,
-            // SAFETY: `pause` gave the right to run it again to this runner.
+            // SAFETY: `pause` gave the right to run the task again to this runner, so no other job
+            // exists.
             Pause::Requeue => return unsafe { Header::queue_woken(this) },
             Pause::Cut => cutting = true,
         }
@@ -100,14 +109,14 @@ fn poll(
     cutting: bool,
     cx: &mut Context<'_>,
 ) -> (Polled, bool) {
-    // Relaxed: a statistic with one writer at a time, here and below.
+    // Relaxed: a statistic, with the runner as its one writer.
     let polls = header.polls.load(Ordering::Relaxed);
-    // Relaxed: as above.
+    // Relaxed: a statistic; dumps may read it a poll later.
     header.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
     let name = header.name();
     let view = header.view();
     let frame = Frame::task(node, &header.open, &view, cutting);
-    // SAFETY: within one job.
+    // SAFETY: the reference is used within this job.
     let record = unsafe { tally::record() };
     if let Some(record) = record {
         record.begin(&Publication {
@@ -121,7 +130,7 @@ fn poll(
             birth: header.birth,
         });
     }
-    // SAFETY: the runner's exclusive right, and the future is there.
+    // SAFETY: `TaskTable` (1): the caller runs the task, and the future is there.
     let polled = frame.enter(|| unsafe { (header.table.poll)(this, cx) });
     if let Some(record) = record {
         record.end();
@@ -139,7 +148,8 @@ pub(crate) fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
     } else {
         &slow.members
     };
-    // SAFETY: the lock is held; the task is in no list; it unlinks before it is complete.
+    // SAFETY: (1): the lock is held, and the task is in no list. (2): tasks do not move, and this
+    // one unlinks before it is complete; the list is in the node, which does not move.
     unsafe { list.push(Header::links_of(this)) };
     cancelled && !shielded
 }
@@ -148,19 +158,23 @@ pub(crate) fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
 ///
 /// # Safety
 ///
-/// The caller has the right to run the task; all groups in it have settled.
+/// 1. The caller runs the task, and gives that up.
+/// 2. All groups that are open in it are quiet.
+/// 3. The future is there; `linked` says whether the task was put into its group's list.
 unsafe fn cut(this: NonNull<Header>, linked: bool) {
-    // SAFETY: the caller's right.
+    // SAFETY: (1): the task runs, so it has the engine's reference.
     let header = unsafe { this.as_ref() };
     // The destructors of the future run where its polls ran: in the task, and as in a shield.
-    // SAFETY: the caller's right: the task is counted.
+    // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is not used after
+    // `complete`.
     let node = unsafe { header.node() };
     let view = header.view();
     let frame = Frame::task(node, &header.open, &view, true);
-    // SAFETY: the caller's right; the future is there.
+    // SAFETY: `TaskTable` (1): the caller runs the task, (1), and the future is there, (3).
     frame.enter_to_drop(|| unsafe { (header.table.drop_future)(this) });
     node.spawn().count_cut();
-    // SAFETY: the future is gone.
+    // SAFETY: (1): the caller runs the task, and gives that up. (2): the future was just dropped.
+    // (3): there is no output, and `linked` is the caller's.
     unsafe { complete(this, false, linked) };
 }
 
@@ -168,35 +182,43 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
 ///
 /// # Safety
 ///
-/// The caller has the right to run the task and gives it up; the future is gone; `value` says
-/// whether the output is in the cell; `linked` whether it was put into its group's list.
+/// 1. The caller runs the task, and gives that up.
+/// 2. The future is gone.
+/// 3. `value` says whether the output is in the cell; `linked` whether the task was put into its
+///    group's list.
 unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
-    // SAFETY: the engine's reference is given up in the last line only.
+    // SAFETY: (1): the task runs, so it has the engine's reference, which is given up in the last
+    // line only.
     let header = unsafe { this.as_ref() };
     header.open.clear();
     if let Err(payload) = header.drop_locals() {
-        // SAFETY: the task is counted still.
+        // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used in this call
+        // only.
         fail_with_panic(payload, unsafe { header.node() }, header.origin());
     }
     if linked {
-        // SAFETY: the caller's right: the task is counted.
+        // SAFETY: `Header::node` (1): the caller runs the task. (2): the lock is given back before
+        // the count is.
         let slow = unsafe { header.node() }.slow.lock();
-        // SAFETY: the lock of the lists it may be in is held.
+        // SAFETY: (1): the lock of the lists in which the task may be is held. (2): its neighbours
+        // are linked, and so alive.
         unsafe { header.links.unlink() };
         drop(slow);
     }
     // Before the end can be awaited: an awaiter of the task, or of its group, does not find it
     // alive afterwards.
-    // SAFETY: within one job.
+    // SAFETY: the reference is used within this job.
     match unsafe { tally::counts() } {
         Some(counts) => counts.tasks.end(),
-        // SAFETY: the task is counted still.
+        // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used in this call
+        // only.
         None => unsafe { header.node() }.spawn().task_ends(),
     }
     let group = header.group;
     let before = header.state.complete(value);
     if value && !before.has_handle() {
-        // SAFETY: there is an output and no handle; the task is still counted.
+        // SAFETY: `TaskTable` (2): the output is in the cell, (3), there is no handle to take it,
+        // and the task is still counted.
         unsafe { (header.table.unclaimed)(this) };
     }
     let waiting = if before.has_handle() {
@@ -204,9 +226,10 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     } else {
         None
     };
-    // SAFETY: the task's one count, and the last touch of the group through this task.
+    // SAFETY: (1): the task's one count is given up. (2): this is the last touch of the group
+    // through this task.
     unsafe { leave::leave(group) };
     frame::wake(waiting);
-    // SAFETY: the engine's reference.
+    // SAFETY: the engine's reference is given up: a complete task does not have it.
     unsafe { Header::release(this) };
 }

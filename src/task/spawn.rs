@@ -82,13 +82,14 @@ where
     K: Kind<F::Output>,
 {
     match Entry::of(node, &birth) {
-        // SAFETY: the count that `Entry::of` took is handed over; (1), (2).
+        // SAFETY: (1), (2): `node`, future and value are the ones that were promised to this
+        // function. (3): the count that `Entry::of` took is handed over.
         Entry::Open => unsafe { spawn_counted::<F, K>(node, future, birth) },
         entry => stillborn::<F, K>(node, future, birth, entry),
     }
 }
 
-/// As [`spawn`], for a child that blocks the thread that runs it: it waits in a line for a thread
+/// As [`spawn`], for a child that blocks the thread that runs it: it waits in a queue for a thread
 /// of its own, where a cut reaches it.
 ///
 /// # Safety
@@ -110,9 +111,9 @@ where
     let spawn = node.spawn();
     let task = new::<F, K>(node, State::waiting(), Some(future), birth);
     spawn.task_begins();
-    // SAFETY: a new task has one reference for its handle, and its value is `K::Value`.
+    // SAFETY: (1): a new task has one reference for its handle. (2): its value is a `K::Value`.
     let handle = unsafe { TaskHandle::new(task) };
-    // SAFETY: a new task has one reference for its ticket.
+    // SAFETY: a waiting task has one reference for its ticket, which is given up here.
     let ticket = unsafe { Header::ticket(task) };
     if run::link(task, node, false) {
         // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a
@@ -155,7 +156,9 @@ impl Entry {
 ///
 /// # Safety
 ///
-/// As [`spawn`], and one count is handed over.
+/// 1 and 2 of [`spawn`], and:
+///
+/// 3. One count on `node` is handed over.
 pub(crate) unsafe fn spawn_counted<F, K>(
     node: &Node,
     future: F,
@@ -167,10 +170,11 @@ where
 {
     let spawn = node.spawn();
     let task = new::<F, K>(node, State::scheduled(), Some(future), birth);
-    // SAFETY: a new task is scheduled, and no other job for it exists.
+    // SAFETY: a new task is scheduled, and no other thread knows it: this caller owns the right to
+    // run it.
     let job = unsafe { Header::job(task) };
     spawn.fork(job);
-    // SAFETY: a new task has one reference for its handle, and its value is `K::Value`.
+    // SAFETY: (1): a new task has one reference for its handle. (2): its value is a `K::Value`.
     unsafe { TaskHandle::new(task) }
 }
 
@@ -181,11 +185,13 @@ where
     K: Kind<F::Output>,
 {
     let task = new::<F, K>(node, State::stillborn(), None, birth);
-    // SAFETY: a task born cancelled has one reference, for its handle.
+    // SAFETY: (1): a task born cancelled has one reference, for its handle. (2): its value type is
+    // `K::Value`; it has no value.
     let handle = unsafe { TaskHandle::new(task) };
     node.spawn().count_cut();
     // A count is given back afterwards, so a destructor that panics must not get past here.
-    // SAFETY: alive by its handle.
+    // SAFETY: the reference of `handle`, which is there to the end of this function, keeps the
+    // task.
     let header = unsafe { task.as_ref() };
     for dropped in [frame::drop_quietly(future), header.drop_locals()] {
         if let Err(payload) = dropped {
@@ -193,7 +199,8 @@ where
         }
     }
     if entry == Entry::Cancelled {
-        // SAFETY: it was counted, and the node is not used afterwards.
+        // SAFETY: (1): the count that `Entry::of` took is given up. (2): the node is not used
+        // afterwards.
         unsafe { leave::leave(node.whole) };
     }
     handle
