@@ -1,5 +1,5 @@
-//! A host: a task, a body or a blocked caller, which polls the futures of groups, and knows which
-//! groups are open in it.
+//! A host: a task, a body, a blocked caller or a half of a `join`. It polls the futures of groups,
+//! and so knows which groups are open in it.
 //!
 //! Here are its parts: the head of a list, and a group's place in that list. `tree::hosts` works on
 //! them, and `tree::host_end` ends a host. `N` is the node of a group.
