@@ -202,7 +202,7 @@ pub(crate) struct Node {
     pub(crate) whole: NonNull<Node>,
     flags: AtomicU32,
     refs: AtomicUsize,
-    parent: AtomicPtr<Node>,
+    pub(crate) parent: AtomicPtr<Node>,
     spawn: NonNull<dyn Spawn>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
@@ -237,19 +237,20 @@ impl fmt::Debug for Node {
 
 /// How a node begins.
 pub(crate) struct Opening {
+    pub(crate) parent: Option<NodeRef>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) shielded: bool,
 }
 
 impl Node {
-    /// A node that is not yet in its allocation: see [`Whole`].
-    fn new(
+    /// A node that is not yet linked to its parent: see `tree::open`.
+    pub(crate) fn new(
         table: &'static NodeTable,
         spawn: NonNull<dyn Spawn>,
-        parent: *mut Self,
         opening: Opening,
     ) -> Self {
+        let parent = opening.parent.map_or(ptr::null_mut(), NodeRef::into_raw);
         Self {
             table,
             whole: NonNull::dangling(),
@@ -318,29 +319,6 @@ impl Node {
         self.spawn
     }
 
-    /// Whether that is the present parent of this node.
-    pub(crate) fn is_child_of(&self, parent: &Self) -> bool {
-        // Relaxed: compared only. A node moves away from a parent that has ended alone, so the
-        // answer is exact for one that has not.
-        ptr::eq(self.parent.load(Ordering::Relaxed), parent)
-    }
-
-    /// Puts another parent in the place of the present one, which comes back.
-    ///
-    /// # Safety
-    ///
-    /// 1. The lock of this node is held.
-    /// 2. The present parent has ended, and this node has not: so no child is counted in it.
-    /// 3. `new` is an ancestor of this node.
-    pub(crate) unsafe fn set_parent(&self, new: NodeRef) -> Option<NodeRef> {
-        // Relaxed: it changes under the lock, which is held (1); readers are counted, or come
-        // through that lock.
-        let former = self.parent.swap(new.into_raw(), Ordering::Relaxed);
-        // SAFETY: `from_raw`: the node owned the reference on its former parent, made by
-        // `into_raw`, and has another parent now.
-        NonNull::new(former).map(|former| unsafe { NodeRef::from_raw(former) })
-    }
-
     /// Whether its children are services of its parent.
     pub(crate) fn serves(&self) -> bool {
         self.flags() & SERVING != 0
@@ -364,11 +342,10 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// For as long as the reference is used the node is counted, or is the node of the services of
-    /// a group that has not ended.
+    /// For as long as the reference is used the node is counted, or is not yet known to others, or is closed and the caller
+    /// has passed through its lock since, or is the node of the services of a group that has not ended.
     pub(crate) unsafe fn settled_parent(&self) -> Option<&Self> {
-        // Relaxed: the caller comes after what settled it: the first entry, or the making of the
-        // node of services.
+        // Relaxed: the caller comes after what settled it: the first entry, the making of the node, or the lock.
         let parent = self.parent.load(Ordering::Relaxed);
         // SAFETY: the node holds a reference on its parent, which does not change, says the caller.
         unsafe { parent.as_ref() }
@@ -421,102 +398,6 @@ impl NodeRef {
     }
 }
 
-/// A node and what its kind keeps with it, in one allocation.
-#[repr(C)]
-pub(crate) struct Whole<T> {
-    node: Node,
-    pub(crate) rest: T,
-}
-
-impl<T> Deref for Whole<T> {
-    type Target = Node;
-
-    #[inline]
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
-
-impl<T> Whole<T> {
-    /// What the root of a runtime answers: it has inner groups alone.
-    const ROOT: NodeTable = NodeTable {
-        reaper: &JobTable {
-            run: |_| unreachable!("a root has no members of its own"),
-            group: |_| ptr::null(),
-            on_stack: false,
-        },
-        free: Self::free,
-        report_errors: |_| {},
-        start_closer: |_| unreachable!("a root has neither services nor defers"),
-        mark_member: |_| unreachable!("a root has no members of its own"),
-        describe_member: |_| unreachable!("a root has no members of its own"),
-    };
-
-    /// Allocates a node, and returns the one reference that it has.
-    fn allocate(node: Node, rest: T) -> NodeRef {
-        let whole: NonNull<Node> = NonNull::from(Box::leak(Box::new(Self { node, rest }))).cast();
-        // SAFETY: no other thread has the new node. Written through the pointer that is kept, which
-        // a use of the box would end.
-        unsafe { (*whole.as_ptr()).whole = whole };
-        NodeRef(whole)
-    }
-
-    /// Makes a node under a parent, not linked to it.
-    ///
-    /// # Safety
-    ///
-    /// 1. `table` frees as [`Whole::free`] of this type does.
-    /// 2. Its other functions may be called with this node, and the members that it will have.
-    pub(crate) unsafe fn open(
-        table: &'static NodeTable,
-        parent: NodeRef,
-        opening: Opening,
-        rest: T,
-    ) -> NodeRef {
-        let spawn = parent.spawn;
-        Self::allocate(Node::new(table, spawn, parent.into_raw(), opening), rest)
-    }
-
-    /// The whole of a node.
-    ///
-    /// # Safety
-    ///
-    /// 1. The node was made by a function of this type.
-    /// 2. It is alive for `'a`.
-    #[inline]
-    pub(crate) unsafe fn of<'a>(node: NonNull<Node>) -> &'a Self {
-        // SAFETY: (1): the node is the first field of such a whole (`#[repr(C)]`), and a pointer to
-        // a node is one to the whole: see `allocate`. (2).
-        unsafe { node.cast::<Self>().as_ref() }
-    }
-
-    /// Frees the whole: `NodeTable::free`.
-    ///
-    /// # Safety
-    ///
-    /// 1. The node was made by a function of this type.
-    /// 2. The last reference to it is gone.
-    pub(crate) unsafe fn free(node: NonNull<Node>) {
-        // SAFETY: (1): `allocate` made it as a box of this type. (2): so it is taken back once.
-        drop(unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) });
-    }
-}
-
-impl NodeRef {
-    /// Makes the root of a runtime, which keeps the pool that every node of its tree points to. The
-    /// pool drops its `NodeRef` to break the circle.
-    pub(crate) fn root(spawn: Arc<dyn Spawn>) -> Self {
-        let opening = Opening {
-            name: None,
-            location: Location::caller(),
-            shielded: false,
-        };
-        let pool = NonNull::from(&*spawn);
-        let table = &Whole::<Arc<dyn Spawn>>::ROOT;
-        Whole::allocate(Node::new(table, pool, ptr::null_mut(), opening), spawn)
-    }
-}
-
 impl Deref for NodeRef {
     type Target = Node;
 
@@ -544,11 +425,6 @@ impl Drop for NodeRef {
             }
             // Acquire: pairs with the Release decrements of all other holders.
             fence(Ordering::Acquire);
-            if node.links.is_linked() {
-                // A bug of ours, which is better leaked than freed: the list still leads here.
-                debug_assert!(false, "a group leaves the list of its parent before it is freed");
-                return;
-            }
             // Relaxed: nobody else can reach the node any more.
             let parent = node.parent.load(Ordering::Relaxed);
             // SAFETY: the last reference is gone, so nobody else can reach the node; the table is its own.
