@@ -61,7 +61,7 @@ mod pool {
                 Builder(self)
             }
 
-            /// A worker: it runs what it gets at once.
+            /// A worker: it runs the jobs that it gets at once.
             pub fn inject(&self, job: Job) {
                 job.run();
             }
@@ -156,9 +156,9 @@ struct Piece {
     done: UnsafeCell<u32>,
 }
 
-// SAFETY: the model checker watches every access.
+// SAFETY: it may be shared, because the model checker watches every access.
 unsafe impl Sync for Piece {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Piece {}
 
 static TABLE: JobTable = JobTable {
@@ -194,9 +194,11 @@ impl Piece {
     }
 
     fn child(self: &Arc<Self>) -> Work {
-        // SAFETY: the job is run while the models keep the piece, once.
+        // SAFETY: (1): the models keep the piece until its job is run. (2): any thread may run it.
+        // (3): a ticket is redeemed once, so there is one job.
         let claim = |target| Some(unsafe { Job::new(target) });
-        // SAFETY: as above.
+        // SAFETY: `claim` is called once, while the models keep the piece, and may be called on any
+        // thread; `is_over` touches nothing.
         Work::Child(unsafe { Ticket::new(NonNull::from(&**self).cast(), claim, |_| false) })
     }
 }
@@ -311,7 +313,7 @@ fn model_who_waits_does_not_count_and_a_linger() {
     one_waits_for_the_other(1, true, 1);
 }
 
-/// The end comes while work does: what is in the queue is done or given up, once, and no thread
+/// The end comes while work does: a job in the queue is done or given up, once, and no thread
 /// sleeps on.
 #[test]
 fn model_work_against_the_end() {

@@ -1,5 +1,5 @@
-//! Models of `src/poll/live.rs`: no reading is too low, whatever begins and ends meanwhile in whichever counts, and
-//! what is known to have ended is not counted.
+//! Models of `src/poll/live.rs`: no reading is too low, whatever begins and ends meanwhile in
+//! whichever counts, and a task that is known to have ended is not counted.
 
 use loom_tests::run::{explore, mutants};
 use loom_tests::sync;
@@ -32,8 +32,8 @@ impl AllCounts {
     }
 }
 
-/// One task lives on. Another was begun on a seat and ends on another one meanwhile: a reader who sees it end has seen it
-/// begin, so it does not lose the first.
+/// One task lives on. Another was begun on a seat and ends on another one meanwhile: a reader that
+/// sees it end has seen it begin, so it does not lose the first.
 fn model(end: impl Fn(&AllCounts) + Clone + Send + Sync + 'static) {
     explore(move || {
         let all_counts = AllCounts::new();

@@ -2,8 +2,8 @@
 //!
 //! The selector is a bell: a notification is kept until the next wait, an event until a holder has
 //! dispatched it. `MUTANT` weakens it: a `deaf` bell does not hear notifications, a `forgetful` one
-//! keeps none. The role itself has no ordering to weaken: its word decides which thread, and locks
-//! order what they do.
+//! keeps none. The role itself has no ordering to weaken: its word decides which thread holds the
+//! role, and locks order the steps of the threads.
 
 use driver::role::{Limit, Role, Selector};
 use driver::wheel::Action;

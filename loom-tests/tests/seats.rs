@@ -76,9 +76,9 @@ struct Once {
     runs: UnsafeCell<u32>,
 }
 
-// SAFETY: the model checker watches every access.
+// SAFETY: it may be shared, because the model checker watches every access.
 unsafe impl Sync for Once {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Once {}
 
 static TABLE: JobTable = JobTable {
@@ -120,7 +120,7 @@ fn push(result: Result<(), Job>) {
     assert!(result.is_ok(), "there is a seat");
 }
 
-/// Steals for the seat `thief` from any other until there is nothing; runs what it got.
+/// Steals for the seat `thief` from any other until there is nothing; runs the jobs that it got.
 fn steal_all(seats: &Seats, thief: &OwnSeat) {
     for victim in seats.active_from(0) {
         if thief.index() == Some(victim) {
@@ -129,8 +129,8 @@ fn steal_all(seats: &Seats, thief: &OwnSeat) {
         loop {
             match thief.steal(seats.get(victim)) {
                 Steal::Success(job) => job.run(),
-                // Another thief got it, which this one has seen: no yield, which would hide what is
-                // stale.
+                // Another thief got it, which this one has seen: no yield, which would hide stale
+                // values.
                 Steal::Retry => {}
                 Steal::Empty => break,
             }

@@ -1,9 +1,9 @@
 //! Models of `src/pool/sentinel.rs`, over the real event count, parkers, role and list of sleepers:
 //! a worker leaves the driver and never comes back, while another one sleeps. The sentinel wakes
-//! that one, whatever it was about to do itself, and it ends with the runtime.
+//! the sleeper, whatever the sentinel was about to do itself, and it ends with the runtime.
 //!
-//! What has orderings has models of its own. Ticks take no time here; that a sentinel with nothing
-//! to do sleeps is how a model ends.
+//! The files below that have orderings have models of their own. Ticks take no time here; that a
+//! sentinel with nothing to do sleeps is how a model ends.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;

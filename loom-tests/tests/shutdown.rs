@@ -1,9 +1,9 @@
 //! Models of `src/pool/shutdown.rs`, over the real tree and lists of wakers: a shutdown, with the
-//! time for it over or not, against the last leaver. It answers what is left, and the
-//! runtime ends, by the thread that sees the root empty.
+//! time for it over or not, against the last leaver. It answers with the tasks that are left, and
+//! the runtime ends, by the thread that sees the root empty.
 //!
-//! What ends is stubs. What is left are counts of the root, as halves of a `join` outside every
-//! task have them.
+//! The parts that end are stubs. The tasks that are left are counts of the root, as halves of a
+//! `join` outside every task have them.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
@@ -218,7 +218,8 @@ fn runtime(left: usize) -> (Tree, Arc<Shared>, Vec<thread::JoinHandle<()>>) {
         thread::spawn(move || {
             let counted = root.as_ptr();
             drop(root);
-            // SAFETY: entered above.
+            // SAFETY: (1): the count that was taken above is given up. (2): nothing of the node is
+            // touched afterwards.
             unsafe { leave(counted) };
         })
     });
