@@ -37,8 +37,8 @@ impl EventCount {
     }
 
     /// After the condition may have come true: whether the caller must wake the waiter. `matters`
-    /// may look at what else belongs to the condition: it sees all that a thread wrote before a
-    /// fence and the last step that made it true.
+    /// may look at the rest of the condition: it sees all that a thread wrote before a fence and
+    /// the last step that made the condition true.
     #[must_use]
     pub(crate) fn raise(&self, matters: impl FnOnce() -> bool) -> bool {
         // SeqCst: RaiseFence, pairs with WaitFence in `fall_asleep`.

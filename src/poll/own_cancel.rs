@@ -2,8 +2,9 @@
 //!
 //! # Protocol
 //!
-//! A cut marks the task, and then, if the task is running or held by a shield, wakes those who registered in its runtime. A
-//! waiter registers first and looks at the mark afterwards: one of them sees the other, as in `waiters`.
+//! A canceller marks the task, and then, if the task is running or held by a shield, wakes all
+//! waiters that registered in its runtime. A waiter registers first and looks at the mark
+//! afterwards. Both pass through the lock of the list (`waiters`), so one of them sees the other.
 
 use crate::group::node::NodeRef;
 use crate::poll::frame;
@@ -19,7 +20,8 @@ pub(crate) struct OwnCancel {
 }
 
 impl OwnCancel {
-    /// Whether the task in which the caller is polled was marked; if not, the waker is called when it is.
+    /// Whether the task in which the caller is polled was marked; if not, the waker is called when
+    /// it is.
     pub(crate) fn look(&mut self, cx: &mut Context<'_>) -> bool {
         frame::current(|frame| {
             let Some(task) = frame.and_then(|frame| frame.task_view()) else {

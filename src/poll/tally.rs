@@ -1,4 +1,5 @@
-//! What a thread notes while it runs jobs: in which parts of its seat, which ids it may give, what the poll may spend.
+//! The notes of a thread while it runs jobs: parts of its seat to write to, ids that it may give,
+//! operations that the poll may spend.
 
 #![expect(unsafe_code, reason = "the parts of a seat are borrowed around a job")]
 
@@ -9,12 +10,13 @@ use crate::sync::process;
 use std::cell::Cell;
 use std::ptr;
 
-/// Where this thread writes down what it does: parts of its seat, or null.
+/// The parts of its seat that this thread writes to, or null.
 #[derive(Clone, Copy)]
 struct Tally {
-    /// The record of what runs now, if that is published.
+    /// The record of the task that runs now, if that is published.
     running: *const Running,
-    /// What ends here is counted there.
+    /// The counts of tasks that end, and of members that are marked to be cut, in the jobs run
+    /// here.
     counts: *const LiveCounts,
 }
 
@@ -32,8 +34,8 @@ crate::sync::thread_local! {
     static BUDGET: Cell<u8> = const { Cell::new(BUDGET_OF_A_POLL) };
 }
 
-/// Operations on our own leaves that may succeed in one poll of a task before it must yield. tokio uses 128 for the same
-/// purpose; at 1-2 us for a read or write it bounds a poll to about 0.2 ms.
+/// Operations on our own leaves that may succeed in one poll of a task before it must yield. tokio
+/// uses 128 for the same purpose; at 1-2 us for a read or write it bounds a poll to about 0.2 ms.
 const BUDGET_OF_A_POLL: u8 = 128;
 
 /// A poll of a task begins.
@@ -42,7 +44,8 @@ pub(crate) fn new_budget() {
     BUDGET.set(BUDGET_OF_A_POLL);
 }
 
-/// Takes one operation from the budget of this poll; false if there is none left: the leaf wakes itself and is pending.
+/// Takes one operation from the budget of this poll; false if there is none left: the leaf wakes
+/// itself and is pending.
 pub(crate) fn spend_budget() -> bool {
     let left = BUDGET.get();
     if left == 0 {
@@ -65,8 +68,9 @@ pub(crate) fn next_id() -> TaskId {
     TaskId(id)
 }
 
-/// Runs `f`, which runs jobs of one runtime. What they do is published in `running`, and what ends in them is counted in
-/// `counts`: both belong to a seat of that runtime which this thread holds.
+/// Runs `f`, which runs jobs of one runtime. The tasks that they poll are published in `running`,
+/// and those that end in them are counted in `counts`: both belong to a seat of that runtime which
+/// this thread holds.
 #[inline]
 pub(crate) fn with_tally<R>(
     running: Option<&Running>,
@@ -86,22 +90,23 @@ pub(crate) fn with_tally<R>(
     f()
 }
 
-/// The record in which this thread publishes what it runs.
+/// The record in which this thread publishes the task that it runs.
 ///
 /// # Safety
 ///
 /// The reference is used within one job.
 pub(crate) unsafe fn record<'a>() -> Option<&'a Running> {
-    // SAFETY: it is borrowed by `with_tally` around the job.
+    // SAFETY: null, or borrowed by `with_tally` around the job, within which the caller uses it.
     unsafe { TALLY.get().running.as_ref() }
 }
 
-/// The counts in which this thread counts what ends in the jobs that it runs. It is one of their runtime.
+/// The counts for tasks that end in the jobs which this thread runs. They belong to the runtime of
+/// those.
 ///
 /// # Safety
 ///
-/// As [`record`].
+/// The reference is used within one job.
 pub(crate) unsafe fn counts<'a>() -> Option<&'a LiveCounts> {
-    // SAFETY: as in `record`.
+    // SAFETY: null, or borrowed by `with_tally` around the job, within which the caller uses it.
     unsafe { TALLY.get().counts.as_ref() }
 }
