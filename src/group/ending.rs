@@ -58,7 +58,7 @@ use std::task::Waker;
 enum Phase {
     /// The body is there.
     Body,
-    /// The body is gone, and the owner waits for what is left.
+    /// The body is gone, and the owner waits for children, services and defers.
     Joining,
     /// The owner is gone: the last leaver ends the group.
     Orphaned,
@@ -80,14 +80,17 @@ enum Closer {
 /// What the group knows of the poller of its future. A cut host may be dropped once its groups are
 /// quiet. What only the owner can bring about (it drops the body before the defers run; a failure
 /// comes out of it) is waited for only if a poll reaches it, and that cannot be known of a poll
-/// that was not asked for: a combinator polls what was woken.
+/// that was not asked for: a combinator polls the futures that were woken.
 ///
 /// | from | event | to |
 /// |---|---|---|
 /// | any | a poll reaches the owner | `Polled` |
 /// | any | its host ends | `Left` |
-/// | `Polled`, `Left` | after a poll of the cut host only the owner is waited for | `Asked`: the owner is woken, the host is polled again |
-/// | `Asked` | the same after that poll, which then did not reach the owner | `GivenUp`: the tail goes on without it |
+/// | `Polled`, `Left` | after a poll of the cut host only the owner is waited for | `Asked` |
+/// | `Asked` | the same after the next poll, which did not reach the owner | `GivenUp` |
+///
+/// In `Asked` the owner is woken, and the host is polled again. In `GivenUp` the tail goes on
+/// without the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     Polled,
@@ -155,7 +158,7 @@ impl<R: Clone> Ending<R> {
         self.closer = Closer::OfGroup;
     }
 
-    // What is there.
+    // Looks at the state.
 
     /// How many of the counts are no work: those of the services' node and of the closer.
     fn not_work(&self) -> usize {

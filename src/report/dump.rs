@@ -73,7 +73,7 @@ pub struct TaskDump {
     pub age: Duration,
     /// How often it was polled; wraps.
     pub polls: u32,
-    /// What it does.
+    /// Its state.
     pub state: TaskState,
     /// Whether it is to be cut by itself, or its group's cancel has reached it.
     pub is_cancelled: bool,
