@@ -21,7 +21,7 @@ mod sleep;
 #[path = "../../src/unwind.rs"]
 mod unwind;
 
-/// What a seat brings along and its protocol does not touch.
+/// The parts of a seat that its protocol does not touch.
 mod poll {
     pub mod live {
         pub struct LiveCounts {
@@ -57,7 +57,7 @@ mod poll {
 mod pool {
     pub mod seats;
 
-    /// As above.
+    /// A part of a seat that its protocol does not touch.
     pub mod metrics {
         #[derive(Default)]
         pub struct Counters {}
@@ -276,7 +276,7 @@ fn model_injector_against_the_last_park() {
     });
 }
 
-/// The same for a push to a deque that a sleeper looks into.
+/// A push to a deque that a sleeper looks into, against its last look.
 #[test]
 fn model_deque_against_the_last_park() {
     explore(|| {

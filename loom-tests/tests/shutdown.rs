@@ -124,7 +124,7 @@ mod pool {
                 f()
             }
 
-            /// As in the real one.
+            /// As `Shared::guest_leaves`.
             pub fn guest_leaves(&self) {
                 if self.guests.fetch_sub(1, Ordering::Relaxed) == 1 {
                     self.guests_gone.wake_all();
