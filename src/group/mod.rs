@@ -1,10 +1,10 @@
 //! What a group is, in memory and in numbers. It names no type of a task, of an error or of the
 //! pool; what happens between groups is in `tree`.
 //!
-//! `node` is a group without its types, and has tables for what it needs of the floors above
-//! (`NodeTable`, `Spawn`); `word` counts its children; `ending` decides how it ends, by answers
-//! that are `duties`; `services` end with it; members and inner groups hang in a `list`; `arena`
-//! keeps values; `gate` lets handle holders in; a `host` polls it.
+//! `node` is a group without its types, and has tables of the functions that it needs from the
+//! floors above (`NodeTable`, `Spawn`); `word` counts its children; `ending` decides how it ends,
+//! by answers that are `duties`; `services` end with it; members and inner groups hang in a `list`;
+//! `arena` keeps values; `gate` lets handle holders in; a `host` polls it.
 
 pub(crate) mod arena;
 pub(crate) mod duties;

@@ -21,7 +21,7 @@
 //! word is closed.
 //!
 //! Leaving: 1. if the word says so, do not decrement but answer `Leave::Locked`: the leaver takes
-//! the node's lock while it is still counted, and what it does is decided there, with the
+//! the node's lock while it is still counted, and its next duty is decided there, with the
 //! decrement, in one step (`Ending::depart`); 2. else decrement. In both cases nothing of the node
 //! is touched afterwards: the decrement, or the unlock, is the last touch.
 //!
