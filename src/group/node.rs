@@ -1,4 +1,4 @@
-//! A group's node: what is left of a group when its types are taken away.
+//! A group's node: the group without its types.
 //!
 //! `tree` opens it, connects it with its parent, counts children in and out, cancels, empties and
 //! ends it; `task` links members to it; `poll` and `pool` read it. It knows counters, flags, lists,
