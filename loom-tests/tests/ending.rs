@@ -121,7 +121,6 @@ impl Parts {
         let known = node.slow.lock().ending.services().cloned();
         let home = known.unwrap_or_else(|| {
             let opening = Opening {
-                parent: None,
                 name: None,
                 location: Location::caller(),
                 shielded: true,

@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
-use crate::group::node::{Late, Spawn};
+use crate::group::node::{Gate, Late, Spawn};
 use crate::group::node::{Node, NodeRef, NodeTable, Opening};
 use crate::job::{Job, Ticket};
 use crate::parker::Parker;
@@ -139,7 +139,6 @@ pub type Owner = crate::tree::owner::Owner<u32>;
 /// Opens a group as the interface does.
 pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
     let opening = Opening {
-        parent: None,
         name: None,
         location: Location::caller(),
         shielded: false,
@@ -147,6 +146,14 @@ pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
     // SAFETY: (1): the tables of the models are those of `Typed<u32>`. (2): their members are
     // tasks, or there are none.
     Owner::new(unsafe { Typed::<u32>::open(table, parent.to_ref(), opening) })
+}
+
+/// A gate that leads to a group, which is given it, and so shuts it at its end.
+pub fn gate_of(owner: &Owner) -> Arc<Gate> {
+    // SAFETY: the end of the group shuts the gate that it finds in its node.
+    let gate = Arc::new(unsafe { Gate::new(owner.node.as_ptr()) });
+    owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+    gate
 }
 
 /// A value that a group keeps: it says when it was dropped, and fails a model in which it is read

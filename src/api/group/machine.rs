@@ -199,7 +199,6 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         let node = handle::open::<E>(
             parent,
             Opening {
-                parent: None,
                 name: setup.name,
                 location: setup.location,
                 shielded,

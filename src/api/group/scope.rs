@@ -97,7 +97,6 @@ fn run<'p, R, E: Send + 'static>(
         None => (runtime.root(), false),
     });
     let opening = Opening {
-        parent: None,
         name: None,
         location,
         shielded,
