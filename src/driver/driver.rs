@@ -2,8 +2,8 @@
 //! owners hold them.
 
 use crate::driver::clock::Clock;
-use crate::driver::selector::SystemSelector;
 use crate::driver::role::{Role, Turn};
+use crate::driver::selector::SystemSelector;
 use crate::driver::wheel::{Action, Key};
 use crate::parker::Parker;
 use crate::sync::atomic::{AtomicU32, Ordering};

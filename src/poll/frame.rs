@@ -174,7 +174,9 @@ impl<'a> Frame<'a> {
         struct Leave(*const Frame<'static>, *const Frame<'static>);
         impl Drop for Leave {
             fn drop(&mut self) {
-                CURRENT.set(self.0);
+                if !ptr::eq(CURRENT.replace(self.0), self.1) {
+                    unwind::abort_misnested();
+                }
                 // SAFETY: frames nest: the one below is on the stack around the guard.
                 let Some(below) = (unsafe { self.0.as_ref() }) else {
                     return;
