@@ -2,14 +2,16 @@
 //! it, and is met at the next await.
 
 mod common;
-mod support;
 
-use common::{Log, never, until, workers};
+use crate::common::drops::never;
+use crate::common::hangs::without_hanging;
+use crate::common::log::Log;
+use crate::common::polls::until;
+use crate::common::runtimes::workers;
 use spinney::{Group, current, shield, try_group, yield_now};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use support::without_hanging;
 
 type Text = &'static str;
 

@@ -2,9 +2,11 @@
 //! when it is over.
 
 mod common;
-mod support;
 
-use common::{NOW, panic_of, poll_alone};
+use crate::common::durations::NOW;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::poll_alone;
 use futures_lite::future::block_on;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::net::{TcpListener, TcpStream};
@@ -15,7 +17,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use support::without_hanging;
 
 /// A runtime that counts its threads.
 struct Counted {

@@ -2,15 +2,16 @@
 //! behind.
 
 mod common;
-mod support;
 
-use common::{Alive, never, on_drop, until, workers};
+use crate::common::drops::{Alive, never, on_drop};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{self, until};
+use crate::common::runtimes::workers;
 use spinney::{Group, GroupHandle, Never, group, try_group, yield_now};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::{mem, thread};
-use support::without_hanging;
 
 /// When body and children have ended, a handle is refused, and its future comes back; a child that
 /// a defer of the group starts is not, and is joined.
@@ -170,7 +171,7 @@ fn many_spawn_into_a_group_and_many_hear_of_its_end() {
                         let waiting = Arc::clone(&waiting);
                         outer.spawn(async move {
                             let mut end = std::pin::pin!(end);
-                            assert!(common::once(end.as_mut()).await.is_pending());
+                            assert!(polls::once(end.as_mut()).await.is_pending());
                             waiting.fetch_add(1, SeqCst);
                             end.await;
                             assert_eq!(count.load(SeqCst), 4 * EACH);

@@ -2,9 +2,12 @@
 //! nothing hangs.
 
 mod common;
-mod support;
 
-use common::{NEVER, NOW, noting, once, panic_of, wait_until, workers};
+use crate::common::durations::{NEVER, NOW};
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{once, wait_until};
+use crate::common::runtimes::{noting, workers};
 use spinney::{Group, Runtime, block_on, group, scope, shield, try_group};
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
@@ -13,7 +16,6 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
-use support::without_hanging;
 
 /// The handle of a group that has ended gives the future back, and has not polled it; that of a
 /// group that is being cancelled takes it and drops it.

@@ -2,16 +2,17 @@
 //! asked for; nothing is left behind.
 
 mod common;
-mod support;
 
-use common::{NEVER, NOW, entries, in_a_child, is_child, wait_until};
+use crate::common::durations::{NEVER, NOW};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::wait_until;
+use crate::common::process::{entries, in_a_child, is_child};
 use spinney::{Group, Runtime, block_on, group, sleep, time, timeout, try_group};
 use std::error::Error;
 use std::future::{pending, ready};
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
-use support::without_hanging;
 
 #[test]
 fn an_option_that_is_out_of_bounds_is_named_with_its_bound() {

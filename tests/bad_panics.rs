@@ -2,9 +2,11 @@
 //! where it belongs, once; nothing aborts, and no worker is lost.
 
 mod common;
-mod support;
 
-use common::{NOW, is_child, workers};
+use crate::common::durations::NOW;
+use crate::common::hangs::without_hanging;
+use crate::common::process::is_child;
+use crate::common::runtimes::workers;
 use spinney::{Group, Runtime, group, try_group, yield_now};
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
@@ -14,7 +16,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use support::without_hanging;
 
 /// A payload whose destructor panics, with a payload whose destructor panics, for a while.
 struct Bomb(u32);

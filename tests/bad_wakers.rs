@@ -6,10 +6,13 @@ mod common;
 mod fragile;
 #[path = "bad_wakers/places.rs"]
 mod places;
-mod support;
 
+use crate::common::durations::{NOW, SECOND};
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{once, poll_alone, wait_until};
+use crate::common::runtimes::{Seen, clocked, workers};
 use async_channel::bounded;
-use common::{NOW, SECOND, Seen, clocked, once, panic_of, poll_alone, wait_until, workers};
 use fragile::{Brittle, Fragile};
 use places::{Leaf, ONCE, PLACES, Place, RESOLVE, World};
 use spinney::{Runtime, group, race, shield, sleep, timeout};
@@ -21,7 +24,6 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
-use support::without_hanging;
 
 /// What becomes of a future whose poll panicked.
 #[derive(Clone, Copy, Debug, PartialEq)]

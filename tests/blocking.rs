@@ -6,11 +6,12 @@ mod common;
 mod ends;
 #[path = "blocking/line.rs"]
 mod line;
-mod support;
 
-use common::{
-    Seen, clocked, noting, on_drop, once, one_by_one, panic_of, until, wait_until, workers,
-};
+use crate::common::drops::on_drop;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{once, until, wait_until};
+use crate::common::runtimes::{Seen, clocked, noting, one_by_one, workers};
 use spinney::current::CancelKind;
 use spinney::{Group, Runtime, TaskLocal, Wait, blocking, current, group, shield, try_group};
 use std::future::{pending, poll_fn};
@@ -20,7 +21,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
-use support::without_hanging;
 
 /// A runtime with this many threads for blocking closures.
 fn limited(workers: usize, blocking: usize) -> (Runtime, Seen) {

@@ -5,8 +5,6 @@
 //! receiver, and nothing is alive afterwards.
 
 mod common;
-#[path = "support/matrix.rs"]
-mod matrix;
 #[path = "cancel_matrix/model.rs"]
 mod model;
 #[path = "cancel_matrix/numbers.rs"]
@@ -16,9 +14,9 @@ mod victim;
 #[path = "cancel_matrix/world.rs"]
 mod world;
 
-use common::until;
+use crate::common::matrix::{Answer, each, noting, throw};
+use crate::common::polls::until;
 use futures_lite::FutureExt;
-use matrix::{Answer, each, noting, throw};
 use model::{Case, Cause, Doing, Host, Kind};
 use spinney::time::ManualClock;
 use spinney::{Group, Runtime, try_group, yield_now};

@@ -2,9 +2,12 @@
 //! in vain.
 
 mod common;
-mod support;
 
-use common::{Count, on_drop, once, one_by_one, panic_of, until, workers};
+use crate::common::drops::on_drop;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{Count, once, until};
+use crate::common::runtimes::{one_by_one, workers};
 use spinney::{Group, current, group, shield, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::panic::panic_any;
@@ -12,7 +15,6 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
-use support::without_hanging;
 
 /// While a cancelled group waits for a child that cannot end yet, neither of them is polled.
 #[test]

@@ -1,16 +1,17 @@
 //! A cancel reaches every task below, once, wherever it is: suspended, running, not begun, joining.
 
 mod common;
-mod support;
 
-use common::{Alive, never, one_by_one, until, workers};
+use crate::common::drops::{Alive, never};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::until;
+use crate::common::runtimes::{one_by_one, workers};
 use spinney::{Group, current, group, shield, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use support::without_hanging;
 
 /// A suspended child is woken by the cancel and cut; one that suspends later is cut there.
 #[test]

@@ -2,15 +2,16 @@
 //! the other way round.
 
 mod common;
-mod support;
 
-use common::{on_drop, poll_alone, workers};
+use crate::common::drops::on_drop;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::poll_alone;
+use crate::common::runtimes::workers;
 use spinney::{Group, group, try_group};
 use std::future::pending;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::thread;
-use support::without_hanging;
 use tokio_util::sync::CancellationToken;
 
 /// Cancels the token when the group is asked to stop, is being cut, or ends.

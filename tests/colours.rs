@@ -1,13 +1,12 @@
 //! Sync calls async and async calls sync, on any thread, nested at will.
 
 mod common;
-mod support;
 
-use common::wait_until;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::wait_until;
 use spinney::{Runtime, Wait, block_on, group, scope, yield_now};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
-use support::without_hanging;
 
 #[test]
 fn sync_calls_async_on_a_plain_thread() {

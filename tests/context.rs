@@ -2,9 +2,12 @@
 //! it. A waker is called outside of it.
 
 mod common;
-mod support;
 
-use common::{SECOND, clocked, noting, until, workers};
+use crate::common::durations::SECOND;
+use crate::common::hangs::without_hanging;
+use crate::common::panics;
+use crate::common::polls::until;
+use crate::common::runtimes::{clocked, noting, workers};
 use spinney::dump::TaskId;
 use spinney::{
     Group, GroupBuilder, Ready, Runtime, Wait, Yielder, current, group, try_group, yield_now,
@@ -13,7 +16,6 @@ use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
-use support::without_hanging;
 
 /// A task's name is seen wherever a message tells of the task; without one it is the place where it
 /// was spawned.
@@ -45,7 +47,7 @@ fn names_and_places_are_told() {
             .build()
             .unwrap();
         let line = line!() + 4;
-        let _ = common::panic_of(|| {
+        let _ = panics::panic_of(|| {
             hooked.block_on(try_group(async |g: Group<'_, '_, u8>| {
                 // Outranked by the panic, each with its place.
                 g.spawn(async { Err::<(), u8>(1) });

@@ -11,15 +11,15 @@ mod elsewhere;
 mod outcomes;
 #[path = "cut_order/shields.rs"]
 mod shields;
-mod support;
 #[path = "cut_order/sync_frames.rs"]
 mod sync_frames;
 
-use common::{Log, until};
+use crate::common::hangs::without_hanging;
+use crate::common::log::Log;
+use crate::common::polls::until;
 use spinney::{Group, block_on, group, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;
-use support::without_hanging;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -2,9 +2,11 @@
 //! in a scope.
 
 mod common;
-mod support;
 
-use common::{Seen, on_drop, until, workers};
+use crate::common::drops::on_drop;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::until;
+use crate::common::runtimes::{Seen, workers};
 use spinney::current::CancelKind;
 use spinney::{Group, Wait, block_on, current, group, scope, shield};
 use std::future::{Future, pending, poll_fn};
@@ -12,7 +14,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
-use support::without_hanging;
 
 /// What a blocked child tells the test.
 #[derive(Clone, Default)]

@@ -6,9 +6,12 @@ mod common;
 mod instants;
 #[path = "deadlines/nested.rs"]
 mod nested;
-mod support;
 
-use common::{NEVER, SECOND, clocked, on_drop, once, until, workers};
+use crate::common::drops::on_drop;
+use crate::common::durations::{NEVER, SECOND};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{once, until};
+use crate::common::runtimes::{clocked, workers};
 use spinney::{
     Errors, Group, GroupBuilder, Wait, block_on, current, shield, timeout, try_group, yield_now,
 };
@@ -16,7 +19,6 @@ use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use support::without_hanging;
 
 /// A deadline cuts body and children, which are joined; there is one error, that of the deadline.
 #[test]

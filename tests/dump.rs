@@ -1,9 +1,11 @@
 //! A dump shows the tree as it is: groups, tasks, states, reasons; what has ended is gone.
 
 mod common;
-mod support;
 
-use common::{NOW, one_by_one, until, wait_until, workers};
+use crate::common::durations::NOW;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{until, wait_until};
+use crate::common::runtimes::{one_by_one, workers};
 use spinney::current::CancelKind;
 use spinney::dump::{Dump, GroupDump, TaskDump, TaskState};
 use spinney::{Group, GroupBuilder, current, group, shield};
@@ -11,7 +13,6 @@ use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
-use support::without_hanging;
 
 /// The group of that name, and its place in the dump.
 fn find<'a>(dump: &'a Dump, name: &str) -> Option<(usize, &'a GroupDump)> {

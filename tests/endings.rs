@@ -2,9 +2,12 @@
 //! polled no more, and a group that has ended leaves nothing behind.
 
 mod common;
-mod support;
 
-use common::{NOW, SECOND, clocked, once, panic_of, workers};
+use crate::common::durations::{NOW, SECOND};
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{self, once};
+use crate::common::runtimes::{clocked, workers};
 use spinney::{
     Group, GroupHandle, Never, Runtime, Wait, current, group, shield, sleep, timeout, try_group,
     yield_now,
@@ -16,7 +19,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::thread;
-use support::without_hanging;
 
 /// Rounds of a race. The windows are some ten instructions wide; spins of changing length move the
 /// threads across them.
@@ -427,7 +429,7 @@ fn a_scope_does_not_wait_for_the_polls_of_what_its_value_holds() {
                         h.service(pending::<()>());
                         pending::<()>().await
                     }));
-                    assert!(common::poll_alone(open.as_mut()).is_pending());
+                    assert!(polls::poll_alone(open.as_mut()).is_pending());
                     drop(inside);
                     open
                 });

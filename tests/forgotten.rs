@@ -2,9 +2,12 @@
 //! shutdown ends the rest.
 
 mod common;
-mod support;
 
-use common::{NOW, once, poll_alone, until, workers};
+use crate::common::drops;
+use crate::common::durations::NOW;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{once, poll_alone, until};
+use crate::common::runtimes::workers;
 use spinney::{
     Group, Ready, Runtime, Yielder, group, shield, sleep, timeout, try_group, yield_now,
 };
@@ -14,7 +17,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use support::without_hanging;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -183,7 +185,7 @@ fn a_failure_in_a_forgotten_group_is_lost_with_it() {
                     is_forgotten.recv().await.unwrap();
                     Err::<(), _>("nobody asks")
                 });
-                let ended = common::on_drop(move || seen.store(true, SeqCst));
+                let ended = drops::on_drop(move || seen.store(true, SeqCst));
                 g.spawn(async move {
                     let _ended = ended;
                     pending::<Result<(), &str>>().await

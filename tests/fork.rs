@@ -4,9 +4,12 @@
 #![expect(unsafe_code, reason = "a fork by hand")]
 
 mod common;
-mod support;
 
-use common::{NOW, in_a_child, is_child, panic_of, workers};
+use crate::common::durations::NOW;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::process::{in_a_child, is_child};
+use crate::common::runtimes::workers;
 use spinney::net::{TcpListener, TcpStream};
 use spinney::{Group, Runtime, Wait, blocking, group, scope, sleep};
 use std::cell::Cell;
@@ -15,7 +18,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 use std::time::Duration;
 use std::{fs, io, panic};
-use support::without_hanging;
 
 /// How a forked process ended.
 #[derive(Debug, PartialEq)]

@@ -9,17 +9,19 @@ mod context;
 mod cuts;
 #[path = "fork_join/ends.rs"]
 mod ends;
-mod support;
 #[path = "fork_join/waits.rs"]
 mod waits;
 
-use common::{NEVER, on_drop, panic_of, workers};
+use crate::common::drops::on_drop;
+use crate::common::durations::NEVER;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::runtimes::workers;
 use spinney::{Runtime, Wait, group, join, scope};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread::{self, ThreadId};
-use support::without_hanging;
 
 /// Counts what this thread allocates.
 struct Counting;

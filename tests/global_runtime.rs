@@ -1,14 +1,12 @@
 //! The runtime of free functions: the global one, which starts at its first use, and those that are
 //! entered. One test, because the global runtime belongs to the whole process.
 
-mod support;
-
+use crate::common::hangs::without_hanging;
 use spinney::{Runtime, block_on, group, sleep};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use support::without_hanging;
 
 fn named(name: &str) -> Runtime {
     // Without callers that take part, every child runs on a worker, whose name tells the runtime.

@@ -2,9 +2,11 @@
 //! is faster.
 
 mod common;
-mod support;
 
-use common::{NOW, SECOND, clocked, panic_of};
+use crate::common::durations::{NOW, SECOND};
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::runtimes::clocked;
 use spinney::time::ManualClock;
 use spinney::{Errors, Group, GroupBuilder, Wait, current, scope, sleep};
 use std::future::{Future, pending, poll_fn};
@@ -12,7 +14,6 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
-use support::without_hanging;
 
 /// Says that it was woken.
 struct Told(mpsc::Sender<()>);

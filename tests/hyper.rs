@@ -2,9 +2,13 @@
 //! it starts.
 
 mod common;
-mod support;
 
-use common::{Log, on_drop, panic_of, until, workers};
+use crate::common::drops::on_drop;
+use crate::common::hangs::without_hanging;
+use crate::common::log::Log;
+use crate::common::panics::panic_of;
+use crate::common::polls::until;
+use crate::common::runtimes::workers;
 use futures_lite::FutureExt;
 use futures_lite::future::zip;
 use http_body_util::{BodyExt, Full};
@@ -27,7 +31,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use support::without_hanging;
 
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let body = request.into_body().collect().await?.to_bytes();

@@ -2,9 +2,12 @@
 //! asking.
 
 mod common;
-mod support;
 
-use common::{Armed, on_drop, once, panic_of, until, workers};
+use crate::common::drops::{Armed, on_drop};
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{once, until};
+use crate::common::runtimes::workers;
 use spinney::{Group, group, shield, try_group, yield_now};
 use std::future::pending;
 use std::panic::panic_any;
@@ -12,7 +15,6 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use support::without_hanging;
 
 /// With 1, 10 and 100 places never more children run than there are places, and all are run.
 #[test]

@@ -2,12 +2,12 @@
 //! that learns of their end.
 
 mod common;
-mod support;
 
-use common::{
-    NEVER, NOW, SECOND, clocked, noting, once, one_by_one, poll_alone, until, without_spares,
-    workers,
-};
+use crate::common::durations::{NEVER, NOW, SECOND};
+use crate::common::hangs::without_hanging;
+use crate::common::panics;
+use crate::common::polls::{once, poll_alone, until};
+use crate::common::runtimes::{self, clocked, noting, one_by_one, without_spares, workers};
 use spinney::runtime::Metrics;
 use spinney::{
     Group, GroupBuilder, Runtime, Wait, group, race, scope, shield, sleep, timeout, try_group,
@@ -19,7 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use support::without_hanging;
 
 /// Tasks, groups, timers.
 fn live(runtime: &Runtime) -> [u64; 3] {
@@ -305,7 +304,7 @@ fn scopes_are_groups() {
             }
         }
         for workers in 1..=2 {
-            let (runtime, _) = common::workers(workers);
+            let (runtime, _) = runtimes::workers(workers);
             let runtime = Arc::new(runtime);
             runtime.block_on(group(async |g| {
                 let theirs = Arc::clone(&runtime);
@@ -469,7 +468,7 @@ fn what_outlives_its_runtime_is_counted_by_it() {
         runtime.shutdown(NOW).unwrap();
         assert_eq!(live(&runtime), [0, 1, 0], "its body is there");
         drop(release);
-        let ended = common::panic_of(|| futures_lite::future::block_on(open));
+        let ended = panics::panic_of(|| futures_lite::future::block_on(open));
         drop(ended);
         assert_eq!(*seen.lock().unwrap(), Some([1, 1, 0]), "the defer runs");
         assert_eq!(live(&runtime), [0, 0, 0]);

@@ -1,9 +1,12 @@
 //! Names and paths: what a message says of a task and of its group.
 
 mod common;
-mod support;
 
-use common::{once, panic_of, until, workers};
+use crate::common::durations;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{self, once, until};
+use crate::common::runtimes::workers;
 use spinney::{Group, GroupBuilder, Runtime, Task, current, group, shield, try_group};
 use std::future::pending;
 use std::panic::{Location, panic_any};
@@ -11,7 +14,6 @@ use std::pin::Pin;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use support::without_hanging;
 
 /// A name that was given is seen in the task and at its handle; the default is the place of the
 /// spawn.
@@ -131,7 +133,7 @@ fn a_group_that_is_awaited_by_its_own_child_panics() {
                 });
                 let _: Result<(), _> = group.await;
             });
-            assert!(common::poll_alone(open.as_mut()).is_pending());
+            assert!(polls::poll_alone(open.as_mut()).is_pending());
             // The child drops the group's future as it unwinds, so no owner receives the panic: the
             // hook does.
             let before = seen.texts().len();
@@ -149,7 +151,7 @@ fn a_group_that_is_awaited_by_its_own_child_panics() {
                 "{text}"
             );
         }
-        runtime.shutdown(common::NOW).unwrap();
+        runtime.shutdown(durations::NOW).unwrap();
     });
 }
 

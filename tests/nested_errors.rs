@@ -2,15 +2,17 @@
 //! cancel from outside is never taken for an error, and never hides one.
 
 mod common;
-mod support;
 
-use common::{Log, never, until, workers};
+use crate::common::drops::never;
+use crate::common::hangs::without_hanging;
+use crate::common::log::Log;
+use crate::common::polls::until;
+use crate::common::runtimes::workers;
 use spinney::{Errors, Group, GroupBuilder, current, group, shield, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
-use support::without_hanging;
 
 type Text = &'static str;
 

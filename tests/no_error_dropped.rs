@@ -2,9 +2,11 @@
 //! or the hook has it.
 
 mod common;
-mod support;
 
-use common::{noting, on_drop, once, one_by_one, until, workers};
+use crate::common::drops::on_drop;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{once, until};
+use crate::common::runtimes::{noting, one_by_one, workers};
 use spinney::{
     Errors, Failure, Group, Runtime, Wait, block_on, current, shield, try_group, try_scope,
     yield_now,
@@ -14,7 +16,6 @@ use std::future::pending;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
-use support::without_hanging;
 
 fn all<E: Copy>(errors: &Errors<E>) -> Vec<E> {
     errors.iter().copied().collect()

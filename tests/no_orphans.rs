@@ -1,16 +1,16 @@
 //! No task outlives its group, whatever ends it.
 
 mod common;
-mod support;
 
-use common::{Alive, never, on_drop, once, poll_alone};
+use crate::common::drops::{Alive, never, on_drop};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{once, poll_alone};
 use spinney::{Group, Runtime, block_on, current, group, scope, shield, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
-use support::without_hanging;
 
 /// Values of children come out with the body's, also that of a child that was spawned late.
 #[test]

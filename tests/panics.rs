@@ -2,16 +2,18 @@
 //! it outranks is reported.
 
 mod common;
-mod support;
 
-use common::{never, panic_of, until, workers};
+use crate::common::drops::never;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::until;
+use crate::common::runtimes::workers;
 use spinney::{Failure, Group, block_on, current, group, scope, shield, try_group};
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
-use support::without_hanging;
 
 /// Siblings and the body are cut and joined; then the owner gets the payload, as it was thrown.
 #[test]

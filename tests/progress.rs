@@ -2,9 +2,11 @@
 //! never comes.
 
 mod common;
-mod support;
 
-use common::{noting, one_by_one, panic_of, until, without_spares, workers};
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::until;
+use crate::common::runtimes::{noting, one_by_one, without_spares, workers};
 use spinney::{Group, Runtime, Wait, group, yield_now};
 use std::cell::Cell;
 use std::future::{Future, pending};
@@ -12,7 +14,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
-use support::without_hanging;
 
 /// No wake-up is lost, so as many tasks as workers run at the same time, from inside and from
 /// outside.

@@ -2,9 +2,9 @@
 //! nothing hangs. Seeds are printed; `SPINNEY_SEED=n` repeats one.
 
 mod common;
-mod support;
 
-use common::Alive;
+use crate::common::drops::Alive;
+use crate::common::hangs::without_hanging;
 use spinney::{Failure, Group, Runtime, Wait, shield, timeout, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::io::Write;
@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
-use support::without_hanging;
 
 /// xorshift64*: enough to mix shapes.
 #[derive(Clone)]

@@ -1,15 +1,18 @@
 //! Results: done beats cancelled, and handles and races give what they promise.
 
 mod common;
-mod support;
 
-use common::{clocked, on_drop, once, panic_of, until, workers};
+use crate::common::drops::on_drop;
+use crate::common::durations;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{once, until};
+use crate::common::runtimes::{self, clocked, workers};
 use spinney::{Errors, Failure, Group, group, race, shield, sleep, try_group, yield_now};
 use std::future::{Future, pending, ready};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
-use support::without_hanging;
 
 // ---- result against cancel ----------------------------------------------------------------------
 
@@ -280,7 +283,7 @@ type Contestant = Pin<Box<dyn Future<Output = Result<u8, u8>> + Send>>;
 #[test]
 fn the_first_success_wins_and_the_rest_is_cut_and_joined() {
     without_hanging(|| {
-        let (runtime, seen) = common::one_by_one();
+        let (runtime, seen) = runtimes::one_by_one();
         let alive = Arc::new(());
         let loser = Arc::clone(&alive);
         let (failing, failed) = async_channel::bounded::<()>(1);
@@ -331,13 +334,13 @@ fn a_staggered_race() {
         let entered = runtime.enter();
         let contestants = (0..4_u32).map(|number| {
             let (begun, clock) = (Arc::clone(&begun), time.clone());
-            let delay = sleep(number * common::SECOND);
+            let delay = sleep(number * durations::SECOND);
             async move {
                 delay.await;
                 begun.fetch_add(1, SeqCst);
                 match number {
                     0 => {
-                        clock.advance(common::SECOND);
+                        clock.advance(durations::SECOND);
                         Err(number.to_string())
                     }
                     1 => Ok(number),

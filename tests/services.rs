@@ -1,13 +1,15 @@
 //! Services end after the work, newest first, one after the other, however the group ends.
 
 mod common;
-mod support;
 
-use common::{Log, on_drop, panic_of, workers};
+use crate::common::drops::on_drop;
+use crate::common::hangs::without_hanging;
+use crate::common::log::Log;
+use crate::common::panics::panic_of;
+use crate::common::runtimes::workers;
 use spinney::{Errors, Group, shield, try_group, yield_now};
 use std::future::pending;
 use std::panic::panic_any;
-use support::without_hanging;
 
 /// How the group of [`ending`] ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,13 @@
 //! Sets: results are read in the order of ends, and results that were not read are not lost.
 
 mod common;
-mod support;
 
-use common::{Armed, clocked, on_drop, once, panic_of, until, workers};
+use crate::common::drops::{Armed, on_drop};
+use crate::common::durations;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{once, until};
+use crate::common::runtimes::{clocked, workers};
 use spinney::{
     Errors, Failure, Group, TaskSet, Yielder, group, shield, sleep, timeout, try_group, yield_now,
 };
@@ -13,7 +17,6 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::task::Poll;
-use support::without_hanging;
 
 /// Results come in the order of ends; a failure and a panic are items like any other; a set that is
 /// dropped early cuts the rest, which the group joins.
@@ -111,7 +114,7 @@ fn reading_ends_when_the_reader_has_seen_enough() {
             let fill = |set: &mut TaskSet<'_, '_, u32, _>| {
                 for number in 0..6_u32 {
                     // It counts from here.
-                    let nap = sleep(number * common::SECOND);
+                    let nap = sleep(number * durations::SECOND);
                     set.spawn(async move {
                         nap.await;
                         Ok(number)
@@ -120,7 +123,7 @@ fn reading_ends_when_the_reader_has_seen_enough() {
             };
             let mut set = g.set();
             fill(&mut set);
-            clock.advance(2 * common::SECOND);
+            clock.advance(2 * durations::SECOND);
             let mut read = Vec::new();
             while let Some(Ok(number)) = set.next().await {
                 read.push(number);
@@ -135,12 +138,12 @@ fn reading_ends_when_the_reader_has_seen_enough() {
             let mut set = g.set();
             fill(&mut set);
             let mut read = Vec::new();
-            let limited = timeout(3 * common::SECOND / 2, async {
+            let limited = timeout(3 * durations::SECOND / 2, async {
                 while let Some(Ok(number)) = set.next().await {
                     read.push(number);
                     // No further, or all of them might be ready in one poll, which wins.
                     if number < 2 {
-                        clock.advance(common::SECOND);
+                        clock.advance(durations::SECOND);
                     }
                 }
             });

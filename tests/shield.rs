@@ -1,15 +1,17 @@
 //! Shields and cleanup: code inside one is not cut, and the cut is only put off.
 
 mod common;
-mod support;
 
-use common::{SECOND, clocked, on_drop, once, until, workers};
+use crate::common::drops::on_drop;
+use crate::common::durations::SECOND;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{once, until};
+use crate::common::runtimes::{clocked, workers};
 use spinney::{Group, current, group, shield, sleep, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use support::without_hanging;
 
 /// In a shield awaits succeed, also in a second one that is raised while the cut is pending; the
 /// cut lands after it.

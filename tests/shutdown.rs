@@ -2,15 +2,17 @@
 //! failure is.
 
 mod common;
-mod support;
 
-use common::{NEVER, NOW, SECOND, clocked, on_drop, poll_alone, workers};
+use crate::common::drops::on_drop;
+use crate::common::durations::{NEVER, NOW, SECOND};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{self, poll_alone};
+use crate::common::runtimes::{clocked, workers};
 use spinney::{Group, GroupBuilder, Never, group, try_group};
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use support::without_hanging;
 
 /// The children of groups that were dropped early belong to the runtime; its end cancels them,
 /// waits, and hands their failures to the hook.
@@ -27,7 +29,7 @@ fn leftovers_are_cancelled_and_joined_and_their_failures_reported() {
             g.spawn(spinney::shield(async move {
                 let _child = child;
                 failing.send(()).unwrap();
-                common::until(|| g.is_stopping()).await;
+                polls::until(|| g.is_stopping()).await;
                 Err::<(), _>("late error")
             }));
             g.spawn(async move {

@@ -2,15 +2,15 @@
 //! watched by another one.
 
 mod common;
-mod support;
 
-use common::{wait_until, workers};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::wait_until;
+use crate::common::runtimes::{self, workers};
 use spinney::net::TcpListener;
 use spinney::{group, sleep};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
-use support::without_hanging;
 
 /// All workers sleep, one of them in the driver. What the driver resumes there goes on without end
 /// until another timer, which comes later, has fired.
@@ -18,7 +18,7 @@ use support::without_hanging;
 fn time_is_watched_while_a_task_that_was_resumed_does_not_return() {
     without_hanging(|| {
         for workers in 2..5 {
-            let (runtime, _) = common::workers(workers);
+            let (runtime, _) = runtimes::workers(workers);
             runtime.block_on(group(async |g| {
                 let fired = g.keep(AtomicBool::new(false));
                 g.spawn(async {

@@ -2,9 +2,13 @@
 //! started.
 
 mod common;
-mod support;
 
-use common::{NEVER, clocked, on_drop, once, panic_of, poll_alone, workers};
+use crate::common::drops::on_drop;
+use crate::common::durations::{self, NEVER};
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{self, once, poll_alone};
+use crate::common::runtimes::{clocked, workers};
 use spinney::{Group, Ready, StartError, current, group, shield, try_group};
 use std::future::pending;
 use std::panic::panic_any;
@@ -12,7 +16,6 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
-use support::without_hanging;
 
 /// A start returns the value that the child passed to its `Ready`, and the child lives on in the
 /// group.
@@ -138,7 +141,7 @@ fn a_start_that_is_dropped_loses_neither_a_failure_nor_a_value() {
             });
             // The future of the child is dropped before its end is told, and `start` takes no count
             // on this.
-            common::until(|| Arc::strong_count(&over) == 1).await;
+            polls::until(|| Arc::strong_count(&over) == 1).await;
             drop(start);
             pending::<Result<(), u8>>().await
         }));
@@ -369,9 +372,9 @@ fn a_start_may_have_a_timeout() {
                 let (_ready, _child) = (ready, child);
                 pending::<()>().await
             });
-            let mut limited = pin!(spinney::timeout(common::SECOND, start));
+            let mut limited = pin!(spinney::timeout(durations::SECOND, start));
             assert!(once(limited.as_mut()).await.is_pending());
-            clock.advance(common::SECOND);
+            clock.advance(durations::SECOND);
             assert!(limited.await.is_err());
         }));
         assert_eq!(Arc::strong_count(&alive), 1);

@@ -1,9 +1,11 @@
 //! Streams: ordered results, and generators that their readers own.
 
 mod common;
-mod support;
 
-use common::{Count, once, panic_of, poll_alone, until, workers};
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{Count, once, poll_alone, until};
+use crate::common::runtimes::workers;
 use futures_lite::StreamExt;
 use spinney::{Errors, Group, Yielder, block_on, group, shield, try_group, yield_now};
 use std::future::pending;
@@ -12,7 +14,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Waker};
-use support::without_hanging;
 
 /// Results of parallel work are handled one at a time in the order of submission; a handler that
 /// panics does not leave producers blocked.

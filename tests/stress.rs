@@ -2,9 +2,11 @@
 //! hangs.
 
 mod common;
-mod support;
 
-use common::{Alive, entries, on_drop, without_spares};
+use crate::common::drops::{Alive, on_drop};
+use crate::common::hangs::without_hanging;
+use crate::common::process::entries;
+use crate::common::runtimes::without_spares;
 use spinney::{
     Group, GroupHandle, Runtime, ServiceHandle, Wait, group, race, scope, try_group, yield_now,
 };
@@ -16,7 +18,6 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
-use support::without_hanging;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 

@@ -2,16 +2,19 @@
 //! each failure is reported once.
 
 mod common;
-mod support;
 
-use common::{SECOND, clocked, on_drop, panic_of, until, workers};
+use crate::common::drops::on_drop;
+use crate::common::durations::SECOND;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::until;
+use crate::common::runtimes::{clocked, workers};
 use spinney::{Failure, Group, Restart, block_on, group, shield, try_group, yield_now};
 use std::future::pending;
 use std::panic::panic_any;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use support::without_hanging;
 
 /// A supervised child that fails gives the failure to its handle and leaves its siblings running;
 /// one that is cancelled is no failure.

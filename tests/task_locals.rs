@@ -1,16 +1,19 @@
 //! Task-locals: a child has what its spawner saw, and nothing else.
 
 mod common;
-mod support;
 
-use common::{NOW, OnDrop, on_drop, once, panic_of, poll_alone, until, workers};
+use crate::common::drops::{OnDrop, on_drop};
+use crate::common::durations::NOW;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{once, poll_alone, until};
+use crate::common::runtimes::{self, workers};
 use spinney::{Group, Ready, TaskLocal, block_on, group, shield, try_group, yield_now};
 use std::panic::panic_any;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
-use support::without_hanging;
 
 static NUMBER: TaskLocal<u32> = TaskLocal::new();
 static TEXT: TaskLocal<&'static str> = TaskLocal::new();
@@ -54,7 +57,7 @@ fn a_child_has_the_values_around_its_spawn() {
 #[test]
 fn siblings_on_the_same_thread_do_not_see_it() {
     without_hanging(|| {
-        let (runtime, _) = common::one_by_one();
+        let (runtime, _) = runtimes::one_by_one();
         runtime.block_on(group(async |g| {
             let turns = g.keep(AtomicUsize::new(0));
             g.spawn(NUMBER.scope(1, async {

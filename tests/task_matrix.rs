@@ -10,16 +10,14 @@ mod case;
 #[path = "task_matrix/child.rs"]
 mod child;
 mod common;
-#[path = "support/matrix.rs"]
-mod matrix;
 #[path = "task_matrix/model.rs"]
 mod model;
 
+use crate::common::matrix::{Answer, Gate, each, noting};
+use crate::common::polls::until;
 use case::{Case, Fate, Held, Host, Kind, When};
 use child::{Handle, Log};
-use common::until;
 use futures_lite::FutureExt;
-use matrix::{Answer, Gate, each, noting};
 use model::Report;
 use spinney::{Group, Runtime, shield, try_group};
 use std::future::{Future, pending, poll_fn};

@@ -2,16 +2,18 @@
 //! owner or the hook hears of it.
 
 mod common;
-mod support;
 
-use common::{SECOND, clocked, on_drop, poll_alone, wait_until};
+use crate::common::drops::on_drop;
+use crate::common::durations::SECOND;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{poll_alone, wait_until};
+use crate::common::runtimes::clocked;
 use spinney::{Group, GroupBuilder, sleep, try_group};
 use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::pin;
 use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Wake, Waker};
-use support::without_hanging;
 
 /// An error whose destructor panics.
 struct Bomb(&'static str);

@@ -2,15 +2,16 @@
 //! destructor runs.
 
 mod common;
-mod support;
 
-use common::{NOW, once, workers};
+use crate::common::durations::NOW;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{self, once};
+use crate::common::runtimes::workers;
 use spinney::{Group, Runtime, Wait, group, scope, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use support::without_hanging;
 
 /// Waits in its destructor for a group, a scope and a suspension, and counts then.
 struct Waits(Arc<AtomicUsize>);
@@ -221,7 +222,7 @@ fn in_a_task_that_a_shutdown_ends() {
             });
             pending::<()>().await
         }));
-        assert!(common::poll_alone(open.as_mut()).is_pending());
+        assert!(polls::poll_alone(open.as_mut()).is_pending());
         drop(entered);
         is_inside.recv_blocking().unwrap_err();
         runtime.shutdown(NOW).unwrap();
@@ -255,7 +256,7 @@ fn in_a_half_that_unwinds_while_the_other_one_is_cut() {
                     );
                 });
                 is_inside.recv().await.unwrap_err();
-                common::until(|| seen.load(SeqCst) == 1).await;
+                polls::until(|| seen.load(SeqCst) == 1).await;
                 g.cancel("enough");
                 pending::<Result<(), _>>().await
             }))

@@ -1,6 +1,7 @@
 //! Each place where a waker is cloned, as a future that waits for its world to be released.
 
-use crate::common::{Alive, SECOND};
+use crate::common::drops::Alive;
+use crate::common::durations::SECOND;
 use async_channel::{Receiver, Sender, bounded};
 use futures_lite::{AsyncRead, Stream};
 use spinney::net::{TcpListener, TcpStream};

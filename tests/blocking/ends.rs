@@ -1,7 +1,9 @@
 //! The end of a runtime with threads for closures.
 
-use crate::common::{NEVER, NOW, noting, wait_until, workers};
-use crate::support::without_hanging;
+use crate::common::durations::{NEVER, NOW};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{self, wait_until};
+use crate::common::runtimes::{noting, workers};
 use spinney::{Runtime, blocking, group};
 use std::future::Future;
 use std::pin::pin;
@@ -28,7 +30,7 @@ fn a_closure_that_does_not_return_is_a_straggler() {
         });
         {
             let _in_it = runtime.enter();
-            assert!(crate::common::poll_alone(call.as_mut()).is_pending());
+            assert!(polls::poll_alone(call.as_mut()).is_pending());
         }
         is_begun.recv().unwrap();
         let stragglers = runtime.shutdown(NOW).unwrap_err();

@@ -1,8 +1,11 @@
 //! The line for threads: limits, cuts in it, closures that wait for closures.
 
 use super::limited;
-use crate::common::{NOW, noting, on_drop, until, wait_until};
-use crate::support::without_hanging;
+use crate::common::drops::on_drop;
+use crate::common::durations::NOW;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{until, wait_until};
+use crate::common::runtimes::noting;
 use spinney::{Group, Runtime, Wait, blocking, group, sleep, try_group};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};

@@ -1,6 +1,6 @@
 //! The dimensions of the matrix, and what must come of each combination.
 
-use crate::matrix::{Answer, dimension};
+use crate::common::matrix::{Answer, dimension};
 use spinney::current::CancelKind;
 
 dimension! {

@@ -2,7 +2,7 @@
 //! after is ever polled.
 
 use crate::Fault;
-use crate::matrix::{Answer, Gate, dimension, noting};
+use crate::common::matrix::{Answer, Gate, dimension, noting};
 use futures_lite::FutureExt;
 use spinney::time::ManualClock;
 use spinney::{Group, GroupHandle, Runtime, shield, sleep, try_group, yield_now};

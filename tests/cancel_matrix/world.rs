@@ -1,6 +1,6 @@
 //! What a run notes, and what its tasks wait for.
 
-use crate::matrix::{Answer, Gate, throw};
+use crate::common::matrix::{Answer, Gate, throw};
 use crate::model::Case;
 use spinney::current::CancelKind;
 use spinney::dump::TaskId;

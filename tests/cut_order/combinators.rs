@@ -1,7 +1,7 @@
 //! Whatever polls the groups of a task that is cut, and whether it polls them or not: all are
 //! joined before its frame goes.
 
-use crate::common::once;
+use crate::common::polls::once;
 use crate::{Boxed, cut};
 use futures_lite::future::or;
 use spinney::{group, yield_now};

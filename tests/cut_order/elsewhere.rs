@@ -2,8 +2,9 @@
 //! the groups around them.
 
 use crate::Boxed;
-use crate::common::{Log, once, until};
-use crate::support::without_hanging;
+use crate::common::hangs::without_hanging;
+use crate::common::log::Log;
+use crate::common::polls::{once, until};
 use spinney::{Group, Runtime, Wait, block_on, group, try_group, yield_now};
 use std::future::pending;
 

@@ -1,8 +1,9 @@
 //! A cut swallows neither a failure nor a value, and touches no task but the one that it is for.
 
-use crate::common::{Log, until};
+use crate::common::hangs::without_hanging;
+use crate::common::log::Log;
+use crate::common::polls::until;
 use crate::cut;
-use crate::support::without_hanging;
 use futures_lite::future::or;
 use spinney::{Group, Runtime, block_on, current, group, shield, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};

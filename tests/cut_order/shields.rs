@@ -1,7 +1,7 @@
 //! A shield that the poll reaches holds a cut off, with all that is waited for in it; one that it
 //! does not reach holds nothing.
 
-use crate::common::{once, until};
+use crate::common::polls::{once, until};
 use crate::cut;
 use spinney::{Wait, current, group, shield, yield_now};
 use std::future::pending;

@@ -1,8 +1,9 @@
 //! Sync frames that are blocked in a task that is cut are unwound, from the inside out, with a
 //! payload that means nothing elsewhere.
 
-use crate::common::{Log, once, until};
-use crate::support::without_hanging;
+use crate::common::hangs::without_hanging;
+use crate::common::log::Log;
+use crate::common::polls::{once, until};
 use crate::{Boxed, cut};
 use spinney::{Failure, Group, Runtime, Wait, block_on, group, scope, try_group, yield_now};
 use std::future::pending;

@@ -1,7 +1,9 @@
 //! When time is up: never early, counted from the right moment, by the right clock, and once.
 
-use crate::common::{Count, SECOND, clocked, once, until};
-use crate::support::without_hanging;
+use crate::common::durations::SECOND;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{Count, once, until};
+use crate::common::runtimes::clocked;
 use spinney::{Group, GroupBuilder, block_on, sleep, time, timeout, try_group, yield_now};
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;

@@ -1,8 +1,11 @@
 //! Of the deadlines of groups within groups each reports for its own group, and the outermost that
 //! is due decides.
 
-use crate::common::{Count, SECOND, clocked, on_drop, once, wait_until};
-use crate::support::without_hanging;
+use crate::common::drops::on_drop;
+use crate::common::durations::SECOND;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{Count, once, wait_until};
+use crate::common::runtimes::clocked;
 use spinney::{Errors, Group, GroupBuilder, current, shield, sleep, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::pin;

@@ -1,8 +1,9 @@
 //! What a half sees of its caller: group, task, task-locals, deadline, runtime.
 
 use super::apart;
-use crate::common::workers;
-use crate::support::without_hanging;
+use crate::common::durations;
+use crate::common::hangs::without_hanging;
+use crate::common::runtimes::workers;
 use spinney::{Group, Runtime, TaskLocal, current, try_group};
 use std::thread::{self};
 
@@ -34,7 +35,7 @@ fn both_halves_are_in_the_context_of_the_caller() {
         let checked = runtime.block_on(REQUEST.scope(
             7,
             try_group(async |g: Group<'_, '_, ()>| {
-                g.deadline(crate::common::SECOND * 1000, ());
+                g.deadline(durations::SECOND * 1000, ());
                 let child = g.compute(|| {
                     let caller = context();
                     // What the first half changes for itself is none of the second one's business.

@@ -1,8 +1,11 @@
 //! A cut and a panic, where one half waits.
 
 use super::apart;
-use crate::common::{on_drop, panic_of, until, wait_until, workers};
-use crate::support::without_hanging;
+use crate::common::drops::on_drop;
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::{until, wait_until};
+use crate::common::runtimes::workers;
 use spinney::{Group, Wait, current, group, shield, try_group};
 use std::future::{Future, poll_fn};
 use std::sync::Arc;

@@ -1,8 +1,10 @@
 //! A runtime that ends while halves are there.
 
 use super::{apart, fib};
-use crate::common::{NEVER, NOW, wait_until, workers};
-use crate::support::without_hanging;
+use crate::common::durations::{NEVER, NOW};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::wait_until;
+use crate::common::runtimes::workers;
 use spinney::join;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::{self};

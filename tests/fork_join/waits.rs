@@ -1,8 +1,9 @@
 //! What a thread does that waits for a half.
 
 use super::{apart, fib, here};
-use crate::common::{noting, until, wait_until, without_spares, workers};
-use crate::support::without_hanging;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{until, wait_until};
+use crate::common::runtimes::{self, noting, without_spares, workers};
 use spinney::{Runtime, Wait, blocking, group, group_with, join, scope};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use std::thread::{self};
 fn children_that_a_half_starts_are_run() {
     without_hanging(|| {
         for workers in 1..4 {
-            let (runtime, _) = crate::common::workers(workers);
+            let (runtime, _) = runtimes::workers(workers);
             for _ in 0..50 {
                 let count = runtime.block_on(group(async |g| {
                     let count = g.keep(AtomicUsize::new(0));
@@ -131,7 +132,7 @@ fn trees_of_everything_add_up() {
     }
     without_hanging(|| {
         for workers in [1, 2, 5] {
-            let (runtime, _) = crate::common::workers(workers);
+            let (runtime, _) = runtimes::workers(workers);
             for seed in 0..4 {
                 let seed = u64::wrapping_mul(seed + 1, 0x9E37_79B9_7F4A_7C15);
                 let sum =

@@ -1,6 +1,6 @@
 //! The dimensions of the matrix, and the combinations that make sense.
 
-use crate::matrix::dimension;
+use crate::common::matrix::dimension;
 
 dimension! {
     /// The poller of the group: a task on the only worker, a blocked caller beside one worker or

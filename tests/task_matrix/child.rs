@@ -2,8 +2,8 @@
 
 use crate::Fault;
 use crate::case::{Case, Gives, Kind, When};
-use crate::common::text;
-use crate::matrix::{Answer, Gate, throw};
+use crate::common::matrix::{Answer, Gate, throw};
+use crate::common::panics::text;
 use spinney::current::CancelKind;
 use spinney::dump::TaskId;
 use spinney::{Failure, Group, Supervised, Task, current};

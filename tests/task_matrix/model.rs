@@ -1,7 +1,7 @@
 //! What must come of each combination: a sequential model of one child.
 
 use crate::case::{Case, Fate, Gives, Held, Kind, When};
-use crate::matrix::Answer;
+use crate::common::matrix::Answer;
 use spinney::current::CancelKind;
 
 /// What came of a combination, or must.

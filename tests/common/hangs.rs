@@ -1,4 +1,4 @@
-//! What the tests share.
+//! A hang is a failure.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;

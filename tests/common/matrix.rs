@@ -1,8 +1,8 @@
 //! What the matrices share: running every combination, naming the one that fails or hangs, gates,
 //! scripted failures.
-#![allow(dead_code, clippy::allow_attributes, reason = "each file uses a part")]
 
-use crate::common::{Seen, noting_as, text};
+use super::panics::text;
+use super::runtimes::{Seen, noting_as};
 use async_channel::{Receiver, Sender};
 use spinney::{Errors, Runtime, RuntimeBuilder};
 use std::any::Any;
