@@ -6,7 +6,7 @@ mod common;
 use crate::common::durations::{NEVER, NOW};
 use crate::common::hangs::without_hanging;
 use crate::common::polls::wait_until;
-use crate::common::process::{entries, in_a_child, is_child};
+use crate::common::process::{alone_by, entries};
 use spinney::{Group, Runtime, block_on, group, sleep, time, timeout, try_group};
 use std::error::Error;
 use std::future::{pending, ready};
@@ -54,33 +54,29 @@ fn an_option_that_is_out_of_bounds_is_named_with_its_bound() {
 
 #[test]
 fn a_thread_that_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
-    if !is_child() {
-        let test = "a_thread_that_cannot_be_started_is_an_error_and_leaves_nothing_behind";
-        // 6 GiB of addresses: room for a few stacks of 1 GiB, not for 16.
-        let output = in_a_child(test, "ulimit -v 6291456; exec \"$0\" \"$@\"");
-        assert!(output.status.success(), "{output:?}");
-        return;
-    }
-    let threads = entries("/proc/self/task");
-    let files = entries("/proc/self/fd");
-    let cases = [(1, usize::MAX / 2), (3, usize::MAX / 2), (16, 1 << 30)];
-    for (workers, stack) in cases {
-        let error = Runtime::builder()
-            .workers(workers)
-            .stack_size(stack)
-            .build()
-            .unwrap_err();
-        assert_eq!(error.field(), None);
-        assert!(error.source().is_some());
-        assert!(error.to_string().contains("thread"), "{error}");
-        wait_until(|| entries("/proc/self/task") == threads);
-        assert_eq!(entries("/proc/self/fd"), files);
-    }
-    let runtime = Runtime::builder().workers(1).build().unwrap();
-    assert_eq!(
-        runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await)),
-        1
-    );
+    // 6 GiB of addresses: room for a few stacks of 1 GiB, not for 16.
+    alone_by("ulimit -v 6291456; exec \"$0\" \"$@\"", || {
+        let threads = entries("/proc/self/task");
+        let files = entries("/proc/self/fd");
+        let cases = [(1, usize::MAX / 2), (3, usize::MAX / 2), (16, 1 << 30)];
+        for (workers, stack) in cases {
+            let error = Runtime::builder()
+                .workers(workers)
+                .stack_size(stack)
+                .build()
+                .unwrap_err();
+            assert_eq!(error.field(), None);
+            assert!(error.source().is_some());
+            assert!(error.to_string().contains("thread"), "{error}");
+            wait_until(|| entries("/proc/self/task") == threads);
+            assert_eq!(entries("/proc/self/fd"), files);
+        }
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        assert_eq!(
+            runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await)),
+            1
+        );
+    });
 }
 
 #[test]

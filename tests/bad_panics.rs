@@ -5,7 +5,7 @@ mod common;
 
 use crate::common::durations::NOW;
 use crate::common::hangs::without_hanging;
-use crate::common::process::is_child;
+use crate::common::process::{assert_passed, is_alone, make_alone, test_of};
 use crate::common::runtimes::workers;
 use spinney::{Group, Runtime, group, try_group, yield_now};
 use std::future::{Future, pending};
@@ -207,45 +207,47 @@ fn a_hook_that_panics_is_called_once() {
 
 #[test]
 fn a_closed_stderr_costs_no_worker() {
-    if !is_child() {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "a_closed_stderr_costs_no_worker", "--nocapture"])
-            .env("SPINNEY_TEST_CHILD", "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        drop(child.stderr.take());
-        // Only now it goes on.
-        drop(child.stdin.take());
-        let output = child.wait_with_output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        return;
-    }
-    std::io::stdin().read_line(&mut String::new()).unwrap();
-    let written = std::io::Write::write_all(&mut std::io::stderr(), b"nobody reads this");
-    assert!(written.is_err());
-    let runtime = Runtime::builder().workers(1).build().unwrap();
-    for _ in 0..2 {
-        let caught = catch_unwind(AssertUnwindSafe(|| {
-            runtime.block_on(group(async |g| {
-                g.spawn(async {
-                    let failed = try_group(async |h: Group<'_, '_, u8>| {
-                        h.cancel(1);
-                        // Not `panic!`, whose hook writes to stderr.
-                        std::panic::resume_unwind(Box::new("outranks"));
-                        #[expect(unreachable_code, reason = "gives the body its type")]
-                        Ok(())
+    let nobody_listens = || {
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        let written = std::io::Write::write_all(&mut std::io::stderr(), b"nobody reads this");
+        assert!(written.is_err());
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        for _ in 0..2 {
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                runtime.block_on(group(async |g| {
+                    g.spawn(async {
+                        let failed = try_group(async |h: Group<'_, '_, u8>| {
+                            h.cancel(1);
+                            // Not `panic!`, whose hook writes to stderr.
+                            std::panic::resume_unwind(Box::new("outranks"));
+                            #[expect(unreachable_code, reason = "gives the body its type")]
+                            Ok(())
+                        });
+                        let _ = failed.await;
                     });
-                    let _ = failed.await;
-                });
-            }))
-        }));
-        assert!(caught.is_err());
+                }))
+            }));
+            assert!(caught.is_err());
+        }
+        assert_eq!(
+            runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await)),
+            1
+        );
+    };
+    if is_alone() {
+        return nobody_listens();
     }
-    assert_eq!(
-        runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await)),
-        1
-    );
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    make_alone(&mut command, test_of(&nobody_listens));
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stderr.take());
+    // Only now it goes on.
+    drop(child.stdin.take());
+    let output = child.wait_with_output().unwrap();
+    assert_passed(&output);
 }

@@ -6,9 +6,8 @@
 mod common;
 
 use crate::common::durations::NOW;
-use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
-use crate::common::process::{in_a_child, is_child};
+use crate::common::process::alone;
 use crate::common::runtimes::workers;
 use spinney::net::{TcpListener, TcpStream};
 use spinney::{Group, Runtime, Wait, blocking, group, scope, sleep};
@@ -55,19 +54,6 @@ fn forked(f: impl FnOnce()) -> End {
     }
 }
 
-/// Runs the rest of the test of that name in a process in which nothing else happens.
-fn alone(test: &'static str, f: impl FnOnce()) {
-    if is_child() {
-        leave_when_it_hangs();
-        return f();
-    }
-    without_hanging(move || {
-        let output = in_a_child(test, "exec \"$0\" \"$@\"");
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{text}");
-    });
-}
-
 /// Whatever a runtime can do.
 fn works(runtime: &Runtime) {
     let sum = runtime.block_on(group(async |g: Group<'_, '_>| {
@@ -93,77 +79,74 @@ fn says_so(name: &str, f: impl FnOnce()) {
 
 #[test]
 fn a_forked_process_is_refused_and_builds_a_runtime_of_its_own() {
-    alone(
-        "a_forked_process_is_refused_and_builds_a_runtime_of_its_own",
-        || {
-            let old = Runtime::builder().workers(2).thread_name("old");
-            let old = old.build().unwrap();
-            works(&old);
-            group(async |g| g.spawn(async {}).await).wait(); // starts the global one
-            let listener = old.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
-            let address = listener.local_addr().unwrap();
-            // It has no idle thread for a closure: one that was started would be one in this
-            // process.
-            let fresh = Runtime::builder().workers(1).thread_name("fresh");
-            let fresh = fresh.build().unwrap();
-            // Each process takes them out of its own memory.
-            let both = Cell::new(Some((old, listener)));
-            let end = forked(|| {
-                let (old, listener) = both.take().unwrap();
-                // Panics are expected here.
-                let print = panic::take_hook();
-                panic::set_hook(Box::new(|_| {}));
-                says_so("old", || old.block_on(pending()));
-                says_so("spinney", || pending().wait());
-                says_so("old", || {
-                    old.block_on(poll_fn(|cx| {
-                        cx.waker().wake_by_ref();
-                        Poll::Pending
-                    }))
-                });
-                says_so("old", || old.block_on(blocking(|| ())));
-                says_so("fresh", || fresh.block_on(blocking(|| ())));
-                says_so("old", || {
-                    old.block_on(group(async |g| {
-                        g.spawn(pending::<()>());
-                        sleep(Duration::from_millis(1)).await;
-                    }))
-                });
-                panic::set_hook(print);
-                assert_eq!(old.block_on(async { 1 }), 1); // nothing is waited for
-                let elsewhere = |error: io::Error| error.to_string().contains("was forked");
-                let bound = old.block_on(TcpListener::bind("127.0.0.1:0"));
-                assert!(bound.is_err_and(elsewhere));
-                let resolved = old.block_on(TcpStream::connect("localhost:80"));
-                assert!(resolved.is_err_and(elsewhere));
-                drop(listener);
-                old.shutdown(NOW).unwrap();
-                drop(old);
-                let (new, _) = workers(2);
-                works(&new);
-                let _entered = new.enter();
-                assert_eq!(group(async |g| g.spawn(async { Ok(1) }).await).wait(), 1);
-                new.shutdown(NOW).unwrap();
-            });
-            assert_eq!(end, End::Exit(0));
-            // It goes on here, also with a socket that the other process has closed.
+    alone(|| {
+        let old = Runtime::builder().workers(2).thread_name("old");
+        let old = old.build().unwrap();
+        works(&old);
+        group(async |g| g.spawn(async {}).await).wait(); // starts the global one
+        let listener = old.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        // It has no idle thread for a closure: one that was started would be one in this
+        // process.
+        let fresh = Runtime::builder().workers(1).thread_name("fresh");
+        let fresh = fresh.build().unwrap();
+        // Each process takes them out of its own memory.
+        let both = Cell::new(Some((old, listener)));
+        let end = forked(|| {
             let (old, listener) = both.take().unwrap();
-            works(&old);
-            old.block_on(group(async move |g: Group<'_, '_>| {
-                let accepted = g.spawn(async move { Ok(listener.accept().await.is_ok()) });
-                sleep(Duration::from_millis(1)).await;
-                TcpStream::connect_addr(address).await.unwrap();
-                assert!(accepted.await);
-            }));
+            // Panics are expected here.
+            let print = panic::take_hook();
+            panic::set_hook(Box::new(|_| {}));
+            says_so("old", || old.block_on(pending()));
+            says_so("spinney", || pending().wait());
+            says_so("old", || {
+                old.block_on(poll_fn(|cx| {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }))
+            });
+            says_so("old", || old.block_on(blocking(|| ())));
+            says_so("fresh", || fresh.block_on(blocking(|| ())));
+            says_so("old", || {
+                old.block_on(group(async |g| {
+                    g.spawn(pending::<()>());
+                    sleep(Duration::from_millis(1)).await;
+                }))
+            });
+            panic::set_hook(print);
+            assert_eq!(old.block_on(async { 1 }), 1); // nothing is waited for
+            let elsewhere = |error: io::Error| error.to_string().contains("was forked");
+            let bound = old.block_on(TcpListener::bind("127.0.0.1:0"));
+            assert!(bound.is_err_and(elsewhere));
+            let resolved = old.block_on(TcpStream::connect("localhost:80"));
+            assert!(resolved.is_err_and(elsewhere));
+            drop(listener);
             old.shutdown(NOW).unwrap();
-        },
-    );
+            drop(old);
+            let (new, _) = workers(2);
+            works(&new);
+            let _entered = new.enter();
+            assert_eq!(group(async |g| g.spawn(async { Ok(1) }).await).wait(), 1);
+            new.shutdown(NOW).unwrap();
+        });
+        assert_eq!(end, End::Exit(0));
+        // It goes on here, also with a socket that the other process has closed.
+        let (old, listener) = both.take().unwrap();
+        works(&old);
+        old.block_on(group(async move |g: Group<'_, '_>| {
+            let accepted = g.spawn(async move { Ok(listener.accept().await.is_ok()) });
+            sleep(Duration::from_millis(1)).await;
+            TcpStream::connect_addr(address).await.unwrap();
+            assert!(accepted.await);
+        }));
+        old.shutdown(NOW).unwrap();
+    });
 }
 
 /// Others may use the stack of a scope, so it is not unwound.
 #[test]
 fn a_scope_of_a_forked_process_aborts() {
-    alone("a_scope_of_a_forked_process_aborts", || {
+    alone(|| {
         let (runtime, _) = workers(1);
         works(&runtime);
         let end = forked(|| {
@@ -179,7 +162,7 @@ fn a_scope_of_a_forked_process_aborts() {
 
 #[test]
 fn a_process_that_was_forked_on_a_worker_is_refused() {
-    alone("a_process_that_was_forked_on_a_worker_is_refused", || {
+    alone(|| {
         let builder = Runtime::builder().workers(2).thread_name("old");
         let runtime = builder.callers_take_part(false).build().unwrap();
         // Whatever is made once is there: no thread is about to make it when the process is forked.

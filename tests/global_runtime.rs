@@ -1,7 +1,9 @@
 //! The runtime of free functions: the global one, which starts at its first use, and those that are
-//! entered. One test, because the global runtime belongs to the whole process.
+//! entered. One test, in a process of its own, to which the global runtime belongs.
 
-use crate::common::hangs::without_hanging;
+mod common;
+
+use crate::common::process::alone;
 use spinney::{Runtime, block_on, group, sleep};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
@@ -41,7 +43,7 @@ fn spinney_threads() -> usize {
 
 #[test]
 fn the_global_runtime_and_those_that_are_entered() {
-    without_hanging(|| {
+    alone(|| {
         let (a, b, c) = (named("a"), named("b"), named("c"));
 
         // The runtime that is entered wins, and no global one starts.

@@ -6,12 +6,12 @@ use crate::common::durations;
 use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
 use crate::common::polls::{self, once, until};
+use crate::common::process::alone_by;
 use crate::common::runtimes::workers;
 use spinney::{Group, GroupBuilder, Runtime, Task, current, group, shield, try_group};
 use std::future::pending;
 use std::panic::{Location, panic_any};
 use std::pin::Pin;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
@@ -155,12 +155,10 @@ fn a_group_that_is_awaited_by_its_own_child_panics() {
     });
 }
 
-const CHILD: &str = "SPINNEY_TEST_PANIC_HOOK";
-
 /// With the hook installed the message of a panic says which task it was, in which group.
 #[test]
 fn the_panic_hook_says_where() {
-    if std::env::var_os(CHILD).is_some() {
+    let hook = || {
         spinney::install_panic_hook();
         spinney::install_panic_hook();
         let (runtime, _) = workers(1);
@@ -171,15 +169,11 @@ fn the_panic_hook_says_where() {
             }))
         });
         let _ = panic_of(|| panic!("outside"));
+    };
+    let Some(output) = alone_by("exec \"$0\" \"$@\"", hook) else {
         return;
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_panic_hook_says_where", "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
+    };
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
     let lines: Vec<_> = text.lines().collect();
     let at = lines.iter().position(|line| *line == "boom").unwrap();
     let place = lines[at..]

@@ -5,7 +5,7 @@ mod common;
 
 use crate::common::drops::{Alive, on_drop};
 use crate::common::hangs::without_hanging;
-use crate::common::process::entries;
+use crate::common::process::{alone, entries};
 use crate::common::runtimes::without_spares;
 use spinney::{
     Group, GroupHandle, Runtime, ServiceHandle, Wait, group, race, scope, try_group, yield_now,
@@ -62,7 +62,7 @@ fn every_id_exactly_once_from_many_threads() {
 
 #[test]
 fn runtimes_come_and_go() {
-    without_hanging(|| {
+    alone(|| {
         let life = |round: usize| {
             let runtime = Runtime::builder().workers(1 + round % 3).build().unwrap();
             let sum = runtime.block_on(group(async |g| {
@@ -80,8 +80,7 @@ fn runtimes_come_and_go() {
             }
         };
         life(0);
-        // Other tests of this process run at the same time: it is the number of runtimes that must
-        // not matter.
+        // Some may still be open for a moment: it is the number of runtimes that must not matter.
         let files = entries("/proc/self/fd");
         for round in 0..200 {
             life(round);

@@ -5,6 +5,7 @@ use crate::common::drops::on_drop;
 use crate::common::durations::NOW;
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{until, wait_until};
+use crate::common::process::alone;
 use crate::common::runtimes::noting;
 use spinney::{Group, Runtime, Wait, blocking, group, sleep, try_group};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -102,7 +103,7 @@ fn a_closure_that_is_cut_in_line_is_dropped_uncalled() {
 /// not only their captures.
 #[test]
 fn what_was_cut_in_line_does_not_pile_up() {
-    without_hanging(|| {
+    alone(|| {
         let (runtime, _) = limited(1, 1);
         runtime.block_on(group(async |g| {
             let (begun, gate) = (
