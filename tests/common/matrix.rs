@@ -1,8 +1,8 @@
 //! What the matrices share: running every combination, naming the one that fails or hangs, gates,
 //! scripted failures.
 
-use super::panics::text;
-use super::runtimes::{Seen, noting_as};
+use crate::common::panics::text;
+use crate::common::runtimes::{Seen, noting_as};
 use async_channel::{Receiver, Sender};
 use spinney::{Errors, Runtime, RuntimeBuilder};
 use std::any::Any;

@@ -9,7 +9,6 @@ pub(crate) mod drops;
 pub(crate) mod durations;
 pub(crate) mod hangs;
 pub(crate) mod log;
-pub(crate) mod matrix;
 pub(crate) mod panics;
 pub(crate) mod polls;
 pub(crate) mod process;

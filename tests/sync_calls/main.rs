@@ -1,0 +1,8 @@
+//! Code that blocks and code that suspends call each other.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod blocking;
+mod colours;
+mod fork_join;
