@@ -11,7 +11,7 @@ mod sync_frames;
 use crate::common::hangs::without_hanging;
 use crate::common::log::Log;
 use crate::common::polls::until;
-use spinney::{Group, block_on, group, try_group, yield_now};
+use spinney::{Group, Runtime, RuntimeBuilder, block_on, group, try_group, yield_now};
 use std::future::{Future, pending};
 use std::pin::Pin;
 
@@ -20,10 +20,20 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Runs `task` as a child with a local in its frame, fails the group when `open` was noted, and
 /// returns the log.
 fn cut(task: impl FnOnce(Log) -> Boxed<'static, ()> + Send + 'static) -> Vec<&'static str> {
+    cut_on(Runtime::builder().workers(2), task)
+}
+
+/// The same on a runtime of that kind. It has workers enough, so that a task that blocks one in a
+/// way that the runtime does not see holds up no other test.
+fn cut_on(
+    builder: RuntimeBuilder,
+    task: impl FnOnce(Log) -> Boxed<'static, ()> + Send + 'static,
+) -> Vec<&'static str> {
     without_hanging(move || {
         let log = Log::default();
+        let runtime = builder.build().unwrap();
         let mut task = Some(task);
-        let result = block_on(try_group(async |g: Group<'_, '_, u8>| {
+        let result = runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
             let inner = log.clone();
             let task = task.take().unwrap();
             g.spawn(async move {

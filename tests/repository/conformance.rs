@@ -1,4 +1,5 @@
-//! `docs/conformance.md` tells the truth: each row has a known state, its tests exist, and the counts are right.
+//! `docs/conformance.md` tells the truth: each row has a known state, its tests exist, and the
+//! counts are right.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,7 +11,8 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The tests and models of the repository, as `file::function`, and the refused and accepted programs, as paths.
+/// The tests and models of the repository, as `file::function`, and the refused and accepted
+/// programs, as paths.
 fn repository() -> BTreeSet<String> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
