@@ -61,10 +61,23 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
 impl Runtime {
     /// Runs a future on the calling thread, with its groups on this runtime.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = spinney::Runtime::builder().workers(1).build()?;
+    /// let sum = runtime.block_on(spinney::group(async |g| g.spawn(async { Ok(1 + 1) }).await));
+    /// assert_eq!(sum, 2);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    ///
     /// # Panics
     ///
     /// If the runtime is shut down while the future waits, or if the future is not ready in a
     /// process that was forked from that of the runtime. A panic of the future comes out as it is.
+    ///
+    /// # Cancellation
+    ///
+    /// As the free [`block_on`](crate::block_on).
     ///
     /// # Blocking
     ///
@@ -75,8 +88,42 @@ impl Runtime {
 }
 
 /// `future.wait()` is `block_on(future)`, for every future.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::Wait;
+///
+/// async fn square(number: u32) -> u32 {
+///     number * number
+/// }
+///
+/// // The closure of `map` is sync.
+/// let squares: Vec<_> = (1..=3).map(|number| square(number).wait()).collect();
+/// assert_eq!(squares, [1, 4, 9]);
+/// ```
 pub trait Wait: Future + Sized {
     /// Runs the future to its end on the calling thread: see [`block_on`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::Wait;
+    ///
+    /// assert_eq!(async { 1 + 1 }.wait(), 2);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`block_on`].
+    ///
+    /// # Cancellation
+    ///
+    /// As [`block_on`].
+    ///
+    /// # Blocking
+    ///
+    /// As [`block_on`].
     fn wait(self) -> Self::Output {
         block_on(self)
     }

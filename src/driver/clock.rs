@@ -70,6 +70,13 @@ struct Manual {
 
 impl ManualClock {
     /// A clock that shows the instant of its making.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let clock = spinney::time::ManualClock::new();
+    /// assert!(clock.now() <= std::time::Instant::now());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(Manual {
@@ -79,14 +86,34 @@ impl ManualClock {
         }))
     }
 
-    /// What it shows.
+    /// The instant that the clock shows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let clock = spinney::time::ManualClock::new();
+    /// assert_eq!(clock.now(), clock.now()); // it stands still
+    /// ```
     #[must_use]
     pub fn now(&self) -> Instant {
         self.0.start + *self.0.passed.lock()
     }
 
-    /// Lets time pass. Timers that become due fire on the runtime's own threads, soon after this
-    /// returns.
+    /// Lets time pass.
+    ///
+    /// Timers that become due fire on the runtime's own threads, soon after this returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::time::ManualClock;
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let (same, start) = (clock.clone(), clock.now());
+    /// clock.advance(Duration::from_millis(5));
+    /// assert_eq!(same.now() - start, Duration::from_millis(5)); // clones are one clock
+    /// ```
     ///
     /// # Panics
     ///

@@ -12,6 +12,19 @@ use std::io;
 pub(crate) const MAX_WORKERS: usize = 1024;
 
 /// Options of a [`Runtime`](crate::Runtime).
+///
+/// # Examples
+///
+/// ```
+/// let runtime = spinney::Runtime::builder()
+///     .workers(2) // threads
+///     .thread_name("forest")
+///     .stack_size(1 << 20) // bytes
+///     .max_blocking(4) // threads
+///     .build()?;
+/// assert_eq!(runtime.block_on(spinney::blocking(|| 1 + 1)), 2);
+/// # Ok::<(), spinney::runtime::BuildError>(())
+/// ```
 #[must_use = "a builder does nothing until it builds"]
 pub struct RuntimeBuilder {
     pub(crate) workers: usize,
@@ -36,61 +49,190 @@ impl RuntimeBuilder {
         }
     }
 
-    /// How many worker threads: 1 to 1,024. Default: the processors that this process may use.
+    /// How many worker threads: 1 to 1,024.
+    ///
+    /// Default: the processors that this process may use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::Runtime;
+    ///
+    /// assert!(Runtime::builder().workers(2).build().is_ok());
+    /// assert!(Runtime::builder().workers(0).build().is_err());
+    /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// The name of the runtime, and of its threads, to which a number is added. No NUL bytes.
+    /// The name of the runtime, and of its threads, to which a number is added.
+    ///
+    /// No NUL bytes. Default: `spinney`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let builder = spinney::Runtime::builder().workers(1).thread_name("forest");
+    /// let runtime = builder.callers_take_part(false).build()?;
+    /// let name = runtime.block_on(spinney::group(async |g| {
+    ///     g.compute(|| Ok(std::thread::current().name().unwrap().to_owned())).await
+    /// }));
+    /// assert_eq!(name, "forest-0");
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.thread_name = name.into();
         self
     }
 
-    /// The stack of each thread in bytes; not zero. Default: that of `std::thread`.
+    /// The stack of each thread in bytes; not zero.
+    ///
+    /// Default: that of `std::thread`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = spinney::Runtime::builder().workers(1).stack_size(4 << 20).build()?; // 4 MiB
+    /// assert_eq!(runtime.block_on(async { 1 + 1 }), 2);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
     }
 
-    /// How many threads blocking closures may use at once: at least 1. Default: 512.
+    /// How many threads blocking closures may use at once: at least 1.
     ///
-    /// One whose closure waits for async code does not count meanwhile.
+    /// Default: 512. One whose closure waits for async code does not count meanwhile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, blocking};
+    ///
+    /// let runtime = Runtime::builder().workers(1).max_blocking(1).build()?;
+    /// assert_eq!(runtime.block_on(blocking(|| 1 + 1)), 2);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     pub fn max_blocking(mut self, threads: usize) -> Self {
         self.max_blocking = threads;
         self
     }
 
-    /// Whether a thread that is blocked in `block_on` runs children of its own body. Default: yes.
+    /// Whether a thread that is blocked in `block_on` runs children of its own body.
+    ///
+    /// Default: yes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, group};
+    /// use std::thread::{self, ThreadId};
+    ///
+    /// let runtime = Runtime::builder().workers(1).callers_take_part(false).build()?;
+    /// let child: ThreadId = runtime.block_on(group(async |g| {
+    ///     g.spawn(async { Ok(thread::current().id()) }).await
+    /// }));
+    /// assert_ne!(child, thread::current().id());
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     pub fn callers_take_part(mut self, yes: bool) -> Self {
         self.callers_take_part = yes;
         self
     }
 
-    /// The clock of timers and deadlines. Default: the system's.
+    /// The clock of timers and deadlines.
     ///
-    /// The grace of [`Runtime::shutdown`](crate::Runtime::shutdown) is real time all the same.
+    /// Default: the system's. The grace of [`Runtime::shutdown`](crate::Runtime::shutdown) is real
+    /// time all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, time::ManualClock, time::sleep_until};
+    /// use std::time::Duration;
+    ///
+    /// let clock = ManualClock::new();
+    /// let tomorrow = clock.now() + Duration::from_secs(24 * 60 * 60);
+    /// let runtime = Runtime::builder().workers(1).clock(&clock).build()?;
+    /// clock.advance(tomorrow - clock.now());
+    /// runtime.block_on(sleep_until(tomorrow)); // at once
+    /// assert_eq!(clock.now(), tomorrow);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Clock::Manual(clock.clone());
         self
     }
 
-    /// Called with every failure that has no receiver. Default: one line to stderr.
+    /// Called with every failure that has no receiver.
     ///
-    /// A hook that panics is switched off for this runtime, and stderr says so.
+    /// Default: one line to stderr. A hook that panics is switched off for this runtime, and stderr
+    /// says so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, Runtime, try_group};
+    /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}};
+    ///
+    /// let calls = Arc::new(AtomicUsize::new(0));
+    /// let count = Arc::clone(&calls);
+    /// let builder = Runtime::builder().workers(1);
+    /// let runtime = builder.on_unobserved(move |_| _ = count.fetch_add(1, Relaxed)).build()?;
+    /// let result = runtime.block_on(try_group(async |g: Group<'_, '_, u32>| {
+    ///     (1..=40).for_each(|number| g.cancel(number)); // 32 of them are kept for the owner
+    ///     Ok(())
+    /// }));
+    /// assert!(result.is_err());
+    /// assert_eq!(calls.load(Relaxed), 8);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     pub fn on_unobserved(mut self, hook: impl Fn(Unobserved) + Send + Sync + 'static) -> Self {
         self.hooks.set_unobserved(hook);
         self
     }
 
     /// Called on each thread, of workers and of blocking closures, before its first job.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::Runtime;
+    /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}};
+    /// use std::time::Duration;
+    ///
+    /// let calls = Arc::new(AtomicUsize::new(0));
+    /// let count = Arc::clone(&calls);
+    /// let builder = Runtime::builder().workers(2);
+    /// let runtime = builder.on_thread_start(move || _ = count.fetch_add(1, Relaxed)).build()?;
+    /// runtime.shutdown(Duration::ZERO).unwrap(); // joins the threads
+    /// assert_eq!(calls.load(Relaxed), 2);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.hooks.set_start(hook);
         self
     }
 
     /// Called on each thread, of workers and of blocking closures, after its last job.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::Runtime;
+    /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}};
+    /// use std::time::Duration;
+    ///
+    /// let calls = Arc::new(AtomicUsize::new(0));
+    /// let count = Arc::clone(&calls);
+    /// let builder = Runtime::builder().workers(2);
+    /// let runtime = builder.on_thread_stop(move || _ = count.fetch_add(1, Relaxed)).build()?;
+    /// runtime.shutdown(Duration::ZERO).unwrap(); // joins the threads
+    /// assert_eq!(calls.load(Relaxed), 2);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
         self.hooks.set_stop(hook);
         self
@@ -128,6 +270,13 @@ impl fmt::Debug for RuntimeBuilder {
 }
 
 /// Why a runtime could not be built.
+///
+/// # Examples
+///
+/// ```
+/// let error = spinney::Runtime::builder().max_blocking(0).build().unwrap_err();
+/// assert_eq!(error.to_string(), "`max_blocking` is out of bounds: at least 1");
+/// ```
 #[derive(Debug)]
 pub struct BuildError(pub(crate) Kind);
 
@@ -143,6 +292,13 @@ pub(crate) enum Kind {
 
 impl BuildError {
     /// The option that was refused, if it was one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let error = spinney::Runtime::builder().workers(2000).build().unwrap_err();
+    /// assert_eq!(error.field(), Some("workers"));
+    /// ```
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match self.0 {

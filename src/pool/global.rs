@@ -15,6 +15,19 @@ static GLOBAL: OnceLock<Runtime> = OnceLock::new();
 impl Runtime {
     /// Makes this runtime the global one, which free functions use on threads that have no other.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::Runtime;
+    ///
+    /// let runtime = Runtime::builder().workers(1).thread_name("forest").build()?;
+    /// runtime.install_global().unwrap();
+    /// assert_eq!(spinney::block_on(async { 1 + 1 }), 2); // in the forest
+    /// let second = Runtime::builder().workers(1).build()?;
+    /// assert!(second.install_global().is_err());
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Gives the runtime back if a global one was installed, or started by its first use.

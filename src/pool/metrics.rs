@@ -24,6 +24,23 @@ macro_rules! counters {
         /// or a group that was awaited before, nor any task or group in one that was: there is no
         /// need to wait for a zero. So the levels of a runtime with nothing to do are zero, and
         /// what stays is what was forgotten.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use spinney::{Runtime, group};
+        ///
+        /// let runtime = Runtime::builder().workers(1).build()?;
+        /// let during = runtime.block_on(group(async |g| {
+        ///     g.spawn(async {}).await;
+        ///     runtime.metrics()
+        /// }));
+        /// assert_eq!(during.live_groups, 1);
+        /// let after = runtime.metrics();
+        /// assert_eq!(after.live_groups, 0); // a level
+        /// assert!(after.jobs >= 1 && after.jobs >= during.jobs); // a sum
+        /// # Ok::<(), spinney::runtime::BuildError>(())
+        /// ```
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Metrics {

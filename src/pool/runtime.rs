@@ -58,8 +58,17 @@ pub struct Runtime {
 }
 
 impl RuntimeBuilder {
-    /// Starts the runtime. It belongs to this process, and not to one that is forked later: see
-    /// [`Runtime`].
+    /// Starts the runtime.
+    ///
+    /// It belongs to this process, and not to one that is forked later: see [`Runtime`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = spinney::Runtime::builder().workers(1).build()?;
+    /// assert_eq!(runtime.block_on(async { 1 + 1 }), 2);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -130,6 +139,14 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
 
 impl Runtime {
     /// Options for a new runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = spinney::Runtime::builder().workers(1).thread_name("forest").build()?;
+    /// assert!(format!("{runtime:?}").contains("forest"));
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder::new()
     }
@@ -139,6 +156,20 @@ impl Runtime {
     }
 
     /// Makes this the runtime of free functions on this thread until the guard is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, block_on, group};
+    ///
+    /// let runtime = Runtime::builder().workers(1).build()?;
+    /// let entered = runtime.enter();
+    /// block_on(group(async |_| {
+    ///     assert_eq!(runtime.metrics().live_groups, 1);
+    /// }));
+    /// drop(entered);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     #[must_use = "the runtime is entered until the guard is dropped"]
     pub fn enter(&self) -> EnterGuard<'_> {
         EnterGuard {
@@ -148,6 +179,16 @@ impl Runtime {
     }
 
     /// What the runtime has done so far, and what is alive in it now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let runtime = spinney::Runtime::builder().workers(1).build()?;
+    /// runtime.block_on(spinney::group(async |g| g.spawn(async {}).await));
+    /// let metrics = runtime.metrics();
+    /// assert_eq!((metrics.live_tasks, metrics.live_groups), (0, 0));
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics()
@@ -199,6 +240,29 @@ impl Runtime {
     ///
     /// From inside one of its own tasks it only requests all that, and returns at once. In a
     /// process that was forked from that of the runtime it does nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, group};
+    /// use std::{thread, time::Duration};
+    ///
+    /// let runtime = Runtime::builder().workers(1).build()?;
+    /// thread::scope(|threads| {
+    ///     let server = threads.spawn(|| {
+    ///         runtime.block_on(group(async |g| {
+    ///             g.stopping().await;
+    ///             "stopped"
+    ///         }))
+    ///     });
+    ///     while runtime.metrics().live_groups == 0 {
+    ///         thread::yield_now();
+    ///     }
+    ///     runtime.shutdown(Duration::from_secs(60)).unwrap(); // at once: the server stops
+    ///     assert_eq!(server.join().unwrap(), "stopped");
+    /// });
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -253,6 +317,26 @@ impl fmt::Debug for Runtime {
 }
 
 /// While it lives, the runtime is that of free functions on this thread.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Runtime, runtime::EnterGuard, sleep, time::ManualClock};
+/// use std::time::Duration;
+///
+/// fn choose(runtime: &Runtime) -> EnterGuard<'_> {
+///     runtime.enter()
+/// }
+///
+/// let clock = ManualClock::new();
+/// let runtime = Runtime::builder().workers(1).clock(&clock).build()?;
+/// let second = Duration::from_secs(1);
+/// clock.advance(second);
+/// let entered = choose(&runtime);
+/// assert_eq!(sleep(second).deadline(), Some(clock.now() + second)); // by the runtime's clock
+/// drop(entered);
+/// # Ok::<(), spinney::runtime::BuildError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the runtime is entered until the guard is dropped"]
 pub struct EnterGuard<'a> {

@@ -49,11 +49,55 @@ const NO_PROGRESS: u32 = 20;
 const POLLS_ONLY: u32 = 500;
 
 /// What still runs when a bounded shutdown ends: never empty.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Runtime, group};
+/// use std::sync::{LazyLock, mpsc};
+/// use std::{pin::pin, task::{Context, Waker}, time::Duration};
+///
+/// static RUNTIME: LazyLock<Runtime> =
+///     LazyLock::new(|| Runtime::builder().workers(1).build().unwrap());
+///
+/// let (tell, told) = mpsc::channel();
+/// let entered = RUNTIME.enter();
+/// let mut opened = pin!(group(async move |g| {
+///     g.spawn_named("admin", async move {
+///         // The task cannot wait for its own end: a shutdown from inside names its caller.
+///         tell.send(RUNTIME.shutdown(Duration::ZERO)).unwrap();
+///     });
+/// }));
+/// let _ = opened.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+/// let stragglers = told.recv().unwrap().unwrap_err();
+/// assert!(stragglers.to_string().starts_with("1 still running: admin #"));
+/// # drop(entered);
+/// # RUNTIME.shutdown(Duration::from_secs(60)).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 pub struct Stragglers(pub(crate) Vec<Straggler>);
 
 impl Stragglers {
     /// How many there are: at least one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Runtime, blocking};
+    /// # use std::sync::{LazyLock, mpsc};
+    /// # use std::{pin::pin, task::{Context, Waker}, time::Duration};
+    /// # static RUNTIME: LazyLock<Runtime> =
+    /// #     LazyLock::new(|| Runtime::builder().workers(1).build().unwrap());
+    /// # let (tell, told) = mpsc::channel();
+    /// # let entered = RUNTIME.enter();
+    /// # let mut closure = pin!(blocking(move || tell.send(RUNTIME.shutdown(Duration::ZERO))));
+    /// # let _ = closure.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    /// // A closure shuts the runtime down from inside.
+    /// let stragglers = told.recv().unwrap().unwrap_err();
+    /// assert_eq!(stragglers.len(), 1); // the caller
+    /// # drop(entered);
+    /// # RUNTIME.shutdown(Duration::from_secs(60)).unwrap();
+    /// ```
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
@@ -61,6 +105,25 @@ impl Stragglers {
     }
 
     /// Each of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Runtime, blocking};
+    /// # use std::sync::{LazyLock, mpsc};
+    /// # use std::{pin::pin, task::{Context, Waker}, time::Duration};
+    /// # static RUNTIME: LazyLock<Runtime> =
+    /// #     LazyLock::new(|| Runtime::builder().workers(1).build().unwrap());
+    /// # let (tell, told) = mpsc::channel();
+    /// # let entered = RUNTIME.enter();
+    /// # let mut closure = pin!(blocking(move || tell.send(RUNTIME.shutdown(Duration::ZERO))));
+    /// # let _ = closure.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    /// // A closure shuts the runtime down from inside.
+    /// let stragglers = told.recv().unwrap().unwrap_err();
+    /// assert!(stragglers.iter().all(|task| task.location.file().ends_with(".rs")));
+    /// # drop(entered);
+    /// # RUNTIME.shutdown(Duration::from_secs(60)).unwrap();
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = &Straggler> {
         self.0.iter()
     }

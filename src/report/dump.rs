@@ -9,6 +9,21 @@ use std::time::{Duration, Instant};
 /// The groups and tasks of a runtime at about one moment: [`Runtime::dump`](crate::Runtime::dump).
 ///
 /// It prints as a tree.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{GroupBuilder, Runtime};
+///
+/// let runtime = Runtime::builder().workers(1).build()?;
+/// let server = GroupBuilder::<()>::new().name("server").run(async |_| {
+///     let dump = runtime.dump();
+///     assert!(dump.to_string().starts_with("group server at "));
+///     Ok(())
+/// });
+/// runtime.block_on(server).unwrap();
+/// # Ok::<(), spinney::runtime::BuildError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Dump {
     pub(crate) groups: Vec<GroupDump>,
@@ -17,6 +32,15 @@ pub struct Dump {
 
 impl Dump {
     /// The groups, each before those inside it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = spinney::Runtime::builder().workers(1).build()?;
+    /// let groups = runtime.block_on(spinney::group(async |_| runtime.dump().groups().len()));
+    /// assert_eq!(groups, 1);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     #[must_use]
     pub fn groups(&self) -> &[GroupDump] {
         &self.groups
@@ -24,6 +48,21 @@ impl Dump {
 
     /// Tasks that run on a worker or a blocked caller, and have not been suspended yet: they are in
     /// no group's list, only in its count.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let runtime = spinney::Runtime::builder().workers(1).build()?;
+    /// # let entered = runtime.enter();
+    /// spinney::scope(|g| {
+    ///     g.spawn_named("look", async {
+    ///         let dump = runtime.dump();
+    ///         assert_eq!(dump.first_polls()[0].name.as_deref(), Some("look"));
+    ///     });
+    /// });
+    /// # drop(entered);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     #[must_use]
     pub fn first_polls(&self) -> &[Straggler] {
         &self.first_polls
@@ -31,6 +70,25 @@ impl Dump {
 }
 
 /// A group in a [`Dump`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{GroupBuilder, Runtime};
+///
+/// let runtime = Runtime::builder().workers(1).build()?;
+/// let server = GroupBuilder::<()>::new().name("server").run(async |g| {
+///     g.stop();
+///     let dump = runtime.dump();
+///     let server = &dump.groups()[0];
+///     assert_eq!(server.name.as_deref(), Some("server"));
+///     assert_eq!((server.depth, server.count), (0, 0)); // no child
+///     assert!(server.is_stopping && !server.is_cancelled);
+///     Ok(())
+/// });
+/// runtime.block_on(server).unwrap();
+/// # Ok::<(), spinney::runtime::BuildError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct GroupDump {
@@ -60,6 +118,26 @@ pub struct GroupDump {
 }
 
 /// A task in a [`Dump`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Runtime, group, yield_now};
+///
+/// let runtime = Runtime::builder().workers(1).build()?;
+/// runtime.block_on(group(async |g| {
+///     let client = g.spawn_named("client", std::future::pending::<()>());
+///     while runtime.dump().groups()[0].tasks.is_empty() {
+///         yield_now().await; // until it was polled
+///     }
+///     let dump = runtime.dump();
+///     let task = &dump.groups()[0].tasks[0];
+///     assert_eq!((task.id, task.polls), (client.id(), 1));
+///     assert_eq!(task.name.as_deref(), Some("client"));
+///     client.cancel().await;
+/// }));
+/// # Ok::<(), spinney::runtime::BuildError>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TaskDump {
@@ -93,6 +171,28 @@ impl TaskDump {
 }
 
 /// What a task does at the moment of a [`Dump`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Runtime, dump::TaskState, group, yield_now};
+///
+/// let runtime = Runtime::builder().workers(1).build()?;
+/// let waiting = || {
+///     let dump = runtime.dump();
+///     let tasks = dump.groups().iter().flat_map(|group| &group.tasks);
+///     tasks.filter(|task| task.state == TaskState::Waiting).count()
+/// };
+/// runtime.block_on(group(async |g| {
+///     let client = g.spawn(std::future::pending::<()>());
+///     while waiting() == 0 {
+///         yield_now().await; // until it was polled
+///     }
+///     client.cancel().await;
+/// }));
+/// assert_eq!(waiting(), 0);
+/// # Ok::<(), spinney::runtime::BuildError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskState {

@@ -40,6 +40,21 @@ pub struct Errors<E> {
 }
 
 /// One error of a group, and where it came from.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{block_on, try_group};
+///
+/// let errors = block_on(try_group(async |g| {
+///     g.spawn_named("lookup", async { Err::<(), _>("no route") }).await;
+///     Ok(())
+/// }))
+/// .unwrap_err();
+/// let entry = errors.entries().next().unwrap();
+/// assert_eq!((*entry.error, entry.name), ("no route", Some("lookup")));
+/// assert!(entry.task.is_some() && !entry.after_cancel);
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ErrorEntry<'a, E> {
@@ -95,6 +110,19 @@ impl<E> Errors<E> {
     }
 
     /// The error that ended the group.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Group, block_on, try_group};
+    /// # let errors = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    /// #     g.cancel("no route");
+    /// #     Err::<(), _>("no name")
+    /// # }))
+    /// # .unwrap_err();
+    /// // A call of `cancel` with "no route", and after it a body that returned "no name".
+    /// assert_eq!(*errors.first(), "no route");
+    /// ```
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "an `Errors` is never empty")]
     pub fn first(&self) -> &E {
@@ -102,6 +130,19 @@ impl<E> Errors<E> {
     }
 
     /// The error that ended the group, by value; the others are dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Group, block_on, try_group};
+    /// # let errors = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    /// #     g.cancel("no route");
+    /// #     Err::<(), _>("no name")
+    /// # }))
+    /// # .unwrap_err();
+    /// // A call of `cancel` with "no route", and after it a body that returned "no name".
+    /// assert_eq!(errors.into_first(), "no route");
+    /// ```
     #[must_use]
     #[expect(clippy::missing_panics_doc, reason = "an `Errors` is never empty")]
     pub fn into_first(self) -> E {
@@ -109,11 +150,38 @@ impl<E> Errors<E> {
     }
 
     /// The errors that are kept, in the order in which they came.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Group, block_on, try_group};
+    /// # let errors = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    /// #     g.cancel("no route");
+    /// #     Err::<(), _>("no name")
+    /// # }))
+    /// # .unwrap_err();
+    /// // A call of `cancel` with "no route", and after it a body that returned "no name".
+    /// assert_eq!(errors.iter().collect::<Vec<_>>(), [&"no route", &"no name"]);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = &E> {
         self.entries.iter().map(|entry| &entry.error)
     }
 
     /// The errors that are kept, each with its origin.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Group, block_on, try_group};
+    /// # let errors = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    /// #     g.cancel("no route");
+    /// #     Err::<(), _>("no name")
+    /// # }))
+    /// # .unwrap_err();
+    /// // A call of `cancel` with "no route", and after it a body that returned "no name".
+    /// let late = errors.entries().filter(|entry| entry.after_cancel);
+    /// assert_eq!(late.map(|entry| *entry.error).collect::<Vec<_>>(), ["no name"]);
+    /// ```
     pub fn entries(&self) -> impl Iterator<Item = ErrorEntry<'_, E>> {
         self.entries.iter().map(|entry| ErrorEntry {
             error: &entry.error,
@@ -125,6 +193,19 @@ impl<E> Errors<E> {
     }
 
     /// How many errors are kept: 1 to 32.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Group, block_on, try_group};
+    /// # let errors = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    /// #     g.cancel("no route");
+    /// #     Err::<(), _>("no name")
+    /// # }))
+    /// # .unwrap_err();
+    /// // A call of `cancel` with "no route", and after it a body that returned "no name".
+    /// assert_eq!(errors.len(), 2);
+    /// ```
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
@@ -132,6 +213,21 @@ impl<E> Errors<E> {
     }
 
     /// How many more errors there were; each was handed to the runtime's hook.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, Runtime, try_group};
+    ///
+    /// let runtime = Runtime::builder().workers(1).on_unobserved(|_| ()).build()?;
+    /// let result = runtime.block_on(try_group(async |g: Group<'_, '_, u32>| {
+    ///     (1..=40).for_each(|number| g.cancel(number));
+    ///     Ok(())
+    /// }));
+    /// let errors = result.unwrap_err();
+    /// assert_eq!((errors.len(), errors.omitted()), (32, 8));
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
     #[must_use]
     pub fn omitted(&self) -> usize {
         self.omitted

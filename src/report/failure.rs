@@ -8,6 +8,16 @@ use std::panic::Location;
 use std::time::Duration;
 
 /// The number of a task, unique in the process.
+///
+/// # Examples
+///
+/// ```
+/// let (left, right) = spinney::block_on(spinney::group(async |g| {
+///     (g.spawn(async {}).id(), g.spawn(async {}).id())
+/// }));
+/// assert_ne!(left, right);
+/// assert!(left.to_string().starts_with('#'));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId(pub(crate) u64);
 
@@ -45,6 +55,26 @@ pub(crate) fn describe(
 }
 
 /// An error or a panic that has no receiver, as the runtime's hook sees it.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, Runtime, try_group};
+/// use std::sync::mpsc;
+///
+/// let (tell, told) = mpsc::channel();
+/// let hook = move |failure| tell.send(failure).unwrap();
+/// let runtime = Runtime::builder().workers(1).on_unobserved(hook).build()?;
+/// let result = runtime.block_on(try_group(async |g: Group<'_, '_, u32>| {
+///     (1..=33).for_each(|number| g.cancel(number)); // 32 of them are kept for the owner
+///     Ok(())
+/// }));
+/// assert!(result.is_err());
+/// let failure = told.recv().unwrap();
+/// assert_eq!(failure.payload.downcast_ref(), Some(&33_u32));
+/// assert_eq!((failure.is_panic, failure.type_name), (false, Some("u32")));
+/// # Ok::<(), spinney::runtime::BuildError>(())
+/// ```
 #[non_exhaustive]
 pub struct Unobserved {
     /// The error, or the payload of the panic.
@@ -80,6 +110,31 @@ impl fmt::Debug for Unobserved {
 pub(crate) struct Over;
 
 /// A task that still runs when a bounded shutdown ends.
+///
+/// # Examples
+///
+/// ```
+/// # use spinney::{Runtime, group};
+/// # use std::sync::{LazyLock, mpsc};
+/// # use std::{pin::pin, task::{Context, Waker}, time::Duration};
+/// # static RUNTIME: LazyLock<Runtime> =
+/// #     LazyLock::new(|| Runtime::builder().workers(1).build().unwrap());
+/// # let (tell, told) = mpsc::channel();
+/// # let entered = RUNTIME.enter();
+/// # let mut opened = pin!(group(async move |g| {
+/// // The task cannot wait for its own end: a shutdown from inside names its caller.
+/// g.spawn_named("admin", async move {
+///     tell.send(RUNTIME.shutdown(Duration::ZERO)).unwrap();
+/// });
+/// # }));
+/// # let _ = opened.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+/// let stragglers = told.recv().unwrap().unwrap_err();
+/// let caller = stragglers.iter().next().unwrap();
+/// assert_eq!(caller.name.as_deref(), Some("admin"));
+/// assert!(caller.to_string().starts_with("admin #"));
+/// # drop(entered);
+/// # RUNTIME.shutdown(Duration::from_secs(60)).unwrap();
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Straggler {

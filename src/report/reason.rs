@@ -8,6 +8,19 @@ use std::fmt;
 use std::panic::Location;
 
 /// What kind of event ended a group, or a task.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::current::CancelKind::{self, *};
+///
+/// fn is_failure(kind: CancelKind) -> bool {
+///     matches!(kind, ChildFailed | ChildPanicked | BodyFailed | BodyPanicked)
+/// }
+///
+/// assert!(is_failure(ChildFailed));
+/// assert!(!is_failure(Shutdown));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CancelKind {
@@ -93,6 +106,26 @@ pub(crate) struct Reason {
 }
 
 /// Why the code that asks is being cut: [`current::cancel_reason`](crate::current::cancel_reason).
+///
+/// It prints as one line.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, GroupBuilder, block_on, current};
+///
+/// let backup = GroupBuilder::new().name("backup");
+/// let result = block_on(backup.run(async |g: Group<'_, '_, &'static str>| {
+///     g.defer(async {
+///         let reason = current::cancel_reason().unwrap().to_string();
+///         assert!(reason.starts_with("a child failed: disk #"));
+///         assert!(reason.ends_with(" in group backup"));
+///     });
+///     g.spawn_named("disk", async { Err::<(), _>("full") }).await;
+///     Ok(())
+/// }));
+/// assert_eq!(result.unwrap_err().into_first(), "full");
+/// ```
 #[derive(Clone, Debug)]
 pub struct CancelReason {
     pub(crate) reason: Reason,
@@ -102,24 +135,78 @@ pub struct CancelReason {
 
 impl CancelReason {
     /// What happened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Group, block_on, current, current::CancelKind, try_group};
+    /// # let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    /// g.defer(async {
+    ///     assert_eq!(current::cancel_reason().unwrap().kind(), CancelKind::Cancelled);
+    /// });
+    /// g.cancel("enough");
+    /// #     Ok(())
+    /// # }));
+    /// # assert_eq!(result.unwrap_err().into_first(), "enough");
+    /// ```
     #[must_use]
     pub fn kind(&self) -> CancelKind {
         self.reason.kind
     }
 
     /// The task that failed, or was cancelled; `None` for a body or a call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Group, block_on, current, try_group};
+    /// # let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    /// let child = g.spawn(async { Err::<(), _>("full") });
+    /// let id = child.id();
+    /// g.defer(async move { assert_eq!(current::cancel_reason().unwrap().task(), Some(id)) });
+    /// #     child.await;
+    /// #     Ok(())
+    /// # }));
+    /// # assert_eq!(result.unwrap_err().into_first(), "full");
+    /// ```
     #[must_use]
     pub fn task(&self) -> Option<TaskId> {
         self.reason.origin.task
     }
 
     /// The name of that task, or of the group whose body it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Group, block_on, current, try_group};
+    /// # let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    /// g.defer(async { assert_eq!(current::cancel_reason().unwrap().name(), Some("disk")) });
+    /// g.spawn_named("disk", async { Err::<(), _>("full") }).await;
+    /// #     Ok(())
+    /// # }));
+    /// # assert_eq!(result.unwrap_err().into_first(), "full");
+    /// ```
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.reason.origin.name.as_deref()
     }
 
     /// Where that task was spawned, the group was opened, or the call stands that cancelled it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Group, block_on, current, try_group};
+    /// # let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    /// let (line, ()) = (line!(), g.cancel("enough"));
+    /// g.defer(async move {
+    ///     assert_eq!(current::cancel_reason().unwrap().location().line(), line);
+    /// });
+    /// #     Ok(())
+    /// # }));
+    /// # assert_eq!(result.unwrap_err().into_first(), "enough");
+    /// ```
     #[must_use]
     pub fn location(&self) -> &'static Location<'static> {
         self.reason.origin.location
@@ -127,6 +214,28 @@ impl CancelReason {
 
     /// The paths of the groups that the cancel came down through: the innermost one first, the one
     /// where it began last.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, GroupBuilder, Never, block_on, current};
+    ///
+    /// let server = GroupBuilder::new().name("server");
+    /// let result = block_on(server.run(async |g: Group<'_, '_, &'static str>| {
+    ///     let conn = GroupBuilder::<Never>::new().name("conn");
+    ///     let conn = conn.run_in(g, async |h| {
+    ///         h.defer(async {
+    ///             let reason = current::cancel_reason().unwrap();
+    ///             assert_eq!(reason.chain().collect::<Vec<_>>(), ["server/conn", "server"]);
+    ///         });
+    ///         g.cancel("enough");
+    ///         Ok(())
+    ///     });
+    ///     conn.await.ok();
+    ///     Ok(())
+    /// }));
+    /// assert_eq!(result.unwrap_err().into_first(), "enough");
+    /// ```
     pub fn chain(&self) -> impl Iterator<Item = &str> {
         self.chain.iter().map(String::as_str)
     }

@@ -1,0 +1,4 @@
+//! The examples, run as programs.
+
+mod examples;
+mod web_server;

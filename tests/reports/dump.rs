@@ -1,0 +1,241 @@
+//! A dump shows the tree as it is: groups, tasks, states, reasons; what has ended is gone.
+
+use crate::common::durations::NOW;
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{until, wait_until};
+use crate::common::runtimes::{one_by_one, workers};
+use spinney::current::CancelKind;
+use spinney::dump::{Dump, GroupDump, TaskDump, TaskState};
+use spinney::{Group, GroupBuilder, current, group, shield};
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+
+/// The group of that name, and its place in the dump.
+fn find<'a>(dump: &'a Dump, name: &str) -> Option<(usize, &'a GroupDump)> {
+    let mut groups = dump.groups().iter().enumerate();
+    groups.find(|(_, group)| group.name.as_deref() == Some(name))
+}
+
+fn task<'a>(group: &'a GroupDump, name: &str) -> Option<&'a TaskDump> {
+    let mut tasks = group.tasks.iter();
+    tasks.find(|task| task.name.as_deref() == Some(name))
+}
+
+/// The tree is shown from the root down to the tasks and up again; what has ended vanishes.
+#[test]
+fn the_tree_is_shown_from_the_root_down() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let runtime = &Arc::new(runtime);
+        let mine = Arc::clone(runtime);
+        let server = GroupBuilder::<()>::new()
+            .name("server")
+            .run(async move |g| {
+                let paths = g.keep(async_channel::unbounded());
+                let short = g.spawn_named("short", async {});
+                short.await;
+                let client = g.spawn_named("client", async move {
+                    let conn = GroupBuilder::<()>::new().name("conn").run_in(g, async |h| {
+                        h.spawn_named("reader", async {
+                            let path = current::group_path().map(|path| path.to_string());
+                            paths.0.send(path).await.unwrap();
+                            pending::<()>().await;
+                        })
+                        .await;
+                        Ok(())
+                    });
+                    let _ = conn.await;
+                });
+                let path = paths.1.recv().await.unwrap();
+                assert_eq!(path.as_deref(), Some("server/conn"));
+                until(|| {
+                    find(&mine.dump(), "conn").is_some_and(|(_, conn)| !conn.tasks.is_empty())
+                })
+                .await;
+                let dump = mine.dump();
+                let (outer, server) = find(&dump, "server").unwrap();
+                let (inner, conn) = find(&dump, "conn").unwrap();
+                assert!(outer < inner, "each before those inside it");
+                assert_eq!((server.depth, conn.depth), (0, 1));
+                // The client, and the group inside, which has a child.
+                assert_eq!((server.count, conn.count), (2, 1));
+                assert!(task(server, "short").is_none());
+                let client_seen = task(server, "client").unwrap();
+                assert_eq!(client_seen.id, client.id());
+                assert_eq!(client_seen.state, TaskState::Waiting);
+                let reader = task(conn, "reader").unwrap();
+                assert_eq!((reader.state, reader.polls), (TaskState::Waiting, 1));
+                assert_eq!(reader.location.file(), file!());
+                let text = dump.to_string();
+                let lines: Vec<_> = text.lines().map(|line| line.split(" at ").next()).collect();
+                let reader = format!("    reader {}", reader.id);
+                let client_line = format!("  client {}", client.id());
+                assert_eq!(
+                    lines,
+                    [
+                        Some("group server"),
+                        Some(&client_line),
+                        Some("  group conn"),
+                        Some(&reader)
+                    ]
+                );
+                client.cancel().await;
+                let dump = mine.dump();
+                assert!(find(&dump, "conn").is_none());
+                assert!(find(&dump, "server").unwrap().1.tasks.is_empty());
+                Ok(())
+            });
+        runtime.block_on(server).unwrap();
+        assert!(runtime.dump().groups().is_empty());
+        runtime.shutdown(NOW).unwrap();
+        assert!(runtime.dump().groups().is_empty());
+    });
+}
+
+/// A task that blocks is running, one that was woken is queued, and one that was never suspended is
+/// only counted, or known by the thread that runs it.
+#[test]
+fn what_a_task_does_is_shown() {
+    without_hanging(|| {
+        let (runtime, _) = one_by_one();
+        let mine = Arc::new(runtime);
+        let theirs = Arc::clone(&mine);
+        mine.block_on(GroupBuilder::<()>::new().name("all").run(async move |g| {
+            let runtime = g.keep(theirs);
+            let (begun, over) = (
+                g.keep(AtomicBool::new(false)),
+                g.keep(AtomicBool::new(false)),
+            );
+            let closure = g.blocking(|| {
+                begun.store(true, SeqCst);
+                wait_until(|| over.load(SeqCst));
+            });
+            let woken = g.spawn(until(|| over.load(SeqCst)));
+            until(|| begun.load(SeqCst)).await;
+            let look = g.spawn(async move {
+                let dump = runtime.dump();
+                let (_, all) = find(&dump, "all").unwrap();
+                let state = |id| {
+                    let task = all.tasks.iter().find(|task| task.id == id);
+                    task.map(|task| task.state)
+                };
+                // On the one worker this one runs, so the other one waits for it.
+                let other = state(woken.id());
+                assert!(other == Some(TaskState::Queued) || other.is_none());
+                let me = current::task_id().unwrap();
+                let first = dump.first_polls().iter().any(|task| task.task == me);
+                assert_eq!((first, all.count), (true, 3));
+                over.store(true, SeqCst);
+                Ok(state(closure.id()))
+            });
+            assert_eq!(look.await, Some(TaskState::Running));
+            Ok(())
+        }))
+        .unwrap();
+    });
+}
+
+/// A group that ends shows why, and one that goes on in a shield shows that.
+#[test]
+fn stops_cuts_and_shields_are_shown() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let mine = Arc::new(runtime);
+        let theirs = Arc::clone(&mine);
+        let result = mine.block_on(GroupBuilder::new().name("outer").run(
+            async move |g: Group<'_, '_, &'static str>| {
+                let runtime = g.keep(theirs);
+                let looked = g.keep(AtomicBool::new(false));
+                let inside = g.keep(AtomicBool::new(false));
+                let watching = g.keep(AtomicBool::new(false));
+                g.spawn_named("held", async move {
+                    let nested = GroupBuilder::<()>::new()
+                        .name("nested")
+                        .run_in(g, async |h| {
+                            let child = h.spawn(until(|| looked.load(SeqCst)));
+                            inside.store(true, SeqCst);
+                            child.await;
+                            Ok(())
+                        });
+                    shield(nested).await.unwrap();
+                });
+                g.defer(async {
+                    assert!(looked.load(SeqCst));
+                });
+                until(|| inside.load(SeqCst)).await;
+                g.stop();
+                let dump = runtime.dump();
+                let (_, outer) = find(&dump, "outer").unwrap();
+                assert!(outer.is_stopping && !outer.is_cancelled);
+                g.spawn(shield(async move {
+                    watching.store(true, SeqCst);
+                    // When its group's cancel has reached the task.
+                    until(|| {
+                        let dump = runtime.dump();
+                        let (_, outer) = find(&dump, "outer").unwrap();
+                        task(outer, "held").unwrap().is_cancelled
+                    })
+                    .await;
+                    assert!(current::is_cancelled());
+                    let dump = runtime.dump();
+                    let (_, outer) = find(&dump, "outer").unwrap();
+                    assert!(outer.is_cancelled);
+                    assert_eq!(outer.why, Some(CancelKind::BodyFailed));
+                    let (_, nested) = find(&dump, "nested").unwrap();
+                    assert!(nested.is_shielded && !nested.is_cancelled && nested.is_stopping);
+                    assert!(dump.to_string().contains("cancelled: the body failed"));
+                    looked.store(true, SeqCst);
+                }));
+                until(|| watching.load(SeqCst)).await;
+                Err::<(), _>("enough")
+            },
+        ));
+        assert_eq!(result.unwrap_err().into_first(), "enough");
+    });
+}
+
+/// Dumps of a tree that changes all the time show nothing impossible.
+#[test]
+fn a_tree_that_changes_can_be_dumped() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let over = AtomicBool::new(false);
+        let most = AtomicUsize::new(0);
+        thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    while !over.load(SeqCst) {
+                        let dump = runtime.dump();
+                        let mut depth = 0;
+                        for group in dump.groups() {
+                            assert!(group.depth <= depth, "inside the one before, or beside it");
+                            depth = group.depth + 1;
+                        }
+                        most.fetch_max(dump.groups().len(), SeqCst);
+                    }
+                });
+            }
+            for _ in 0..300 {
+                runtime.block_on(group(async |g| {
+                    for _ in 0..10 {
+                        g.spawn(async {
+                            group(async |h| {
+                                for _ in 0..3 {
+                                    h.spawn(spinney::yield_now());
+                                }
+                            })
+                            .await;
+                        });
+                    }
+                }));
+            }
+            wait_until(|| {
+                runtime.block_on(group(async |g| g.spawn(spinney::yield_now()).await));
+                most.load(SeqCst) > 0
+            });
+            over.store(true, SeqCst);
+        });
+    });
+}

@@ -1,0 +1,10 @@
+//! What a program is told of its tasks: names, places, reasons, numbers, dumps.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod context;
+mod dump;
+mod live;
+mod names;
+mod reasons;

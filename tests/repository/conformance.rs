@@ -1,0 +1,138 @@
+//! `docs/conformance.md` tells the truth: each row has a known state, its tests exist, and the
+//! counts are right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const STATES: [&str; 3] = ["holds", "differs", "cannot occur"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The tests and models of the repository, as `file::function`, and the refused and accepted
+/// programs, as paths.
+fn repository() -> BTreeSet<String> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => walk(&path, found),
+                Some(extension) if extension == "rs" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&root().join("tests"), &mut found);
+    walk(&root().join("loom-tests/tests"), &mut found);
+    let mut tests = BTreeSet::new();
+    for path in found {
+        let file = path.strip_prefix(root()).unwrap().to_str().unwrap();
+        let mut is_test = false;
+        for line in fs::read_to_string(&path).unwrap().lines().map(str::trim) {
+            if line.starts_with("#[") {
+                is_test |= line == "#[test]";
+            } else if !line.starts_with("//") {
+                let name = line
+                    .strip_prefix("fn ")
+                    .and_then(|rest| rest.split('(').next());
+                if let (true, Some(name)) = (is_test, name) {
+                    tests.insert(format!("{file}::{name}"));
+                }
+                is_test = false;
+            }
+        }
+        tests.insert(file.to_owned());
+    }
+    tests
+}
+
+/// The cells of a row of a table, of which there are so many.
+fn cells(line: &str, count: usize) -> Option<Vec<&str>> {
+    let cells: Vec<_> = line
+        .strip_prefix("| ")?
+        .strip_suffix(" |")?
+        .split(" | ")
+        .collect();
+    (cells.len() == count && cells[0] != "behaviour").then_some(cells)
+}
+
+/// The state of a row, without its reason.
+fn state(cell: &str) -> &str {
+    cell.split(':').next().unwrap_or(cell)
+}
+
+/// What is wrong with a page, given the tests that there are.
+fn complaints(page: &str, tests: &BTreeSet<String>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut counts = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for row in page.lines().filter_map(|line| cells(line, 4)) {
+        let [behaviour, anchor, named, verdict] = row[..] else {
+            continue;
+        };
+        if !seen.insert(behaviour) {
+            wrong.push(format!("there twice: {behaviour}"));
+        }
+        let state = state(verdict);
+        *counts.entry(state).or_insert(0) += 1;
+        if !STATES.contains(&state) || (state != "holds" && verdict.len() < state.len() + 3) {
+            wrong.push(format!(
+                "`{verdict}` is no state, or has no reason: {behaviour}"
+            ));
+        }
+        if anchor.trim().is_empty() {
+            wrong.push(format!("no anchor: {behaviour}"));
+        }
+        let named: Vec<_> = named.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() && state == "holds" {
+            wrong.push(format!("no test: {behaviour}"));
+        }
+        for test in named.into_iter().filter(|test| !tests.contains(*test)) {
+            wrong.push(format!("{test} does not exist: {behaviour}"));
+        }
+    }
+    let stated = page.lines().filter_map(|line| cells(line, 3));
+    let stated: BTreeMap<_, _> = stated
+        .filter(|row| STATES.contains(&row[0]))
+        .map(|row| (row[0], row[1].parse().unwrap_or(0)))
+        .collect();
+    if stated != counts {
+        wrong.push(format!("counts: {stated:?} should be {counts:?}"));
+    }
+    wrong
+}
+
+fn page() -> String {
+    fs::read_to_string(root().join("docs/conformance.md")).unwrap()
+}
+
+#[test]
+fn every_behaviour_has_its_state_and_its_tests() {
+    let wrong = complaints(&page(), &repository());
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert!(page().lines().filter_map(|line| cells(line, 4)).count() > 200);
+}
+
+/// The complaints about a page with one change.
+fn after(old: &str, new: &str) -> String {
+    let page = page();
+    assert!(page.contains(old), "{old}");
+    complaints(&page.replacen(old, new, 1), &repository()).join("\n")
+}
+
+#[test]
+fn a_wrong_page_is_noticed() {
+    let lost = after(
+        "tests/structure/no_orphans.rs::every_child_runs_once_and_is_joined",
+        "tests/structure/no_orphans.rs::gone",
+    );
+    assert!(lost.contains("tests/structure/no_orphans.rs::gone does not exist"));
+    assert!(after(" | holds |\n", " | perhaps |\n").contains("`perhaps` is no state"));
+    assert!(after(" | holds |\n", " | differs |\n").contains("has no reason"));
+    assert!(after("| holds | 1", "| holds | 2").contains("counts"));
+    let row = "| Something. | – | – | holds |\n";
+    assert!(after("| behaviour |", &format!("{row}| behaviour |")).contains("no test: Something."));
+}

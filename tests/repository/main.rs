@@ -1,0 +1,5 @@
+//! What the repository says of itself: its shape, its types, its list of promises.
+
+mod architecture;
+mod auto_traits;
+mod conformance;

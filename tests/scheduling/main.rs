@@ -1,0 +1,9 @@
+//! Every task gets its turn, however many there are, however deep, whatever blocks.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod depth;
+mod progress;
+mod stalls;
+mod stress;

@@ -1,0 +1,14 @@
+//! No task outlives its group, and what a group holds ends in its order.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/matrix.rs"]
+mod matrix;
+
+mod attach;
+mod endings;
+mod forgotten;
+mod no_orphans;
+mod random_trees;
+mod services;
+mod task_matrix;

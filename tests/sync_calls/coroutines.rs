@@ -1,0 +1,47 @@
+//! A coroutine that is suspended inside a scope, and goes on when the scope around it has returned, would read a stack
+//! that is gone. The process is ended before that.
+
+use crate::common::process::{is_alone, make_alone, test_of};
+use generator::{Gn, done};
+use spinney::Wait;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+#[test]
+fn what_does_not_nest_ends_the_process() {
+    let escape = || {
+        let mut coroutine = Gn::<()>::new_scoped(|mut suspend| {
+            spinney::scope(|_| {
+                suspend.yield_(());
+            });
+            done!()
+        });
+        spinney::scope(|_| {
+            coroutine.resume();
+        });
+    };
+    if is_alone() {
+        escape();
+        unreachable!("the outer scope returned before the inner one");
+    }
+    let mut me = Command::new(std::env::current_exe().unwrap());
+    make_alone(&mut me, test_of(&escape));
+    let ran = me.output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert_eq!(ran.status.signal(), Some(libc::SIGABRT), "{said}");
+    assert!(said.contains("a coroutine was suspended"), "{said}");
+}
+
+/// One that is suspended between two calls, and not inside one, is fine.
+#[test]
+fn what_nests_goes_on() {
+    let coroutine = Gn::<()>::new_scoped(|mut suspend| {
+        for number in 0..3 {
+            let next = spinney::scope(|s| s.spawn(async move { Ok(number + 1) }).wait());
+            suspend.yield_(next);
+        }
+        done!()
+    });
+    let numbers: Vec<_> = spinney::scope(|_| coroutine.collect());
+    assert_eq!(numbers, [1, 2, 3]);
+}
