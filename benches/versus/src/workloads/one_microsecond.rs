@@ -23,7 +23,7 @@ pub(crate) const WORKLOAD: Workload = Workload {
 };
 
 /// A chain of dependent multiplications: 4 cycles each on current processors.
-fn work(seed: u32) -> u64 {
+pub(crate) fn work(seed: u32) -> u64 {
     let mut x = black_box(u64::from(seed));
     for _ in 0..700 {
         x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -38,9 +38,8 @@ pub(crate) struct Child {
 
 impl Child {
     pub(crate) fn start(side: Side) -> io::Result<Self> {
-        let side = format!("{side:?}").to_lowercase();
         let mut process = Command::new(env::current_exe()?)
-            .args(["--serve", &side])
+            .args(["--serve", &side.name()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
