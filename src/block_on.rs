@@ -1,14 +1,14 @@
 //! Sync code that waits for async code: on any thread, also on a worker, nested at will.
 //!
-//! The blocked caller is a host like a task: groups that its future opens are open in it, and a cut of the task or group
-//! that it blocks waits for their joins. It cannot be dropped at a suspension, so a cut unwinds it with a private
-//! payload, which the edge of the task or group catches.
+//! The blocked caller is a host like a task: groups that its future opens are open in it, and a cut
+//! of the task or group that it blocks waits for their joins. It cannot be dropped at a suspension,
+//! so a cut unwinds it with a private payload, which the edge of the task or group catches.
 
 use crate::group::node::Host;
 use crate::group::node::{Node, NodeRef, OUTER};
 use crate::poll::frame;
 use crate::poll::frame::Frame;
-use crate::poll::own_cancel::Mark;
+use crate::poll::own_cancel::OwnCancel;
 use crate::tree::awaited::Awaited;
 use crate::tree::cascade;
 use crate::tree::cut;
@@ -16,7 +16,8 @@ use crate::tree::cut::{Cut, Knew};
 use crate::tree::host_end::StackHost;
 use crate::tree::zero_deadline;
 
-use crate::pool::context;
+use crate::pool::global;
+use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
 use crate::pool::waiting::{self, Step};
 use crate::sync::Arc;
@@ -36,22 +37,41 @@ use std::task::{Context, Poll};
 ///
 /// # Panics
 ///
-/// If the runtime is shut down while the future waits. A panic of the future comes out as it is, and so does one of its
-/// destructor where a cut ends the wait. Or if the future is not ready in a process that was forked from that of the
-/// runtime, which has none of its threads: see [`Runtime`](crate::Runtime#fork).
+/// If the runtime is shut down while the future waits. A panic of the future comes out as it is,
+/// and so does one of its destructor where a cut ends the wait. Or if the future is not ready in a
+/// process that was forked from that of the runtime, which has none of its threads: see
+/// [`Runtime`](crate::Runtime#fork).
 ///
 /// # Cancellation
 ///
-/// Inside a task or group that is being cut it unwinds with a private payload that no hook prints. In a destructor that
-/// the cut runs it waits on, as in a [`shield`](crate::shield), and so does it in a destructor while the thread panics: to
-/// unwind would skip the rest of the destructor. Put a [`timeout`](crate::timeout) inside where that could take long. In a
-/// program that is built with `panic = "abort"` it waits on, and aborts with a message if what it waits for was cut.
+/// Inside a task or group that is being cut it unwinds with a private payload that no hook prints.
+/// In a destructor that the cut runs it waits on, as in a [`shield`](crate::shield), and so does it
+/// in a destructor while the thread panics: to unwind would skip the rest of the destructor. Put a
+/// [`timeout`](crate::timeout) inside where that could take long. In a program that is built with
+/// `panic = "abort"` it waits on, and aborts with a message if what it waits for was cut.
 ///
 /// # Blocking
 ///
-/// The thread blocks. On a worker its queue is handed away first and a spare thread takes its place.
+/// The thread blocks. On a worker its queue is handed away first and a spare thread takes its
+/// place.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    on(&context::runtime(), future)
+    on(&global::runtime(), future)
+}
+
+impl Runtime {
+    /// Runs a future on the calling thread, with its groups on this runtime.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime is shut down while the future waits, or if the future is not ready in a
+    /// process that was forked from that of the runtime. A panic of the future comes out as it is.
+    ///
+    /// # Blocking
+    ///
+    /// The thread blocks. On a worker a spare thread takes its place.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        on(self.shared(), future)
+    }
 }
 
 /// `future.wait()` is `block_on(future)`, for every future.
@@ -71,19 +91,20 @@ struct Blocked<'a> {
     node: NodeRef,
     /// The innermost group of the code that called; none outside. A cut of it unwinds.
     caller: Option<NodeRef>,
-    /// `node` is the root of a runtime that the caller is no part of: only its shutdown cancels it, and that is a panic
-    /// with a message.
+    /// `node` is the root of a runtime that the caller is no part of: only its shutdown cancels it,
+    /// and that is a panic with a message.
     visiting: bool,
     /// Not in it: others follow pointers to the host while this is borrowed for writing.
     host: &'a Host,
     stops: [Key; 2],
-    mark: Mark,
+    own_cancel: OwnCancel,
     /// The caller was being cut already when it began to wait.
     doomed: bool,
     /// The next poll belongs to a cut.
     cut: bool,
-    /// Inside a shield, in a destructor while the thread panics, or where nothing can be unwound: no cut reaches the
-    /// caller, nor the groups that the future opens, which could not answer otherwise.
+    /// Inside a shield, in a destructor while the thread panics, or where nothing can be unwound:
+    /// no cut reaches the caller, nor the groups that the future opens, which could not answer
+    /// otherwise.
     shielded: bool,
     /// The runtime counts it as a guest.
     guest: bool,
@@ -102,7 +123,7 @@ impl<'a> Blocked<'a> {
         let (caller, cut, shielded) = frame::current(|frame| match frame {
             Some(frame) => {
                 let node = frame.group();
-                let cut = frame.is_cut() || frame.is_marked();
+                let cut = frame.is_cut() || frame.cancel_requested();
                 (Some(node.to_ref()), cut, frame.is_shielded())
             }
             None => (None, false, false),
@@ -118,7 +139,7 @@ impl<'a> Blocked<'a> {
             caller,
             host,
             stops: [Key::default(), Key::default()],
-            mark: Mark::default(),
+            own_cancel: OwnCancel::default(),
             doomed: cut,
             cut,
             shielded: shielded || frame::is_panicking() || !unwind::POSSIBLE,
@@ -134,7 +155,8 @@ impl<'a> Blocked<'a> {
         let knew = Knew::of(self.cut);
         self.be_guest(true);
         if self.cut {
-            // It is polled in any case, and what it waits for may be ready: nothing was lost until now.
+            // It is polled in any case, and what it waits for may be ready: nothing was lost until
+            // now.
             let _ = cut::before_poll(self.host, cx.waker(), true);
         }
         let frame = Frame::sync(&self.node, self.host, self.cut);
@@ -148,7 +170,7 @@ impl<'a> Blocked<'a> {
         if let Poll::Ready(value) = polled {
             return Step::Ready(Ok(value));
         }
-        let held = frame.is_held();
+        let held = frame.ended_in_shield();
         let pending = Step::Pending {
             take_part: frame.waits_for_children_only(),
             task: frame.awaited(),
@@ -164,8 +186,8 @@ impl<'a> Blocked<'a> {
         pending
     }
 
-    /// Drops what was waited for, as a cut drops a task: in the frame of the wait, and as in a shield. Returns the payload of
-    /// a destructor that panicked.
+    /// Drops what was waited for, as a cut drops a task: in the frame of the wait, and as in a
+    /// shield. Returns the payload of a destructor that panicked.
     fn drop_awaited(&mut self, drop: impl FnOnce()) -> Result<(), Payload> {
         let frame = Frame::sync(&self.node, self.host, true);
         let dropped = unwind::catch(|| frame.enter_to_drop(drop));
@@ -193,9 +215,9 @@ impl<'a> Blocked<'a> {
                 caller.stop_waiters.register(callers, cx.waker());
             }
         }
-        let marked = is_marked(&mut self.mark, cx);
+        let requested = cancel_requested(&mut self.own_cancel, cx);
         let caller = self.caller.as_deref();
-        if !self.shielded && (self.doomed || marked || caller.is_some_and(Node::is_cancelled)) {
+        if !self.shielded && (self.doomed || requested || caller.is_some_and(Node::is_cancelled)) {
             return Some(Ended::Cut);
         }
         if self.visiting && self.node.is_cancelled() && !frame::is_panicking() {
@@ -221,9 +243,10 @@ impl Drop for Blocked<'_> {
     }
 }
 
-/// Whether the task of the caller is marked, and that reaches the caller: not in a shield. If not, it is woken by the mark.
-fn is_marked(mark: &mut Mark, cx: &mut Context<'_>) -> bool {
-    mark.look(cx) && frame::current(|frame| frame.is_some_and(Frame::is_marked))
+/// Whether the task of the caller is marked, and that reaches the caller: not in a shield. If not,
+/// it is woken by the mark.
+fn cancel_requested(own: &mut OwnCancel, cx: &mut Context<'_>) -> bool {
+    own.look(cx) && frame::current(|frame| frame.is_some_and(Frame::cancel_requested))
 }
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
@@ -242,7 +265,8 @@ pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
         Ok(value) => return value,
         Err(ended) => ended,
     };
-    // Before the unwinding, in which a destructor that panics would abort the process. A real panic outranks the end.
+    // Before the unwinding, in which a destructor that panics would abort the process. A real panic
+    // outranks the end.
     if let Err(payload) = blocked.drop_awaited(|| future.set(None)) {
         resume_unwind(payload);
     }
@@ -262,13 +286,13 @@ pub(crate) fn join<R>(
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
 ) -> R {
     let awaited = Awaited::Group(group);
-    let mut mark = Mark::default();
+    let mut own_cancel = OwnCancel::default();
     waiting::wait(runtime, awaited, &mut |cx| {
         if let Poll::Ready(value) = poll(cx) {
             return Step::Ready(value);
         }
         zero_deadline::blocks();
-        if is_marked(&mut mark, cx) && !group.is_cancelled() {
+        if cancel_requested(&mut own_cancel, cx) && !group.is_cancelled() {
             group.note_owner_cut();
             cascade::cancel(group, OUTER);
         }

@@ -1,7 +1,8 @@
 //! A job: one word that a deque holds and a worker runs.
 //!
-//! Tasks, reapers and stack jobs all begin with a pointer to a table whose first entry is the function that runs them.
-//! So a deque element is one pointer, and running it is one indirect call.
+//! Tasks, reapers and stack jobs all have a header, to which the job points: a pointer to a table
+//! whose first entry is the function that runs them. So a deque element is one pointer, and running
+//! it is one indirect call.
 
 #![expect(
     unsafe_code,
@@ -12,7 +13,7 @@ use crate::unwind;
 use std::fmt;
 use std::ptr::NonNull;
 
-/// What everything that can be queued begins with.
+/// The header of all that can be queued.
 #[repr(C)]
 pub(crate) struct JobHeader {
     pub(crate) table: &'static JobTable,
@@ -28,14 +29,15 @@ pub(crate) struct JobTable {
     /// 1. The pointer is the one given to [`Job::new`], with its provenance.
     /// 2. It is called once for each `Job::new`.
     pub(crate) run: unsafe fn(NonNull<JobHeader>),
-    /// The group that the job belongs to, by the address of its node; null if it may be run for nobody in particular.
+    /// The group for which the job is run, by the address of its node; null if there is none: for a
+    /// reaper, and for a half that was forked outside every group.
     ///
     /// # Safety
     ///
     /// The job has not been run.
     pub(crate) group: unsafe fn(NonNull<JobHeader>) -> *const (),
     /// Whether it is a half of a `join`, on the stack of the thread that forked it.
-    pub(crate) fork: bool,
+    pub(crate) on_stack: bool,
 }
 
 /// The right, and the duty, to run something once.
@@ -54,28 +56,29 @@ impl Job {
     ///
     /// 1. `target` stays valid until its `run` has been entered, which then owns it.
     /// 2. Any thread may run it.
-    /// 3. No other `Job` for `target` exists.
+    /// 3. No other `Job` for `target` exists, or its `run` may be entered once for each, also on
+    ///    two threads at once.
     pub(crate) unsafe fn new(target: NonNull<JobHeader>) -> Self {
         Self(target)
     }
 
-    /// The address of what is to be run.
+    /// The address of the header.
     pub(crate) fn address(&self) -> *const () {
         self.0.as_ptr().cast_const().cast()
     }
 
-    /// The half of a `join` that it is, if it is one.
-    pub(crate) fn fork(&self) -> Option<NonNull<JobHeader>> {
+    /// The half of a `join`, if the job is one.
+    pub(crate) fn on_stack(&self) -> Option<NonNull<JobHeader>> {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
         let table = unsafe { self.0.as_ref() }.table;
-        table.fork.then_some(self.0)
+        table.on_stack.then_some(self.0)
     }
 
     /// The address of the node of its group, or null: see [`JobTable::group`].
     pub(crate) fn group(&self) -> *const () {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
         let table = unsafe { self.0.as_ref() }.table;
-        // SAFETY: it has not been run: `self` is there.
+        // SAFETY: `JobTable::group`: it has not been run, as `run` consumes it.
         unsafe { (table.group)(self.0) }
     }
 
@@ -85,12 +88,14 @@ impl Job {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
         let table = unsafe { self.0.as_ref() }.table;
         // Further down this stack there may be a scope, whose children borrow from it.
-        // SAFETY: the pointer is the one given to `Job::new`; `self` is consumed, so this is the one call.
+        // SAFETY: `JobTable::run`: (1) the pointer is the one given to `Job::new`; (2) `self` is
+        // consumed, so this is the one call.
         unwind::never(|| unsafe { (table.run)(self.0) });
     }
 }
 
-/// A place in a line, for a job that others may take away meanwhile, such as who cuts what waits in that line.
+/// A place in a queue, for a job that a canceller or a reaper may take meanwhile, to cut a task
+/// that waits in that queue.
 #[must_use = "a ticket that is not redeemed keeps what it stands for"]
 pub(crate) struct Ticket {
     target: NonNull<JobHeader>,
@@ -102,12 +107,13 @@ pub(crate) struct Ticket {
 unsafe impl Send for Ticket {}
 
 impl Ticket {
-    /// A ticket for `target`, which `claim` turns into a job, unless somebody else was first. `is_over` says whether nothing
-    /// will come of it any more.
+    /// A ticket for `target`, which `claim` turns into a job, unless a canceller or a reaper was
+    /// first. `is_over` says whether `target` has ended, so that no job will come of the ticket.
     ///
     /// # Safety
     ///
-    /// `claim` may be called once with `target`, on any thread, at any time from now on; `is_over` before that.
+    /// `claim` may be called once with `target`, on any thread, at any time from now on; `is_over`
+    /// before that.
     pub(crate) unsafe fn new(
         target: NonNull<JobHeader>,
         claim: unsafe fn(NonNull<JobHeader>) -> Option<Job>,
@@ -120,15 +126,17 @@ impl Ticket {
         }
     }
 
-    /// Whether the ticket is worth nothing any more: what it stands for has ended.
+    /// Whether the ticket is worth nothing any more: its target has ended.
     pub(crate) fn is_over(&self) -> bool {
-        // SAFETY: `Ticket::new`; it was not redeemed.
+        // SAFETY: `Ticket::new`: `is_over` may be called before `claim`, and `claim` consumes the
+        // ticket.
         unsafe { (self.is_over)(self.target) }
     }
 
-    /// The job, if nobody else has taken it.
+    /// The job, unless a canceller or a reaper has taken it.
     pub(crate) fn redeem(self) -> Option<Job> {
-        // SAFETY: `Ticket::new`; `self` is consumed, so this is the one call.
+        // SAFETY: `Ticket::new`: `claim` may be called once, and `self` is consumed, so this is the
+        // one call.
         unsafe { (self.claim)(self.target) }
     }
 }

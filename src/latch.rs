@@ -10,13 +10,14 @@
 //!
 //! # Protocol
 //!
-//! Waiting: 1. put a waker into the slot; 2. `OPEN` -> `AWAITED`. If it is `SET` by then, the wait is over.
-//! Setting: 1. `OPEN` -> `SET`, and that was it; or, if it is `AWAITED`, 2. take the waker; 3. store `SET`; 4. wake.
+//! Waiting: 1. put a waker into the slot; 2. `OPEN` -> `AWAITED`. If it is `SET` by then, the wait
+//! is over. Setting: 1. `OPEN` -> `SET`, and the setter is done; or, if it is `AWAITED`, 2. take
+//! the waker; 3. store `SET`; 4. wake.
 //!
 //! # Why nothing is touched too late
 //!
-//! The waiter's frame goes away once it has seen `SET`. The setter's last access is the one that makes it so; the waker
-//! that it calls afterwards is its own.
+//! The waiter's frame goes away once it has seen `SET`. The setter's last access is the one that
+//! makes it so; the waker that it calls afterwards is its own.
 
 #![expect(unsafe_code, reason = "the slot is handed over by the state")]
 
@@ -35,7 +36,8 @@ pub(crate) struct Latch {
     waker: UnsafeCell<Option<Waker>>,
 }
 
-// SAFETY: the slot is reached by one thread at a time: see the states.
+// SAFETY: the slot is reached by one thread at a time: by the waiter while the state is `OPEN`, by
+// the setter while it is `AWAITED`, by none afterwards.
 unsafe impl Sync for Latch {}
 
 impl Latch {
@@ -54,22 +56,24 @@ impl Latch {
         self.state.load(Ordering::Acquire) == SET
     }
 
-    /// Whether it was set; else `waker` is woken when it is. Later calls bring the same waker, or one that wakes the same
-    /// thread.
+    /// Whether it was set; else `waker` is woken when it is. Later calls bring the same waker, or
+    /// one that wakes the same thread.
     ///
     /// # Safety
     ///
-    /// Only one thread waits.
+    /// Only one thread calls this, the one whose frame the latch is in.
     pub(crate) unsafe fn wait(&self, waker: &Waker) -> bool {
         if self.state.guess() == OPEN {
             let waker = waker.clone();
             let place = |slot: *mut Option<Waker>| {
-                // SAFETY: open, so the slot is the waiter's, which is the caller.
+                // SAFETY: the state was open: if the setter has set it since, it did so without a
+                // look at the slot. So the slot is the waiter's, which is the caller.
                 unsafe { slot.replace(Some(waker)) }
             };
             let old = self.waker.with_mut(place);
             crate::waiters::discard(old);
-            // Release: gives the slot to the setter, which acquires it. Relaxed on failure: `is_set` looks again.
+            // Release: gives the slot to the setter, which acquires it in `set`. Relaxed on
+            // failure: `is_set` looks again.
             let _ =
                 self.state
                     .compare_exchange(OPEN, AWAITED, Ordering::Release, Ordering::Relaxed);
@@ -81,21 +85,24 @@ impl Latch {
     ///
     /// # Safety
     ///
-    /// It was not set before. The latch is there until it is seen set, and may be gone from then on.
+    /// It was not set before. The latch is there until it is seen set, and may be gone from then
+    /// on.
     pub(crate) unsafe fn set(this: NonNull<Self>) {
-        // SAFETY: not set yet, so it is there.
+        // SAFETY: it was not set before, so it is there.
         let latch = unsafe { this.as_ref() };
-        // Release: pairs with `is_set`. Acquire on failure: pairs with the Release in `wait`, for the waker.
+        // Release: pairs with `is_set`. Acquire on failure: pairs with the Release in `wait`, for
+        // the waker.
         let open = latch
             .state
             .compare_exchange(OPEN, SET, Ordering::Release, Ordering::Acquire);
         if open.is_ok() {
             return;
         }
-        // SAFETY: awaited, so the slot is the setter's, which is the caller.
+        // SAFETY: the state is awaited, so the slot is the setter's, which is the caller: no other
+        // thread reaches it.
         let waker = latch.waker.with_mut(|slot| unsafe { (*slot).take() });
-        // Release: pairs with `is_set`; the waker was taken before the frame can go away. An RMW, because the model checker
-        // does not know that a plain store comes after the waiter's RMWs.
+        // Release: pairs with `is_set`; the waker was taken before the frame can go away. An RMW,
+        // because the model checker does not know that a plain store comes after the waiter's RMWs.
         latch.state.swap(SET, Ordering::Release);
         if let Some(waker) = waker {
             crate::waiters::wake(waker);

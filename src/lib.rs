@@ -1,16 +1,20 @@
 //! spinney: a work-stealing, multithreaded task-group executor.
 //!
-//! Every task has one parent group; a group's future resolves only when its body and every child have ended; no error
-//! or panic is lost; cancellation cascades down the tree. Children run in parallel on worker threads and borrow what
-//! their group keeps. Futures of any library are children like any other, and spinney's futures run on any executor.
-//! Sync code waits for async code anywhere: `future.wait()`.
+//! Every task has one parent group; a group's future resolves only when its body and every child
+//! have ended; no error or panic is lost; cancellation cascades down the tree. Children run in
+//! parallel on worker threads and borrow what their group keeps. Futures of any library are
+//! children like any other, and spinney's futures run on any executor. Sync code waits for async
+//! code anywhere: `future.wait()`.
 //!
 //! ```
 //! use spinney::{block_on, group};
 //!
 //! let total = block_on(group(async |g| {
 //!     let words = g.keep(vec!["task", "group"]);
-//!     let lengths: Vec<_> = words.iter().map(|word| g.spawn(async move { Ok(word.len()) })).collect();
+//!     let lengths: Vec<_> = words
+//!         .iter()
+//!         .map(|word| g.spawn(async move { Ok(word.len()) }))
+//!         .collect();
 //!     let mut total = 0;
 //!     for length in lengths {
 //!         total += length.await;
@@ -22,14 +26,14 @@
 //!
 //! # Where to start
 //!
-//! [`group`] and [`try_group`] open a group, [`Group`] spawns into it, [`block_on`] and [`Wait`] enter from sync code,
-//! [`blocking`] calls what blocks, [`join`] and [`scope`] compute in parallel, [`Runtime`] has the options,
-//! [`time`](mod@time) sleeps.
+//! [`group`] and [`try_group`] open a group, [`Group`] spawns into it, [`block_on`] and [`Wait`]
+//! enter from sync code, [`blocking`] calls closures that block, [`join`] and [`scope`] compute in
+//! parallel, [`Runtime`] has the options, [`time`](mod@time) sleeps.
 //!
 //! # Order of execution
 //!
-//! New children of a worker run newest first, woken tasks in the order in which they were woken. Both queues can be
-//! stolen from.
+//! New children of a worker run newest first, woken tasks in the order in which they were woken.
+//! Both queues can be stolen from.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -41,8 +45,8 @@ mod unwind;
 // Floor 1: waiting.
 mod parker;
 mod waiters;
-// Floor 2: what is queued, who sleeps, who waits in whose frame.
-mod alarm;
+// Floor 2: jobs, sleepers, waits in a frame of another thread, data for people.
+mod eventcount;
 mod job;
 mod latch;
 mod report;
@@ -58,7 +62,7 @@ mod tree;
 mod task;
 // Floor 7: the pool.
 mod pool;
-// Floor 8: what users see.
+// Floor 8: the interface.
 mod api;
 mod block_on;
 pub mod compat;
@@ -104,14 +108,14 @@ pub mod current {
     pub use crate::report::reason::{CancelKind, CancelReason};
 }
 
-/// What a runtime tells about its tasks: dumps, and what still runs when a shutdown ends.
+/// The reports of a runtime about its tasks: dumps, and the stragglers of a shutdown.
 pub mod dump {
     pub use crate::pool::shutdown::Stragglers;
     pub use crate::report::dump::{Dump, GroupDump, TaskDump, TaskState};
     pub use crate::report::failure::{Straggler, TaskId};
 }
 
-/// The futures that functions and methods return, for those who name them.
+/// The futures that functions and methods return, for code that names them.
 pub mod future {
     pub use crate::api::child::bounded::SpawnBounded;
     pub use crate::api::child::start::Start;
@@ -122,7 +126,7 @@ pub mod future {
     pub use crate::api::here::shield::Shield;
 }
 
-/// What belongs to a [`Runtime`].
+/// The errors, numbers and guards of a [`Runtime`].
 pub mod runtime {
     pub use crate::pool::config::BuildError;
     pub use crate::pool::metrics::Metrics;

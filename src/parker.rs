@@ -1,22 +1,26 @@
-//! One thread's right to sleep, and everyone's right to wake it: a token.
+//! One thread's right to sleep, and every other thread's right to wake it: a token.
 //!
-//! Private to us: `std::thread::park` has one token for each thread, which user code may want for itself inside a task.
+//! Private to us: `std::thread::park` has one token for each thread, which user code may want for
+//! itself inside a task.
 //!
 //! # States
 //!
-//! `EMPTY`: no token. `TOKEN`: the next park returns at once. `PARKED`: the owner sleeps, or is about to.
-//! `POLLING`: the owner sleeps in the driver, or is about to: who unparks it must notify the driver.
+//! `EMPTY`: no token. `TOKEN`: the next park returns at once. `PARKED`: the owner sleeps, or is
+//! about to. `POLLING`: the owner sleeps in the driver, or is about to: the thread that unparks it
+//! must notify the driver.
 //!
 //! # Protocol
 //!
-//! Parking: 1. take the token if there is one; 2. lock; 3. `EMPTY` -> `PARKED`, or take the token that came meanwhile;
-//! 4. wait on the condition variable until there is a token; take it. Unparking: 1. swap `TOKEN` in; 2. if it was
-//! `PARKED`, pass through the lock and notify.
+//! Parking: 1. take the token if there is one; 2. lock; 3. `EMPTY` -> `PARKED`, or take the token
+//! that came meanwhile; 4. wait on the condition variable until there is a token; take it.
+//! Unparking: 1. swap `TOKEN` in; 2. if it was `PARKED`, pass through the lock and notify; if it
+//! was `POLLING`, the caller notifies the driver.
 //!
 //! # Why no wake-up is lost
 //!
-//! Who swaps `TOKEN` in over `PARKED` takes the lock before it notifies. The owner holds the lock from before it said
-//! `PARKED` until the condition variable has released it, so the notification comes after the owner waits.
+//! The thread that swaps `TOKEN` in over `PARKED` takes the lock before it notifies. The owner
+//! holds the lock from before it said `PARKED` until the condition variable has released it, so the
+//! notification comes after the owner waits.
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::bed::{Condvar, Mutex};
@@ -45,7 +49,7 @@ impl Parker {
 
     /// Takes the token without waiting; whether there was one.
     pub(crate) fn take_token(&self) -> bool {
-        // Acquire: pairs with the Release in `unpark`: what the waker wrote is visible.
+        // Acquire: pairs with the Release in `unpark`: the waker's writes are visible.
         self.state
             .compare_exchange(TOKEN, EMPTY, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
@@ -63,7 +67,8 @@ impl Parker {
             .compare_exchange(EMPTY, PARKED, Ordering::Relaxed, Ordering::Relaxed)
             .is_err()
         {
-            // Acquire: takes the token; no other thread takes it.
+            // Acquire: pairs with the Release in `unpark`: takes the token, which no other thread
+            // does.
             self.state.swap(EMPTY, Ordering::Acquire);
             return;
         }
@@ -75,15 +80,16 @@ impl Parker {
         }
     }
 
-    /// Says that the owner is about to sleep in the driver; false if there was a token, which is taken.
+    /// Says that the owner is about to sleep in the driver; false if there was a token, which is
+    /// taken.
     pub(crate) fn begin_polling(&self) -> bool {
-        // Relaxed: on failure there is a token, and the swap below takes it with Acquire; on success there is nothing
-        // to see yet.
+        // Relaxed: on failure there is a token, and the swap below takes it with Acquire; on
+        // success there is nothing to see yet.
         let begun =
             self.state
                 .compare_exchange(EMPTY, POLLING, Ordering::Relaxed, Ordering::Relaxed);
         if begun.is_err() {
-            // Acquire: takes the token.
+            // Acquire: pairs with the Release in `unpark`: takes the token.
             self.state.swap(EMPTY, Ordering::Acquire);
         }
         begun.is_ok()
@@ -91,14 +97,15 @@ impl Parker {
 
     /// The owner is back from the driver; whether there was a token, which is taken.
     pub(crate) fn end_polling(&self) -> bool {
-        // Acquire: pairs with the Release in `unpark`.
+        // Acquire: pairs with the Release in `unpark`: the waker's writes are visible.
         self.state.swap(EMPTY, Ordering::Acquire) == TOKEN
     }
 
     /// Gives a token. True if the owner sleeps in the driver: the caller must notify it.
     #[must_use]
     pub(crate) fn unpark(&self) -> bool {
-        // Release: publishes what the waker wrote to the Acquire of the owner.
+        // Release: pairs with the owner's Acquire, in whichever call takes the token: publishes the
+        // waker's writes.
         match self.state.swap(TOKEN, Ordering::Release) {
             PARKED => {
                 // The owner may be between `PARKED` and its wait: it holds the lock there.

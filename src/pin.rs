@@ -1,8 +1,8 @@
 //! Structural pinning: one field of a struct is pinned with the whole, and the rest is not.
 //!
-//! The contract of `std::pin` is kept here once, by the macro [`pin_field`]: it writes the only `Unpin`
-//! of the struct, which asks for that of the field; it writes the only `Drop`, which sees the struct
-//! pinned; and it hands the field out behind a `Pin`, and the other fields without.
+//! The contract of `std::pin` is kept here once, by the macro [`pin_field`]: it writes the only
+//! `Unpin` of the struct, which asks for that of the field; it writes the only `Drop`, which sees
+//! the struct pinned; and it hands the field out behind a `Pin`, and the other fields without.
 
 #![expect(unsafe_code, reason = "a projection goes through the unpinned whole")]
 
@@ -39,8 +39,8 @@ pub(crate) unsafe fn in_destructor<W>(whole: &mut W) -> Pin<&mut W> {
 
 /// Gives a struct `fn project(self: Pin<&mut Self>) -> (Pin<&mut Field>, (&mut Rest, ..))`.
 ///
-/// The struct can have neither an `Unpin` nor a `Drop` of its own; code for its destructor, which gets it
-/// pinned, goes behind `drop`.
+/// The struct can have neither an `Unpin` nor a `Drop` of its own; code for its destructor, which
+/// gets it pinned, goes behind `drop`.
 macro_rules! pin_field {
     (
         [$($generics:tt)*] $type:ty { $field:ident: $pinned:ty; $($rest:ident: $free:ty),* }
@@ -78,8 +78,8 @@ macro_rules! pin_field {
             fn project(
                 self: std::pin::Pin<&mut Self>,
             ) -> (std::pin::Pin<&mut $pinned>, ($(&mut $free,)*)) {
-                // SAFETY: (1), (2): the macro writes the only `Unpin` and the only `Drop`. (3): the parts
-                // are the fields that are named, each once.
+                // SAFETY: (1), (2): the macro writes the only `Unpin` and the only `Drop`. (3): the
+                // parts are the fields that are named, each once.
                 unsafe {
                     $crate::pin::project(self, |whole| {
                         (&mut whole.$field, ($(&mut whole.$rest,)*))

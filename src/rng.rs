@@ -1,6 +1,8 @@
-//! The generator that picks whom to steal from first: xorshift64*, seedable so that tests can repeat a run.
+//! The generator that picks the first victim of a thief: xorshift64*, with a seed so that tests can
+//! repeat a run.
 //!
-//! Source: Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled" (2016), shifts 12, 25, 27.
+//! Source: Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled"
+//! (2016), shifts 12, 25, 27.
 
 /// A small generator for one thread.
 #[derive(Debug)]

@@ -1,12 +1,12 @@
 //! Time: sleeping, deadlines on any future, and ticks.
 //!
-//! Timers never fire early. Every duration is accepted: one that reaches beyond the clock means never.
+//! Timers never fire early. Every duration is accepted: one that reaches beyond the clock means
+//! never.
 
-#![expect(unsafe_code, reason = "structural pinning in `Timeout`")]
-
-use crate::driver::poller::Timer;
+use crate::driver::driver::Timer;
+use crate::pin::pin_field;
 use crate::poll::frame;
-use crate::pool::context;
+use crate::pool::global;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -26,12 +26,27 @@ pub use crate::driver::clock::ManualClock;
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep {
-        at: context::now().checked_add(duration),
+        at: global::now().checked_add(duration),
         timer: None,
     }
 }
 
 /// Waits until `at`.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::time::sleep_until;
+/// use std::time::{Duration, Instant};
+///
+/// let at = Instant::now() + Duration::from_millis(1);
+/// spinney::block_on(sleep_until(at));
+/// assert!(Instant::now() >= at);
+/// ```
+///
+/// # Cancellation
+///
+/// Dropping the future cancels the timer.
 pub fn sleep_until(at: Instant) -> Sleep {
     Sleep {
         at: Some(at),
@@ -40,6 +55,19 @@ pub fn sleep_until(at: Instant) -> Sleep {
 }
 
 /// The future of [`sleep`] and [`sleep_until`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::time::{Sleep, sleep};
+/// use std::time::Duration;
+///
+/// fn pause() -> Sleep {
+///     sleep(Duration::from_millis(1))
+/// }
+///
+/// spinney::block_on(pause());
+/// ```
 ///
 /// # Cancellation
 ///
@@ -53,12 +81,35 @@ pub struct Sleep {
 
 impl Sleep {
     /// When it ends; `None`: never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::time::{sleep, sleep_until};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let at = Instant::now();
+    /// assert_eq!(sleep_until(at).deadline(), Some(at));
+    /// assert_eq!(sleep(Duration::MAX).deadline(), None);
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.at
     }
 
     /// Lets it end at another instant, also after it has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// spinney::block_on(async {
+    ///     let mut sleep = spinney::sleep(Duration::MAX);
+    ///     sleep.reset(Instant::now() + Duration::from_millis(1));
+    ///     sleep.await;
+    /// });
+    /// ```
     pub fn reset(&mut self, at: Instant) {
         self.timer = None;
         self.at = Some(at);
@@ -75,7 +126,7 @@ impl Future for Sleep {
         };
         let now = match &self.timer {
             Some(timer) => timer.now(),
-            None => context::now(),
+            None => global::now(),
         };
         if now >= at {
             self.timer = None;
@@ -86,7 +137,7 @@ impl Future for Sleep {
             .as_ref()
             .is_some_and(|timer| timer.update(cx.waker()));
         if !set {
-            self.timer = Some(context::driver().insert_waker(at, cx.waker().clone()));
+            self.timer = Some(global::driver().insert_waker(at, cx.waker().clone()));
         }
         frame::note_leaf();
         Poll::Pending
@@ -99,7 +150,21 @@ impl fmt::Debug for Sleep {
     }
 }
 
-/// Gives `future` at most `duration`. A value that is ready in the same poll wins; zero grants one poll.
+/// Gives `future` at most `duration`. A value that is ready in the same poll wins; zero grants one
+/// poll.
+///
+/// # Examples
+///
+/// ```
+/// use std::future::{pending, ready};
+/// use std::time::Duration;
+///
+/// spinney::block_on(async {
+///     let short = Duration::from_millis(1);
+///     assert_eq!(spinney::timeout(short, ready(1)).await, Ok(1));
+///     assert!(spinney::timeout(short, pending::<()>()).await.is_err());
+/// });
+/// ```
 ///
 /// # Errors
 ///
@@ -107,7 +172,8 @@ impl fmt::Debug for Sleep {
 ///
 /// # Cancellation
 ///
-/// A group that is dropped by a timeout cancels its children at once; whatever encloses it joins them.
+/// A group that is dropped by a timeout cancels its children at once; whatever encloses it joins
+/// them.
 pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout {
         future: Some(future),
@@ -116,28 +182,42 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
 }
 
 /// The future of [`timeout`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::time::{Timeout, timeout};
+/// use std::future::ready;
+/// use std::time::Duration;
+///
+/// fn soon<F: Future>(future: F) -> Timeout<F> {
+///     timeout(Duration::from_secs(1), future)
+/// }
+///
+/// assert_eq!(spinney::block_on(soon(ready(1))), Ok(1));
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Timeout<F> {
     future: Option<F>,
     sleep: Sleep,
 }
 
+pin_field!([F] Timeout<F> { future: Option<F>; sleep: Sleep });
+
 impl<F: Future> Future for Timeout<F> {
     type Output = Result<F::Output, Elapsed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: `future` is pinned: it is polled and dropped in place; `sleep` is `Unpin`.
-        let this = unsafe { self.get_unchecked_mut() };
-        let future = this.future.as_mut().expect("polled after it was ready");
-        // SAFETY: as above.
-        let future = unsafe { Pin::new_unchecked(future) };
+        let (mut place, (sleep,)) = self.project();
+        let future = place.as_mut().as_pin_mut();
+        let future = future.expect("polled after it was ready");
         if let Poll::Ready(value) = future.poll(cx) {
             return Poll::Ready(Ok(value));
         }
-        if Pin::new(&mut this.sleep).poll(cx).is_pending() {
+        if Pin::new(sleep).poll(cx).is_pending() {
             return Poll::Pending;
         }
-        this.future = None;
+        place.set(None);
         Poll::Ready(Err(Elapsed(())))
     }
 }
@@ -151,6 +231,20 @@ impl<F> fmt::Debug for Timeout<F> {
 }
 
 /// The time of a [`timeout`] is over.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::time::Elapsed;
+/// use std::future::pending;
+/// use std::time::Duration;
+///
+/// async fn answer() -> Result<(), Elapsed> {
+///     spinney::timeout(Duration::from_millis(1), pending()).await
+/// }
+///
+/// assert_eq!(spinney::block_on(answer()).unwrap_err().to_string(), "the time is over");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed(());
 
@@ -162,8 +256,21 @@ impl fmt::Display for Elapsed {
 
 impl Error for Elapsed {}
 
-/// Ticks every `period`, first at once. A tick that comes late does not shift the later ones; ticks that were missed
-/// altogether are skipped.
+/// Ticks every `period`, first at once. A tick that comes late does not shift the later ones; ticks
+/// that were missed altogether are skipped.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::time::interval;
+/// use std::time::Duration;
+///
+/// spinney::block_on(async {
+///     let mut ticks = interval(Duration::from_millis(1));
+///     let first = ticks.tick().await;
+///     assert!(ticks.tick().await - first >= Duration::from_millis(1));
+/// });
+/// ```
 ///
 /// # Panics
 ///
@@ -172,11 +279,27 @@ pub fn interval(period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval is not zero");
     Interval {
         period,
-        sleep: sleep_until(context::now()),
+        sleep: sleep_until(global::now()),
     }
 }
 
 /// Ticks: see [`interval`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::time::{Interval, interval};
+/// use std::time::Duration;
+///
+/// struct Heart {
+///     beats: Interval,
+/// }
+///
+/// spinney::block_on(async {
+///     let mut heart = Heart { beats: interval(Duration::from_millis(1)) };
+///     heart.beats.tick().await;
+/// });
+/// ```
 #[derive(Debug)]
 pub struct Interval {
     period: Duration,
@@ -186,13 +309,25 @@ pub struct Interval {
 impl Interval {
     /// Waits for the next tick and returns when it was due.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::time::interval;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// spinney::block_on(async {
+    ///     let due = interval(Duration::from_secs(1)).tick().await;
+    ///     assert!(due <= Instant::now()); // the first one comes at once
+    /// });
+    /// ```
+    ///
     /// # Cancellation
     ///
     /// Dropping the future loses no tick.
     pub async fn tick(&mut self) -> Instant {
         (&mut self.sleep).await;
-        let due = self.sleep.at.unwrap_or_else(context::now);
-        let late = context::now().saturating_duration_since(due);
+        let due = self.sleep.at.unwrap_or_else(global::now);
+        let late = global::now().saturating_duration_since(due);
         let missed = u32::try_from(late.as_nanos() / self.period.as_nanos()).unwrap_or(u32::MAX);
         let step = self.period.checked_mul(missed.saturating_add(1));
         self.sleep.timer = None;

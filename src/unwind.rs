@@ -9,8 +9,8 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// Runs `f` and returns its value or the payload of its panic.
 ///
-/// `AssertUnwindSafe` is right here because whatever `f` touched is dropped or failed by every caller before anyone
-/// else can look at it.
+/// `AssertUnwindSafe` is right here because every caller drops or fails all that `f` touched before
+/// any other code can look at it.
 #[inline]
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Payload> {
     catch_unwind(AssertUnwindSafe(f))
@@ -22,8 +22,8 @@ pub(crate) fn drop_quietly<T>(value: T) -> Result<(), Payload> {
     catch(move || drop(value))
 }
 
-/// Runs `f`, which must not unwind: somebody else may be using this stack. If it does, that is a bug of ours, and the
-/// process ends.
+/// Runs `f`, which must not unwind: another thread may be using this stack. If it does, that is a
+/// bug of ours, and the process ends.
 #[inline]
 pub(crate) fn never<R>(f: impl FnOnce() -> R) -> R {
     struct Unwinds;
@@ -38,8 +38,8 @@ pub(crate) fn never<R>(f: impl FnOnce() -> R) -> R {
     value
 }
 
-/// Throws a payload away. A payload whose own destructor panics is forgotten at the second attempt, so this never
-/// unwinds and never aborts.
+/// Throws a payload away. A payload whose own destructor panics is forgotten at the second attempt,
+/// so this never unwinds and never aborts.
 pub(crate) fn discard(payload: Payload) {
     if let Err(second) = drop_quietly(payload) {
         std::mem::forget(second);
@@ -57,14 +57,14 @@ pub(crate) fn message(payload: &(dyn Any + Send)) -> &str {
     text(payload).unwrap_or("Box<dyn Any>")
 }
 
-/// The private payload that unwinds a blocked frame, or a shield, of something that is being cut. No hook prints it,
-/// and it never outranks a real panic.
+/// The private payload that unwinds a blocked frame, or a shield, of something that is being cut.
+/// No hook prints it, and it never outranks a real panic.
 pub(crate) struct Cut;
 
 /// Whether a frame can be unwound at all: not in a program that aborts at a panic.
 pub(crate) const POSSIBLE: bool = cfg!(panic = "unwind");
 
-/// Unwinds the current frame because what it belongs to is being cut.
+/// Unwinds the current frame because the task or group that it belongs to is being cut.
 pub(crate) fn unwind_cut() -> ! {
     if !POSSIBLE {
         let text = "spinney: a blocked wait for something that was cut can only be unwound, and this program aborts at panics";

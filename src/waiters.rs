@@ -1,17 +1,18 @@
 //! A list of wakers that many set and one drains.
 //!
-//! Groups use it for those who wait for a stop. A waiting future holds a [`Key`]; it replaces its own waker at each poll
-//! and takes it back when it is dropped. Wakers are cloned, woken and dropped outside the lock, since they are user
-//! code; one that panics does not stop the others.
+//! In such lists are the waiters for a stop of a group, for a source of I/O, for the clock of a
+//! test, and for events of a runtime. A waiting future holds a [`Key`]; it replaces its own waker
+//! at each poll and takes it back when it is dropped. Wakers are cloned, woken and dropped outside
+//! the lock, since they are user code; one that panics does not stop the others.
 //!
-//! Whoever keeps a waker anywhere else lets go of it by [`wake`] or [`discard`]. A clone is made
-//! before a lock is taken: its panic belongs to the poll of whoever brought the waker, and has
-//! changed nothing.
+//! Code that keeps a waker anywhere else lets go of it by [`wake`] or [`discard`]. A clone is made
+//! before a lock is taken: its panic belongs to the poll that brought the waker, and has changed
+//! nothing.
 //!
 //! # Why no wake-up is lost
 //!
-//! The caller of [`Waiters::wake_all`] sets its condition first; a waiter registers first and looks at the condition
-//! afterwards. Both pass through the lock, so one of them sees the other.
+//! The caller of [`Waiters::wake_all`] sets its condition first; a waiter registers first and looks
+//! at the condition afterwards. Both pass through the lock, so one of them sees the other.
 
 use crate::sync::Mutex;
 use crate::unwind;
@@ -24,7 +25,7 @@ pub(crate) struct Key(Option<u64>);
 #[derive(Debug, Default)]
 struct List {
     next: u64,
-    /// The oldest: most lists have one waiter at most, who costs no allocation.
+    /// The oldest: most lists have one waiter at most, which costs no allocation.
     first: Option<(u64, Waker)>,
     /// In the order of the keys, so that a key is found by binary search.
     more: Vec<(u64, Waker)>,
@@ -60,7 +61,7 @@ impl List {
         Some(self.more.remove(at).1)
     }
 
-    /// Takes everyone out.
+    /// Takes all waiters out.
     fn drain(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let more = std::mem::take(&mut self.more);
         self.first
@@ -72,8 +73,8 @@ impl List {
 }
 
 impl Drop for List {
-    /// A waiter without a key stays in the list until it is woken, or the list goes away with what
-    /// it belongs to.
+    /// A waiter without a key stays in the list until it is woken, or the list goes away with its
+    /// owner.
     fn drop(&mut self) {
         discard(self.drain());
     }
@@ -103,7 +104,8 @@ impl Waiters {
         discard(old);
     }
 
-    /// Registers a waker that has no key, unless it is there already. It stays until the next [`Waiters::wake_all`].
+    /// Registers a waker that has no key, unless it is there already. It stays until the next
+    /// [`Waiters::wake_all`].
     pub(crate) fn add(&self, waker: &Waker) {
         let new = waker.clone();
         let mut list = self.0.lock();
@@ -127,14 +129,14 @@ impl Waiters {
         discard(old);
     }
 
-    /// Wakes everyone and empties the list.
+    /// Wakes all waiters and empties the list.
     pub(crate) fn wake_all(&self) {
         let all = self.0.lock().drain();
         all.for_each(wake);
     }
 }
 
-/// Calls a waker. A panic in it is contained: it is no business of whoever wakes.
+/// Calls a waker. A panic in it is contained: it is no business of the caller.
 pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = unwind::catch(|| waker.wake()) {
         unwind::discard(payload);
@@ -142,8 +144,8 @@ pub(crate) fn wake(waker: Waker) {
 }
 
 /// Drops wakers that are not needed any more: those that were replaced, taken back, or never put
-/// anywhere. A panic in the destructor of one is contained: whoever polls now, with a waker of its
-/// own, did not bring it. The caller holds no lock.
+/// anywhere. A panic in the destructor of one is contained: the poll that runs now has a waker of
+/// its own, and did not bring this one. The caller holds no lock.
 pub(crate) fn discard(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         if let Err(payload) = unwind::drop_quietly(waker) {

@@ -58,7 +58,7 @@ fn cells(line: &str, count: usize) -> Option<Vec<&str>> {
 }
 
 /// The state of a row, without its reason.
-fn state<'a>(cell: &'a str) -> &'a str {
+fn state(cell: &str) -> &str {
     cell.split(':').next().unwrap_or(cell)
 }
 

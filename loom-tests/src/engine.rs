@@ -2,7 +2,7 @@
 //!
 //! A model that is a file of `tests/` calls these macros at its root, where `sync` is the twin.
 
-/// What groups are and how they live together, and what they stand on.
+/// Groups, how they live together, and the files on which they stand.
 #[macro_export]
 macro_rules! groups {
     () => {
@@ -94,6 +94,7 @@ macro_rules! tasks {
             pub mod handle;
             pub mod header;
             pub mod run;
+            pub mod spawn;
             pub mod state;
             pub mod waker;
         }

@@ -1,4 +1,5 @@
-//! An allocator that gives memory back late, so that a use after the end is found and not hidden by the next owner.
+//! An allocator that gives memory back late, so that a use after the end is found and not hidden by
+//! the next owner.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -32,7 +33,8 @@ static LATE: Late = Late;
 // SAFETY: every block is given to the system's allocator once, with its own layout, or never.
 unsafe impl GlobalAlloc for Late {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: passed on.
+        // SAFETY: the layout has a size that is not zero, which `GlobalAlloc::alloc` demands of its
+        // caller.
         unsafe { System.alloc(layout) }
     }
 
@@ -50,7 +52,8 @@ unsafe impl GlobalAlloc for Late {
         if !freed.0.is_null() {
             // SAFETY: the layout is that of an earlier, valid call.
             let layout = unsafe { Layout::from_size_align_unchecked(freed.1, freed.2) };
-            // SAFETY: it is given back here only.
+            // SAFETY: the system's allocator gave the block out with this layout, and it is given
+            // back here only, once.
             unsafe { System.dealloc(freed.0, layout) };
         }
     }

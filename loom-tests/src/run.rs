@@ -1,4 +1,5 @@
-//! Running models: each in a child process, because loom aborts on a deadlock, and once for each mutant.
+//! Running models: each in a child process, because loom aborts on a deadlock, and once for each
+//! mutant.
 
 use crate::sync::{alive, spurious, thread, time};
 use std::collections::BTreeSet;
@@ -16,7 +17,8 @@ const WATCHDOG: Duration = Duration::from_secs(120);
 /// A model says by this that a compare-exchange has failed spuriously.
 const FAILED: &str = "spurious failure: ";
 
-/// Explores a model with at most three preemptions: every bug that was seeded so far needed at most two.
+/// Explores a model with at most three preemptions: every bug that was seeded so far needed at most
+/// two.
 pub fn explore(model: impl Fn() + Send + Sync + 'static) {
     explore_with(3, model);
 }
@@ -50,7 +52,7 @@ pub fn explore_with(preemptions: usize, model: impl Fn() + Send + Sync + 'static
     }
     if let Err(payload) = checked {
         if std::env::var_os("MUTANT").is_some() {
-            // One failure is all that is asked of a mutant.
+            // A mutant needs to fail once.
             std::process::exit(101);
         }
         resume_unwind(payload);
@@ -73,7 +75,7 @@ pub fn models(binary: &Path, mutant: Option<(&str, &str)>) -> End {
     }
 }
 
-/// The same in this environment; how it ended, and the sites that failed spuriously.
+/// As [`models`], in this environment; how it ended, and the sites that failed spuriously.
 fn run(binary: &Path, environment: &[(&str, &str)]) -> (End, BTreeSet<String>) {
     let mut command = Command::new(binary);
     command.args(["model_", "--test-threads=2", "--nocapture"]);
@@ -117,10 +119,11 @@ fn run(binary: &Path, environment: &[(&str, &str)]) -> (End, BTreeSet<String>) {
     (end, reader.join().expect("a reader does not panic"))
 }
 
-/// The sites of a source file that a mutant can weaken, as `file:line:column`, and what each can be weakened to.
+/// The sites of a source file that a mutant can weaken, as `file:line:column`, and the orderings to
+/// which each can be weakened.
 ///
-/// A site is a call of an atomic method, or of `fence`, whose arguments name an ordering that is not `Relaxed`; or a
-/// question (`decided`), which is answered without looking.
+/// A site is a call of an atomic method, or of `fence`, whose arguments name an ordering that is
+/// not `Relaxed`; or a question (`decided`), which is answered without looking.
 pub fn sites(file: &str, text: &str) -> Vec<(String, &'static [&'static str])> {
     const METHODS: [&str; 12] = [
         "decided(",
@@ -212,8 +215,8 @@ fn arguments(text: &str) -> String {
     taken
 }
 
-/// Runs this binary's models once without and once with each mutant of `files`, and compares the survivors with the
-/// listed ones, each of which has a reason.
+/// Runs this binary's models once without and once with each mutant of `files`, and compares the
+/// survivors with the listed ones, each of which has a reason.
 pub fn mutants(files: &[&str], survivors: &[(&str, &str)]) {
     let binary = std::env::current_exe().expect("this test has a path");
     assert_eq!(
@@ -262,9 +265,9 @@ pub fn mutants(files: &[&str], survivors: &[(&str, &str)]) {
 /// Calls of one site in one execution that may fail spuriously, one at a time.
 const CALLS: u32 = 64;
 
-/// Runs this binary's models with every call of every weak compare-exchange of `files` failing spuriously, one call at a
-/// time; with all sites at once, each call and its repetition by turns; and with guesses that may be stale. The models
-/// pass.
+/// Runs this binary's models with every call of every weak compare-exchange of `files` failing
+/// spuriously, one call at a time; with all sites at once, each call and its repetition by turns;
+/// and with guesses that may be stale. The models pass.
 pub fn spurious_failures(files: &[&str]) {
     let binary = std::env::current_exe().expect("this test has a path");
     let mut red = Vec::new();
@@ -285,8 +288,8 @@ pub fn spurious_failures(files: &[&str]) {
     all_at_once(&binary, files, "3");
 }
 
-/// The same for models of what is built upon `files`, which have thorough models of their own: all sites at once only, and
-/// one preemption.
+/// As [`spurious_failures`], for models of files that are built upon `files`, which have thorough
+/// models of their own: all sites at once only, and one preemption.
 pub fn spurious_failures_below(files: &[&str]) {
     let binary = std::env::current_exe().expect("this test has a path");
     all_at_once(&binary, files, "1");

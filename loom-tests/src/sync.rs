@@ -44,7 +44,7 @@ mod mutant {
         mutant.as_ref().is_some_and(|site| site.is(caller))
     }
 
-    /// What is left of the ordering: `MUTANT_TO` names one half of an `AcqRel`, else nothing is left.
+    /// The rest of the ordering: `MUTANT_TO` names one half of an `AcqRel`, else nothing is left.
     fn left(order: Ordering) -> Ordering {
         static TO: OnceLock<Ordering> = OnceLock::new();
         let to = *TO.get_or_init(|| match std::env::var("MUTANT_TO").as_deref() {
@@ -85,7 +85,8 @@ pub fn decided(answer: bool) -> bool {
 /// - `each`: every call, unless the same thread's last one at the same site failed in this way;
 /// - `guess`: none; but every `guess` is a plain load, as in the product, and may be stale.
 ///
-/// What fails depends on the execution so far and on nothing else, so the model checker can repeat it.
+/// What fails depends on the execution so far and on nothing else, so the model checker can repeat
+/// it.
 pub(crate) mod spurious {
     use super::site::Site;
     use loom::thread::ThreadId;
@@ -180,7 +181,8 @@ pub(crate) mod spurious {
 
 /// Whether an object is still there.
 pub(crate) mod alive {
-    /// A mark that stays readable when the object was freed: the allocator of this crate gives memory back late.
+    /// A mark that stays readable when the object was freed: the allocator of this crate gives
+    /// memory back late.
     #[derive(Debug)]
     pub struct Alive(std::cell::Cell<u32>);
 
@@ -195,7 +197,8 @@ pub(crate) mod alive {
     }
 
     thread_local! {
-        /// Whether the end of what an `Arc` owns is taken to come after all accesses, in the execution on this thread.
+        /// Whether the end of what an `Arc` owns is taken to come after all accesses, in the
+        /// execution on this thread.
         static TRUSTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
     }
 
@@ -221,7 +224,8 @@ pub(crate) mod alive {
         }
 
         pub fn check(&self) {
-            // SAFETY: a cell may be read; volatile, because what was freed is read on purpose.
+            // SAFETY: the address is that of a cell; volatile, because a cell that was freed is
+            // read on purpose, which `late` makes harmless.
             let mark = unsafe { self.0.as_ptr().read_volatile() };
             assert!(
                 mark == MARK || std::thread::panicking(),
@@ -233,16 +237,18 @@ pub(crate) mod alive {
         pub fn end(&self) -> bool {
             self.check();
             LIVE.set(LIVE.get().wrapping_sub(1));
-            // SAFETY: as in `check`; volatile, or the store to memory that is freed next would be dropped.
+            // SAFETY: the address is that of a cell that is there, `&self`, and is used by one
+            // thread; volatile, or the store to memory that is freed next would be dropped.
             unsafe { self.0.as_ptr().write_volatile(0) };
             !std::thread::panicking() && !TRUSTED.get()
         }
     }
 }
 
-/// Called first in a model whose source shares by `Arc` what no thread of the model can hold to its end. The model checker
-/// does not see those counts, and would take every end for one that races. What is touched after its end fails all the same,
-/// but only in the schedule in which it happens.
+/// Called first in a model whose source shares by `Arc` an object that no thread of the model can
+/// hold to its end. The model checker does not see those counts, and would take every end for one
+/// that races. A touch after the end fails all the same, but only in the schedule in which it
+/// happens.
 pub fn trust_counts() {
     alive::trust();
 }
@@ -317,7 +323,8 @@ pub mod atomic {
 
             impl$(<$generic>)? Drop for $name$(<$generic>)? {
                 fn drop(&mut self) {
-                    // Every access must come before the end, as the model checker sees it, and none after it.
+                    // Every access must come before the end, as the model checker sees it, and none
+                    // after it.
                     if self.1.end() {
                         self.0.with_mut(|_| {});
                     }
@@ -369,9 +376,10 @@ pub mod atomic {
 
     integer!(AtomicUsize usize, AtomicU32 u32, AtomicU64 u64);
 
-    /// A first guess for a compare-exchange. As an RMW: loom remembers the last access of each object only, so a plain
-    /// load would hide the schedules in which others come between the two. On the other hand an RMW is never stale: see
-    /// `spurious`, which has the models run with loads, too.
+    /// A first guess for a compare-exchange. As an RMW: loom remembers the last access of each
+    /// object only, so a plain load would hide the schedules in which others come between the two.
+    /// On the other hand an RMW is never stale: see `spurious`, which has the models run with
+    /// loads, too.
     pub trait Guess {
         fn guess(&self) -> usize;
     }
@@ -431,8 +439,8 @@ pub mod atomic {
     common!(AtomicPtr, *mut T, T);
 }
 
-/// A mutex in the shape of parking_lot's: `lock` gives the guard. A mutex that is freed while somebody may still be
-/// about to lock it fails the model.
+/// A mutex in the shape of parking_lot's: `lock` gives the guard. A mutex that is freed while a
+/// thread may still be about to lock it fails the model.
 #[derive(Debug)]
 pub struct Mutex<T> {
     touched: loom::cell::UnsafeCell<()>,
@@ -506,7 +514,7 @@ pub mod bed {
     pub use super::{Condvar, Mutex, MutexGuard};
 }
 
-/// Time as far as timed waits are concerned: how often it is over before somebody notifies.
+/// Time as far as timed waits are concerned: how often it is over before a thread notifies.
 pub mod time {
     use super::queue::Place;
     use loom::sync::atomic::AtomicU32;
@@ -517,7 +525,8 @@ pub mod time {
     thread_local! {
         /// In the execution on this thread; `None` if its model has no timed wait.
         static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
-        /// What was done before time passed is seen after it: nothing stays stale for milliseconds.
+        /// Writes from before the time passed are seen after it: nothing stays stale for
+        /// milliseconds.
         static CLOCK: RefCell<Option<Arc<AtomicU32>>> = const { RefCell::new(None) };
         /// Timed waits that have all the time that they need.
         static PATIENT: RefCell<Vec<Arc<Place>>> = const { RefCell::new(Vec::new()) };
@@ -530,8 +539,9 @@ pub mod time {
         PATIENT.with_borrow_mut(Vec::clear);
     }
 
-    /// Called first in a model with timed waits: so many of them may end because their time is over. Later ones have all the
-    /// time that they need, so a wake-up that is lost is a deadlock and is found.
+    /// Called first in a model with timed waits: so many of them may end because their time is
+    /// over. Later ones have all the time that they need, so a wake-up that is lost is a deadlock
+    /// and is found.
     pub fn ends(waits: u32) {
         CLOCK.set(Some(Arc::new(AtomicU32::new(0))));
         LEFT.set(Some(waits));
@@ -580,8 +590,8 @@ pub mod time {
     }
 }
 
-/// A condition variable in the shape of parking_lot's: loom's, or, where time is modelled, a queue of our own, because
-/// nobody leaves loom's without having been notified.
+/// A condition variable in the shape of parking_lot's: loom's, or, where time is modelled, a queue
+/// of our own, because no waiter leaves loom's without having been notified.
 #[derive(Debug)]
 pub struct Condvar {
     inner: loom::sync::Condvar,
@@ -629,7 +639,7 @@ impl Condvar {
         !notified
     }
 
-    /// The same: models know no clock.
+    /// As [`Condvar::wait_for`]: models know no clock.
     pub fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> bool {
         self.wait_for(guard, Duration::ZERO)
     }
@@ -649,15 +659,15 @@ impl Condvar {
     }
 }
 
-/// Those who wait at a condition variable, in the order in which they came.
+/// The waiters at a condition variable, in the order in which they came.
 mod queue {
     use loom::sync::atomic::AtomicU32;
     use std::collections::VecDeque;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
     use std::sync::{Arc, Mutex};
 
-    /// The list is changed by one thread at a time, each after a turn, from which the model checker knows that the order
-    /// matters. A turn orders no memory.
+    /// The list is changed by one thread at a time, each after a turn, from which the model checker
+    /// knows that the order matters. A turn orders no memory.
     #[derive(Debug)]
     pub struct Queue {
         turns: AtomicU32,
@@ -719,11 +729,12 @@ mod queue {
             place
         }
 
-        /// Waits, without the lock, until notified; if the time ends, only until others had the chance to be first. Whether
-        /// it was notified.
+        /// Waits, without the lock, until notified; if the time ends, only until others had the
+        /// chance to be first. Whether it was notified.
         pub fn leave(&self, place: &Arc<Place>) -> bool {
             while !place.is_notified() && !place.ends() {
-                // Nobody comes between these two: the model checker switches where it is called.
+                // No other thread comes between these two: the model checker switches where it is
+                // called.
                 place.sleeps.store(true, Relaxed);
                 loom::thread::park();
                 place.sleeps.store(false, Relaxed);
@@ -749,7 +760,8 @@ mod queue {
 /// Trusted: loom's own cannot hold a trait object.
 pub use std::sync::Arc;
 
-/// Something that is made once. The model checker sees the acquire of a reader and the release of the maker.
+/// Something that is made once. The model checker sees the acquire of a reader and the release of
+/// the maker.
 #[derive(Debug)]
 pub struct OnceLock<T> {
     made: loom::sync::atomic::AtomicBool,
@@ -774,7 +786,7 @@ impl<T> OnceLock<T> {
         if !self.made.load(atomic::Ordering::Acquire) {
             return None;
         }
-        // SAFETY: made, and never written again.
+        // SAFETY: `made` was seen (Acquire), so the value is there, and it is never written again.
         self.value.with(|value| unsafe { (*value).as_ref() })
     }
 
@@ -782,7 +794,8 @@ impl<T> OnceLock<T> {
         let lock = self.making.lock().unwrap();
         if !self.made.load(atomic::Ordering::Acquire) {
             let value = make();
-            // SAFETY: not made, and the lock is held.
+            // SAFETY: not made yet, so no reader uses the place, and the lock is held, so no other
+            // maker does.
             self.value.with_mut(|place| unsafe { *place = Some(value) });
             self.made.store(true, atomic::Ordering::Release);
         }
@@ -809,9 +822,9 @@ pub mod thread {
         LOOKED.with_borrow_mut(Vec::clear);
     }
 
-    /// Lets others go on. Not the first time that a thread of an execution calls it: after a yield of the model checker a
-    /// thread does not see again what it has seen before, so one that yields between two looks sees nothing stale at the
-    /// second.
+    /// Lets other threads go on. Not the first time that a thread of an execution calls it: after a
+    /// yield of the model checker a thread does not see again what it has seen before, so one that
+    /// yields between two looks sees nothing stale at the second.
     pub fn yield_now() {
         let thread = loom::thread::current().id();
         let again = LOOKED.with_borrow_mut(|looked| {
@@ -832,7 +845,8 @@ pub use thread::yield_now as spin_loop;
 /// Sizes differ from those of the product.
 pub const EXACT_SIZES: bool = false;
 
-/// Memory whose accesses the model checker watches: payloads of models, and what locks protect.
+/// Memory whose accesses the model checker watches: payloads of models, and data that locks
+/// protect.
 pub mod cell {
     pub use loom::cell::UnsafeCell;
     use loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -851,8 +865,8 @@ pub mod cell {
         }
     }
 
-    /// Counts what begins and what ends, unseen by the model checker: no schedule depends on it. Both are equal when it
-    /// is dropped.
+    /// Counts what begins and what ends, unseen by the model checker: no schedule depends on it.
+    /// Both are equal when it is dropped.
     #[derive(Debug, Default)]
     pub struct Balance(std::sync::atomic::AtomicIsize);
 
@@ -899,7 +913,7 @@ pub mod cell {
             self.value.with(|value| unsafe { *value })
         }
 
-        /// For reading where a protocol says that nobody writes.
+        /// For reading where a protocol says that no thread writes.
         #[track_caller]
         pub fn as_ptr(&self) -> *mut T {
             self.alive.check();
@@ -934,11 +948,13 @@ pub mod process {
     use super::MutexGuard;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// Few, because each is an object of every execution; enough that two hosts of a model have a lock each.
+    /// Few, because each is an object of every execution; enough that two hosts of a model have a
+    /// lock each.
     const STRIPES: usize = 4;
 
     struct Stripes {
-        /// In the order of first use, because addresses differ between executions and a model must repeat itself.
+        /// In the order of first use, because addresses differ between executions and a model must
+        /// repeat itself.
         known: std::sync::Mutex<Vec<usize>>,
         locks: [loom::sync::Mutex<()>; STRIPES],
     }

@@ -1,4 +1,5 @@
-//! Models of `src/task/awaiter.rs`: the handle registers, registers again and forgets; the completer closes.
+//! Models of `src/task/awaiter.rs`: the handle registers, registers again and forgets; the
+//! completer closes.
 //!
 //! There is one handle by the protocol; it waits with two different wakers, one of each kind.
 
@@ -36,23 +37,27 @@ mod task {
         }
 
         unsafe fn wake(data: *const ()) {
-            // SAFETY: as above; the waker's count is taken over.
+            // SAFETY: the data of a waker with this table is that of a counted note; the waker's
+            // count is taken over.
             unsafe { Arc::from_raw(data.cast::<Note>()) }.ring();
         }
 
         unsafe fn wake_by_ref(data: *const ()) {
-            // SAFETY: as above.
+            // SAFETY: the data of a waker with this table is that of a counted note, which the
+            // waker keeps.
             unsafe { &*data.cast::<Note>() }.ring();
         }
 
         unsafe fn release(data: *const ()) {
-            // SAFETY: as above; the waker's count is given up.
+            // SAFETY: the data of a waker with this table is that of a counted note; the waker's
+            // count is given up.
             drop(unsafe { Arc::from_raw(data.cast::<Note>()) });
         }
 
         pub fn of(note: &Arc<Note>) -> Waker {
             let data = Arc::into_raw(Arc::clone(note)).cast();
-            // SAFETY: the table keeps the contract.
+            // SAFETY: the functions of the table keep the contract of `RawWaker`, and the count of
+            // the note is the waker's.
             unsafe { Waker::new(data, &TABLE) }
         }
     }
@@ -60,15 +65,16 @@ mod task {
 
 use task::awaiter::Awaiter;
 
-/// What a waker touches: the handle writes it before it registers, whoever wakes reads it.
+/// The memory that a waker touches: the handle writes it before it registers, the caller of the
+/// waker reads it.
 pub struct Note {
     written: UnsafeCell<u32>,
     rung: Racy,
 }
 
-// SAFETY: the model checker watches every access.
+// SAFETY: it may be shared, because the model checker watches every access.
 unsafe impl Sync for Note {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Note {}
 
 impl Note {
@@ -102,9 +108,9 @@ struct Task {
     output: UnsafeCell<u32>,
 }
 
-// SAFETY: the model checker watches every access to the output.
+// SAFETY: it may be shared, because the model checker watches every access to the output.
 unsafe impl Sync for Task {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Task {}
 
 fn complete(task: &Task) {
@@ -133,7 +139,8 @@ fn register(task: &Task, note: &Note, waker: &Waker) -> bool {
     waits
 }
 
-/// Who registered before the close is woken, who came later is told; no waker is lost or kept.
+/// A waker that was registered before the close is woken, a handle that came later is told; no
+/// waker is lost or kept.
 fn one_waker(make: fn(&Arc<Note>) -> Waker) {
     explore(move || {
         let task = Task::new();
@@ -159,7 +166,8 @@ fn model_a_stranger_waits() {
     one_waker(|note| Waker::from(Arc::clone(note)));
 }
 
-/// Of wakers that were registered one after the other the last one is called, and all are given back.
+/// Of wakers that were registered one after the other the last one is called, and all are given
+/// back.
 #[test]
 fn model_register_again() {
     explore(|| {
@@ -177,7 +185,8 @@ fn model_register_again() {
     });
 }
 
-/// A handle that goes away takes its waker back, unless it was called; the close does not come undone.
+/// A handle that goes away takes its waker back, unless it was called; the close does not come
+/// undone.
 #[test]
 fn model_forget() {
     explore(|| {

@@ -1,8 +1,9 @@
-//! Models of `src/pool/blocking.rs`: work against threads that come, whose time is over, that wait in turn, that cannot be
-//! had, and the end. Nothing in line is left there.
+//! Models of `src/pool/blocking.rs` and `blocking_threads.rs`: work against threads that come,
+//! whose time is over, that wait in turn, that cannot be had, and the end. Nothing in the queue is
+//! left there.
 //!
-//! Everything is under one lock, so there is no ordering to weaken. A runtime is stubs: threads of the model, and a place
-//! that only knows whether its thread waits.
+//! Everything is under one lock, so there is no ordering to weaken. A runtime is stubs: threads of
+//! the model, and a context that only knows whether its thread waits.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
@@ -23,6 +24,7 @@ mod unwind;
 #[path = "../../src/pool"]
 mod pool {
     pub mod blocking;
+    pub mod blocking_threads;
 
     /// What blocking threads know of their runtime.
     pub mod shared {
@@ -59,7 +61,7 @@ mod pool {
                 Builder(self)
             }
 
-            /// A worker: it runs what it gets at once.
+            /// A worker: it runs the jobs that it gets at once.
             pub fn inject(&self, job: Job) {
                 job.run();
             }
@@ -102,22 +104,22 @@ mod pool {
     }
 
     /// Where a thread is.
-    pub mod context {
+    pub mod thread_ctx {
         use super::shared::Shared;
         use crate::sync::Arc;
         use std::cell::Cell;
         use std::ptr;
 
-        pub struct Place {
+        pub struct ThreadCtx {
             pub waits: Cell<bool>,
             pub shared: Arc<Shared>,
         }
 
         crate::sync::thread_local! {
-            static HERE: Cell<*const Place> = const { Cell::new(ptr::null()) };
+            static HERE: Cell<*const ThreadCtx> = const { Cell::new(ptr::null()) };
         }
 
-        impl Place {
+        impl ThreadCtx {
             pub fn blocking(shared: Arc<Shared>) -> Self {
                 let waits = Cell::new(false);
                 Self { waits, shared }
@@ -132,8 +134,8 @@ mod pool {
             pub fn leave_seat(&self) {}
         }
 
-        pub fn here<R>(f: impl FnOnce(&Place) -> R) -> R {
-            // SAFETY: the place is occupied meanwhile.
+        pub fn here<R>(f: impl FnOnce(&ThreadCtx) -> R) -> R {
+            // SAFETY: the context is occupied meanwhile.
             f(unsafe { HERE.get().as_ref() }.expect("a thread for closures that block"))
         }
     }
@@ -141,26 +143,28 @@ mod pool {
 
 use job::{Job, JobHeader, JobTable, Ticket};
 use parker::Parker;
-use pool::blocking::{Blocking, Work};
-use pool::context;
+use pool::blocking::Work;
+use pool::blocking_threads::{self, begin_wait, end_wait};
 use pool::shared::Shared;
+use pool::thread_ctx;
 
-/// How often a piece of work was done; twice at once, or unseen by whoever asks, fails the model.
+/// How often a piece of work was done; twice at once, or unseen by the thread that asks, fails the
+/// model.
 #[repr(C)]
 struct Piece {
     header: JobHeader,
     done: UnsafeCell<u32>,
 }
 
-// SAFETY: the model checker watches every access.
+// SAFETY: it may be shared, because the model checker watches every access.
 unsafe impl Sync for Piece {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Piece {}
 
 static TABLE: JobTable = JobTable {
     run,
     group: |_| std::ptr::null(),
-    fork: false,
+    on_stack: false,
 };
 
 unsafe fn run(job: NonNull<JobHeader>) {
@@ -190,14 +194,16 @@ impl Piece {
     }
 
     fn child(self: &Arc<Self>) -> Work {
-        // SAFETY: the job is run while the models keep the piece, once.
+        // SAFETY: (1): the models keep the piece until its job is run. (2): any thread may run it.
+        // (3): a ticket is redeemed once, so there is one job.
         let claim = |target| Some(unsafe { Job::new(target) });
-        // SAFETY: as above.
+        // SAFETY: `claim` is called once, while the models keep the piece, and may be called on any
+        // thread; `is_over` touches nothing.
         Work::Child(unsafe { Ticket::new(NonNull::from(&**self).cast(), claim, |_| false) })
     }
 }
 
-/// The end: everybody leaves, also who is in a call.
+/// The end: all threads leave, also one that is in a call.
 fn end(shared: &Shared) {
     shared.blocking.close();
     shared.blocking.join();
@@ -214,19 +220,20 @@ fn join_threads(shared: &Shared) {
     }
 }
 
-/// Work comes for an idle thread whose time is over: the thread takes it along, or another one is started.
+/// Work comes for an idle thread whose time is over: the thread takes it along, or another one is
+/// started.
 fn linger(ends: u32) {
     explore_with(3, move || {
         sync::time::ends(ends);
         let shared = Shared::new(1, 3);
         let pieces = [Piece::new(), Piece::new()];
         let (theirs, first) = (Arc::clone(&shared), pieces[0].call());
-        let pusher = thread::spawn(move || theirs.blocking.push(&theirs, first));
-        shared.blocking.push(&shared, pieces[1].child());
+        let pusher = thread::spawn(move || blocking_threads::push(&theirs, first));
+        blocking_threads::push(&shared, pieces[1].child());
         pusher.join().unwrap();
         end(&shared);
         for piece in &pieces {
-            assert_eq!(piece.done(), 1, "left in line");
+            assert_eq!(piece.done(), 1, "left in the queue");
         }
     });
 }
@@ -246,8 +253,9 @@ fn model_work_against_the_end_of_two_lingers() {
     linger(2);
 }
 
-/// Of two pieces of work the first waits for the second. Whoever comes for the first sees to it that somebody comes for the
-/// second, so it does not wait for ever: there are two threads, or one, and the first piece `says` that it waits.
+/// Of two pieces of work the first waits for the second. The thread that comes for the first sees
+/// to it that one comes for the second, so it does not wait for ever: there are two threads, or
+/// one, and the first piece `says` that it waits.
 fn one_waits_for_the_other(limit: usize, says: bool, ends: u32) {
     explore_with(2, move || {
         sync::time::ends(ends);
@@ -260,10 +268,10 @@ fn one_waits_for_the_other(limit: usize, says: bool, ends: u32) {
             Arc::clone(&both_are_done),
         );
         let waits = Work::Call(Box::new(move || {
-            let says = says && context::here(Blocking::begin_wait);
+            let says = says && thread_ctx::here(begin_wait);
             sleeps.park();
             if says {
-                context::here(Blocking::end_wait);
+                thread_ctx::here(end_wait);
             }
             piece.act();
             let _ = tells.unpark();
@@ -273,10 +281,10 @@ fn one_waits_for_the_other(limit: usize, says: bool, ends: u32) {
             piece.act();
             let _ = second_is_done.unpark();
         }));
-        // Whoever did this may be idle by now, or not.
-        shared.blocking.push(&shared, pieces[2].child());
-        shared.blocking.push(&shared, waits);
-        shared.blocking.push(&shared, wakes);
+        // The thread that did this may be idle by now, or not.
+        blocking_threads::push(&shared, pieces[2].child());
+        blocking_threads::push(&shared, waits);
+        blocking_threads::push(&shared, wakes);
         both_are_done.park();
         end(&shared);
         for piece in &pieces {
@@ -305,7 +313,8 @@ fn model_who_waits_does_not_count_and_a_linger() {
     one_waits_for_the_other(1, true, 1);
 }
 
-/// The end comes while work does: what is in line is done or given up, once, and nobody sleeps on.
+/// The end comes while work does: a job in the queue is done or given up, once, and no thread
+/// sleeps on.
 #[test]
 fn model_work_against_the_end() {
     for ends in 0..2 {
@@ -313,10 +322,10 @@ fn model_work_against_the_end() {
             sync::time::ends(ends);
             let shared = Shared::new(1, 3);
             let piece = Piece::new();
-            shared.blocking.push(&shared, piece.call());
+            blocking_threads::push(&shared, piece.call());
             let late = Piece::new();
             let (theirs, call) = (Arc::clone(&shared), late.call());
-            let pusher = thread::spawn(move || theirs.blocking.push(&theirs, call));
+            let pusher = thread::spawn(move || blocking_threads::push(&theirs, call));
             shared.blocking.close();
             shared.blocking.join();
             pusher.join().unwrap();
@@ -340,7 +349,7 @@ fn model_a_call_that_outlasts_the_end() {
             sleeps.park();
             acts.act();
         }));
-        shared.blocking.push(&shared, call);
+        blocking_threads::push(&shared, call);
         shared.blocking.close();
         shared.blocking.join();
         let _ = parker.unpark();
@@ -358,12 +367,12 @@ fn model_no_thread_can_be_had() {
             let shared = Shared::new(2, threads);
             let pieces = [Piece::new(), Piece::new()];
             let (theirs, first) = (Arc::clone(&shared), pieces[0].child());
-            let pusher = thread::spawn(move || theirs.blocking.push(&theirs, first));
-            shared.blocking.push(&shared, pieces[1].child());
+            let pusher = thread::spawn(move || blocking_threads::push(&theirs, first));
+            blocking_threads::push(&shared, pieces[1].child());
             pusher.join().unwrap();
             end(&shared);
             for piece in &pieces {
-                assert_eq!(piece.done(), 1, "left in line");
+                assert_eq!(piece.done(), 1, "left in the queue");
             }
         });
     }

@@ -32,7 +32,7 @@ use children::{Plain, Stage, TABLE};
 use group::node::{Node, Opening};
 use support::{Kept, Owner, Sleeper, read};
 use task::cell::Birth;
-use task::run;
+use task::spawn;
 use tree::leave::leave;
 use tree::typed_node::Typed;
 
@@ -139,7 +139,7 @@ impl Parts {
             count(&ended);
         })));
         // SAFETY: the node is alive and counts the service; it has the one error type.
-        let handle = unsafe { run::spawn::<_, Plain>(&home, service, birth()) };
+        let handle = unsafe { spawn::spawn::<_, Plain>(&home, service, birth()) };
         let serving = handle.serving().expect("it was started");
         let over = node.slow.lock().ending.push_service(serving);
         assert!(over.is_empty());
@@ -169,7 +169,7 @@ impl Parts {
         let act = Some(act);
         let child = Watched(Once { act, over: true });
         // SAFETY: the node is alive and counts the child; it has the one error type.
-        drop(unsafe { run::spawn::<_, Plain>(self.node(), child, birth()) });
+        drop(unsafe { spawn::spawn::<_, Plain>(self.node(), child, birth()) });
     }
 }
 

@@ -1,5 +1,5 @@
-//! Models of `src/tree/hosts.rs`: a host is cut, waits for its groups to settle, and ends, while the future of one of
-//! them is moved to another host, joins and is dropped.
+//! Models of `src/tree/hosts.rs`: a host is cut, waits until its groups are quiet, and ends, while
+//! the future of one of them is moved to another host, joins and is dropped.
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
@@ -45,8 +45,8 @@ fn cut(host: &Host, sleeper: &Arc<Sleeper>) {
     }
 }
 
-/// Two groups are open in a host that is cut, and each has a child: the last child of either wakes the host, which then
-/// sees all that the children did.
+/// Two groups are open in a host that is cut, and each has a child: the last child of either wakes
+/// the host, which then sees all that the children did.
 #[test]
 fn model_cut_waits_for_joins() {
     explore_with(2, || {
@@ -80,7 +80,8 @@ fn model_cut_waits_for_joins() {
     });
 }
 
-/// A group's future moves to another host while its first host ends: neither list keeps a group or a host that is gone.
+/// A group's future moves to another host while its first host ends: neither list keeps a group or
+/// a host that is gone.
 #[test]
 fn model_move_against_the_end_of_a_host() {
     explore_with(3, || {
@@ -135,7 +136,8 @@ fn model_move_against_a_cut() {
     });
 }
 
-/// Two groups share the lists of two hosts: each mover takes its own group along, whatever the other does.
+/// Two groups share the lists of two hosts: each mover takes its own group along, whatever the
+/// other does.
 #[test]
 fn model_two_movers() {
     explore_with(2, || {
@@ -165,7 +167,8 @@ fn model_two_movers() {
     });
 }
 
-/// A body polls a group that was opened elsewhere: the cut of the outer host reaches it, and waits for its children too.
+/// A body polls a group that was opened elsewhere: the cut of the outer host reaches it, and waits
+/// for its children too.
 #[test]
 fn model_cut_of_a_nest() {
     explore_with(2, || {

@@ -35,7 +35,8 @@ struct Frame {
 
 struct Setter(NonNull<Frame>);
 
-// SAFETY: the model checker watches every access, also one after the frame was freed.
+// SAFETY: it may be sent: the model checker watches every access to the frame, also one after it
+// was freed.
 unsafe impl Send for Setter {}
 
 impl Setter {
@@ -43,9 +44,9 @@ impl Setter {
         let frame = self.0.as_ptr();
         // SAFETY: not set yet, so the frame is there.
         unsafe { &(*frame).result }.with_mut(|result| unsafe { *result = 7 });
-        // SAFETY: as above.
+        // SAFETY: not set yet, so the frame is there.
         let latch = NonNull::from(unsafe { &(*frame).latch });
-        // SAFETY: it is set once.
+        // SAFETY: it is set once, and the frame is there until then.
         unsafe { Latch::set(latch) };
     }
 }
@@ -63,12 +64,12 @@ fn model(looks: usize) {
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
     let mut over = (0..looks).any(|_| latch.is_set());
-    // SAFETY: one thread waits.
+    // SAFETY: this thread alone waits.
     over = over || unsafe { latch.wait(&waker) };
-    // SAFETY: as above.
+    // SAFETY: this thread alone waits.
     over = over || unsafe { latch.wait(&waker) };
     let free = || {
-        // SAFETY: seen set: nobody else reaches the frame.
+        // SAFETY: the latch was seen set: no other thread reaches the frame.
         let frame = unsafe { Box::from_raw(frame.as_ptr()) };
         frame
             .result
@@ -91,7 +92,7 @@ fn model_wait_against_set() {
     explore(|| model(0));
 }
 
-/// The same for one that looks first.
+/// A waiter that looks first.
 #[test]
 fn model_look_against_set() {
     explore(|| model(2));

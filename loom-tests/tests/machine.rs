@@ -1,5 +1,6 @@
-//! Models of `src/api/group/machine.rs` and `src/tree/owner.rs`: the future of a group inside a task, against its child and against a cut
-//! of the task. The task is dropped when its group has settled, and not before.
+//! Models of `src/api/group/machine.rs` and `src/tree/owner.rs`: the future of a group inside a
+//! task, against its child and against a cut of the task. The task is dropped when its group is
+//! quiet, and not before.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
@@ -60,7 +61,8 @@ mod api {
             }
 
             pub fn open<E: Send + 'static>(parent: NodeRef, opening: Opening) -> TypedRef<E> {
-                // SAFETY: the only error type of the models is that of the table.
+                // SAFETY: (1): the only error type of the models is that of the table. (2): their
+                // members are tasks, as the table demands.
                 unsafe { Typed::open(&crate::children::TABLE, parent, opening) }
             }
         }
@@ -69,7 +71,7 @@ mod api {
 
 /// Groups here are opened in tasks.
 mod pool {
-    pub mod context {
+    pub mod global {
         use crate::group::node::NodeRef;
 
         pub struct Nowhere;
@@ -97,8 +99,8 @@ use group::node::Node;
 
 use support::{keep, read};
 use task::cell::Birth;
-use task::handle::Handle;
-use task::run;
+use task::handle::TaskHandle;
+
 use tree::cascade;
 
 /// A task that awaits a group.
@@ -118,7 +120,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<u32>> {
         read(self.kept);
-        // SAFETY: structural, and never moved.
+        // SAFETY: the pin of the field is structural: the machine is never moved out of a pinned
+        // task.
         let machine = unsafe { self.map_unchecked_mut(|this| &mut this.machine) };
         // SAFETY: the closure uses the group while its body runs, and so for any lifetime of it.
         let polled =
@@ -135,7 +138,7 @@ impl<F, B> Drop for Outer<F, B> {
 }
 
 /// A body that waits for a child.
-struct Body(Handle<support::Kept>);
+struct Body(TaskHandle<support::Kept>);
 
 impl Future for Body {
     type Output = u32;
@@ -151,10 +154,10 @@ fn spawn_outer(
     world: &Arc<World>,
     inner_drops: &Arc<Racy>,
     dropped: &Arc<Racy>,
-) -> Handle<Option<u32>> {
+) -> TaskHandle<Option<u32>> {
     let (world, drops) = (Arc::clone(world), Arc::clone(inner_drops));
     let closure = move |group: Group<'static, 'static, u32>| {
-        // SAFETY: the group is open while its body runs.
+        // SAFETY: the body runs here, and the group is open while its body runs.
         let node: &Node = unsafe { group.0.as_ref() };
         Body(spawn(node, &world, keep(node, &drops)))
     };
@@ -168,10 +171,11 @@ fn spawn_outer(
         extension: None,
     };
     // SAFETY: the group is open, and has the one error type.
-    unsafe { run::spawn::<_, Plain>(&stage.owner.node, outer, birth) }
+    unsafe { task::spawn::spawn::<_, Plain>(&stage.owner.node, outer, birth) }
 }
 
-/// The child of the group ends on another thread while the task joins: the group answers after it, once.
+/// The child of the group ends on another thread while the task joins: the group answers after it,
+/// once.
 #[test]
 fn model_group_in_a_task() {
     explore_with(2, || {
@@ -193,8 +197,8 @@ fn model_group_in_a_task() {
     });
 }
 
-/// A cut of the task against the end of the child: the child is dropped before the group, the group before the task, and
-/// nobody waits for ever.
+/// A cut of the task against the end of the child: the child is dropped before the group, the group
+/// before the task, and no thread waits for ever.
 #[test]
 fn model_cut_of_a_task_with_a_group() {
     explore_with(2, || {

@@ -1,5 +1,6 @@
-//! Models of `src/group/{node,tree,gate,arena,list}.rs`: memory by references, join by counts; adoption; cascades;
-//! the gate; an owner that goes away early. The owner is `src/tree/owner.rs` as it is.
+//! Models of `src/group/{node,gate,arena,list}.rs` and
+//! `src/tree/{attach,cascade,leave,admission}.rs`: memory by references, join by counts; adoption;
+//! cascades; the gate; an owner that goes away early. The owner is `src/tree/owner.rs` as it is.
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
@@ -35,7 +36,8 @@ fn open(parent: &Node) -> Owner {
     support::open(parent, &TABLE)
 }
 
-/// The owner joins and frees the group while its two children leave: nobody touches it after the last count.
+/// The owner joins and frees the group while its two children leave: no thread touches it after the
+/// last count.
 #[test]
 fn model_join() {
     explore_with(2, || {
@@ -60,8 +62,8 @@ fn model_join() {
     });
 }
 
-/// The runtime has ended, and nothing but a group keeps the root, when the group gets children once more: the root is there
-/// for the last one, which goes up to it while the owner frees the group.
+/// The runtime has ended, and nothing but a group keeps the root, when the group gets children once
+/// more: the root is there for the last one, which goes up to it while the owner frees the group.
 #[test]
 fn model_leaving_after_the_end() {
     explore_with(2, || {
@@ -109,7 +111,8 @@ fn model_references() {
     });
 }
 
-/// The last child of a group leaves while another one enters: the parent counts the group exactly while it has one.
+/// The last child of a group leaves while another one enters: the parent counts the group exactly
+/// while it has one.
 #[test]
 fn model_first_and_last() {
     explore_with(2, || {
@@ -135,8 +138,8 @@ fn model_first_and_last() {
     });
 }
 
-/// A group whose parent ends gets two first children at once: it is counted in the parent, or adopted by the root, and
-/// a cascade from there reaches it.
+/// A group whose parent ends gets two first children at once: it is counted in the parent, or
+/// adopted by the root, and a cascade from there reaches it.
 #[test]
 fn model_adoption() {
     explore_with(2, || {
@@ -158,7 +161,8 @@ fn model_adoption() {
         tree.root.cancel_all();
         assert!(inner.is_cancelled());
         for _ in 0..2 {
-            // SAFETY: entered above.
+            // SAFETY: (1): a count that was taken above is given up. (2): the owner's reference
+            // keeps the node.
             unsafe { leave(inner.node.as_ptr()) };
         }
         assert!(tree.root.is_empty());
@@ -170,8 +174,8 @@ fn model_adoption() {
     });
 }
 
-/// A group in the middle ends while the group in it gets its first child, and the group around both has ended before:
-/// the one in the middle must not be adopted once it has ended.
+/// A group in the middle ends while the group in it gets its first child, and the group around both
+/// has ended before: the one in the middle must not be adopted once it has ended.
 #[test]
 fn model_adoption_against_the_end_in_the_middle() {
     explore_with(2, || {
@@ -189,7 +193,8 @@ fn model_adoption_against_the_end_in_the_middle() {
         assert!(!tree.root.is_empty(), "an orphan");
         tree.root.cancel_all();
         assert!(inner.is_cancelled());
-        // SAFETY: entered above.
+        // SAFETY: (1): a count that was taken above is given up. (2): the owner's reference keeps
+        // the node.
         unsafe { leave(inner.node.as_ptr()) };
         assert!(tree.root.is_empty());
         assert!(inner.ended());
@@ -202,8 +207,8 @@ fn model_adoption_against_the_end_in_the_middle() {
     });
 }
 
-/// Two groups in which nothing is counted are given away by their parent, which ends, while a cascade comes down: it reaches
-/// both, under their old parent or the new one.
+/// Two groups in which nothing is counted are given away by their parent, which ends, while a
+/// cascade comes down: it reaches both, under their old parent or the new one.
 #[test]
 fn model_giving_away_against_a_cascade() {
     explore_with(2, || {
@@ -222,7 +227,8 @@ fn model_giving_away_against_a_cascade() {
     });
 }
 
-/// A group ends, and gives away what is in it, while the group that would take it ends, too: it comes to the one above.
+/// A group ends, and gives away the group in it, while the group that would take it ends, too: it
+/// comes to the one above.
 #[test]
 fn model_giving_away_while_the_taker_ends() {
     explore_with(2, || {
@@ -241,7 +247,8 @@ fn model_giving_away_while_the_taker_ends() {
         assert!(given.is_cancelled(), "left behind");
         assert!(given.node.enter());
         assert!(!tree.root.is_empty(), "an orphan");
-        // SAFETY: entered above.
+        // SAFETY: (1): a count that was taken above is given up. (2): the owner's reference keeps
+        // the node.
         unsafe { leave(given.node.as_ptr()) };
         assert!(tree.root.is_empty());
         assert!(given.ended());
@@ -269,8 +276,8 @@ fn model_cascade_against_attach() {
     });
 }
 
-/// An owner whose body is pending registers, and registers again without the lock: a cancel wakes it or is seen. Two
-/// cancellers, of the group and of its parent.
+/// An owner whose body is pending registers, and registers again without the lock: a cancel wakes
+/// it or is seen. Two cancellers, of the group and of its parent.
 #[test]
 fn model_register_against_cancel() {
     explore_with(2, || {
@@ -301,8 +308,8 @@ fn model_register_against_cancel() {
     });
 }
 
-/// A cascade passes over a group that its owner polled inside a shield, while the owner polls it outside again: one of
-/// both sees the other. Two groups, each with its own owner.
+/// A cascade passes over a group that its owner polled inside a shield, while the owner polls it
+/// outside again: one of both sees the other. Two groups, each with its own owner.
 #[test]
 fn model_cascade_against_the_end_of_a_shield() {
     explore_with(2, || {
@@ -330,7 +337,8 @@ fn model_cascade_against_the_end_of_a_shield() {
     });
 }
 
-/// The same for a group that is adopted meanwhile, by an ancestor that is cancelled.
+/// A waiting owner, as in the model above, whose group is adopted meanwhile, by an ancestor that is
+/// cancelled.
 #[test]
 fn model_adoption_against_the_end_of_a_shield() {
     explore_with(2, || {
@@ -353,7 +361,8 @@ fn model_adoption_against_the_end_of_a_shield() {
         frame.enter(|| inner.arrive());
         first.join().unwrap();
         assert!(inner.is_cancelled(), "missed by the adoption");
-        // SAFETY: entered above.
+        // SAFETY: (1): a count that was taken above is given up. (2): the owner's reference keeps
+        // the node.
         unsafe { leave(inner.node.as_ptr()) };
         assert!(inner.ended());
     });
@@ -396,14 +405,15 @@ struct Again(Arc<Gate>);
 impl Wake for Again {
     fn wake(self: Arc<Self>) {
         if let Some(node) = self.0.enter() {
-            // SAFETY: entered.
+            // SAFETY: (1): the count that `enter` took is given up. (2): the node is not touched
+            // afterwards.
             unsafe { leave(node) };
         }
     }
 }
 
-/// A handle enters while the group's parent ends: the group is counted in the parent, is adopted, or refuses. Whoever
-/// adopted it is cancelled, so the group's waker is called on the way.
+/// A handle enters while the group's parent ends: the group is counted in the parent, is adopted,
+/// or refuses. The ancestor that adopts it is cancelled, so the group's waker is called on the way.
 #[test]
 fn model_gate_of_a_group_whose_parent_ends() {
     explore_with(2, || {
@@ -423,7 +433,8 @@ fn model_gate_of_a_group_whose_parent_ends() {
         let theirs = Arc::clone(&gate);
         let handle = thread::spawn(move || {
             if let Some(node) = theirs.enter() {
-                // SAFETY: entered.
+                // SAFETY: (1): the count that `enter` took is given up. (2): the node is not
+                // touched afterwards.
                 unsafe { leave(node) };
             }
         });
@@ -439,7 +450,8 @@ fn model_gate_of_a_group_whose_parent_ends() {
     });
 }
 
-/// The owner goes away while the last children leave: exactly one of them ends the group, after all of them.
+/// The owner goes away while the last children leave: exactly one of them ends the group, after all
+/// of them.
 #[test]
 fn model_orphan() {
     explore_with(2, || {
@@ -464,7 +476,7 @@ fn model_orphan() {
     });
 }
 
-/// An orphan and a handle that still gets in: whoever leaves last ends the group.
+/// An orphan and a handle that still gets in: the last leaver ends the group.
 #[test]
 fn model_orphan_against_gate() {
     explore_with(2, || {

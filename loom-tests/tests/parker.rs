@@ -13,9 +13,9 @@ struct Shared {
     payload: UnsafeCell<u32>,
 }
 
-// SAFETY: the model checker watches every access to the payload.
+// SAFETY: it may be shared, because the model checker watches every access to the payload.
 unsafe impl Sync for Shared {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Shared {}
 
 fn shared() -> Arc<Shared> {
@@ -83,7 +83,7 @@ fn model_take_token() {
     });
 }
 
-/// Whoever finds the owner in the driver is told so, or the owner finds the token.
+/// An unparker that finds the owner in the driver is told so, or the owner finds the token.
 #[test]
 fn model_polling() {
     explore(|| {

@@ -1,8 +1,9 @@
 //! Models of `src/driver/role.rs`, over the real parker and the real wheel.
 //!
-//! The selector is a bell: a notification is kept until the next wait, an event until somebody has dispatched it. `MUTANT`
-//! weakens it: a `deaf` bell does not hear notifications, a `forgetful` one keeps none. The role itself has no ordering
-//! to weaken: its word decides who, and locks order what they do.
+//! The selector is a bell: a notification is kept until the next wait, an event until a holder has
+//! dispatched it. `MUTANT` weakens it: a `deaf` bell does not hear notifications, a `forgetful` one
+//! keeps none. The role itself has no ordering to weaken: its word decides which thread holds the
+//! role, and locks order the steps of the threads.
 
 use driver::role::{Limit, Role, Selector};
 use driver::wheel::Action;
@@ -136,7 +137,8 @@ impl Pool {
     }
 }
 
-/// A timer that is inserted while a worker falls asleep without one ends its sleep, or is seen before it.
+/// A timer that is inserted while a worker falls asleep without one ends its sleep, or is seen
+/// before it.
 #[test]
 fn model_a_timer_shortens_the_wait() {
     explore(|| {
@@ -169,8 +171,8 @@ fn model_unpark_reaches_both_beds() {
     });
 }
 
-/// A worker that finds the role with one who only looks sleeps elsewhere: it is woken, takes the role, and sees the event
-/// that came after the look.
+/// A worker that finds the role with a thread that only looks sleeps elsewhere: it is woken, takes
+/// the role, and sees the event that came after the look.
 #[test]
 fn model_a_look_passes_the_role_on() {
     explore(|| {

@@ -1,5 +1,5 @@
-//! Models of `src/poll/running.rs`: what a reader finds belongs together, whatever the writer does meanwhile. Readers
-//! write nothing, so one of them is enough.
+//! Models of `src/poll/running.rs`: the fields that a reader finds belong together, whatever the
+//! writer does meanwhile. Readers write nothing, so one of them is enough.
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
@@ -40,7 +40,7 @@ fn publications() -> [Publication; 2] {
     ]
 }
 
-/// What is read is one of the two, whole.
+/// A reader gets one of the two, whole.
 fn check(running: &Running) {
     let Some(seen) = running.read(30) else {
         return;
@@ -57,7 +57,7 @@ fn check(running: &Running) {
     assert_eq!(seen.group, known.group);
 }
 
-/// A publication follows another, and a poll ends, while somebody reads.
+/// A publication follows another, and a poll ends, while another thread reads.
 #[test]
 fn model_one_follows_another() {
     explore_with(2, || {
@@ -73,8 +73,8 @@ fn model_one_follows_another() {
     });
 }
 
-/// The coarse clock is read in no order: a task may be born later than the reader's now. It is new then, and not as old as
-/// the clock can tell.
+/// The coarse clock is read in no order: a task may be born later than the reader's now. It is new
+/// then, and not as old as the clock can tell.
 #[test]
 fn model_born_later_than_now() {
     explore_with(1, || {

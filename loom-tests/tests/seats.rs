@@ -1,5 +1,5 @@
-//! Models of `src/pool/seats.rs` over a deque as weak as the real one: claim x leave x steal, and a push from outside
-//! against the last look of workers that fall asleep.
+//! Models of `src/pool/seats.rs` over a deque as weak as the real one: claim x leave x steal, and a
+//! push from outside against the last look of workers that fall asleep.
 
 use loom_tests::run::{explore, explore_with, mutants};
 use loom_tests::sync;
@@ -21,15 +21,23 @@ mod sleep;
 #[path = "../../src/unwind.rs"]
 mod unwind;
 
-/// What a seat brings along and its protocol does not touch.
+/// The parts of a seat that its protocol does not touch.
 mod poll {
     pub mod live {
-        pub struct Ledger;
+        pub struct LiveCounts {
+            pub tasks: Counts,
+        }
 
-        impl Ledger {
+        impl LiveCounts {
             pub fn new() -> Self {
-                Self
+                Self { tasks: Counts }
             }
+        }
+
+        pub struct Counts;
+
+        impl Counts {
+            pub fn begin(&self) {}
         }
     }
 
@@ -49,7 +57,7 @@ mod poll {
 mod pool {
     pub mod seats;
 
-    /// As above.
+    /// A part of a seat that its protocol does not touch.
     pub mod metrics {
         #[derive(Default)]
         pub struct Counters {}
@@ -57,25 +65,26 @@ mod pool {
 }
 
 use job::{Job, JobHeader, JobTable};
-use pool::seats::Seats;
+use pool::seats::{OwnSeat, Seats};
 use sleep::Sleep;
 
-/// A job that must run once: a second run, or one that is not ordered after the push, fails the model.
+/// A job that must run once: a second run, or one that is not ordered after the push, fails the
+/// model.
 #[repr(C)]
 struct Once {
     header: JobHeader,
     runs: UnsafeCell<u32>,
 }
 
-// SAFETY: the model checker watches every access.
+// SAFETY: it may be shared, because the model checker watches every access.
 unsafe impl Sync for Once {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Once {}
 
 static TABLE: JobTable = JobTable {
     run,
     group: |_| std::ptr::null(),
-    fork: false,
+    on_stack: false,
 };
 
 unsafe fn run(job: NonNull<JobHeader>) {
@@ -102,35 +111,42 @@ impl Once {
     }
 }
 
-/// Steals for the seat `thief` from any other until there is nothing; runs what it got.
-fn steal_all(seats: &Seats, thief: usize) {
-    // SAFETY: the caller claimed the seat.
-    let deques = unsafe { seats.get(thief).deques() };
+/// This seat, for the calling thread.
+fn own(seats: &Arc<Seats>, index: usize) -> OwnSeat {
+    OwnSeat::new(Some(seats.claim(index).expect("it is free")))
+}
+
+fn push(result: Result<(), Job>) {
+    assert!(result.is_ok(), "there is a seat");
+}
+
+/// Steals for the seat `thief` from any other until there is nothing; runs the jobs that it got.
+fn steal_all(seats: &Seats, thief: &OwnSeat) {
     for victim in seats.active_from(0) {
-        if victim == thief {
+        if thief.index() == Some(victim) {
             continue;
         }
         loop {
-            match seats.get(victim).steal(deques) {
+            match thief.steal(seats.get(victim)) {
                 Steal::Success(job) => job.run(),
-                // Somebody else got it, which this thief has seen: no yield, which would hide what is stale.
+                // Another thief got it, which this one has seen: no yield, which would hide stale
+                // values.
                 Steal::Retry => {}
                 Steal::Empty => break,
             }
         }
     }
-    drain(seats, thief);
+    drain(thief);
 }
 
-fn drain(seats: &Seats, seat: usize) {
-    // SAFETY: the caller claimed the seat.
-    let deques = unsafe { seats.get(seat).deques() };
-    while let Some(job) = deques.fork.pop().or_else(|| deques.wake.pop()) {
+fn drain(seat: &OwnSeat) {
+    while let Some(job) = seat.pop_fork().or_else(|| seat.drain()) {
         job.run();
     }
 }
 
-/// Two callers want the one seat that is free: one gets it at a time, and finds the deques as the other left them.
+/// Two callers want the one seat that is free: one gets it at a time, and finds the deques as the
+/// other left them.
 #[test]
 fn model_claim_and_leave() {
     explore(|| {
@@ -141,14 +157,13 @@ fn model_claim_and_leave() {
                 let job = Once::new();
                 let theirs = Arc::clone(&job);
                 let thread = thread::spawn(move || {
-                    let Some(seat) = seats.claim_from(0) else {
+                    let Some(claimed) = seats.claim_from(0) else {
                         return false;
                     };
-                    // SAFETY: claimed above.
-                    unsafe { seats.get(seat).deques() }.fork.push(theirs.job());
-                    drain(&seats, seat);
-                    // SAFETY: claimed above, and empty.
-                    unsafe { seats.leave(seat) };
+                    let seat = OwnSeat::new(Some(claimed));
+                    push(seat.push_fork(theirs.job()));
+                    drain(&seat);
+                    drop(seat.take());
                     true
                 });
                 (thread, job)
@@ -170,23 +185,18 @@ fn model_steal_and_leave() {
     explore(|| {
         let seats = Arc::new(Seats::new(2));
         let jobs = [Once::new(), Once::new()];
-        assert!(seats.claim(0));
+        let thief = own(&seats, 0);
         let theirs = Arc::clone(&seats);
         let pushed = [jobs[0].job(), jobs[1].job()];
         let guest = thread::spawn(move || {
-            assert!(theirs.claim(1));
+            let seat = own(&theirs, 1);
             let [fork, wake] = pushed;
-            {
-                // SAFETY: claimed above.
-                let deques = unsafe { theirs.get(1).deques() };
-                deques.fork.push(fork);
-                deques.wake.push(wake);
-            }
-            drain(&theirs, 1);
-            // SAFETY: claimed above, and empty.
-            unsafe { theirs.leave(1) };
+            push(seat.push_fork(fork));
+            push(seat.push_woken(wake));
+            drain(&seat);
+            drop(seat.take());
         });
-        steal_all(&seats, 0);
+        steal_all(&seats, &thief);
         guest.join().unwrap();
         for job in &jobs {
             assert_eq!(job.runs(), 1);
@@ -200,33 +210,30 @@ fn model_two_thieves() {
     explore(|| {
         let seats = Arc::new(Seats::new(3));
         let job = Once::new();
-        for seat in 0..3 {
-            assert!(seats.claim(seat));
-        }
+        let victim = own(&seats, 0);
         let thieves: Vec<_> = (1..3)
             .map(|seat| {
-                let seats = Arc::clone(&seats);
+                let (seats, claimed) = (Arc::clone(&seats), seats.claim(seat));
                 thread::spawn(move || {
-                    // SAFETY: claimed above, for this thread.
-                    let deques = unsafe { seats.get(seat).deques() };
-                    match seats.get(0).steal(deques) {
+                    let thief = OwnSeat::new(claimed);
+                    match thief.steal(seats.get(0)) {
                         Steal::Success(job) => job.run(),
                         Steal::Retry | Steal::Empty => {}
                     }
                 })
             })
             .collect();
-        // SAFETY: claimed above.
-        unsafe { seats.get(0).deques() }.fork.push(job.job());
+        push(victim.push_fork(job.job()));
         for thief in thieves {
             thief.join().unwrap();
         }
-        drain(&seats, 0);
+        drain(&victim);
         assert_eq!(job.runs(), 1);
     });
 }
 
-/// Two workers fall asleep while somebody outside pushes: one sees the job, or one is woken and then finds it.
+/// Two workers fall asleep while a thread outside pushes: one sees the job, or one is woken and
+/// then finds it.
 #[test]
 fn model_injector_against_the_last_park() {
     explore(|| {
@@ -269,13 +276,13 @@ fn model_injector_against_the_last_park() {
     });
 }
 
-/// The same for a push to a deque that a sleeper looks into.
+/// A push to a deque that a sleeper looks into, against its last look.
 #[test]
 fn model_deque_against_the_last_park() {
     explore(|| {
         let seats = Arc::new(Seats::new(1));
         let sleep = Arc::new(Sleep::new());
-        assert!(seats.claim(0));
+        let pusher = own(&seats, 0);
         let job = Once::new();
         let workers: Vec<_> = (1..3)
             .map(|seat| {
@@ -291,8 +298,7 @@ fn model_deque_against_the_last_park() {
                 })
             })
             .collect();
-        // SAFETY: claimed above.
-        unsafe { seats.get(0).deques() }.fork.push(job.job());
+        push(pusher.push_fork(job.job()));
         let woken = sleep.notify();
         let seen: Vec<_> = workers
             .into_iter()
@@ -300,12 +306,13 @@ fn model_deque_against_the_last_park() {
             .collect();
         let seen = seen.contains(&true);
         assert!(seen || woken.is_some(), "the job is lost");
-        drain(&seats, 0);
+        drain(&pusher);
         assert_eq!(job.runs(), 1);
     });
 }
 
-/// Two thieves take what outsiders push meanwhile: each job is run once, and sees what its pusher did before.
+/// Two thieves take what outsiders push meanwhile: each job is run once, and sees what its pusher
+/// did before.
 #[test]
 fn model_outsiders_against_thieves() {
     explore_with(2, || {
@@ -314,16 +321,14 @@ fn model_outsiders_against_thieves() {
         let jobs = [Once::new(), Once::new()];
         let thieves: Vec<_> = (0..2)
             .map(|seat| {
-                assert!(seats.claim(seat));
-                let (seats, injector) = (Arc::clone(&seats), Arc::clone(&injector));
+                let (claimed, injector) = (seats.claim(seat), Arc::clone(&injector));
                 thread::spawn(move || {
-                    // SAFETY: claimed above, for this thread.
-                    let deques = unsafe { seats.get(seat).deques() };
-                    match injector.steal_batch_and_pop(&deques.fork) {
+                    let seat = OwnSeat::new(claimed);
+                    match seat.steal_injected(&injector) {
                         Steal::Success(job) => Job::run(job),
                         Steal::Retry | Steal::Empty => {}
                     }
-                    drain(&seats, seat);
+                    drain(&seat);
                 })
             })
             .collect();

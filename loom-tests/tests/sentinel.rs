@@ -1,22 +1,22 @@
-//! Models of `src/pool/sentinel.rs`, over the real alarm, parkers, role and list of sleepers: a worker leaves the driver and
-//! never comes back, while another one sleeps. The sentinel wakes that one, whatever it was about to do itself, and it ends
-//! with the runtime.
+//! Models of `src/pool/sentinel.rs`, over the real event count, parkers, role and list of sleepers:
+//! a worker leaves the driver and never comes back, while another one sleeps. The sentinel wakes
+//! the sleeper, whatever the sentinel was about to do itself, and it ends with the runtime.
 //!
-//! What has orderings has models of its own. Ticks take no time here; that a sentinel with nothing to do sleeps is how a
-//! model ends.
+//! The files below that have orderings have models of their own. Ticks take no time here; that a
+//! sentinel with nothing to do sleeps is how a model ends.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
 use sync::{Arc, thread};
 
-#[path = "../../src/alarm.rs"]
-mod alarm;
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/driver"]
 mod driver {
     pub mod role;
     pub mod wheel;
 }
+#[path = "../../src/eventcount.rs"]
+mod eventcount;
 #[path = "../../src/parker.rs"]
 mod parker;
 #[expect(dead_code, reason = "models need a part of it")]
@@ -32,72 +32,55 @@ mod waiters;
 #[path = "../../src/pool"]
 mod pool {
     pub mod sentinel;
-
-    /// What a sentinel knows of its runtime.
-    pub mod shared {
-        use super::sentinel::Sentinel;
-        use crate::Bell;
-        use crate::driver::role::Role;
-        use crate::parker::Parker;
-        use crate::sleep::Sleep;
-        use crate::sync::{Arc, Mutex, thread};
-
-        pub struct Driver {
-            pub role: Role<Bell>,
-        }
-
-        pub struct Shared {
-            pub sleep: Sleep,
-            pub driver: Driver,
-            pub sentinel: Sentinel,
-            pub threads: Mutex<Vec<thread::JoinHandle<()>>>,
-            pub parkers: [Parker; 2],
-        }
-
-        impl Shared {
-            pub fn new() -> Arc<Self> {
-                Arc::new(Self {
-                    sleep: Sleep::new(),
-                    driver: Driver {
-                        role: Role::new(Bell::new()),
-                    },
-                    sentinel: Sentinel::new(),
-                    threads: Mutex::default(),
-                    parkers: [Parker::new(), Parker::new()],
-                })
-            }
-
-            pub fn thread(&self, _: &str) -> Builder {
-                Builder
-            }
-
-            pub fn notify(&self) {
-                if let Some(seat) = self.sleep.notify() {
-                    self.driver.role.unpark(&self.parkers[seat]);
-                }
-            }
-        }
-
-        pub struct Builder;
-
-        impl Builder {
-            pub fn spawn(
-                self,
-                f: impl FnOnce() + 'static,
-            ) -> std::io::Result<thread::JoinHandle<()>> {
-                Ok(thread::spawn(f))
-            }
-        }
-    }
 }
 
-use driver::role::{Limit, Selector};
-use pool::shared::Shared;
+use driver::role::{Limit, Role, Selector};
+use parker::Parker;
+use pool::sentinel::Sentinel;
+use sleep::Sleep;
 use std::time::Instant;
 use sync::{Condvar, Mutex};
 
+/// A runtime of two workers, as far as a sentinel knows it.
+struct Shared {
+    sleep: Sleep,
+    role: Role<Bell>,
+    sentinel: Sentinel,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    parkers: [Parker; 2],
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            sleep: Sleep::new(),
+            role: Role::new(Bell::new()),
+            sentinel: Sentinel::new(),
+            thread: Mutex::default(),
+            parkers: [Parker::new(), Parker::new()],
+        })
+    }
+
+    fn notify(&self) {
+        if let Some(seat) = self.sleep.notify() {
+            self.role.unpark(&self.parkers[seat]);
+        }
+    }
+
+    fn raise_sentinel(self: &Arc<Self>) {
+        self.sentinel.raise(&self.sleep, || {
+            let theirs = Arc::clone(self);
+            let watch = move || {
+                let notify = || theirs.notify();
+                theirs.sentinel.watch(&theirs.role, &theirs.sleep, notify);
+            };
+            *self.thread.lock() = Some(thread::spawn(watch));
+        });
+    }
+}
+
 /// A selector of events that come from outside.
-pub struct Bell {
+struct Bell {
     events: Mutex<u32>,
     condvar: Condvar,
     now: Instant,
@@ -148,17 +131,18 @@ impl Selector for Bell {
 
 /// The worker of seat 0 sleeps in the driver until an event comes, and says that it has left.
 fn drive(shared: &Arc<Shared>) {
-    let awake = || shared.sentinel.raise(shared);
-    shared.driver.role.park(&shared.parkers[0], || {}, awake);
+    let awake = || shared.raise_sentinel();
+    shared.role.park(&shared.parkers[0], || {}, awake);
 }
 
-/// The worker of seat 1 sleeps on its parker until somebody finds that it is needed.
+/// The worker of seat 1 sleeps on its parker until the sentinel, or the end, finds that it is
+/// needed.
 fn sleeps(shared: &Arc<Shared>) -> thread::JoinHandle<()> {
     shared.sleep.fall_asleep(1, false);
     let theirs = Arc::clone(shared);
     thread::spawn(move || {
         theirs.parkers[1].park();
-        // It counts as searching since it was woken, and has found that nobody is in the driver.
+        // It counts as searching since it was woken, and has found that no worker is in the driver.
         let _ = theirs.sleep.stop_search();
     })
 }
@@ -166,8 +150,8 @@ fn sleeps(shared: &Arc<Shared>) -> thread::JoinHandle<()> {
 /// The end, as in a shutdown: of the sentinel's thread, if there is one.
 fn end(shared: &Shared) {
     shared.sentinel.end();
-    let threads = std::mem::take(&mut *shared.threads.lock());
-    for thread in threads {
+    let thread = shared.thread.lock().take();
+    if let Some(thread) = thread {
         thread.join().unwrap();
     }
 }
@@ -179,7 +163,7 @@ fn model_the_driver_is_left() {
         sync::time::ends(2);
         let shared = Shared::new();
         let sleeper = sleeps(&shared);
-        shared.driver.role.selector.ring();
+        shared.role.selector.ring();
         drive(&shared);
         sleeper.join().unwrap();
         end(&shared);
@@ -195,13 +179,13 @@ fn model_the_driver_is_left_again() {
         sync::time::ends(20);
         let shared = Shared::new();
         let sleeper = sleeps(&shared);
-        shared.driver.role.selector.ring();
+        shared.role.selector.ring();
         drive(&shared);
         sleeper.join().unwrap();
         loom::explore();
         sync::time::passes(2);
         let sleeper = sleeps(&shared);
-        shared.driver.role.selector.ring();
+        shared.role.selector.ring();
         drive(&shared);
         // Two looks from now on are enough.
         sync::time::passes(2);
@@ -217,7 +201,7 @@ fn model_the_end_of_the_runtime() {
         sync::time::ends(1);
         let shared = Shared::new();
         let sleeper = sleeps(&shared);
-        shared.driver.role.selector.ring();
+        shared.role.selector.ring();
         drive(&shared);
         end(&shared);
         shared.notify();
@@ -233,7 +217,7 @@ fn model_the_end_while_the_sentinel_falls_asleep() {
         sync::time::ends(20);
         let shared = Shared::new();
         let sleeper = sleeps(&shared);
-        shared.driver.role.selector.ring();
+        shared.role.selector.ring();
         drive(&shared);
         sleeper.join().unwrap();
         loom::explore();

@@ -1,7 +1,9 @@
-//! Models of `src/pool/shutdown.rs`, over the real tree and lists of wakers: a shutdown, with the time for it over or not,
-//! against the last one who leaves. It answers what is left, and the runtime ends, by whoever sees the root empty.
+//! Models of `src/pool/shutdown.rs`, over the real tree and lists of wakers: a shutdown, with the
+//! time for it over or not, against the last leaver. It answers with the tasks that are left, and
+//! the runtime ends, by the thread that sees the root empty.
 //!
-//! What ends is stubs. What is left are counts of the root, as halves of a `join` outside every task have them.
+//! The parts that end are stubs. The tasks that are left are counts of the root, as halves of a
+//! `join` outside every task have them.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
@@ -26,7 +28,7 @@ mod pool {
     /// What a shutdown knows of its runtime.
     pub mod shared {
         use crate::group::node::NodeRef;
-        use crate::poll::live::Ledger;
+        use crate::poll::live::LiveCounts;
         use crate::report::failure::{Straggler, TaskId};
         use crate::support::Tree;
         use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,7 +43,7 @@ mod pool {
             pub guests: AtomicUsize,
             pub guests_gone: Waiters,
             pub halves: AtomicUsize,
-            pub ledger: Ledger,
+            pub counts: LiveCounts,
             pub seats: Seats,
             pub driver: Stub,
             pub blocking: Stub,
@@ -62,7 +64,7 @@ mod pool {
         }
 
         pub struct Seat {
-            pub ledger: Ledger,
+            pub counts: LiveCounts,
             pub counters: Counters,
         }
 
@@ -102,9 +104,9 @@ mod pool {
                     guests: AtomicUsize::new(0),
                     guests_gone: Waiters::new(),
                     halves: AtomicUsize::new(0),
-                    ledger: Ledger::new(),
+                    counts: LiveCounts::new(),
                     seats: Seats([Seat {
-                        ledger: Ledger::new(),
+                        counts: LiveCounts::new(),
                         counters: Counters { jobs: Jobs },
                     }]),
                     driver: Stub,
@@ -122,7 +124,7 @@ mod pool {
                 f()
             }
 
-            /// As in the real one.
+            /// As `Shared::guest_leaves`.
             pub fn guest_leaves(&self) {
                 if self.guests.fetch_sub(1, Ordering::Relaxed) == 1 {
                     self.guests_gone.wake_all();
@@ -138,39 +140,59 @@ mod pool {
             }
 
             pub fn rouse(&self) {}
-            pub fn hand_over(&self) {}
         }
     }
 
-    pub mod context {
+    pub mod thread_ctx {
         use super::shared::Shared;
-        use crate::sync::Arc;
-        use std::cell::Cell;
 
         #[derive(PartialEq, Eq)]
-        pub enum Post {
+        pub enum ThreadRole {
             Caller,
         }
 
-        pub struct Place {
-            pub shared: Arc<Shared>,
-            pub seat: Cell<Option<usize>>,
-            pub post: Post,
-        }
+        pub struct OwnSeat;
 
-        impl Place {
-            pub fn and_below(&self) -> impl Iterator<Item = &Place> {
-                std::iter::once(self)
+        impl OwnSeat {
+            pub fn index(&self) -> Option<usize> {
+                None
             }
         }
 
-        /// Nobody here is inside of the runtime.
-        pub fn place<R>(f: impl FnOnce(Option<&Place>) -> R) -> R {
-            f(None)
+        pub struct ThreadCtx {
+            pub seat: OwnSeat,
+            pub role: ThreadRole,
+        }
+
+        impl ThreadCtx {
+            pub fn is_of(&self, _: &Shared) -> bool {
+                true
+            }
+        }
+
+        /// No thread of a model is inside of the runtime.
+        pub struct Contexts;
+
+        impl Contexts {
+            pub fn innermost(&self) -> Option<&ThreadCtx> {
+                None
+            }
+
+            pub fn iter(&self) -> impl Iterator<Item = &ThreadCtx> {
+                std::iter::empty()
+            }
+        }
+
+        pub fn with_all<R>(f: impl FnOnce(Contexts) -> R) -> R {
+            f(Contexts)
         }
     }
 
-    pub mod waiting {
+    pub mod caretaker {
+        pub fn hand_over(_: &super::shared::Shared) {}
+    }
+
+    pub mod spares {
         pub fn blocked<R>(sleep: impl FnOnce() -> R) -> R {
             sleep()
         }
@@ -196,7 +218,8 @@ fn runtime(left: usize) -> (Tree, Arc<Shared>, Vec<thread::JoinHandle<()>>) {
         thread::spawn(move || {
             let counted = root.as_ptr();
             drop(root);
-            // SAFETY: entered above.
+            // SAFETY: (1): the count that was taken above is given up. (2): nothing of the node is
+            // touched afterwards.
             unsafe { leave(counted) };
         })
     });
@@ -208,8 +231,8 @@ fn has_ended(shared: &Shared) -> bool {
     shared.exiting.load(Ordering::Acquire) && shared.root.lock().is_none()
 }
 
-/// The last ones leave in time, if so many waits `end` by themselves; or else they are stragglers, and the last of them ends the
-/// runtime.
+/// The last ones leave in time, if so many waits `end` by themselves; or else they are stragglers,
+/// and the last of them ends the runtime.
 fn the_last_leaves(ends: u32, preemptions: usize) {
     explore_with(preemptions, move || {
         sync::trust_counts();
@@ -225,7 +248,7 @@ fn the_last_leaves(ends: u32, preemptions: usize) {
         for leaver in leavers {
             leaver.join().unwrap();
         }
-        assert!(has_ended(&shared), "nobody ended it");
+        assert!(has_ended(&shared), "no thread ended it");
     });
 }
 

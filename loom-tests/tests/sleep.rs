@@ -1,6 +1,7 @@
 //! Models of `src/sleep.rs`: a push that races with falling asleep is never lost.
 //!
-//! The queue of these models is a payload that orders nothing: whatever the real queue orders comes on top.
+//! The queue of these models is a payload that orders nothing: whatever the real queue orders comes
+//! on top.
 
 use loom_tests::run::{explore, mutants};
 use loom_tests::sync;
@@ -59,7 +60,8 @@ fn model_two_sleepers_one_job() {
     });
 }
 
-/// A pusher that leaves the job to a searcher is right to do so, also when that searcher falls asleep.
+/// A pusher that leaves the job to a searcher is right to do so, also when that searcher falls
+/// asleep.
 #[test]
 fn model_a_searcher_falls_asleep() {
     explore(|| {
@@ -99,8 +101,8 @@ fn model_the_last_searcher_passes_on() {
     });
 }
 
-/// A searcher has moved jobs to its own queue, where another one has looked before and falls asleep now: that one sees
-/// them, or is woken.
+/// A searcher has moved jobs to its own queue, where another one has looked before and falls asleep
+/// now: that one sees them, or is woken.
 #[test]
 fn model_a_batch_between_two_searchers() {
     explore(|| {
@@ -122,7 +124,8 @@ fn model_a_batch_between_two_searchers() {
     });
 }
 
-/// Two pushers wake two different sleepers or leave it to one that searches; nobody is taken out of the list twice.
+/// Two pushers wake two different sleepers or leave it to a searcher; no sleeper is taken out of
+/// the list twice.
 #[test]
 fn model_two_jobs_two_sleepers() {
     explore(|| {
@@ -143,7 +146,8 @@ fn model_two_jobs_two_sleepers() {
     });
 }
 
-/// Two workers fall asleep while the runtime ends: each sees the flag, or is in the list of those who are roused.
+/// Two workers fall asleep while the runtime ends: each sees the flag, or is in the list of
+/// sleepers that are roused.
 #[test]
 fn model_the_end() {
     explore(|| {
@@ -164,8 +168,8 @@ fn model_the_end() {
     });
 }
 
-/// A job is pushed while the runtime ends and hands over what is left, as in `src/pool/caretaker.rs`: the pusher sees the
-/// end, or the end sees the job.
+/// A job is pushed while the runtime ends and hands over the jobs that are left, as in
+/// `src/pool/caretaker.rs`: the pusher sees the end, or the end sees the job.
 #[test]
 fn model_a_push_against_the_end() {
     explore(|| {

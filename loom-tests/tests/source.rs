@@ -1,4 +1,5 @@
-//! Models of `src/driver/source.rs`: an event between a try and the clear is not lost, nor one before a waiter registers.
+//! Models of `src/driver/source.rs`: an event between a try and the clear is not lost, nor one
+//! before a waiter registers.
 
 use loom_tests::run::{explore, mutants};
 use loom_tests::sync;
@@ -41,9 +42,9 @@ struct Socket {
     news: UnsafeCell<u32>,
 }
 
-// SAFETY: the model checker watches every access to the news.
+// SAFETY: it may be shared, because the model checker watches every access to the news.
 unsafe impl Sync for Socket {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Socket {}
 
 impl Socket {
@@ -84,7 +85,8 @@ impl Socket {
     }
 }
 
-/// A reader gets the byte, or is woken for it, however its try, clear and registration fall around the event.
+/// A reader gets the byte, or is woken for it, however its try, clear and registration fall around
+/// the event.
 #[test]
 fn model_an_event_is_not_lost() {
     explore(|| {
@@ -98,7 +100,7 @@ fn model_an_event_is_not_lost() {
     });
 }
 
-/// Two readers, two events: nobody sleeps while there is a byte.
+/// Two readers, two events: none sleeps while there is a byte.
 #[test]
 fn model_two_waiters() {
     explore(|| {
@@ -142,7 +144,7 @@ fn model_a_late_clear() {
     });
 }
 
-/// What the poller did before the event comes before the try of whoever sees it.
+/// What the poller did before the event comes before the try of the reader that sees it.
 #[test]
 fn model_an_event_carries_news() {
     explore(|| {

@@ -13,8 +13,8 @@ mod task {
 
 use task::state::{Pause, Release, State};
 
-/// A task as far as the word is concerned: `future` is what a runner touches, `message` what a waker wrote, `output`
-/// what a handle takes.
+/// A task as far as the word is concerned: `future` is what a runner touches, `message` what a
+/// waker wrote, `output` what a handle takes.
 struct Task {
     state: State,
     future: UnsafeCell<u32>,
@@ -23,9 +23,9 @@ struct Task {
     racy: Racy,
 }
 
-// SAFETY: the model checker watches every access.
+// SAFETY: it may be shared, because the model checker watches every access.
 unsafe impl Sync for Task {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Task {}
 
 fn task() -> Arc<Task> {
@@ -62,7 +62,8 @@ fn run(task: &Task) -> bool {
     }
 }
 
-/// A wake that comes while the task runs, or after it, leads to another poll, which sees what the waker wrote.
+/// A wake that comes while the task runs, or after it, leads to another poll, which sees what the
+/// waker wrote.
 #[test]
 fn model_a_wake_is_never_lost() {
     explore(|| {
@@ -96,7 +97,8 @@ fn model_a_wake_is_never_lost() {
     });
 }
 
-/// A waker that finds the task scheduled by another leaves, and the run that follows sees what it wrote.
+/// A waker that finds the task scheduled by another leaves, and the run that follows sees its
+/// writes.
 #[test]
 fn model_the_second_waker_is_seen() {
     explore(|| {
@@ -122,8 +124,8 @@ fn model_the_second_waker_is_seen() {
     });
 }
 
-/// A task in a line is run by whoever redeems its ticket or cut by whoever cancels it there, and never both; it is freed
-/// once, after everything else.
+/// A task in a queue is run by the thread that redeems its ticket, or cut by the canceller that
+/// claims it there, and never both; it is freed once, after everything else.
 #[test]
 fn model_a_ticket_against_a_cut() {
     explore(|| {
@@ -199,7 +201,8 @@ fn model_cancel_against_run() {
     });
 }
 
-/// The output is taken by the handle or dropped by the completer, once, and whoever takes it sees it whole.
+/// The output is taken by the handle or dropped by the completer, once, and its taker sees it
+/// whole.
 #[test]
 fn model_complete_against_handle() {
     explore(|| {
@@ -251,7 +254,8 @@ fn model_poll_of_a_handle() {
     });
 }
 
-/// Who gives the last reference back may free the task: everybody else's accesses come before.
+/// The holder that gives the last reference back may free the task: the accesses of all other
+/// holders come before.
 #[test]
 fn model_references() {
     explore(|| {

@@ -1,10 +1,11 @@
-//! Models of `src/task/{run,header,cell,waker,handle,awaiter,closer}.rs` and `src/group/reaper.rs` as they are: tasks of a
-//! group that are run, woken, cut, completed and taken by several threads at once.
+//! Models of `src/task/{run,header,cell,waker,handle,awaiter,closer}.rs` and `src/tree/reaper.rs`
+//! as they are: tasks of a group that are run, woken, cut, completed and taken by several threads
+//! at once.
 //!
-//! These files hold no orderings: those of the words below them are weakened in the words' own models, without the locks
-//! that tasks add.
+//! But for the awaiter, these files hold no orderings. Those of the awaiter, and of the words
+//! below, are weakened in models of their own, without the locks that tasks add.
 //!
-//! There is no loop of workers here: whoever queues a job runs what is queued, on its own thread.
+//! There is no loop of workers here: a thread that queues a job runs the queued jobs itself.
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
@@ -29,7 +30,8 @@ use tree::leave::leave;
 
 use support::{Sleeper, read};
 
-/// The owner joins while the child is run by one thread and woken by another: no wake is lost, and the output is there.
+/// The owner joins while the child is run by one thread and woken by another: no wake is lost, and
+/// the output is there.
 #[test]
 fn model_wake_and_run() {
     explore_with(2, || {
@@ -102,7 +104,8 @@ fn model_cancel_by_the_handle() {
     });
 }
 
-/// A child is put into the line while its group is cancelled: it is born cancelled, or cut by a reaper, or run.
+/// A child is put into the queue while its group is cancelled: it is born cancelled, or cut by a
+/// reaper, or run.
 #[test]
 fn model_cancel_of_the_group_of_a_child_in_line() {
     explore_with(2, || {
@@ -125,7 +128,7 @@ fn model_cancel_of_the_group_of_a_child_in_line() {
     });
 }
 
-/// The same while no thread comes for the line: the cut does not wait for one.
+/// A child in the queue is cut while no thread comes for it: the cut does not wait for one.
 #[test]
 fn model_cancel_of_the_group_of_a_child_that_nobody_comes_for() {
     explore_with(2, || {
@@ -147,7 +150,7 @@ fn model_cancel_of_the_group_of_a_child_that_nobody_comes_for() {
     });
 }
 
-/// The handle of a child in line cancels it, and goes away, while a thread comes for it.
+/// The handle of a child in the queue cancels it, and goes away, while a thread comes for it.
 #[test]
 fn model_cancel_of_a_child_in_line() {
     explore_with(2, || {
@@ -170,7 +173,8 @@ fn model_cancel_of_a_child_in_line() {
     });
 }
 
-/// Somebody waits for the output while the child completes elsewhere; it is taken once, and the group joins.
+/// An awaiter waits for the output while the child completes elsewhere; it is taken once, and the
+/// group joins.
 #[test]
 fn model_await() {
     explore_with(2, || {
@@ -231,7 +235,8 @@ fn model_late_wakers() {
     });
 }
 
-/// Two members that wait: a reaper marks and cuts them while one is woken and completes, and leaves the list.
+/// Two members that wait: a reaper marks and cuts them while one is woken and completes, and leaves
+/// the list.
 #[test]
 fn model_members_against_the_reaper() {
     explore_with(2, || {
@@ -261,7 +266,8 @@ fn model_members_against_the_reaper() {
     });
 }
 
-/// A child that is spawned while its group is cancelled is dropped, by whichever of both sees the other.
+/// A child that is spawned while its group is cancelled is dropped, by whichever of both sees the
+/// other.
 #[test]
 fn model_spawn_against_cancel() {
     explore_with(2, || {
@@ -282,7 +288,8 @@ fn model_spawn_against_cancel() {
             let counted = node.as_ptr();
             drop(node);
             pool.run_all();
-            // SAFETY: entered above: a sibling that spawns keeps its group open meanwhile.
+            // SAFETY: (1): the count that was taken above is given up: a sibling that spawns keeps
+            // its group open meanwhile. (2): the node is not used afterwards.
             unsafe { tree::leave::leave(counted) };
         });
         drop(stage.spawn(&worlds[1]));
@@ -295,7 +302,8 @@ fn model_spawn_against_cancel() {
     });
 }
 
-/// An owner goes away while its last children leave: its defers run once, after them, before the group ends.
+/// An owner goes away while its last children leave: its defers run once, after them, before the
+/// group ends.
 #[test]
 fn model_defers_of_an_orphan() {
     explore_with(2, || {
@@ -368,7 +376,7 @@ fn model_defers_of_a_joined_group() {
         } = stage;
         let waker = Waker::from(Arc::clone(&sleeper));
         while owner.poll_end(&waker).is_pending() {
-            // The owner runs what it queued, and what was woken for it.
+            // The owner runs the jobs that it queued, and those that were woken for it.
             tree.pool.run_all();
             sleeper.park();
         }
@@ -381,7 +389,8 @@ fn model_defers_of_a_joined_group() {
     });
 }
 
-/// A handle admits a child while the defers of its group begin: the child is over before the first of them, or refused.
+/// A handle admits a child while the defers of its group begin: the child is over before the first
+/// of them, or refused.
 #[test]
 fn model_a_handle_against_the_defers() {
     explore_with(3, || {
@@ -411,7 +420,8 @@ fn model_a_handle_against_the_defers() {
             if let Some(node) = admitted {
                 read(kept);
                 child.set(1);
-                // SAFETY: admitted, and not used any more.
+                // SAFETY: (1): the count that `admit` took is given up. (2): the node is not used
+                // afterwards.
                 unsafe { leave(node) };
             }
             // To leave may have woken the closer, also after a refusal.
@@ -443,7 +453,7 @@ fn register(node: &Node, defer: impl Future<Output = ()> + Send + 'static) {
 /// A defer that is done at its first poll.
 struct Defer<F>(F);
 
-// SAFETY: the model checker watches what it touches.
+// SAFETY: it may be sent: the model checker watches the objects that it touches.
 unsafe impl<F> Send for Defer<F> {}
 
 impl<F: Fn() + Unpin> Future for Defer<F> {

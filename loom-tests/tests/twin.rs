@@ -1,4 +1,4 @@
-//! What the twin must show a model: here are models that are wrong, and have to fail.
+//! Faults that the twin must show a model: here are models that are wrong, and have to fail.
 
 use loom_tests::run::explore;
 use loom_tests::sync;
@@ -22,7 +22,8 @@ fn a_flag_that_orders_nothing(looks: impl Fn(&AtomicBool) + Send + Sync + 'stati
     });
 }
 
-/// The model checker does not show a thread again, after a yield, what it saw before: only what comes without one is stale.
+/// The model checker does not show a thread again, after a yield, a value that it saw before: only
+/// a look without a yield finds a stale one.
 #[test]
 #[should_panic(expected = "stale")]
 fn a_look_before_the_yield_shows_what_is_stale() {

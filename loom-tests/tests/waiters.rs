@@ -1,4 +1,5 @@
-//! Models of `src/waiters.rs`: register x wake all x remove. The condition is set before, or looked at after.
+//! Models of `src/waiters.rs`: register x wake all x remove. The condition is set before, or looked
+//! at after.
 
 use loom_tests::run::explore;
 use loom_tests::sync;
@@ -73,7 +74,8 @@ fn model_two_waiters() {
     });
 }
 
-/// A waiter that registers again under its key, with another waker, is woken by the newer one; one without a key too.
+/// A waiter that registers again under its key, with another waker, is woken by the newer one; one
+/// without a key too.
 #[test]
 fn model_register_again() {
     explore(|| {

@@ -1,4 +1,4 @@
-//! Models of `src/group/word.rs`: the join word and who touches the group last.
+//! Models of `src/group/word.rs`: the join word, and which thread touches the group last.
 
 use loom_tests::run::{explore, explore_with, mutants};
 use loom_tests::sync;
@@ -11,16 +11,17 @@ mod group {
 
 use group::word::{Enter, JoinWord, Leave};
 
-/// A group as far as the word is concerned: the arena is what the end frees, the waker what a watcher left.
+/// A group as far as the word is concerned: the arena is what the end frees, the waker what a
+/// watcher left.
 struct Group {
     word: JoinWord,
     woken: Mutex<Option<u32>>,
     arena: UnsafeCell<u32>,
 }
 
-// SAFETY: the model checker watches every access to the arena.
+// SAFETY: it may be shared, because the model checker watches every access to the arena.
 unsafe impl Sync for Group {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Group {}
 
 fn group(children: usize) -> Arc<Group> {
@@ -87,7 +88,8 @@ fn model_unwatched_end() {
     });
 }
 
-/// Whoever reads zero sees all that the children wrote, also without ending the group: a cut does.
+/// A reader of zero sees all that the children wrote, also without ending the group: a cut reads
+/// so.
 #[test]
 fn model_zero_shows_everything() {
     explore(|| {
@@ -107,7 +109,8 @@ fn model_zero_shows_everything() {
     });
 }
 
-/// The same while somebody watches: the last leaver counts down under the lock, the reader has no lock.
+/// A reader of zero while the owner watches: the last leaver counts down under the lock, the reader
+/// has no lock.
 #[test]
 fn model_watched_zero_shows_everything() {
     explore(|| {
@@ -125,7 +128,7 @@ fn model_watched_zero_shows_everything() {
     });
 }
 
-/// Who enters after the first child sees what was settled before it: the parent.
+/// An entry after the first child sees the parent, which was settled before it.
 #[test]
 fn model_the_first_entry_publishes_the_parent() {
     explore(|| {
@@ -144,7 +147,8 @@ fn model_the_first_entry_publishes_the_parent() {
     });
 }
 
-/// An owner that watches is told exactly once, or saw zero itself; and then nobody touches the group any more.
+/// An owner that watches is told exactly once, or saw zero itself; and then no leaver touches the
+/// group any more.
 #[test]
 fn model_watched_end() {
     explore(|| {
@@ -199,7 +203,7 @@ fn model_close_against_enter() {
     });
 }
 
-/// The last leaver carries the writes of all others to whoever it tells.
+/// The last leaver carries the writes of all others to the thread that it tells.
 #[test]
 fn model_last_leaver_sees_all() {
     explore(|| {
@@ -252,8 +256,8 @@ fn model_the_closer_waits_to_be_alone() {
     });
 }
 
-/// Three children leave a watched word, and what comes after them has yet to be started: exactly one of them keeps its count
-/// for that, and it is the last.
+/// Three children leave a watched word, and what comes after them has yet to be started: exactly
+/// one of them keeps its count for that, and it is the last.
 #[test]
 fn model_one_leaver_becomes_the_closer() {
     explore_with(2, || {
@@ -286,7 +290,8 @@ fn becomes_closer(group: &Group) -> bool {
     group.word.depart(Some(0)).is_none()
 }
 
-/// A word on which nobody waits is closed by one step, or not at all: a child that entered through a handle is in, or refused.
+/// A word on which no thread waits is closed by one step, or not at all: a child that entered
+/// through a handle is in, or refused.
 #[test]
 fn model_close_alone_against_enter() {
     explore(|| {
@@ -309,8 +314,8 @@ fn model_close_alone_against_enter() {
     });
 }
 
-/// What is to be done after the last child is registered by a child that leaves without the lock: the word is not closed by
-/// the one step, which does not look for it.
+/// A cleanup after the last child is registered by a child that leaves without the lock: the word
+/// is not closed by the one step, which does not look for cleanups.
 #[test]
 fn model_a_tail_is_not_passed_by() {
     explore(|| {
@@ -332,7 +337,8 @@ fn model_a_tail_is_not_passed_by() {
     });
 }
 
-/// The last leaver of a watched word goes on to whatever is above, with the writes of those who left without the lock.
+/// The last leaver of a watched word goes on to the node above, with the writes of the leavers
+/// without the lock.
 #[test]
 fn model_the_watched_last_leaver_sees_all() {
     explore(|| {

@@ -1,5 +1,6 @@
-//! The public interface, in three drawers: `here` is about the place where code runs, `group` is what a group is to its user,
-//! and `child` is what is in one. Imports go from `child` to `group`, and from there to `here`.
+//! The public interface, in three drawers: `here` is about the place where code runs, `group` is
+//! what a group is to its user, and `child` are its children. Imports go from `child` to `group`,
+//! and from there to `here`.
 
 pub(crate) mod child;
 pub(crate) mod group;

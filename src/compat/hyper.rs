@@ -12,9 +12,9 @@
 use crate::api::group::group_handle::GroupHandle;
 use crate::api::group::handle::Never;
 use crate::api::group::service_handle::ServiceHandle;
-use crate::driver::registered::Direction;
+use crate::driver::sources::Direction;
 use crate::net::TcpStream;
-use crate::pool::context;
+use crate::pool::global;
 use crate::time::{self, sleep_until};
 use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use rustix::net::{RecvFlags, recv};
@@ -91,6 +91,18 @@ fn read(
 impl hyper::rt::Sleep for time::Sleep {}
 
 /// spinney's clock and timers, for hyper's timeouts.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::compat::hyper::Timer;
+///
+/// let mut http = hyper::server::conn::http2::Builder::new(hyper_executor());
+/// http.timer(Timer);
+/// # fn hyper_executor() -> spinney::GroupHandle<spinney::Never> {
+/// #     spinney::block_on(spinney::group(async |g| g.handle()))
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timer;
 
@@ -104,7 +116,7 @@ impl hyper::rt::Timer for Timer {
     }
 
     fn now(&self) -> Instant {
-        context::now()
+        global::now()
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn hyper::rt::Sleep>>, deadline: Instant) {
@@ -117,10 +129,11 @@ impl hyper::rt::Timer for Timer {
 
 /// hyper's background tasks become children of the group: work, for which it waits.
 ///
-/// For servers: what an accepted connection starts, such as the streams of HTTP/2, is work left, and a drain has to see
-/// it. A client's connection ends when its last sender is dropped, so with this handle the group does not end before
-/// that, and never if it keeps the sender: a client takes a [`ServiceHandle`]. A panic of a task is the group's, so a
-/// server opens a group for each connection.
+/// For servers: what an accepted connection starts, such as the streams of HTTP/2, is work left,
+/// and a drain has to see it. A client's connection ends when its last sender is dropped, so with
+/// this handle the group does not end before that, and never if it keeps the sender: a client takes
+/// a [`ServiceHandle`]. A panic of a task is the group's, so a server opens a group for each
+/// connection.
 ///
 /// Once body and children of the group have ended, or its parent has, a task is dropped, unpolled.
 ///
@@ -152,16 +165,17 @@ where
     }
 }
 
-/// hyper's background tasks become services of the group, which does not wait for them: it cuts and joins them when body and
-/// children have ended.
+/// hyper's background tasks become services of the group, which does not wait for them: it cuts and
+/// joins them when body and children have ended.
 ///
-/// For clients: the task of a connection, those of a pool. They would end when nobody uses the client any more, and the
-/// group ends without that, also while the client is still there. Then requests fail, as they do when the connection is
-/// lost; so take the handle of the group that is to outlive the client. For servers take a [`GroupHandle`]: a drain would
-/// cut what it has to wait for.
+/// For clients: the task of a connection, those of a pool. They would end when the client is not
+/// used any more, and the group ends without that, also while the client is still there. Then
+/// requests fail, as they do when the connection is lost; so take the handle of the group that is
+/// to outlive the client. For servers take a [`GroupHandle`]: a drain would cut what it has to wait
+/// for.
 ///
-/// What nobody waits for any more is cut, too, such as the body of a request that is still being sent although its response
-/// is there.
+/// A task that is not waited for any more is cut, too, such as one that still sends the body of a
+/// request although the response is there.
 ///
 /// Once the services are ending, or the parent of the group has ended, a task is dropped, unpolled.
 ///
@@ -175,7 +189,10 @@ where
 /// use spinney::{Group, net::TcpStream};
 ///
 /// /// The group may keep the sender, and ends all the same.
-/// async fn connect(g: Group<'_, '_>, stream: TcpStream) -> hyper::Result<SendRequest<Empty<Bytes>>> {
+/// async fn connect(
+///     g: Group<'_, '_>,
+///     stream: TcpStream,
+/// ) -> hyper::Result<SendRequest<Empty<Bytes>>> {
 ///     let services = g.service_handle();
 ///     let (sender, connection) = handshake(services.clone(), stream).await?;
 ///     services.execute(async { _ = connection.await }); // if it is lost its requests fail

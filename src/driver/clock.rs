@@ -14,7 +14,7 @@ pub(crate) enum Clock {
     /// The monotonic clock of the system.
     #[default]
     System,
-    /// A clock that somebody advances.
+    /// A clock that a test advances.
     Manual(ManualClock),
 }
 
@@ -85,7 +85,8 @@ impl ManualClock {
         self.0.start + *self.0.passed.lock()
     }
 
-    /// Lets time pass. Timers that become due fire on the runtime's own threads, soon after this returns.
+    /// Lets time pass. Timers that become due fire on the runtime's own threads, soon after this
+    /// returns.
     ///
     /// # Panics
     ///

@@ -1,14 +1,15 @@
 //! Linux: epoll through one system call a wait, and an eventfd that is written and never read.
 //!
-//! `polling`'s own wait makes five system calls (it re-arms a timer and its notifier each time), 1.2 us against 0.12 us;
-//! its descriptor is used as it is. Registrations ask for `RDHUP`, too: with it a short read may clear the cached
-//! readiness, although the end of the stream came together with the last bytes and makes no edge of its own.
+//! `polling`'s own wait makes five system calls (it re-arms a timer and its notifier each time),
+//! 1.2 us against 0.12 us; its descriptor is used as it is. Registrations ask for `RDHUP`, too:
+//! with it a short read may clear the cached readiness, although the end of the stream came
+//! together with the last bytes and makes no edge of its own.
 //!
-//! Timeouts are rounded up to a millisecond: the finer call does not exist before Linux 5.11, and some sandboxes end a
-//! process that tries it.
+//! Timeouts are rounded up to a millisecond: the finer call does not exist before Linux 5.11, and
+//! some sandboxes end a process that tries it.
 
 use crate::driver::role::Limit;
-use crate::driver::selector::Event;
+use crate::driver::sources::Event;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;

@@ -6,7 +6,7 @@
 )]
 
 use crate::driver::role::Limit;
-use crate::driver::selector::Event;
+use crate::driver::sources::Event;
 use polling::PollMode;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -55,7 +55,8 @@ impl System {
     /// Watches a source in edge mode.
     pub(crate) fn add(&self, source: &(impl AsFd + AsRawFd), key: usize) -> io::Result<()> {
         let event = polling::Event::all(key);
-        // SAFETY: `Registered` deletes the source before it closes it.
+        // SAFETY: `add_with_mode`: the source is deleted before it is dropped: `Registered`, the
+        // one caller, owns it, and deletes it in its `drop`.
         unsafe { self.poller.add_with_mode(source, event, PollMode::Edge) }
     }
 

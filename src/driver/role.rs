@@ -1,30 +1,36 @@
-//! The driver's role: one idle worker sleeps where time and I/O arrive, the others on their parkers.
+//! The driver's role: one idle worker sleeps where time and I/O arrive, the others on their
+//! parkers.
 //!
-//! What it sleeps in is a [`Selector`], which keeps a notification until the next wait. Timers are in the wheel, under a
-//! lock of their own.
+//! What it sleeps in is a [`Selector`], which keeps a notification until the next wait. Timers are
+//! in the wheel, under a lock of their own.
 //!
 //! # States
 //!
-//! The word is `FREE`, `HELD`, or `WANTED`: held, and somebody who wanted to sleep in the driver went to sleep on its
-//! parker instead. Under the wheel's lock, `until` says how long the holder sleeps: `Awake` while it does not.
+//! The word is `FREE`, `HELD`, or `WANTED`: held, and a worker that wanted to sleep in the driver
+//! went to sleep on its parker instead. Under the wheel's lock, `until` says how long the holder
+//! sleeps: `Awake` while it does not.
 //!
 //! # Protocol
 //!
-//! Sleeping: 1. take the role; without it, say `WANTED` and park. 2. With it: say `POLLING` in the own parker, or take
-//! the token that came meanwhile; 3. under the wheel's lock, publish until when the role sleeps; 4. wait; 5. take the
-//! parker back, and what is due; 6. give the role up; 7. wake whoever waited.
+//! Sleeping: 1. take the role; without it, say `WANTED` and park. 2. With it: say `POLLING` in the
+//! own parker, or take the token that came meanwhile; 3. under the wheel's lock, publish until when
+//! the role sleeps; 4. wait; 5. take the parker back, and what is due; 6. give the role up; 7. wake
+//! the waiters of what came.
 //!
-//! Looking without sleeping: 1. take the role, or leave it to the holder; 2. wait for no time, and take what is due;
-//! 3. give the role up; if it was wanted, the caller wakes a sleeper, which takes it; 4. wake whoever waited.
+//! Looking without sleeping: 1. take the role, or leave it to the holder; 2. wait for no time, and
+//! take what is due; 3. give the role up; if it was wanted, the caller wakes a sleeper, which takes
+//! it; 4. wake the waiters of what came.
 //!
-//! Waking a sleeper: give its parker a token; if it was `POLLING`, notify the selector. Inserting a timer: under the
-//! wheel's lock, compare with what the role published; if the new one is earlier, notify the selector.
+//! Waking a sleeper: give its parker a token; if it was `POLLING`, notify the selector. Inserting a
+//! timer: under the wheel's lock, compare with what the role published; if the new one is earlier,
+//! notify the selector.
 //!
 //! # Why no wake-up is lost
 //!
-//! A notification is kept until the next wait. Steps 2 and 3 come before the wait, so whoever came before them was seen,
-//! and whoever comes after them notifies. Whoever finds the role held by one who only looks, and parks, has said so in
-//! the same word that the holder gives up.
+//! A notification is kept until the next wait. Steps 2 and 3 come before the wait, so a waker that
+//! came before them was seen, and one that comes after them notifies. A sleeper that finds the role
+//! held by a thread that only looks, and parks, has said so in the same word that the holder gives
+//! up.
 
 use crate::driver::wheel::{Action, Key, Wheel};
 use crate::parker::Parker;
@@ -43,10 +49,11 @@ pub(crate) trait Selector {
     /// Waits for events, a notification, or the limit.
     fn wait(&self, events: &mut Self::Events, limit: Limit);
 
-    /// Ends the current wait, or else the next one. It may be called by anyone.
+    /// Ends the current wait, or else the next one. Any thread may call it.
     fn notify(&self);
 
-    /// Wakes whoever waits for these events, and empties them; how many there were. Wakers run inside.
+    /// Wakes the waiters of these events, and empties them; how many there were. Wakers run
+    /// inside.
     fn dispatch(&self, events: &mut Self::Events) -> usize;
 
     /// How many events there are.
@@ -82,19 +89,19 @@ const WANTED: u32 = 2;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub(crate) struct Turn {
-    /// Somebody was woken.
+    /// A waiter was woken.
     pub(crate) woken: bool,
-    /// Somebody who wanted the role sleeps elsewhere: wake a sleeper.
+    /// A worker that wanted the role sleeps elsewhere: wake a sleeper.
     pub(crate) wanted: bool,
 }
 
-/// The role, and what belongs to whoever holds it.
+/// The role, and what belongs to its holder.
 pub(crate) struct Role<S: Selector> {
     pub(crate) selector: S,
     word: AtomicU32,
     /// How often it was taken; wraps.
     taken: AtomicU32,
-    /// Room for events, of those who do not use it.
+    /// Room for events, which no holder uses now.
     buffers: Mutex<Vec<S::Events>>,
     shelf: Mutex<Shelf>,
 }
@@ -114,9 +121,10 @@ impl<S: Selector> Role<S> {
         }
     }
 
-    /// Takes the role if nobody has it.
+    /// Takes the role if it is free.
     fn take(&self) -> bool {
-        // Relaxed: the word decides who; the wheel's lock, and the selector, order what the holders do.
+        // Relaxed: the word decides which thread; the wheel's lock, and the selector, order what
+        // the holders do.
         let taken = self
             .word
             .compare_exchange(FREE, HELD, Ordering::Relaxed, Ordering::Relaxed)
@@ -130,9 +138,10 @@ impl<S: Selector> Role<S> {
         taken
     }
 
-    /// If nobody has the role: how often it was taken before.
+    /// If the role is free: how often it was taken before.
     pub(crate) fn left_after(&self) -> Option<u32> {
-        // Relaxed: as of some moment, here and below; who asks has passed a fence after the role was given up, or asks again.
+        // Relaxed: as of some moment, here and below; the sentinel has passed a fence after the
+        // role was given up, or asks again.
         let taken = self.taken.load(Ordering::Relaxed);
         // Relaxed: as above.
         (self.word.load(Ordering::Relaxed) == FREE).then_some(taken)
@@ -144,7 +153,8 @@ impl<S: Selector> Role<S> {
             if self.take() {
                 return true;
             }
-            // Relaxed: as in `take`. Either the holder finds `WANTED` when it gives the role up, or it is free now.
+            // Relaxed: as in `take`. Either the holder finds `WANTED` when it gives the role up, or
+            // it is free now.
             let wanted =
                 self.word
                     .compare_exchange(HELD, WANTED, Ordering::Relaxed, Ordering::Relaxed);
@@ -160,8 +170,9 @@ impl<S: Selector> Role<S> {
         self.word.swap(FREE, Ordering::Relaxed) == WANTED
     }
 
-    /// Sleeps until the parker is unparked, or, with the role, until there is something to do. `polls` is called before
-    /// the sleep in the driver, `awake` after it, before anybody is woken.
+    /// Sleeps until the parker is unparked, or, with the role, until there is something to do.
+    /// `polls` is called before the sleep in the driver, `awake` after it, before any waiter is
+    /// woken.
     pub(crate) fn park(&self, parker: &Parker, polls: impl FnOnce(), awake: impl FnOnce()) {
         if !self.take_or_want() {
             return parker.park();
@@ -178,7 +189,8 @@ impl<S: Selector> Role<S> {
                 break;
             }
         }
-        // One who wanted the role has not missed anything: this thread is awake and looks around, or sleeps here again.
+        // A worker that wanted the role has not missed anything: this thread is awake and looks
+        // around, or sleeps here again.
         self.give_up();
         awake();
         self.deliver(events, due);
@@ -212,7 +224,7 @@ impl<S: Selector> Role<S> {
         }
     }
 
-    /// Looks at time and I/O without waiting, if nobody else does.
+    /// Looks at time and I/O without waiting, if no other thread does.
     pub(crate) fn turn(&self) -> Turn {
         if !self.take() {
             return Turn::default();
@@ -228,8 +240,8 @@ impl<S: Selector> Role<S> {
         }
     }
 
-    /// Wakes whoever waits for these events and timers, without the role: wakers are user code, which may wait for what
-    /// another holder of the role will see. How many there were.
+    /// Wakes the waiters of these events and timers, without the role: wakers are user code,
+    /// which may wait for what another holder of the role will see. How many there were.
     fn deliver(&self, mut events: S::Events, due: Vec<Action>) -> usize {
         let count = self.selector.dispatch(&mut events) + due.len();
         due.into_iter().for_each(Action::run);

@@ -2,18 +2,22 @@
 //!
 //! # States
 //!
-//! One word for each direction: bit 0 is set if the source may be ready; the rest is a tick that each event advances.
+//! One word for each direction: bit 0 is set if the source may be ready; the rest is a tick that
+//! each event advances.
 //!
 //! # Protocol
 //!
-//! An event: 1. advance the tick and set the bit, in one step; 2. wake all waiters. An operation: 1. read the word; if
-//! the bit is set, try; on `WouldBlock` clear the bit, but only if the tick is still the one that was read; 2. without
-//! the bit: register the waker, then read the word again.
+//! An event: 1. advance the tick and set the bit, in one step; 2. wake all waiters.
+//!
+//! An operation: 1. read the word; if the bit is set, try; on `WouldBlock` clear the bit, but only
+//! if the tick is still the one that was read; 2. without the bit: register the waker, then read
+//! the word again.
 //!
 //! # Why no wake-up is lost
 //!
-//! An event that comes between the try and the clear has advanced the tick, so the clear fails. Registering and waking
-//! pass through the lock of the list: if the wake comes first, the second look at the word sees the bit.
+//! An event that comes between the try and the clear has advanced the tick, so the clear fails.
+//! Registering and waking pass through the lock of the list: if the wake comes first, the second
+//! look at the word sees the bit.
 
 use crate::sync::atomic::{AtomicUsize, Guess, Ordering};
 use crate::waiters::Waiters;
@@ -48,7 +52,8 @@ impl Readiness {
     }
 
     pub(crate) fn look(&self) -> Seen {
-        // Acquire: pairs with the Release in `event`: what made the source ready comes before the try.
+        // Acquire: pairs with the Release in `event`: what made the source ready comes before the
+        // try.
         Seen(self.word.load(Ordering::Acquire))
     }
 
@@ -67,7 +72,8 @@ impl Readiness {
     pub(crate) fn event(&self) {
         let mut before = self.word.guess();
         loop {
-            // Release: pairs with the Acquire in `look`: what the poller did before comes before the try.
+            // Release: pairs with the Acquire in `look`: what the poller did before comes before
+            // the try.
             match self.word.compare_exchange_weak(
                 before,
                 (before | READY).wrapping_add(TICK),

@@ -1,7 +1,7 @@
 //! Tests of the driver's parts, without a pool.
 
 use crate::driver::clock::{Clock, ManualClock};
-use crate::driver::poller::Driver;
+use crate::driver::driver::Driver;
 use crate::driver::role::Limit;
 use crate::driver::wheel::{Action, Key, Wheel};
 use crate::rng::Rng;
@@ -33,8 +33,8 @@ fn delay(rng: &mut Rng) -> Duration {
     Duration::from_micros(micros)
 }
 
-/// Random programs against an ordered map: each timer fires once, at the first look at or after its instant, those of one
-/// look in order; cancelled ones never do.
+/// Random programs against an ordered map: each timer fires once, at the first look at or after its
+/// instant, those of one look in order; cancelled ones never do.
 #[test]
 fn a_wheel_is_an_ordered_map() {
     for seed in 0..200 {
@@ -90,7 +90,8 @@ fn a_wheel_is_an_ordered_map() {
     }
 }
 
-/// With many timers in one slot, the driver is told the start of that slot, and then the exact instants.
+/// With many timers in one slot, the driver is told the start of that slot, and then the exact
+/// instants.
 #[test]
 fn a_crowded_slot_is_looked_at_when_its_time_has_come() {
     let base = Clock::System.now();

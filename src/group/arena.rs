@@ -1,4 +1,5 @@
-//! The arena: values that a group keeps for its children, dropped newest first when the last child has gone.
+//! The arena: values that a group keeps for its children, dropped newest first when the last child
+//! has gone.
 
 #![expect(
     unsafe_code,
@@ -14,14 +15,21 @@ struct Kept {
     drop: unsafe fn(NonNull<()>),
 }
 
-// SAFETY: `Arena::keep` asks for `T: Send`.
+// SAFETY: the value goes with its `Kept`, and `Arena::keep` asks for `T: Send`.
 unsafe impl Send for Kept {}
 
 /// The values that a group keeps.
 pub(crate) struct Arena(Vec<Kept>);
 
+/// Drops a kept value of type `T`.
+///
+/// # Safety
+///
+/// 1. `Arena::keep` was given the value as a `Box<T>`.
+/// 2. It is called once for that value, which is in no arena any more.
 unsafe fn drop_as<T>(value: NonNull<()>) {
-    // SAFETY: the pointer was made from a `Box<T>` by `Arena::keep`, and this is called once.
+    // SAFETY: `Box::from_raw`: the pointer came out of a `Box<T>` in `Arena::keep` (1), and is made
+    // a box again once (2).
     drop(unsafe { Box::from_raw(value.cast::<T>().as_ptr()) });
 }
 
@@ -44,7 +52,7 @@ impl Arena {
         value
     }
 
-    /// Gives a value back without dropping it; whether it was still here.
+    /// Gives a value back without dropping it. Answers whether it was still here.
     pub(crate) fn release<T>(&mut self, value: NonNull<T>) -> bool {
         match self.0.iter().rposition(|kept| kept.value == value.cast()) {
             Some(at) => {
@@ -55,11 +63,13 @@ impl Arena {
         }
     }
 
-    /// Drops everything, newest first, and returns the first panic of a destructor; `second` is called with the others.
+    /// Drops all values, newest first, and returns the first panic of a destructor; `second` is
+    /// called with each of the others.
     pub(crate) fn clear(&mut self, mut second: impl FnMut(Payload)) -> Option<Payload> {
         let mut first = None;
         while let Some(kept) = self.0.pop() {
-            // SAFETY: the value was kept with this function and leaves the list before it is dropped: once.
+            // SAFETY: `drop_as`: (1) `keep` put the value and the function of its type here
+            // together; (2) the value has left the list, so this is the one call.
             let dropped = unwind::catch(|| unsafe { (kept.drop)(kept.value) });
             if let Err(payload) = dropped {
                 if first.is_none() {

@@ -1,7 +1,8 @@
-//! What those who bring about an event of an ending have to do next: the answers of `ending`.
+//! The answers of `ending`: what the actor of an event (owner, leaver, closer, cut host) has to do
+//! next.
 //!
-//! Each is a duty outside the node's lock, and is carried out once. What they carry (wakers, services, defers, payloads) is user
-//! code.
+//! Each is a duty outside the node's lock, and is carried out once. The wakers, services, defers
+//! and payloads in them are user code.
 
 use crate::group::services::{Services, Serving};
 use crate::unwind::Payload;
@@ -12,10 +13,10 @@ use std::task::Waker;
 /// An async cleanup.
 pub(crate) type Defer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Who leaves.
+/// The kind of a leaver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leaver {
-    /// A child, an inner group, the closer.
+    /// A child, an inner group, the closer, or an entry that a handle or a timer made at the gate.
     Child,
     /// The node of the services.
     Services,
@@ -45,7 +46,7 @@ pub(crate) enum Abandon {
     Leave,
 }
 
-/// What a leaver has to do, which took the lock.
+/// What a leaver that took the lock has to do.
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Departure {
@@ -72,10 +73,11 @@ pub(crate) enum Next<R> {
     Work,
     /// Cut this service, and wait for its end.
     Service(Box<dyn Serving>),
-    /// Wait to be woken: no service is in the line, but one is counted, or a group that one of them opened. The node of the
-    /// services, whose groups are to be cancelled.
+    /// Wait to be woken: no service is left to be cut, but a service is still counted, or a group
+    /// that a service opened. With it comes the node of the services, inside which groups are to be
+    /// cancelled.
     Services(Option<R>),
-    /// Run it.
+    /// Run this defer.
     Defer(Defer),
     /// Leave.
     Done,
@@ -85,9 +87,9 @@ pub(crate) enum Next<R> {
 #[derive(Debug)]
 #[must_use]
 pub(crate) enum Judgement {
-    /// Nothing: nobody and nothing of this group is waited for.
+    /// Nothing: the host need not wait for this group.
     Quiet,
-    /// Wait: somebody is counted who will wake the host.
+    /// Wait: a leaver that is still counted will wake the host.
     Busy,
     /// Wake the owner, and be polled again.
     Ask(Option<Waker>),
@@ -98,9 +100,9 @@ pub(crate) enum Judgement {
 /// What a group leaves behind; `R` keeps the node of its services.
 pub(crate) struct Remains<R> {
     pub(crate) services: Option<Services<R>>,
-    /// None is left: they have run.
+    /// Empty: they have run.
     pub(crate) defers: Vec<Defer>,
-    /// They wake nobody any more.
+    /// To be dropped: no event is left that would wake them.
     pub(crate) wakers: [Option<Waker>; 3],
     /// The first panic.
     pub(crate) panic: Option<Payload>,

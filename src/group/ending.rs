@@ -1,45 +1,49 @@
-//! The ending of a group, as one state machine under the node's lock: body, children, services, defers, early drop, cut.
+//! The ending of a group, as one state machine under the node's lock: body, children, services,
+//! defers, early drop, cut.
 //!
-//! Each event is a verb here that answers with what its caller must do next, outside the lock (`duties`). Nothing that
-//! decides what an ending still has to do is read anywhere else. `leaving`, `cut`, the owner of a group's future and the closer
-//! carry the answers out.
+//! Each event is a verb here, which answers with the next duty of its caller, outside the lock
+//! (`duties`). What an ending still has to do is decided in this file alone, from fields that no
+//! other file reads. `tree` (`leave`, `cut`, `cascade`, `host_end`, `owner`, `root`) and
+//! `task::closer` carry the answers out.
 //!
 //! # States
 //!
-//! [`Phase`] is how far the owner has come; [`Closer`] whether the task exists that ends the services and runs the defers;
-//! [`Reach`] what is known of whoever polls the future; [`Door`] whether handles are admitted. *Work* is what is counted in
-//! the join word but the closer and the node of the services. The *tail* is what comes after the work: services that are
+//! [`Phase`] is how far the owner has come; [`Closer`] whether the task exists that ends the
+//! services and runs the defers; [`Reach`] what the group knows of the poller of its future;
+//! [`Door`] whether handles are admitted. *Work* is all that is counted in the join word but the
+//! closer and the node of the services. The *tail* is what comes after the work: services that are
 //! counted, and defers.
 //!
 //! | event (verb) | `Body` | `Joining` | `Orphaned` | `Ended` |
 //! |---|---|---|---|---|
 //! | first poll | this is how it begins | cannot be: opened once | as before | as before |
 //! | body pending (`register`) | keeps the owner's waker | cannot be: no body | cannot be: no owner | cannot be |
-//! | body ready, panicked or cut (`join`) | -> `Joining`, and as there | only the closer counts or nothing does, and there is a tail: start the closer. Nothing counted: close, -> `Ended`. Else wait | cannot be: no owner | answers `Closed` again |
-//! | early drop (`abandon`) | -> `Joining`, and as there | no work and a tail: start the closer, and again. Else -> `Orphaned`; nothing counted: close, the caller ends the group | cannot be: dropped once | the owner does not ask |
-//! | future forgotten | no event: nobody knows. Its host ends | no event | cannot be: no owner | no event |
+//! | body ready, panicked or cut (`join`) | -> `Joining`, and as there | no work, a tail and no closer: start the closer. Nothing counted: close, -> `Ended`. Else wait | cannot be: no owner | answers `Closed` again |
+//! | early drop (`abandon`) | -> `Joining`, and as there | no work, a tail and no closer: start the closer, and again. Else -> `Orphaned`; nothing counted: close, the caller ends the group | cannot be: dropped once | the owner does not ask |
+//! | future forgotten | no event: no code runs. Its host ends | no event | cannot be: no owner | no event |
 //! | child left (`depart`) | the count falls | the count falls | the count falls | cannot be: nothing is counted |
-//! | last of the work left (`depart`) | zero, or only services are left: wake the host that is cut | tail: its count becomes the closer's. Zero: wake owner and host | tail: as in `Joining`. Zero: close, the caller ends the group | cannot be |
+//! | last of the work left (`depart`) | wake the closer that waits. Zero: wake the host that is cut, and the owner with it. Services without a closer are left: wake that host | a tail and no closer: its count becomes the closer's. Else wake the closer that waits. Zero: wake owner and host | as in `Joining`. Zero: close, too; the caller ends the group | cannot be |
 //! | last service left (`depart`, for the services' node) | as a child | as the last of the work | as the last of the work | cannot be |
-//! | defer, service (`defer`, `serve`) | kept | kept: of a child, a service or a defer, so somebody counted comes after it | as in `Joining` | cannot be: whoever registers is counted |
-//! | closer: what next (`next`) | work: wait. Services: one by one. Defers: only in a group that was given up | services, then defers; then it leaves like a child | as in `Joining` | cannot be: it is counted |
-//! | failure (`fail`) | noted | noted | noted; the end reports it | cannot be: the body, a child or a counted handle fails |
-//! | cancel (`cancel`) | wake the owner; nobody polls it (`Left`): end the services | wake the owner | nothing: children are cut by the reaper | nothing is left |
-//! | host is cut (`announce`) | keeps the host's waker | keeps the host's waker | cannot be: it left its host | gives the waker back: it left meanwhile |
-//! | settled? (`is_quiet`, `judge`) | see [`Reach`] | see [`Reach`]: a failure must come out | cannot be | cannot be |
+//! | defer, service (`defer`, `serve`) | kept | kept: it comes from a child, a service or a defer, which is counted and leaves later | as in `Joining` | cannot be: the code that registers it is counted |
+//! | the closer asks what to do next (`next`) | work: wait. Services: one by one. Defers: only in a group that was given up | services, then defers; then it leaves like a child | as in `Joining` | cannot be: it is counted |
+//! | failure (`fail`, `panic`) | noted | noted | noted; the end reports it | cannot be: the body, a child or a counted handle fails |
+//! | cancel (`cancel`) | wake the owner; no poller (`Left`): end the services | as in `Body` | no owner to wake: children are cut by the reaper | nothing is left |
+//! | host is cut (`announce`) | keeps the host's waker | keeps the host's waker | it left the host meanwhile: keeps the waker, and wakes it in vain | gives the waker back: it left meanwhile |
+//! | quiet? (`is_quiet`, `judge`) | see [`Reach`] | see [`Reach`]: a failure must come out | it left the host meanwhile: as in `Joining` | the same |
 //! | a poll reached the owner (`reach`) | -> `Polled`; in another host: wake the one that is cut | as in `Body` | cannot be: no owner | the owner does not ask |
-//! | a poll did not reach it (`judge`) | see [`Reach`] | see [`Reach`] | cannot be | cannot be |
+//! | a poll did not reach the owner (`judge`) | see [`Reach`] | see [`Reach`] | it left the host meanwhile: as in `Joining` | the same |
 //! | host ended (`lose_host`) | -> `Left`; cancelled: end the services | -> `Left`: the closer exists, or work is left that brings it | cannot be | cannot be |
 //! | parent ended (`seal`) | the door is sealed | the door is sealed | the door is sealed | cannot be: an ended group is not adopted |
 //! | runtime ended | no event: its root cancels, a caretaker runs the closer | as before | as before | as before |
 //!
-//! # Who may do what
+//! # Which actor may do what
 //!
-//! Everything is under the node's lock, and the lock is held for one verb at a time. Wakers, services, defers and payloads
-//! that a verb takes out are handed to the caller, and woken, dropped or run after the unlock: they are user code. A leaver
-//! touches nothing of the node after `depart`, unless the answer says that it is still counted, or has to end it.
-//! The owner alone calls `register`, `join`, `abandon`, `reach`; the closer alone `next`; the host that is cut alone
-//! `announce` and `judge`.
+//! Everything is under the node's lock, and the lock is held for one verb at a time. Wakers,
+//! services, defers and payloads that a verb takes out are handed to the caller, and woken, dropped
+//! or run after the unlock: they are user code. A leaver touches nothing of the node after
+//! `depart`, unless the answer says that it is still counted, or has to end it. The owner alone
+//! calls `register`, `join`, `abandon`, `reach`; the closer alone `next`; the host that is cut
+//! alone `announce` and `judge`.
 
 use crate::group::duties::{Abandon, Defer, Departure, Join, Judgement, Leaver, Next, Remains};
 use crate::group::services::{Services, Serving};
@@ -54,7 +58,7 @@ use std::task::Waker;
 enum Phase {
     /// The body is there.
     Body,
-    /// The body is gone, and the owner waits for what is left.
+    /// The body is gone, and the owner waits for children, services and defers.
     Joining,
     /// The owner is gone: the last leaver ends the group.
     Orphaned,
@@ -68,20 +72,25 @@ enum Closer {
     None,
     /// It exists, and counts as one.
     Runs,
-    /// This is the node of services: the closer of their group ends them, and is told of each that left.
+    /// This is the node of services: the closer of their group ends them, and is told of each that
+    /// left.
     OfGroup,
 }
 
-/// What is known of whoever polls the group's future. A cut host may be dropped once its groups are quiet. What only the
-/// owner can bring about (it drops the body before the defers run; a failure comes out of it) is waited for only if a poll
-/// reaches it, and that cannot be known of a poll that was not asked for: a combinator polls what was woken.
+/// What the group knows of the poller of its future. A cut host may be dropped once its groups are
+/// quiet. What only the owner can bring about (it drops the body before the defers run; a failure
+/// comes out of it) is waited for only if a poll reaches it, and that cannot be known of a poll
+/// that was not asked for: a combinator polls the futures that were woken.
 ///
 /// | from | event | to |
 /// |---|---|---|
 /// | any | a poll reaches the owner | `Polled` |
 /// | any | its host ends | `Left` |
-/// | `Polled`, `Left` | after a poll of the cut host only the owner is waited for | `Asked`: the owner is woken, the host is polled again |
-/// | `Asked` | the same after that poll, which then did not reach the owner | `GivenUp`: the tail goes on without it |
+/// | `Polled`, `Left` | after a poll of the cut host only the owner is waited for | `Asked` |
+/// | `Asked` | the same after the next poll, which did not reach the owner | `GivenUp` |
+///
+/// In `Asked` the owner is woken, and the host is polled again. In `GivenUp` the tail goes on
+/// without the owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
     Polled,
@@ -114,11 +123,12 @@ pub(crate) struct Ending<R> {
     reach: Reach,
     door: Door,
     failure: Failure,
-    /// So many of those who are counted are the node of the services, which may leave and enter at once.
+    /// How many of the counts are held by the node of the services. They are two for a moment if it
+    /// enters anew before its last leaver has given the former one back.
     served: usize,
     services: Option<Services<R>>,
     defers: Vec<Defer>,
-    /// Wakes who polled the group's future last.
+    /// Wakes the poller that polled the group's future last.
     owner: Option<Waker>,
     /// Wakes the host that is being cut and waits for this group.
     host: Option<Waker>,
@@ -148,9 +158,9 @@ impl<R: Clone> Ending<R> {
         self.closer = Closer::OfGroup;
     }
 
-    // What is there.
+    // Looks at the state.
 
-    /// Those who are counted and no work: the services' node and the closer.
+    /// How many of the counts are no work: those of the services' node and of the closer.
     fn not_work(&self) -> usize {
         self.served + usize::from(self.closer == Closer::Runs)
     }
@@ -169,7 +179,7 @@ impl<R: Clone> Ending<R> {
         self.closer == Closer::None && self.has_tail()
     }
 
-    /// Whether services are counted, and nobody ends them yet.
+    /// Whether services are counted, and no closer ends them yet.
     pub(crate) fn wants_services_ended(&self) -> bool {
         self.closer == Closer::None && self.served > 0
     }
@@ -204,7 +214,8 @@ impl<R: Clone> Ending<R> {
         (Join::Wait, old)
     }
 
-    /// As [`Ending::join`], for a root, which is never closed: whether nothing below is left, and the waker that was replaced.
+    /// As [`Ending::join`], for a root, which is never closed: whether nothing below is left, and
+    /// the waker that was replaced.
     pub(crate) fn await_empty(&mut self, word: &JoinWord, waker: Waker) -> (bool, Option<Waker>) {
         self.phase = Phase::Joining;
         (word.watch() == 0, self.owner.replace(waker))
@@ -226,8 +237,8 @@ impl<R: Clone> Ending<R> {
         (Abandon::Leave, old)
     }
 
-    /// A poll has reached the owner. `moved`: in another host than before, which is returned, to be woken: if it is being
-    /// cut it waits for this group no more.
+    /// A poll has reached the owner. `moved`: in another host than before. The waker of that one is
+    /// returned, to be woken: if it is being cut it waits for this group no more.
     pub(crate) fn reach(&mut self, moved: bool) -> Option<Waker> {
         self.reach = Reach::Polled;
         match decided(moved) {
@@ -244,7 +255,8 @@ impl<R: Clone> Ending<R> {
             self.served -= 1;
         }
         let body_gone = self.phase != Phase::Body;
-        // If all others are no work, the leaver becomes the closer.
+        // If only services are left besides the leaver, or nothing, the leaver's count becomes the
+        // closer's.
         let kept = decided(body_gone && self.wants_closer()).then_some(self.served);
         let Some(left) = word.depart(kept) else {
             self.closer = Closer::Runs;
@@ -254,7 +266,8 @@ impl<R: Clone> Ending<R> {
         let told = decided(self.closer == Closer::OfGroup || left <= self.not_work());
         let closer = if told { self.wakes_closer.take() } else { None };
         if left > 0 {
-            // Only services are left, and nobody ends them: a host that is cut goes on without the owner.
+            // Only services are left, and no closer ends them: a host that is cut goes on without
+            // the owner.
             let waits = decided(self.wants_closer() && left == self.served);
             let host = if waits { self.host.take() } else { None };
             return Departure::Left {
@@ -265,7 +278,8 @@ impl<R: Clone> Ending<R> {
         if ends {
             self.phase = Phase::Ended;
         }
-        // An owner whose body is there waits for that, and believes that its waker is here; a cut tells it otherwise.
+        // An owner whose body is there waits for the body, and believes that its waker is here
+        // (`Owner::register`). If it is being cut, the cancel flag tells it otherwise.
         let joins = body_gone || self.host.is_some();
         let owner = if joins { self.owner.take() } else { None };
         Departure::Last {
@@ -305,7 +319,8 @@ impl<R: Clone> Ending<R> {
         self.served += 1;
     }
 
-    /// Puts a service into the line. Those that are forgotten are to be dropped outside the lock.
+    /// Adds a service that was started. Returns those that have ended, or, if the group has no node
+    /// of services, this one: to be dropped outside the lock.
     #[must_use]
     pub(crate) fn push_service(&mut self, service: Box<dyn Serving>) -> Vec<Box<dyn Serving>> {
         match &mut self.services {
@@ -332,7 +347,8 @@ impl<R: Clone> Ending<R> {
         None
     }
 
-    /// Takes the first panic, for whoever receives it.
+    /// Takes the first panic: for the owner, which resumes it, or for the last leaver, which
+    /// reports it.
     fn take_panic(&mut self) -> Option<Payload> {
         match mem::replace(&mut self.failure, Failure::Recorded) {
             Failure::Panicked(payload) => Some(payload),
@@ -345,7 +361,8 @@ impl<R: Clone> Ending<R> {
 
     // The closer.
 
-    /// Somebody has entered to start the closer; false: there is nothing for it to do, and the count is to be given back.
+    /// The caller has entered to start the closer. False: there is nothing for a closer to do, or
+    /// it exists, and the caller gives its count back.
     #[must_use]
     pub(crate) fn start_closer(&mut self, word: &JoinWord) -> bool {
         if decided(!self.wants_closer()) {
@@ -356,9 +373,11 @@ impl<R: Clone> Ending<R> {
         true
     }
 
-    /// What the closer does next; where it waits, `waker` is kept. It is the closer's own, so to drop it is no user code.
+    /// The next duty of the closer. If it is to wait, `waker` is kept: the closer's own, so its
+    /// drop runs no user code.
     pub(crate) fn next(&mut self, word: &JoinWord, waker: &Waker) -> Next<R> {
-        // Every leaver takes the lock since the closer was started, so nobody leaves between this and the wait.
+        // Every leaver takes the lock since the closer was started, so none leaves between this and
+        // the wait.
         if decided(self.has_work(word)) {
             self.wakes_closer = Some(waker.clone());
             return Next::Work;
@@ -371,7 +390,8 @@ impl<R: Clone> Ending<R> {
             self.wakes_closer = Some(waker.clone());
             return Next::Services(self.services().cloned());
         }
-        // The defers of a body that is there wait for it, unless nobody will drop it before this group has ended.
+        // While the body is there the defers wait for it, unless no poll will drop it before this
+        // group has ended.
         let with_defers = decided(self.phase != Phase::Body || self.reach == Reach::GivenUp);
         match with_defers.then(|| self.defers.pop()).flatten() {
             Some(defer) => Next::Defer(defer),
@@ -389,20 +409,21 @@ impl<R: Clone> Ending<R> {
 
     // Cuts.
 
-    /// The group is being cancelled: the owner's waker, and whether nobody will poll it, so that its services, and those of the
-    /// groups in its body, are to be ended.
+    /// The group is being cancelled. Returns the owner's waker, and whether the group has no poller
+    /// (`Left`): then the canceller ends its services, and those of the groups in its body.
     pub(crate) fn cancel(&mut self) -> (Option<Waker>, bool) {
         let left = decided(self.reach == Reach::Left);
         (self.owner.take(), left)
     }
 
-    /// Its host has ended, and nobody has polled it elsewhere. If it is cancelled, its services, and those of the groups in its
-    /// body, are to be ended.
+    /// The host has ended, and no poll in another one has come. If the group is cancelled, the
+    /// caller ends its services, and those of the groups in its body.
     pub(crate) fn lose_host(&mut self) {
         self.reach = Reach::Left;
     }
 
-    /// The host is being cut, and is to be woken by the last leaver. Returns the waker that was replaced.
+    /// The host is being cut, and is to be woken by the last leaver. Returns the waker that was
+    /// replaced.
     pub(crate) fn announce(&mut self, word: &JoinWord, host: Waker) -> Option<Waker> {
         if self.phase == Phase::Ended {
             return Some(host);
@@ -416,16 +437,18 @@ impl<R: Clone> Ending<R> {
         !matches!(self.failure, Failure::None)
     }
 
-    /// Whether a host that is being cut need not wait for this group, and needs no poll that may reach its owner.
+    /// Whether a host that is being cut need not wait for this group, and needs no poll that may
+    /// reach its owner.
     pub(crate) fn is_quiet(&self, word: &JoinWord) -> bool {
         let heard = !self.is_failed() || self.reach == Reach::GivenUp;
         decided(word.count() == 0) && decided(self.defers.is_empty()) && decided(heard)
     }
 
-    /// As [`Ending::is_quiet`], by the outermost host that is being cut, after a poll that knew of the cut: it goes on with
-    /// groups that only their owners could bring to an end. Those inside this one are quiet.
+    /// As [`Ending::is_quiet`], by the outermost host that is being cut, after a poll that knew of
+    /// the cut: it goes on with groups that only their owners could bring to an end. The groups
+    /// inside this one are quiet.
     pub(crate) fn judge(&mut self, word: &JoinWord) -> Judgement {
-        // Services alone wake nobody: they wait to be ended.
+        // Services alone wake no host: they wait to be ended.
         if decided(word.count() > self.served || self.closer == Closer::Runs) {
             return Judgement::Busy;
         }
@@ -453,7 +476,7 @@ impl<R: Clone> Ending<R> {
         self.door = Door::Sealed;
     }
 
-    /// The word is closed: what is left to be ended, or dropped outside the lock.
+    /// The word is closed. Returns the remains, to be ended, or dropped outside the lock.
     pub(crate) fn finish(&mut self) -> Remains<R> {
         self.phase = Phase::Ended;
         Remains {

@@ -1,15 +1,18 @@
-//! The gate: how a `GroupHandle`, which may outlive its group, gets in.
+//! The gate: how a handle that may outlive its group gets in (`GroupHandle`, `ServiceHandle`, the
+//! timer of a deadline).
 //!
 //! # Protocol
 //!
-//! A handle locks the gate, makes a reference to the node while the pointer is there, unlocks, and enters. The end of the
-//! group closes the join word first, then takes the pointer away under the gate's lock, and only then lets go of the
-//! node. So a handle either counted itself before the word closed, or finds the word closed, or finds no pointer.
+//! A handle locks the gate, makes a reference to the node while the pointer is there, unlocks, and
+//! enters. The end of the group closes the join word first, then takes the pointer away under the
+//! gate's lock, and only then gives up its reference to the node. So a handle either counted itself
+//! before the word closed, or finds the word closed, or finds no pointer.
 //!
-//! A group with services or defers refuses new children through handles from the moment on in which no work is left. The
-//! closer seals its door then, under the node's lock and only while no work is counted; a handle counts itself in first and
-//! looks at the door under the same lock afterwards. So work is admitted before the seal, or refused. A group whose parent
-//! has ended is sealed by its adoption, which the end of the parent brings about before the parent's owner answers.
+//! A group with services or defers refuses new children through handles from the moment at which no
+//! work is left. The closer seals its door then, under the node's lock and only while no work is
+//! counted; a handle counts itself in first and looks at the door under the same lock afterwards.
+//! So work is admitted before the seal, or refused. A group whose parent has ended is sealed by its
+//! adoption, which the end of the parent brings about before the parent's owner answers.
 
 #![expect(
     unsafe_code,
@@ -24,7 +27,8 @@ pub(crate) struct Gate<N>(pub(crate) Mutex<Pointer<N>>);
 
 pub(crate) struct Pointer<N>(pub(crate) Option<NonNull<N>>);
 
-// SAFETY: a node that is `Sync` may be reached from any thread, and the pointer is used under the gate's lock only.
+// SAFETY: the pointer is followed under the gate's lock only, while the node is there; and a node
+// that is `Sync` may be reached from any thread.
 unsafe impl<N: Sync> Send for Pointer<N> {}
 
 impl<N> Gate<N> {

@@ -1,7 +1,8 @@
-//! A host: what polls the futures of groups, and so knows which groups are open in it.
+//! A host: a task, a body, a blocked caller or a half of a `join`. It polls the futures of groups,
+//! and so knows which groups are open in it.
 //!
-//! Here is what it is made of: the head of a list, and a group's place in that list. What is done with them is in
-//! `tree::hosts`. `N` is the node of a group.
+//! Here are its parts: the head of a list, and a group's place in that list. `tree::hosts` works on
+//! them, and `tree::host_end` ends a host. `N` is the node of a group.
 
 use crate::sync::atomic::AtomicPtr;
 use crate::sync::cell::Cell;

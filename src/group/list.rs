@@ -1,9 +1,10 @@
-//! The intrusive list that members and inner groups hang in: doubly linked, no sentinel, unlinked without its head.
+//! The intrusive list that members and inner groups hang in: doubly linked, no sentinel, unlinked
+//! without its head.
 //!
-//! An element carries [`Links`]: the next element, and the address of the pointer that points to it (the form of
-//! Linux's `hlist`). So an element can move between the two lists of a node, and leave either of them, without knowing
-//! in which one it is. All access is under the lock of the node that owns the lists; elements never move in memory
-//! while they are linked.
+//! An element carries [`Links`]: the next element, and the address of the pointer that points to it
+//! (the form of Linux's `hlist`). So a member can move between the two lists of its node, and leave
+//! either of them, without knowing in which one it is. All access is under the lock of the node
+//! that owns the lists; elements never move in memory while they are linked.
 
 #![expect(unsafe_code, reason = "an intrusive list is made of raw pointers")]
 
@@ -38,7 +39,8 @@ impl Links {
             return;
         }
         let next = self.next.replace(ptr::null());
-        // SAFETY: (1) and (2): the slot is a live neighbour's field or the head of a list of the locked node.
+        // SAFETY: (1) and (2): the slot is a live neighbour's field or the head of a list of the
+        // locked node.
         unsafe { &*slot }.set(next);
         // SAFETY: (1) and (2): the next element, if any, is alive and in the same list.
         if let Some(next) = unsafe { next.as_ref() } {
@@ -53,7 +55,8 @@ pub(crate) struct List {
     head: Cell<*const Links>,
 }
 
-// SAFETY: a list is part of what a node's lock protects, and its elements are reached under that lock only.
+// SAFETY: a list belongs to the part of a node that its lock protects, and its elements are reached
+// under that lock only.
 unsafe impl Send for List {}
 
 impl List {
@@ -77,14 +80,15 @@ impl List {
     /// # Safety
     ///
     /// 1. The lock of the list is held, and `element` is in no list.
-    /// 2. `element` stays where it is, alive, until it is unlinked; so does the list while it is not empty.
+    /// 2. `element` stays where it is, alive, until it is unlinked; so does the list while it is
+    ///    not empty.
     pub(crate) unsafe fn push(&self, element: NonNull<Links>) {
-        // SAFETY: (2).
+        // SAFETY: (2): the element is alive.
         let links = unsafe { element.as_ref() };
         let next = self.head.get();
         links.next.set(next);
         links.slot.set(&raw const self.head);
-        // SAFETY: elements in the list are alive (2).
+        // SAFETY: (2), of the push of that element: it is alive until it is unlinked.
         if let Some(next) = unsafe { next.as_ref() } {
             next.slot.set(&raw const links.next);
         }
@@ -99,7 +103,8 @@ impl List {
     pub(crate) unsafe fn for_each(&self, mut f: impl FnMut(NonNull<Links>)) {
         let mut at = self.head.get();
         while let Some(element) = NonNull::new(at.cast_mut()) {
-            // SAFETY: elements in the list are alive while the lock is held.
+            // SAFETY: `push` (2): an element is alive until it is unlinked, which takes the lock
+            // that is held.
             at = unsafe { element.as_ref() }.next.get();
             f(element);
         }

@@ -1,8 +1,10 @@
-//! What a group is, in memory and in numbers; free of any knowledge of tasks, threads and other groups.
+//! What a group is, in memory and in numbers. It names no type of a task, of an error or of the
+//! pool; what happens between groups is in `tree`.
 //!
-//! `node` is a group without its types, and names what it needs of those above it; `word` counts its children, `ending` decides
-//! how it ends, by answers that are `duties`; `services` end with it; `list` is what members and inner groups hang in; `arena`
-//! keeps values; `gate` lets the holders of handles in; `host` is what polls it.
+//! `node` is a group without its types, and has tables of the functions that it needs from the
+//! floors above (`NodeTable`, `Spawn`); `word` counts its children; `ending` decides how it ends,
+//! by answers that are `duties`; `services` end with it; members and inner groups hang in a `list`;
+//! `arena` keeps values; `gate` lets handle holders in; a `host` polls it.
 
 pub(crate) mod arena;
 pub(crate) mod duties;

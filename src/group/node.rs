@@ -1,15 +1,18 @@
-//! A group's node: what is left of a group when its types are taken away.
+//! A group's node: the group without its types.
 //!
-//! `task` enters and leaves it, the surface opens, watches and ends it, `tree` connects it with its parent, `reaper`
-//! empties it. It knows counters, flags, lists and wakers, and neither futures nor tasks nor the error type: those are
-//! behind [`NodeTable`].
+//! `tree` opens it, connects it with its parent, counts children in and out, cancels, empties and
+//! ends it; `task` links members to it; `poll` and `pool` read it. It knows counters, flags, lists,
+//! wakers and defers, and no type of a task, of a child's future or of an error: all that depends
+//! on those is behind [`NodeTable`], and the pool is behind [`Spawn`].
 //!
 //! # Two numbers
 //!
-//! *References keep the memory; counts keep the join.* `refs` counts who may still read the node: its owner (the
-//! group's future), its inner nodes, a cascade or a reaper on its way. The join word counts children. A node counts in
-//! its parent exactly while its own count is not zero, so a forgotten future cannot hang the parent. The count of a
-//! root, which nobody else keeps after the end of the runtime, owns a reference (`attach::enter_first`).
+//! *References keep the memory; counts keep the join.* `refs` counts the holders that may still
+//! read the node: its owner (the group's future), its inner nodes, a cascade or a reaper on its
+//! way, and any other [`NodeRef`]. The join word counts children. A node counts in its parent
+//! exactly while its own count is not zero, so a forgotten future cannot hang the parent. The count
+//! of a root, which no holder may keep after the end of the runtime, owns a reference
+//! (`tree::attach::enter_first`).
 //!
 //! # States
 //!
@@ -18,19 +21,21 @@
 //! | `CANCELLED` | children and body are to be cut; never cleared |
 //! | `OUTER` | the cancel came from outside the group: the owner does not resolve, unless a failure was recorded |
 //! | `STOPPING` | the group was asked to stop; never cleared |
-//! | `SHIELDED` | the owner polled it last inside a shield or a defer: a cascade from above stops here |
+//! | `SHIELDED` | the owner polled it last inside a shield or a defer, or it is a node of services: a cascade from above stops here |
 //! | `SERVING` | its children are services of its parent, which receives their failures; set before a child enters, never cleared |
 //!
 //! How it ends is one state machine, under the node's lock: see `ending`.
 //!
 //! # Protocol
 //!
-//! Marking: 1. set the flag; 2. lock; collect wakers and inner nodes; unlock; 3. wake. Linking (a member, an inner
-//! node): 1. lock and link; 2. read the flag. One of the two sees the other, because both sides pass through the lock.
+//! Marking: 1. set the flag; 2. lock; collect wakers and inner nodes; unlock; 3. wake. Linking (a
+//! member, an inner node): 1. lock and link; 2. read the flag. One of the two sees the other,
+//! because both sides pass through the lock.
 //!
-//! Parent: it changes by adoption alone, under the node's lock, while the count is zero. A reader that holds a count reads it
-//! as it is ([`Node::settled_parent`]): it was settled before the count began, and so for all ancestors, which are counted,
-//! too. Any other reader makes a reference under the lock ([`Node::parent`]). So a node keeps no parent but the present one.
+//! Parent: it changes by adoption alone, under the node's lock, while the count is zero. A reader
+//! that holds a count reads it as it is ([`Node::settled_parent`]): it was settled before the count
+//! began, and so for all ancestors, which are counted, too. Any other reader makes a reference
+//! under the lock ([`Node::parent`]). So a node keeps no parent but the present one.
 
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
@@ -62,9 +67,9 @@ use std::time::Instant;
 pub(crate) type Ending = ending::Ending<NodeRef>;
 /// The services of a group.
 pub(crate) type Services = services::Services<NodeRef>;
-/// What polls groups.
+/// A host of groups.
 pub(crate) type Host = host::Host<Node>;
-/// What lets holders of handles in.
+/// The gate of a group, for handle holders.
 pub(crate) type Gate = gate::Gate<Node>;
 
 /// See the table in the module's documentation.
@@ -74,26 +79,26 @@ pub(crate) const STOPPING: u32 = 1 << 2;
 pub(crate) const SHIELDED: u32 = 1 << 3;
 pub(crate) const SERVING: u32 = 1 << 4;
 
-/// What is done at a later instant. It catches what user code in it throws, and hands it to the pool.
+/// A call at a later instant. It catches the panics of user code in it, and hands them to the pool.
 pub(crate) type Late = Box<dyn FnOnce(&dyn Spawn) + Send>;
 
 /// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
 pub(crate) trait Spawn: Send + Sync {
-    /// Counts a task that begins and queues its job: newest first on the pushing worker, stealable, and someone is woken
-    /// for it.
+    /// Counts a task that begins and queues its job: newest first on the pushing worker, stealable,
+    /// and a sleeper is woken for it if no worker searches.
     fn fork(&self, job: Job);
 
-    /// Queues a job that was woken, of this group: in order, stealable, and someone is woken for it. The group is not
-    /// used once the job is out.
+    /// Queues a job that was woken, of this group: in order, stealable, and a sleeper is woken for
+    /// it if no worker searches. The group is not used once the job is out.
     fn wake(&self, job: Job, group: &Node);
 
-    /// Queues a job that blocks the thread that runs it: on a thread of its own.
+    /// Queues the ticket of a task that blocks the thread that runs it, for a thread of its own.
     fn fork_blocking(&self, ticket: Ticket);
 
     /// Counts a task that begins, and is not forked.
     fn task_begins(&self);
 
-    /// Counts a task that has ended on a thread that has no ledger.
+    /// Counts a task that has ended on a thread that has no counts.
     fn task_ends(&self);
 
     /// Counts a group that begins.
@@ -102,13 +107,14 @@ pub(crate) trait Spawn: Send + Sync {
     /// Counts a group that has ended.
     fn group_ends(&self);
 
-    /// Hands over a failure that nobody can be given. User code (the hook) runs inside: no lock may be held.
+    /// Hands a failure that has no receiver to the hook. That is user code: no lock may be held.
     fn unobserved(&self, failure: Unobserved);
 
     /// Counts a task that has no output because it was cut, or born cancelled.
     fn count_cut(&self);
 
-    /// Callers that are blocked inside tasks of this runtime, whom a mark on their task must reach.
+    /// Waiters for the mark of a task of this runtime: callers that are blocked inside the task,
+    /// and code in it that waits for its own cancel (`poll::own_cancel`).
     fn blocked(&self) -> &Waiters;
 
     /// Whether the runtime was shut down: a group that is first polled now panics.
@@ -117,10 +123,11 @@ pub(crate) trait Spawn: Send + Sync {
     /// Now, on the clock of this runtime.
     fn now(&self) -> Instant;
 
-    /// Calls `call` with this pool at `at`, unless what is returned is dropped before.
+    /// Calls `call` with this pool at `at`, unless the returned value is dropped before.
     fn call_at(&self, at: Instant, call: Late) -> Box<dyn Any + Send>;
 
-    /// Milliseconds since the runtime was built, coarse and wrapping, for the age of tasks. Cheap: no clock is read.
+    /// Milliseconds since the runtime was built, coarse and wrapping, for the age of tasks. Cheap:
+    /// no clock is read.
     fn coarse_millis(&self) -> u32;
 
     /// The name of the runtime, for messages.
@@ -129,7 +136,7 @@ pub(crate) trait Spawn: Send + Sync {
 
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {
-    /// How the job of the node is run that cuts its members.
+    /// How the reaper is run: the job of the node that cuts its members.
     pub(crate) reaper: &'static JobTable,
     /// Frees the node, as the type that it was allocated as.
     pub(crate) free: unsafe fn(NonNull<Node>),
@@ -143,8 +150,9 @@ pub(crate) struct NodeTable {
     pub(crate) describe_member: unsafe fn(NonNull<Links>) -> TaskDump,
 }
 
-/// A word alone on its cache line, whatever that line's address: 56 bytes on both sides. An alignment would do the same,
-/// but takes the slow path of the allocator: 580 instructions more for each group, with glibc.
+/// A word alone on its cache line, wherever that line begins: 56 bytes on both sides. An alignment
+/// would do the same, but takes the slow path of the allocator: 580 instructions more for each
+/// group, with glibc.
 #[repr(C)]
 pub(crate) struct Padded<T> {
     before: [u64; 7],
@@ -181,14 +189,15 @@ pub(crate) struct Slow {
     /// Nodes whose parent this is.
     pub(crate) inner: List,
     pub(crate) arena: Arena,
-    /// What was lent to the group; its future claims it back.
+    /// Values that were lent to the group; its future claims them back.
     pub(crate) lent: Arena,
     /// Why it was cancelled, if that began here.
     pub(crate) reason: Option<Reason>,
     pub(crate) gate: Option<Arc<Gate>>,
-    /// Timers of deadlines, and whatever else lives as long as the group.
+    /// Timers of deadlines and of graces, and the error of a deadline that was not used: they live
+    /// as long as the group.
     pub(crate) kept_open: Vec<Box<dyn Any + Send>>,
-    /// A deadline of zero, until the poll that it grants is over: see `grant`.
+    /// A deadline of zero, until the poll that it grants is over: see `tree::zero_deadline`.
     pub(crate) held_back: Option<Late>,
     /// The group's own deadline; the effective one is the minimum over the ancestors.
     pub(crate) deadline: Option<Instant>,
@@ -198,7 +207,8 @@ pub(crate) struct Slow {
 #[repr(C)]
 pub(crate) struct Node {
     pub(crate) table: &'static NodeTable,
-    /// This node, with the provenance of the whole allocation. Written once, before the node is shared.
+    /// This node, with the provenance of the whole allocation. Written once, before the node is
+    /// shared.
     pub(crate) whole: NonNull<Node>,
     flags: AtomicU32,
     refs: AtomicUsize,
@@ -214,15 +224,17 @@ pub(crate) struct Node {
     pub(crate) body: Host,
     pub(crate) reaper: JobHeader,
     pub(crate) slow: Mutex<Slow>,
-    /// Woken when the group is asked to stop, or is cancelled.
+    /// Woken when the group is asked to stop, is cancelled, or ends.
     pub(crate) stop_waiters: Waiters,
     pub(crate) word: Padded<JoinWord>,
 }
 
-// SAFETY: the lists are reached under locks (`links` under the parent's, `hosted` under the host's, those in `slow`
-// under the node's own); `spawn` points to a `Sync` object that the root keeps alive; the rest is atomic or immutable.
+// SAFETY: the lists are reached under locks (`links` under the parent's, `hosted` under the host's,
+// those in `slow` under the node's own); `spawn` points to a `Sync` object that the root keeps
+// alive; the rest is atomic or immutable.
 unsafe impl Sync for Node {}
-// SAFETY: as above; nothing in it belongs to a thread.
+// SAFETY: nothing in it belongs to a thread: the lists are reached under locks, `spawn` points to
+// an object that is `Send` and `Sync`, and the rest is `Send`.
 unsafe impl Send for Node {}
 
 impl fmt::Debug for Node {
@@ -285,19 +297,21 @@ impl Node {
     }
 
     pub(crate) fn flags(&self) -> u32 {
-        // Relaxed: flags are level-triggered hints; a reader that must not miss one reads it after it passed through the
-        // node's lock.
+        // Relaxed: flags are level-triggered hints; a reader that must not miss one reads it after
+        // it passed through the node's lock.
         self.flags.load(Ordering::Relaxed)
     }
 
     /// Sets flags and returns the former ones.
     pub(crate) fn set_flags(&self, flags: u32) -> u32 {
-        // Relaxed: what follows from a flag is ordered by the node's lock (see Marking and Linking above).
+        // Relaxed: what follows from a flag is ordered by the node's lock (Marking and Linking, in
+        // the head).
         self.flags.fetch_or(flags, Ordering::Relaxed)
     }
 
     pub(crate) fn clear_flags(&self, flags: u32) {
-        // Relaxed: as in `set_flags`.
+        // Relaxed: what follows from a flag is ordered by the node's lock (Marking and Linking, in
+        // the head).
         self.flags.fetch_and(!flags, Ordering::Relaxed);
     }
 
@@ -311,7 +325,8 @@ impl Node {
     }
 
     pub(crate) fn spawn(&self) -> &dyn Spawn {
-        // SAFETY: the root of this tree keeps the object alive, and the chain of parents keeps the root.
+        // SAFETY: the root of this tree keeps the object alive, and the chain of parents keeps the
+        // root.
         unsafe { self.spawn.as_ref() }
     }
 
@@ -329,7 +344,8 @@ impl Node {
         let _settled = self.slow.lock();
         // Relaxed: it changes under the lock that is held.
         let parent = self.parent.load(Ordering::Relaxed);
-        // SAFETY: alive: the node holds a reference on its present parent, which cannot change while the lock is held.
+        // SAFETY: alive: the node holds a reference on its present parent, which cannot change
+        // while the lock is held.
         unsafe { parent.as_ref() }.map(f)
     }
 
@@ -342,21 +358,26 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// For as long as the reference is used the node is counted, or is not yet known to others, or is closed and the caller
-    /// has passed through its lock since, or is the node of the services of a group that has not ended.
+    /// For as long as the reference is used the node is counted, or is not yet known to others, or
+    /// is closed and the caller has passed through its lock since, or is the node of the services
+    /// of a group that has not ended.
     pub(crate) unsafe fn settled_parent(&self) -> Option<&Self> {
-        // Relaxed: the caller comes after what settled it: the first entry, the making of the node, or the lock.
+        // Relaxed: the caller comes after what settled it: the first entry, the making of the node,
+        // or the lock.
         let parent = self.parent.load(Ordering::Relaxed);
-        // SAFETY: the node holds a reference on its parent, which does not change, says the caller.
+        // SAFETY: alive: the node holds a reference on its parent, which does not change for as
+        // long as the caller uses the reference (`settled_parent`).
         unsafe { parent.as_ref() }
     }
 
-    /// Who records failures of this node's children: the group of which they are services, or the node itself.
+    /// The node that records failures of this one's children: the group of which they are services,
+    /// or this node.
     pub(crate) fn receiver(&self) -> &Self {
         if !self.serves() {
             return self;
         }
-        // SAFETY: a group ends after its services, so the caller, which is one or has started one, is there before its end.
+        // SAFETY: `settled_parent`: it is the node of services of a group that has not ended: a
+        // group ends after its services, and the caller is one or has started one.
         unsafe { self.settled_parent() }.unwrap_or(self)
     }
 
@@ -374,9 +395,10 @@ impl Node {
 /// A counted reference to a node's memory.
 pub(crate) struct NodeRef(NonNull<Node>);
 
-// SAFETY: a reference count is atomic and the node is `Send` and `Sync`.
+// SAFETY: the reference count is atomic, the node is `Sync`, and it is `Send` for the thread that
+// frees it.
 unsafe impl Send for NodeRef {}
-// SAFETY: as above.
+// SAFETY: a shared reference gives a `&Node`, which is `Sync`, and clones by an atomic count.
 unsafe impl Sync for NodeRef {}
 
 impl NodeRef {
@@ -392,7 +414,8 @@ impl NodeRef {
     ///
     /// # Safety
     ///
-    /// The caller owns one reference to `node`, made by [`NodeRef::into_raw`] or with the node, and gives it up.
+    /// The caller owns one reference to `node`, made by [`NodeRef::into_raw`] or with the node, and
+    /// gives it up.
     pub(crate) unsafe fn from_raw(node: NonNull<Node>) -> Self {
         Self(node)
     }
@@ -419,17 +442,21 @@ impl Drop for NodeRef {
         loop {
             // SAFETY: one reference is held until the decrement below.
             let node = unsafe { at.as_ref() };
-            // Release: what this holder did to the node comes before the free by the last one (fence below).
+            // Release: pairs with the fence below: this holder's accesses come before the free by
+            // the last one.
             if node.refs.fetch_sub(1, Ordering::Release) != 1 {
                 return;
             }
-            // Acquire: pairs with the Release decrements of all other holders.
+            // Acquire: pairs with the Release decrements of all other holders: the free comes after
+            // their accesses.
             fence(Ordering::Acquire);
-            // Relaxed: nobody else can reach the node any more.
+            // Relaxed: no other thread can reach the node any more.
             let parent = node.parent.load(Ordering::Relaxed);
-            // SAFETY: the last reference is gone, so nobody else can reach the node; the table is its own.
+            // SAFETY: `NodeTable::free`: the table is the node's own, and the last reference is
+            // gone, so no other thread can reach the node.
             unsafe { (node.table.free)(at) };
-            // The node's reference on its parent is the next to release: a loop, because trees are deep.
+            // The node's reference on its parent is the next to release: a loop, because trees are
+            // deep.
             match NonNull::new(parent) {
                 Some(parent) => at = parent,
                 None => return,

@@ -1,14 +1,15 @@
-//! Services: children that are not work left. They end when the work has ended, newest first.
+//! Services: children that do not count as work. They end when the work has ended, newest first.
 //!
-//! The services of a group are children of a node of their own, which is shielded: a cascade from above does not reach
-//! them. That node counts once in the group, like any inner group, while a service lives. So the count of a group whose
-//! work is done is one, or two with the task that ends it (`task::defers`), which cuts the services one by one.
+//! The services of a group are children of a node of their own, which is shielded: a cascade from
+//! above does not reach them. That node counts once in the group, like any inner group, while a
+//! service lives. So the count of a group whose work is done is one, or two with the closer
+//! (`task::closer`), which cuts the services one by one.
 //!
-//! Failures of services are the group's: see `Node::receiver`.
+//! A failure of a service is one of the group: see `Node::receiver`.
 
 use std::mem;
 
-/// A service, as the task that ends the group sees it.
+/// A service, as the closer sees it.
 pub(crate) trait Serving: Send {
     /// Whether its future has been dropped.
     fn is_over(&self) -> bool;
@@ -20,11 +21,12 @@ pub(crate) trait Serving: Send {
 /// The services of one group; `R` keeps the node whose children they are.
 pub(crate) struct Services<R> {
     pub(crate) node: R,
-    /// In the order of their start; those that ended early are forgotten now and then.
+    /// The services that are to be cut, in the order of their start. Those that ended early are
+    /// taken out now and then.
     line: Vec<Box<dyn Serving>>,
 }
 
-/// Below this many no search for those that ended early is worth its while.
+/// With fewer services than this no search for those that ended early is worth its while.
 const FEW: usize = 16;
 
 impl<R> Services<R> {
@@ -36,7 +38,8 @@ impl<R> Services<R> {
         }
     }
 
-    /// Remembers one that was started. What is forgotten is returned, to be dropped outside the lock.
+    /// Adds a service that was started. Returns those that are taken out, to be dropped outside the
+    /// lock.
     #[must_use]
     pub(crate) fn push(&mut self, service: Box<dyn Serving>) -> Vec<Box<dyn Serving>> {
         self.line.push(service);
@@ -50,7 +53,7 @@ impl<R> Services<R> {
         over
     }
 
-    /// Takes the newest out.
+    /// Takes the newest service out.
     pub(crate) fn pop(&mut self) -> Option<Box<dyn Serving>> {
         self.line.pop()
     }

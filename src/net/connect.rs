@@ -1,7 +1,8 @@
 //! Connecting without blocking.
 
-use crate::driver::registered::{Direction, Registered};
-use crate::pool::context;
+use crate::driver::sources::Direction;
+use crate::net::registered::Registered;
+use crate::pool::global;
 use crate::waiters::Key;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 use std::future::poll_fn;
@@ -31,7 +32,7 @@ async fn one(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
         Ok(()) | Err(rustix::io::Errno::INPROGRESS | rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    let stream = Registered::new(TcpStream::from(socket), context::driver())?;
+    let stream = Registered::new(TcpStream::from(socket), global::driver())?;
     let mut waiter = Waiter {
         stream: &stream,
         key: Key::default(),

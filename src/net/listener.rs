@@ -1,9 +1,10 @@
 //! A listening socket.
 
-use crate::driver::registered::{Direction, Registered};
+use crate::driver::sources::Direction;
+use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
 use crate::net::stream::TcpStream;
-use crate::pool::context;
+use crate::pool::global;
 use crate::waiters::Key;
 use std::fmt;
 use std::io;
@@ -11,8 +12,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Connections that the system keeps for us until they are accepted. The standard library asks for 128; a burst beyond
-/// that loses handshakes, which clients repeat after a whole second. 1024 is what tokio and mio ask for.
+/// Connections that the system keeps for us until they are accepted. The standard library asks for
+/// 128; a burst beyond that loses handshakes, which clients repeat after a whole second. 1024 is
+/// what tokio and mio ask for.
 const BACKLOG: i32 = 1024;
 
 /// A TCP socket that accepts connections. Any number of tasks may accept at once.
@@ -31,11 +33,32 @@ const BACKLOG: i32 = 1024;
 pub struct TcpListener(Registered<std::net::TcpListener>);
 
 impl TcpListener {
-    /// Binds to the first address of `name` that can be had: `host:port`, or an address. Port 0 lets the system choose.
+    /// Binds to the first address of `name` that can be had: `host:port`, or an address. Port 0
+    /// lets the system choose.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::TcpListener;
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     assert!(listener.local_addr()?.ip().is_loopback());
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
     /// The last address's error, or that of the resolver.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future closes the socket; a lookup of the name ends on its thread.
+    ///
+    /// # Blocking
+    ///
+    /// Never: names are looked up on a thread for calls that block.
     pub async fn bind(name: &str) -> io::Result<Self> {
         let addresses = resolve(name).await?;
         let listener = std::net::TcpListener::bind(&addresses[..])?;
@@ -46,20 +69,46 @@ impl TcpListener {
 
     /// Takes over a listener of the standard library, and sets it non-blocking.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::TcpListener;
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let address = listener.local_addr().unwrap();
+    /// let listener = TcpListener::from_std(listener).unwrap();
+    /// assert_eq!(listener.local_addr().unwrap(), address);
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of the system, for instance no more file descriptors.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Registered::new(listener, context::driver()).map(Self)
+        Registered::new(listener, global::driver()).map(Self)
     }
 
     /// Accepts the next connection.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     let (server, address) = listener.accept().await?;
+    ///     assert_eq!(address, client.local_addr()?);
+    ///     assert_eq!(server.peer_addr()?, address);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
-    /// Those of the system. Without free file descriptors the connection stays in the queue of the system: wait a
-    /// little and accept again.
+    /// Those of the system. Without free file descriptors the connection stays in the queue of the
+    /// system: wait a little and accept again.
     ///
     /// # Cancellation
     ///
@@ -71,10 +120,12 @@ impl TcpListener {
         }
     }
 
-    /// Accepts a connection that the system has ready, else fails with [`WouldBlock`](io::ErrorKind::WouldBlock).
+    /// Accepts a connection that the system has ready, else fails with
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock).
     ///
-    /// It asks the system and not the driver, so that nobody who has connected before the call is missed: a server
-    /// that stops accepts with it whoever is still in the queue, before it closes the listener.
+    /// It asks the system and not the driver, so that no client that has connected before the call
+    /// is missed: a server that stops accepts with it the clients that are still in the queue,
+    /// before it closes the listener.
     ///
     /// # Examples
     ///
@@ -101,6 +152,18 @@ impl TcpListener {
 
     /// The address that it is bound to.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::TcpListener;
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     assert_ne!(listener.local_addr()?.port(), 0); // the system chose one
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of the system.
@@ -116,6 +179,23 @@ impl fmt::Debug for TcpListener {
 }
 
 /// The future of [`TcpListener::accept`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::net::{Accept, TcpListener, TcpStream};
+///
+/// fn next(listener: &TcpListener) -> Accept<'_> {
+///     listener.accept()
+/// }
+///
+/// spinney::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     assert_eq!(next(&listener).await?.1, client.local_addr()?);
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Accept<'a> {
     listener: &'a TcpListener,

@@ -2,7 +2,8 @@
 
 use crate::poll::frame;
 use crate::pool::blocking::Work;
-use crate::pool::context;
+use crate::pool::blocking_threads;
+use crate::pool::global;
 use crate::sync::{Arc, Mutex};
 use crate::waiters;
 use std::io;
@@ -22,7 +23,7 @@ pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
     }
-    let runtime = context::runtime();
+    let runtime = global::runtime();
     runtime.driver.must_be_here()?;
     let answer = Arc::new(Mutex::new(Answer::default()));
     let reply = Reply(Arc::clone(&answer));
@@ -32,11 +33,11 @@ pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
         reply.0.lock().addresses = Some(addresses);
         drop(reply);
     });
-    runtime.blocking.push(&runtime, Work::Call(call));
+    blocking_threads::push(&runtime, Work::Call(call));
     Resolve(answer).await
 }
 
-/// The thread's end: whoever waits is woken when it goes away, with an error if it never answered.
+/// The thread's end: the waiter is woken when it goes away, with an error if it never answered.
 struct Reply(Arc<Mutex<Answer>>);
 
 impl Drop for Reply {

@@ -1,9 +1,10 @@
 //! A connection.
 
-use crate::driver::registered::{Direction, Registered};
+use crate::driver::sources::Direction;
 use crate::net::connect;
+use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
-use crate::pool::context;
+use crate::pool::global;
 use crate::sync::Arc;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
@@ -15,10 +16,41 @@ use std::task::{Context, Poll};
 /// A TCP connection.
 ///
 /// `&TcpStream` reads and writes, too, so that two tasks can share one connection.
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+/// use spinney::net::{TcpListener, TcpStream};
+///
+/// spinney::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let mut client = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     let (mut server, _) = listener.accept().await?;
+///     client.write_all(b"hello").await?;
+///     let mut text = [0; 5];
+///     server.read_exact(&mut text).await?;
+///     assert_eq!(&text, b"hello");
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
 pub struct TcpStream(pub(crate) Registered<std::net::TcpStream>);
 
 impl TcpStream {
     /// Connects to the first address of `name` that answers: `host:port`, or an address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(&listener.local_addr()?.to_string()).await?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -27,12 +59,29 @@ impl TcpStream {
     /// # Cancellation
     ///
     /// Dropping the future closes the socket.
+    ///
+    /// # Blocking
+    ///
+    /// Never: names are looked up on a thread for calls that block.
     pub async fn connect(name: &str) -> io::Result<Self> {
         let addresses = resolve(name).await?;
         connect::any(&addresses).await.map(Self)
     }
 
     /// Connects to an address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -47,15 +96,39 @@ impl TcpStream {
 
     /// Takes over a connection of the standard library, and sets it non-blocking.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::TcpStream;
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// let stream = TcpStream::from_std(stream).unwrap();
+    /// assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of the system, for instance no more file descriptors.
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Registered::new(stream, context::driver()).map(Self)
+        Registered::new(stream, global::driver()).map(Self)
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     stream.set_nodelay(true)?;
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
     ///
     /// # Errors
     ///
@@ -67,8 +140,8 @@ impl TcpStream {
     /// Copies what has arrived into `buffer` and leaves it in the socket; without any it fails with
     /// [`WouldBlock`](io::ErrorKind::WouldBlock). `Ok(0)` is the end of the stream.
     ///
-    /// It asks the system and not the driver: what had arrived before the call is seen. A server that stops learns from
-    /// it whether a client has sent one more request.
+    /// It asks the system and not the driver: what had arrived before the call is seen. A server
+    /// that stops learns from it whether a client has sent one more request.
     ///
     /// # Examples
     ///
@@ -94,6 +167,19 @@ impl TcpStream {
 
     /// The address of this end.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     assert!(stream.local_addr()?.ip().is_loopback());
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of the system.
@@ -103,6 +189,19 @@ impl TcpStream {
 
     /// The address of the other end.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
     /// # Errors
     ///
     /// Those of the system.
@@ -111,6 +210,26 @@ impl TcpStream {
     }
 
     /// Two halves that can be used in different tasks. The connection closes when both are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    ///     let address = listener.local_addr().unwrap();
+    ///     let (mut reader, mut writer) = TcpStream::connect_addr(address).await.unwrap().split();
+    ///     let (mut echo, _) = listener.accept().await.unwrap();
+    ///     g.spawn(async move { writer.write_all(b"hi").await.unwrap() });
+    ///     let mut text = [0; 2];
+    ///     echo.read_exact(&mut text).await.unwrap();
+    ///     echo.write_all(&text).await.unwrap();
+    ///     reader.read_exact(&mut text).await.unwrap();
+    ///     assert_eq!(&text, b"hi");
+    /// }));
+    /// ```
     #[must_use]
     pub fn split(self) -> (ReadHalf, WriteHalf) {
         let stream = Arc::new(self);
@@ -162,10 +281,54 @@ impl fmt::Debug for TcpStream {
 }
 
 /// The reading half of a connection: [`TcpStream::split`].
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::AsyncReadExt;
+/// use spinney::net::{ReadHalf, TcpListener, TcpStream};
+///
+/// async fn rest(mut reader: ReadHalf) -> std::io::Result<Vec<u8>> {
+///     let mut bytes = Vec::new();
+///     reader.read_to_end(&mut bytes).await?;
+///     Ok(bytes)
+/// }
+///
+/// spinney::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     drop(listener.accept().await?); // the other end closes
+///     assert!(rest(client.split().0).await?.is_empty());
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct ReadHalf(Arc<TcpStream>);
 
 /// The writing half of a connection: [`TcpStream::split`].
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+/// use spinney::net::{TcpListener, TcpStream, WriteHalf};
+///
+/// async fn greet(mut writer: WriteHalf) -> std::io::Result<()> {
+///     writer.write_all(b"hello").await?;
+///     writer.close().await // the other end reads to the end
+/// }
+///
+/// spinney::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     let (mut server, _) = listener.accept().await?;
+///     greet(client.split().1).await?;
+///     let mut text = String::new();
+///     server.read_to_string(&mut text).await?;
+///     assert_eq!(text, "hello");
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct WriteHalf(Arc<TcpStream>);
 

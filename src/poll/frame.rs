@@ -1,7 +1,8 @@
 //! Where this thread is in the tree: the frame of the poll that runs on it.
 //!
-//! Each poll of a task, of a group's body, and of a blocked caller's future pushes a frame. A frame says which group is
-//! the innermost one, where groups that are polled now are open (the host), and whether the poll belongs to a cut.
+//! Each poll of a task, of a group's body, and of a blocked caller's future pushes a frame, and so
+//! does a part of a poll that was forked off. A frame says which group is the innermost one, where
+//! groups that are polled now are open (the host), and whether the poll belongs to a cut.
 
 #![expect(unsafe_code, reason = "the current frame lives on the stack below")]
 
@@ -22,7 +23,7 @@ use std::time::Duration;
 /// The task that is polled, as its frames see it.
 pub(crate) trait PolledTask {
     /// Whether it was marked to be cut, be it during this poll.
-    fn is_marked(&self) -> bool;
+    fn cancel_requested(&self) -> bool;
 
     /// How long ago it was spawned.
     fn age(&self) -> Duration;
@@ -45,17 +46,19 @@ pub(crate) struct TaskView {
 
 impl TaskView {
     pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
-        // SAFETY: the task is not freed while it is polled, and the view lives no longer than that poll.
+        // SAFETY: the task is not freed while it is polled, and the view lives no longer than that
+        // poll.
         self.name.map(|name| unsafe { name.as_ref() })
     }
 
     pub(crate) fn task(&self) -> &dyn PolledTask {
-        // SAFETY: as in `name`.
+        // SAFETY: the task is not freed while it is polled, and the view lives no longer than that
+        // poll.
         unsafe { self.task.as_ref() }
     }
 
-    pub(crate) fn is_marked(&self) -> bool {
-        self.task().is_marked()
+    pub(crate) fn cancel_requested(&self) -> bool {
+        self.task().cancel_requested()
     }
 
     /// The task as a message names it.
@@ -69,7 +72,7 @@ const CHILD: u8 = 1;
 /// Waits for a timer, a source of I/O, a deadline or a stop of ours.
 const LEAF: u8 = 2;
 
-/// A task that is awaited, by addresses only: nobody follows them, it may be gone.
+/// A task that is awaited, by addresses only: no reader follows them, as the task may be gone.
 #[derive(Clone, Copy)]
 pub(crate) struct AwaitedTask {
     /// Its job.
@@ -88,14 +91,14 @@ pub(crate) struct Frame<'a> {
     /// A shield is around this frame, in the same task.
     sheltered: bool,
     shields: Cell<u32>,
-    held: Cell<bool>,
+    in_shield: Cell<bool>,
     waits: Cell<u8>,
     /// The child that this poll found unfinished last.
     awaited: Cell<Option<AwaitedTask>>,
-    /// The number of this poll, once somebody asks for it.
+    /// The number of this poll; zero until it is asked for.
     number: Cell<u32>,
-    /// The task-locals of what is polled here; null if there are none. The list lives further down the stack, or in the
-    /// task.
+    /// The task-locals of the code that is polled here; null if there are none. The list lives
+    /// further down the stack, on the forker's stack, or in the task.
     locals: Cell<*const Locals>,
 }
 
@@ -118,7 +121,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The frame of a poll of a group's body, in whatever task that is.
+    /// The frame of a poll of a group's body, in whichever task polls it.
     pub(crate) fn body(node: &'a Node, cut: bool) -> Self {
         Self::inheriting(Self::new(node, &node.body, cut))
     }
@@ -137,7 +140,7 @@ impl<'a> Frame<'a> {
             cut,
             sheltered: false,
             shields: Cell::new(0),
-            held: Cell::new(false),
+            in_shield: Cell::new(false),
             waits: Cell::new(0),
             awaited: Cell::new(None),
             number: Cell::new(0),
@@ -154,8 +157,9 @@ impl<'a> Frame<'a> {
         self.number.get()
     }
 
-    /// The frame of a part of the poll of `around`, on another thread. Only what cannot change is read there: the rest is as
-    /// it was when that part was forked off.
+    /// The frame of a part of the poll of `around`, on this thread or another one. Of `around` only
+    /// fields that cannot change are read: `shielded` and `locals` are as they were when that part
+    /// was forked off.
     pub(crate) fn forked(
         around: &Self,
         host: &'a Host,
@@ -189,17 +193,17 @@ impl<'a> Frame<'a> {
         impl Drop for Leave {
             fn drop(&mut self) {
                 CURRENT.set(self.0);
-                // SAFETY: frames nest: this one and the one below are on the stack around the guard.
+                // SAFETY: frames nest: the one below is on the stack around the guard.
                 let Some(below) = (unsafe { self.0.as_ref() }) else {
                     return;
                 };
-                // SAFETY: as above.
+                // SAFETY: this frame is borrowed by `enter`, on whose stack the guard is.
                 if let Some(this) = unsafe { self.1.as_ref() } {
                     below.waits.set(below.waits.get() | this.waits.get());
                 }
             }
         }
-        // The guard takes it away again before what it borrows can end.
+        // The guard takes the frame away again before its borrows can end.
         let this = ptr::from_ref(self).cast::<Frame<'static>>();
         let below = CURRENT.replace(this);
         self.below.set(below);
@@ -207,7 +211,8 @@ impl<'a> Frame<'a> {
         f()
     }
 
-    /// Runs `f`, which drops what was polled here, with this frame on top and as in a shield.
+    /// Runs `f`, which drops the future that was polled here, or its output, with this frame on top
+    /// and as in a shield.
     pub(crate) fn enter_to_drop<R>(&self, f: impl FnOnce() -> R) -> R {
         self.enter(|| self.shielded(f))
     }
@@ -228,11 +233,13 @@ impl<'a> Frame<'a> {
     }
 
     pub(crate) fn task_view(&self) -> Option<&TaskView> {
-        // SAFETY: the view lives in the frame's function, or in one further down the stack.
+        // SAFETY: the view lives in the frame's function, in one further down the stack, or on the
+        // stack of the forker, which waits for this part of its poll.
         self.task.map(|task| unsafe { task.as_ref() })
     }
 
-    /// Whether what is polled here is being cut, as seen from this point: inside a shield it is not.
+    /// Whether the future that is polled here is being cut, as seen from this point: inside a
+    /// shield it is not.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut && self.shields.get() == 0
     }
@@ -247,14 +254,15 @@ impl<'a> Frame<'a> {
         self.shields.get() != 0
     }
 
-    /// Whether a shield is around this point, be it further down the stack: nobody drops what pends here.
+    /// Whether a shield is around this point, be it further down the stack: no cut drops a future
+    /// that pends here.
     pub(crate) fn is_sheltered(&self) -> bool {
         self.sheltered || self.is_shielded()
     }
 
     /// Whether the task is to be cut by itself, and nothing shelters this point from that.
-    pub(crate) fn is_marked(&self) -> bool {
-        !self.is_sheltered() && self.task_view().is_some_and(TaskView::is_marked)
+    pub(crate) fn cancel_requested(&self) -> bool {
+        !self.is_sheltered() && self.task_view().is_some_and(TaskView::cancel_requested)
     }
 
     /// Runs `f` inside a shield.
@@ -271,13 +279,13 @@ impl<'a> Frame<'a> {
     }
 
     /// Notes that a shield was reached by this poll and is not done.
-    pub(crate) fn hold(&self) {
-        self.held.set(true);
+    pub(crate) fn note_shield(&self) {
+        self.in_shield.set(true);
     }
 
     /// Whether a shield was reached by this poll and is not done.
-    pub(crate) fn is_held(&self) -> bool {
-        self.held.get()
+    pub(crate) fn ended_in_shield(&self) -> bool {
+        self.in_shield.get()
     }
 
     /// The child that this poll found unfinished last.
@@ -294,7 +302,8 @@ impl<'a> Frame<'a> {
 /// Calls `f` with the frame of the poll that runs on this thread.
 #[inline]
 pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
-    // During the destruction of thread locals there is no frame: a frame is on the stack of a running poll.
+    // During the destruction of thread locals there is no frame: a frame is on the stack of a
+    // running poll.
     let frame = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
     // SAFETY: a frame leaves `CURRENT` before it leaves the stack.
     f(unsafe { frame.as_ref() })
@@ -317,15 +326,16 @@ pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
     })
 }
 
-/// Whether this thread unwinds, or the one that waits for the part of a poll that runs here: a panic that comes out of a
-/// destructor meanwhile aborts the process.
+/// Whether this thread unwinds, or the one that waits for the part of a poll that runs here: a
+/// panic that comes out of a destructor meanwhile aborts the process.
 #[inline]
 pub(crate) fn is_panicking() -> bool {
     thread::panicking() || UNWINDS_ELSEWHERE.get()
 }
 
-/// Runs `f`, in which destructors run, as in a shield: what they wait for is waited for, also if what is dropped is being cut,
-/// because a wait that were unwound would skip the rest of the destructor.
+/// Runs `f`, in which destructors run, as in a shield: a wait in one of them goes on, also if the
+/// value that is dropped is being cut, because to unwind the wait would skip the rest of the
+/// destructor.
 pub(crate) fn drop_shielded<R>(f: impl FnOnce() -> R) -> R {
     current(|frame| match frame {
         Some(frame) => frame.shielded(f),
@@ -361,8 +371,8 @@ fn note(wait: u8) {
     });
 }
 
-/// Notes that this poll waits for a timer, a source of I/O, a deadline or a stop. A blocked caller that waits for one
-/// of these polls its body only.
+/// Notes that this poll waits for a timer, a source of I/O, a deadline or a stop. A blocked caller
+/// that waits for one of these polls its body only.
 pub(crate) fn note_leaf() {
     note(LEAF);
 }
@@ -411,8 +421,9 @@ fn locals_cell<R>(frame: Option<&Frame<'_>>, f: impl FnOnce(&Cell<*const Locals>
 #[inline]
 pub(crate) fn locals<R>(f: impl FnOnce(Option<&Locals>) -> R) -> R {
     let locals = current(|frame| locals_cell(frame, Cell::get));
-    // SAFETY: a list stays where it is while the frame points to it: the task keeps its own until it is complete, and
-    // `with_locals` takes its pointer back before it returns.
+    // SAFETY: a list stays where it is while the frame points to it: the task keeps its own until
+    // it is complete, `with_locals` takes its pointer back before it returns, and a forker waits
+    // for the part of its poll that uses the list of its frame.
     f(unsafe { locals.as_ref() })
 }
 
@@ -433,7 +444,7 @@ pub(crate) fn with_locals<R>(locals: Option<&Locals>, f: impl FnOnce() -> R) -> 
     })
 }
 
-/// Calls a waker with nothing of ours on the stack that it could see: no lock, no frame. Its panic is contained.
+/// Calls a waker that sees nothing of ours on the stack: no lock, no frame. Its panic is contained.
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         outside(|| waiters::wake(waker));

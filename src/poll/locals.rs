@@ -1,7 +1,8 @@
-//! The values of task-locals around a piece of code: a persistent list, shared by all who took a snapshot of it.
+//! The values of task-locals around a piece of code: a persistent list, shared by all tasks and
+//! scopes that took a snapshot of it.
 //!
-//! A task owns the list that its spawner saw; a frame points to the list that goes for what is polled in it. Nothing is
-//! allocated while no task-local is set.
+//! A task owns the list that its spawner saw; a frame points to the list that goes for the code
+//! polled in it. Nothing is allocated while no task-local is set.
 
 use crate::sync::Arc;
 use crate::unwind;
@@ -28,8 +29,8 @@ impl Locals {
         Self(None)
     }
 
-    /// This list with a value in front, in place of an older one of the same key. So a list is never longer than there are
-    /// keys, also if children of children set a value again and again.
+    /// This list with a value in front, in place of an older one of the same key. So a list is
+    /// never longer than there are keys, also if children of children set a value again and again.
     pub(crate) fn and(self, key: usize, value: Value) -> Self {
         let next = match self.get(key) {
             Some(_) => self.without(key),
@@ -94,7 +95,8 @@ impl Drop for Locals {
     }
 }
 
-/// A loop, because lists may be long; and each value is dropped, also if the destructor of another one panics.
+/// A loop, because lists may be long; and each value is dropped, also if the destructor of another
+/// one panics.
 #[cold]
 fn drop_list(first: Arc<Entry>) {
     let mut at = Some(first);

@@ -1,8 +1,9 @@
-//! Where a thread is in the tree of groups, and what it notes while it polls.
+//! Where a thread is in the tree of groups, and its notes while it polls.
 //!
-//! `frame` is one poll on the stack: its group, host, task and shields; `own_cancel` waits for the cancel of the task that
-//! is polled; `locals` are the values of task-locals; `tally` is what the thread notes, `running` is what it publishes of
-//! the task that it polls, and `live` counts what began and ended.
+//! `frame` is one poll on the stack: its group, host, task and shields; `own_cancel` waits for the
+//! cancel of the task that is polled; `locals` are the values of task-locals; `tally` has the notes
+//! of the thread, `running` publishes the task that it polls, and `live` counts tasks and groups
+//! that began and ended.
 
 pub(crate) mod frame;
 pub(crate) mod live;

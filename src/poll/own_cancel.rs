@@ -2,8 +2,9 @@
 //!
 //! # Protocol
 //!
-//! A cut marks the task, and then, if the task is running or held by a shield, wakes those who registered in its runtime. A
-//! waiter registers first and looks at the mark afterwards: one of them sees the other, as in `waiters`.
+//! A canceller marks the task, and then, if the task is running or held by a shield, wakes all
+//! waiters that registered in its runtime. A waiter registers first and looks at the mark
+//! afterwards. Both pass through the lock of the list (`waiters`), so one of them sees the other.
 
 use crate::group::node::NodeRef;
 use crate::poll::frame;
@@ -12,20 +13,21 @@ use std::task::Context;
 
 /// A registration for the mark of the task that is polled.
 #[derive(Default)]
-pub(crate) struct Mark {
+pub(crate) struct OwnCancel {
     /// The group of the task.
     group: Option<NodeRef>,
     key: Key,
 }
 
-impl Mark {
-    /// Whether the task in which the caller is polled was marked; if not, the waker is called when it is.
+impl OwnCancel {
+    /// Whether the task in which the caller is polled was marked; if not, the waker is called when
+    /// it is.
     pub(crate) fn look(&mut self, cx: &mut Context<'_>) -> bool {
         frame::current(|frame| {
             let Some(task) = frame.and_then(|frame| frame.task_view()) else {
                 return false;
             };
-            if task.is_marked() {
+            if task.cancel_requested() {
                 return true;
             }
             let here = task.task().group();
@@ -40,7 +42,7 @@ impl Mark {
             let group = self.group.get_or_insert_with(|| here.to_ref());
             // Registered before the mark is read, woken after it is set.
             group.spawn().blocked().register(&mut self.key, cx.waker());
-            task.is_marked()
+            task.cancel_requested()
         })
     }
 
@@ -51,7 +53,7 @@ impl Mark {
     }
 }
 
-impl Drop for Mark {
+impl Drop for OwnCancel {
     fn drop(&mut self) {
         self.remove();
     }

@@ -1,14 +1,16 @@
-//! What a seat runs right now, published by value, so that a dump or a shutdown never follows a pointer to a task that
-//! it does not hold. The group is published as an address, which is looked for in the tree (`paths::path_at`): whoever finds
-//! it there, and the same task in the record afterwards, has found the group of that task, because it was counted all the
-//! while.
+//! The task that a seat runs right now, published by value, so that a dump or a shutdown never
+//! follows a pointer to a task that it does not hold. The group is published as an address, which
+//! is looked for in the tree (`tree::paths::path_at`): a reader that finds it there, and the same
+//! task in the record afterwards, has found the group of that task, because the task was counted
+//! all the while.
 //!
 //! # Protocol
 //!
-//! A sequence lock with one writer, the thread on the seat. Writing: 1. make the number odd; 2. Release fence;
-//! 3. store the fields; 4. make the number even (Release). Reading: 1. load the number (Acquire); 2. load the fields;
-//! 3. Acquire fence; 4. load the number again: if it is the same and even, the fields belong together.
-//! Ending a poll is one store: a task number of zero means idle.
+//! A sequence lock with one writer, the thread on the seat. Writing: 1. make the number odd;
+//! 2. Release fence; 3. store the fields; 4. make the number even (Release). Reading: 1. load the
+//! number (Acquire); 2. load the fields; 3. Acquire fence; 4. load the number again: if it is the
+//! same and even, the fields belong together. Ending a poll is one store: a task number of zero
+//! means idle.
 
 #![expect(
     unsafe_code,
@@ -33,7 +35,7 @@ pub(crate) struct Running {
     birth: AtomicU32,
 }
 
-/// What is published of a task.
+/// The facts that are published of a task.
 #[derive(Debug)]
 pub(crate) struct Publication {
     pub(crate) task: TaskId,
@@ -45,11 +47,11 @@ pub(crate) struct Publication {
     pub(crate) birth: u32,
 }
 
-/// What is read of a task that was running. The path of its group is not there yet.
+/// The facts that were read of a task that was running. The path of its group is not there yet.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) straggler: Straggler,
-    /// An address to compare: nobody may follow it.
+    /// An address to compare: no reader may follow it.
     pub(crate) group: usize,
 }
 
@@ -69,59 +71,67 @@ impl Running {
     /// Publishes the task that is polled next. Only the thread on the seat calls it.
     #[inline]
     pub(crate) fn begin(&self, now: &Publication) {
-        // Relaxed: this thread is the only writer, here and below.
+        // Relaxed: this thread is the only writer.
         let number = self.sequence.load(Ordering::Relaxed);
-        // Relaxed: ordered before the fields by the fence.
+        // Relaxed: ordered before the fields by the Release fence below.
         self.sequence
             .store(number.wrapping_add(1), Ordering::Relaxed);
         // Release: a reader that sees one of the fields sees the odd number (its Acquire fence).
         fence(Ordering::Release);
-        // Relaxed: the sequence number tells a reader whether these belong together.
+        // Relaxed: the sequence number tells a reader whether the fields belong together.
         self.task.store(now.task.0, Ordering::Relaxed);
         let location = ptr::from_ref(now.location).cast_mut();
-        // Relaxed: as above.
+        // Relaxed: the sequence number tells a reader whether the fields belong together.
         self.location.store(location, Ordering::Relaxed);
         let name = now.name.unwrap_or("");
-        // Relaxed: as above.
+        // Relaxed: the sequence number tells a reader whether the fields belong together.
         self.name.store(name.as_ptr().cast_mut(), Ordering::Relaxed);
-        // Relaxed: as above.
+        // Relaxed: the sequence number tells a reader whether the fields belong together.
         self.name_len.store(name.len(), Ordering::Relaxed);
-        // Relaxed: as above.
+        // Relaxed: the sequence number tells a reader whether the fields belong together.
         self.group.store(now.group, Ordering::Relaxed);
-        // Relaxed: as above.
+        // Relaxed: the sequence number tells a reader whether the fields belong together.
         self.birth.store(now.birth, Ordering::Relaxed);
         // Release: pairs with the Acquire load in `read`.
         self.sequence
             .store(number.wrapping_add(2), Ordering::Release);
     }
 
-    /// Says that nothing is polled, or that what is polled ends here.
+    /// Says that no task is polled from here on.
     #[inline]
     pub(crate) fn end(&self) {
         // Relaxed: a reader that misses it reports a task that ended a moment ago.
         self.task.store(0, Ordering::Relaxed);
     }
 
-    /// What is running now, if anything is; `now` in coarse milliseconds since the runtime was built.
+    /// The task that runs now, if there is one; `now` in coarse milliseconds since the runtime was
+    /// built.
     pub(crate) fn read(&self, now: u32) -> Option<Seen> {
         loop {
             // Acquire: pairs with the Release store at the end of `begin`.
             let before = self.sequence.load(Ordering::Acquire);
-            // Relaxed: checked by the sequence number, here and below.
+            // Relaxed: the sequence number, read again below, says whether the fields belong
+            // together.
             let task = self.task.load(Ordering::Relaxed);
-            // Relaxed: as above.
+            // Relaxed: the sequence number, read again below, says whether the fields belong
+            // together.
             let location = self.location.load(Ordering::Relaxed);
-            // Relaxed: as above.
+            // Relaxed: the sequence number, read again below, says whether the fields belong
+            // together.
             let name = self.name.load(Ordering::Relaxed);
-            // Relaxed: as above.
+            // Relaxed: the sequence number, read again below, says whether the fields belong
+            // together.
             let name_len = self.name_len.load(Ordering::Relaxed);
-            // Relaxed: as above.
+            // Relaxed: the sequence number, read again below, says whether the fields belong
+            // together.
             let group = self.group.load(Ordering::Relaxed);
-            // Relaxed: as above.
+            // Relaxed: the sequence number, read again below, says whether the fields belong
+            // together.
             let birth = self.birth.load(Ordering::Relaxed);
-            // Acquire: pairs with the Release fence in `begin`.
+            // Acquire: pairs with the Release fence in `begin`: a read of a newer field makes the
+            // odd number, or a later one, visible below.
             fence(Ordering::Acquire);
-            // Relaxed: ordered by the fence.
+            // Relaxed: ordered after the fields by the Acquire fence above.
             if before % 2 == 1 || self.sequence.load(Ordering::Relaxed) != before {
                 crate::sync::spin_loop();
                 continue;
@@ -129,9 +139,12 @@ impl Running {
             if task == 0 {
                 return None;
             }
-            // SAFETY: every address stored in this field is that of a `&'static Location`.
+            // SAFETY: every address that was stored in this field is null or that of a `&'static
+            // Location`: valid for `'static`.
             let location = unsafe { location.as_ref() }?;
-            // SAFETY: address and length were stored together from a `&'static str`, as the sequence number shows.
+            // SAFETY: address and length were stored together from one `&'static str`, as the
+            // sequence number shows: so many bytes are there, initialized, and unchanged for
+            // `'static`.
             let name: &'static [u8] = unsafe { std::slice::from_raw_parts(name, name_len) };
             let name = std::str::from_utf8(name).unwrap_or_default();
             let straggler = Straggler {
@@ -146,8 +159,8 @@ impl Running {
     }
 }
 
-/// The age of a task, from coarse milliseconds that wrap. Threads read the coarse clock in no order: who was born a little
-/// later than now is new.
+/// The age of a task, from coarse milliseconds that wrap. Threads read the coarse clock in no
+/// order: a task that was born a little later than now is new.
 pub(crate) fn age(birth: u32, now: u32) -> Duration {
     let age = now.wrapping_sub(birth);
     let born_later = age > u32::MAX / 2;

@@ -1,39 +1,41 @@
-//! What a thread notes while it runs jobs: in which parts of its seat, which ids it may give, what the poll may spend.
+//! The notes of a thread while it runs jobs: parts of its seat to write to, ids that it may give,
+//! operations that the poll may spend.
 
 #![expect(unsafe_code, reason = "the parts of a seat are borrowed around a job")]
 
-use crate::poll::live::Ledger;
+use crate::poll::live::LiveCounts;
 use crate::poll::running::Running;
 use crate::report::failure::TaskId;
 use crate::sync::process;
 use std::cell::Cell;
 use std::ptr;
 
-/// Where this thread writes down what it does: parts of its seat, or null.
+/// The parts of its seat that this thread writes to, or null.
 #[derive(Clone, Copy)]
-struct Books {
-    /// The record of what runs now, if that is published.
+struct Tally {
+    /// The record of the task that runs now, if that is published.
     running: *const Running,
-    /// What ends here is counted there.
-    ledger: *const Ledger,
+    /// The counts of tasks that end, and of members that are marked to be cut, in the jobs run
+    /// here.
+    counts: *const LiveCounts,
 }
 
-const NO_BOOKS: Books = Books {
+const NO_TALLY: Tally = Tally {
     running: ptr::null(),
-    ledger: ptr::null(),
+    counts: ptr::null(),
 };
 
 /// Ids that a thread takes at once: one contended addition for each 1,024 spawns.
 const ID_BLOCK: u64 = 1024;
 
 crate::sync::thread_local! {
-    static BOOKS: Cell<Books> = const { Cell::new(NO_BOOKS) };
+    static TALLY: Cell<Tally> = const { Cell::new(NO_TALLY) };
     static IDS: Cell<u64> = const { Cell::new(0) };
     static BUDGET: Cell<u8> = const { Cell::new(BUDGET_OF_A_POLL) };
 }
 
-/// Operations on our own leaves that may succeed in one poll of a task before it must yield. tokio uses 128 for the same
-/// purpose; at 1-2 us for a read or write it bounds a poll to about 0.2 ms.
+/// Operations on our own leaves that may succeed in one poll of a task before it must yield. tokio
+/// uses 128 for the same purpose; at 1-2 us for a read or write it bounds a poll to about 0.2 ms.
 const BUDGET_OF_A_POLL: u8 = 128;
 
 /// A poll of a task begins.
@@ -42,7 +44,8 @@ pub(crate) fn new_budget() {
     BUDGET.set(BUDGET_OF_A_POLL);
 }
 
-/// Takes one operation from the budget of this poll; false if there is none left: the leaf wakes itself and is pending.
+/// Takes one operation from the budget of this poll; false if there is none left: the leaf wakes
+/// itself and is pending.
 pub(crate) fn spend_budget() -> bool {
     let left = BUDGET.get();
     if left == 0 {
@@ -65,43 +68,45 @@ pub(crate) fn next_id() -> TaskId {
     TaskId(id)
 }
 
-/// Runs `f`, which runs jobs of one runtime. What they do is published in `running`, and what ends in them is counted in
-/// `ledger`: both belong to a seat of that runtime which this thread holds.
+/// Runs `f`, which runs jobs of one runtime. The tasks that they poll are published in `running`,
+/// and those that end in them are counted in `counts`: both belong to a seat of that runtime which
+/// this thread holds.
 #[inline]
-pub(crate) fn with_books<R>(
+pub(crate) fn with_tally<R>(
     running: Option<&Running>,
-    ledger: Option<&Ledger>,
+    counts: Option<&LiveCounts>,
     f: impl FnOnce() -> R,
 ) -> R {
-    struct Restore(Books);
+    struct Restore(Tally);
     impl Drop for Restore {
         fn drop(&mut self) {
-            BOOKS.set(self.0);
+            TALLY.set(self.0);
         }
     }
-    let _restore = Restore(BOOKS.replace(Books {
+    let _restore = Restore(TALLY.replace(Tally {
         running: running.map_or(ptr::null(), ptr::from_ref),
-        ledger: ledger.map_or(ptr::null(), ptr::from_ref),
+        counts: counts.map_or(ptr::null(), ptr::from_ref),
     }));
     f()
 }
 
-/// The record in which this thread publishes what it runs.
+/// The record in which this thread publishes the task that it runs.
 ///
 /// # Safety
 ///
 /// The reference is used within one job.
 pub(crate) unsafe fn record<'a>() -> Option<&'a Running> {
-    // SAFETY: it is borrowed by `with_books` around the job.
-    unsafe { BOOKS.get().running.as_ref() }
+    // SAFETY: null, or borrowed by `with_tally` around the job, within which the caller uses it.
+    unsafe { TALLY.get().running.as_ref() }
 }
 
-/// The ledger in which this thread counts what ends in the jobs that it runs. It is one of their runtime.
+/// The counts for tasks that end in the jobs which this thread runs. They belong to the runtime of
+/// those.
 ///
 /// # Safety
 ///
-/// As [`record`].
-pub(crate) unsafe fn ledger<'a>() -> Option<&'a Ledger> {
-    // SAFETY: as in `record`.
-    unsafe { BOOKS.get().ledger.as_ref() }
+/// The reference is used within one job.
+pub(crate) unsafe fn counts<'a>() -> Option<&'a LiveCounts> {
+    // SAFETY: null, or borrowed by `with_tally` around the job, within which the caller uses it.
+    unsafe { TALLY.get().counts.as_ref() }
 }

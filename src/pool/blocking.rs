@@ -1,30 +1,32 @@
-//! Threads for closures that block: grown on demand up to a limit, gone when idle.
+//! The queue of closures that block, and the count of the threads for them: grown on demand up to a
+//! limit, gone when idle. The threads themselves are in `blocking_threads`.
 //!
 //! # Protocol
 //!
-//! All under one lock. *While there is work in the line and a thread may be had, somebody is coming for it*: an idle
-//! thread that was called, or a new one. Who arrives takes the first piece of work and, if there is more, sees to it that
-//! the next one comes before it begins. Busy threads look at the line when they are done. So a burst wakes one thread
-//! after the other, each while the one before works, and not all at once.
+//! All under one lock. *While there is work in the queue and a thread may be had, a thread is
+//! coming for it*: an idle one that was called, or a new one. A thread that arrives takes the first
+//! piece of work and, if there is more, sees to it that the next one comes before it begins. Busy
+//! threads look at the queue when they are done. So a burst wakes one thread after the other, each
+//! while the one before works, and not all at once.
 //!
-//! A thread whose closure waits in turn (`.wait()`, a scope) does not count against the limit meanwhile: what it waits for
-//! may be in the line. So closures that wait for closures do not deadlock, however low the limit.
+//! A thread whose closure waits in turn (`.wait()`, a scope) does not count against the limit
+//! meanwhile: what it waits for may be in the queue. So closures that wait for closures do not
+//! deadlock, however low the limit.
 //!
-//! If the only way to get a thread fails, workers do what is in the line.
+//! If the only way to get a thread fails, workers do what is in the queue.
 
 use crate::job::Ticket;
-use crate::pool::context::Place;
-use crate::pool::shared::Shared;
-use crate::sync::Arc;
 use crate::sync::bed::{Condvar, Mutex, MutexGuard};
-use crate::unwind;
 use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-/// How long an idle thread waits for work before it ends: a thread costs about 20 us to start, and a few pages of stack
-/// to keep. tokio keeps them for as long.
+/// How long an idle thread waits for work before it ends: a thread costs about 20 us to start, and
+/// a few pages of stack to keep. tokio keeps them for as long.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// Work in the queue below which no search for what is over is worth its while.
+const FEW: usize = 64;
 
 /// What the threads do.
 pub(crate) enum Work {
@@ -34,17 +36,18 @@ pub(crate) enum Work {
     Call(Box<dyn FnOnce() + Send>),
 }
 
+/// The work, and the threads.
 #[derive(Default)]
-struct Line {
+pub(super) struct Queue {
     work: VecDeque<Work>,
-    /// What is over is taken out when the line is so long.
+    /// What is over is taken out when the queue is so long.
     sweep_at: usize,
     threads: usize,
     /// Threads that sleep and were not called.
     idle: usize,
     /// Calls to sleepers that no one has answered yet.
     calls: usize,
-    /// Threads that were called or started and have not looked at the line yet.
+    /// Threads that were called or started and have not looked at the queue yet.
     coming: usize,
     /// Threads whose closure waits.
     waiting: usize,
@@ -55,12 +58,9 @@ struct Line {
     in_calls: usize,
 }
 
-/// Work in line below which no search for what is over is worth its while.
-const FEW: usize = 64;
-
-impl Line {
-    /// Takes out children that were cut in line, when the line has become twice as long as it was after the last time: if
-    /// all threads are stuck, what gave up waiting must not pile up.
+impl Queue {
+    /// Takes out children that were cut in the queue, when it has become twice as long as it was
+    /// after the last time: if all threads are stuck, what gave up waiting must not pile up.
     fn sweep(&mut self) -> VecDeque<Work> {
         if self.work.len() < self.sweep_at.max(FEW) {
             return VecDeque::new();
@@ -73,10 +73,22 @@ impl Line {
     }
 }
 
-/// The threads for blocking closures of one runtime.
+/// What is to be done so that a thread comes for what is in the queue.
+#[must_use]
+pub(super) enum Call {
+    /// Nothing: one comes, or busy ones look when they are done.
+    Settled,
+    /// To start a thread, which is counted already. It calls [`Blocking::serve`] and then
+    /// [`Blocking::leave`]; if it cannot be had, the caller calls [`Blocking::give_up`].
+    Start,
+    /// To call [`Blocking::give_up`] at once: the runtime has ended.
+    GiveUp,
+}
+
+/// The queue of one runtime.
 pub(crate) struct Blocking {
     limit: usize,
-    line: Mutex<Line>,
+    queue: Mutex<Queue>,
     called: Condvar,
     /// Told when there is one thread less to wait for after the end.
     ended: Condvar,
@@ -86,199 +98,149 @@ impl Blocking {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
-            line: Mutex::new(Line::default()),
+            queue: Mutex::new(Queue::default()),
             called: Condvar::new(),
             ended: Condvar::new(),
         }
     }
 
-    /// Has `work` done by one of the threads of this runtime.
-    pub(crate) fn push(&self, shared: &Arc<Shared>, work: Work) {
-        let mut line = self.line.lock();
-        line.work.push_back(work);
-        let over = line.sweep();
-        self.call(shared, line);
-        for work in over {
-            run(work);
-        }
+    /// Adds work; the caller goes on with [`Blocking::call`]. What was taken out because it is over
+    /// is to be run afterwards.
+    pub(super) fn push(&self, work: Work) -> (MutexGuard<'_, Queue>, VecDeque<Work>) {
+        let mut queue = self.queue.lock();
+        queue.work.push_back(work);
+        let over = queue.sweep();
+        (queue, over)
     }
 
-    /// Sees to it that somebody comes for what is in the line.
-    fn call(&self, shared: &Arc<Shared>, mut line: MutexGuard<'_, Line>) {
-        if line.work.is_empty() || line.coming > 0 {
-            return;
+    /// Sees to it that a thread comes for what is in the queue.
+    pub(super) fn call(
+        &self,
+        mut queue: MutexGuard<'_, Queue>,
+        is_elsewhere: impl FnOnce() -> bool,
+    ) -> Call {
+        if queue.work.is_empty() || queue.coming > 0 {
+            return Call::Settled;
         }
-        // In a process that was forked from that of the runtime nobody comes: those who are idle in
-        // the line are not there, and whoever waits for the work is told so before it sleeps.
-        if shared.is_elsewhere() {
-            return;
+        // In a process that was forked from that of the runtime no thread comes: those that are
+        // idle are not there, and the caller that waits for the work is told so before it sleeps.
+        if is_elsewhere() {
+            return Call::Settled;
         }
-        if line.idle > 0 {
-            line.idle -= 1;
-            line.calls += 1;
-            line.coming += 1;
-            drop(line);
+        if queue.idle > 0 {
+            queue.idle -= 1;
+            queue.calls += 1;
+            queue.coming += 1;
+            drop(queue);
             self.called.notify_one();
-            return;
+            return Call::Settled;
         }
-        let busy = line.threads - line.waiting;
+        let busy = queue.threads - queue.waiting;
         if busy >= self.limit {
-            return;
+            return Call::Settled;
         }
-        line.coming += 1;
-        line.threads += 1;
-        line.alive += 1;
-        let refused = line.closed;
-        drop(line);
-        if !refused && start(shared) {
-            return;
-        }
-        let mut line = self.line.lock();
-        line.coming -= 1;
-        line.threads -= 1;
-        self.has_left(&mut line);
-        if line.threads > line.waiting {
-            return; // a busy thread looks when it is done
-        }
-        let stranded = mem::take(&mut line.work);
-        drop(line);
-        for work in stranded {
-            strand(shared, work);
+        queue.coming += 1;
+        queue.threads += 1;
+        queue.alive += 1;
+        match queue.closed {
+            true => Call::GiveUp,
+            false => Call::Start,
         }
     }
 
-    fn serve(&self, shared: &Arc<Shared>, place: &Place) {
-        let mut line = self.line.lock();
-        line.coming -= 1;
+    /// The thread that was counted as coming does not come. What no other thread will do.
+    pub(super) fn give_up(&self) -> VecDeque<Work> {
+        let mut queue = self.queue.lock();
+        queue.coming -= 1;
+        queue.threads -= 1;
+        self.has_left(&mut queue);
+        if queue.threads > queue.waiting {
+            return VecDeque::new(); // a busy thread looks when it is done
+        }
+        mem::take(&mut queue.work)
+    }
+
+    /// What a thread does until it was idle for too long, or the runtime has ended. `call` is
+    /// [`Blocking::call`], with what follows from it.
+    pub(super) fn serve(&self, call: impl Fn(MutexGuard<'_, Queue>), mut run: impl FnMut(Work)) {
+        let mut queue = self.queue.lock();
+        queue.coming -= 1;
         loop {
-            while let Some(work) = line.work.pop_front() {
-                let call = matches!(work, Work::Call(_));
-                if call {
-                    self.enters_call(&mut line);
+            while let Some(work) = queue.work.pop_front() {
+                let is_call = matches!(work, Work::Call(_));
+                if is_call {
+                    self.enters_call(&mut queue);
                 }
-                self.call(shared, line);
+                call(queue);
                 run(work);
-                place.leave_seat();
-                line = self.line.lock();
-                if call {
-                    line.in_calls -= 1;
+                queue = self.queue.lock();
+                if is_call {
+                    queue.in_calls -= 1;
                 }
             }
-            line.idle += 1;
-            while line.calls == 0 && !line.closed {
-                if self.called.wait_for(&mut line, LINGER) {
+            queue.idle += 1;
+            while queue.calls == 0 && !queue.closed {
+                if self.called.wait_for(&mut queue, LINGER) {
                     break;
                 }
             }
-            if line.calls == 0 {
-                line.idle -= 1;
-                line.threads -= 1;
+            if queue.calls == 0 {
+                queue.idle -= 1;
+                queue.threads -= 1;
                 return;
             }
-            line.calls -= 1;
-            line.coming -= 1;
+            queue.calls -= 1;
+            queue.coming -= 1;
         }
     }
 
-    /// The thread of this place waits for others: it does not count against the limit from now on. False if it did not
-    /// before.
-    pub(crate) fn begin_wait(place: &Place) -> bool {
-        if place.waits.replace(true) {
-            return false;
-        }
-        let blocking = &place.shared.blocking;
-        let mut line = blocking.line.lock();
-        line.waiting += 1;
-        blocking.call(&place.shared, line);
-        true
+    /// A thread waits for others: it does not count against the limit from now on. The caller goes
+    /// on with [`Blocking::call`].
+    pub(super) fn begin_wait(&self) -> MutexGuard<'_, Queue> {
+        let mut queue = self.queue.lock();
+        queue.waiting += 1;
+        queue
     }
 
-    /// The wait that `begin_wait` began is over.
-    pub(crate) fn end_wait(place: &Place) {
-        place.waits.set(false);
-        place.shared.blocking.line.lock().waiting -= 1;
+    /// That wait is over.
+    pub(super) fn end_wait(&self) {
+        self.queue.lock().waiting -= 1;
     }
 
     /// Ends idle threads, and busy ones after their work.
     pub(crate) fn close(&self) {
-        self.line.lock().closed = true;
+        self.queue.lock().closed = true;
         self.called.notify_all();
     }
 
-    /// After the end: waits for the threads to leave. No child is left by then; a call of our own may take its time, and is
-    /// not waited for.
+    /// After the end: waits for the threads to leave. No child is left by then; a call of our own
+    /// may take its time, and is not waited for.
     pub(crate) fn join(&self) {
-        let mut line = self.line.lock();
-        while line.alive > line.in_calls {
-            self.ended.wait(&mut line);
+        let mut queue = self.queue.lock();
+        while queue.alive > queue.in_calls {
+            self.ended.wait(&mut queue);
         }
     }
 
     /// The last line of a thread.
-    fn leave(&self) {
-        self.has_left(&mut self.line.lock());
+    pub(super) fn leave(&self) {
+        self.has_left(&mut self.queue.lock());
     }
 
-    fn has_left(&self, line: &mut Line) {
-        line.alive -= 1;
-        self.tell(line);
+    fn has_left(&self, queue: &mut Queue) {
+        queue.alive -= 1;
+        self.tell(queue);
     }
 
     /// As far as `join` goes this thread has left.
-    fn enters_call(&self, line: &mut Line) {
-        line.in_calls += 1;
-        self.tell(line);
+    fn enters_call(&self, queue: &mut Queue) {
+        queue.in_calls += 1;
+        self.tell(queue);
     }
 
-    fn tell(&self, line: &Line) {
-        if line.closed {
+    fn tell(&self, queue: &Queue) {
+        if queue.closed {
             self.ended.notify_all();
         }
-    }
-}
-
-fn run(work: Work) {
-    match work {
-        Work::Child(ticket) => {
-            if let Some(job) = ticket.redeem() {
-                job.run();
-            }
-        }
-        Work::Call(call) => {
-            if let Err(payload) = unwind::catch(call) {
-                unwind::discard(payload);
-            }
-        }
-    }
-}
-
-fn start(shared: &Arc<Shared>) -> bool {
-    let theirs = Arc::clone(shared);
-    let started = shared.thread("blocking").spawn(move || {
-        let place = Place::blocking(Arc::clone(&theirs));
-        place.occupy(|| {
-            theirs.hooks.thread_started();
-            theirs.blocking.serve(&theirs, &place);
-            // It does not count any more.
-            place.waits.set(true);
-            theirs.hooks.thread_stops();
-            place.leave_seat();
-        });
-        theirs.blocking.leave();
-    });
-    started.is_ok()
-}
-
-/// No thread can be had: a worker runs the child, though it may block there.
-#[cold]
-fn strand(shared: &Arc<Shared>, work: Work) {
-    match work {
-        Work::Child(ticket) => {
-            if let Some(job) = ticket.redeem() {
-                shared.counters.last_resorts.bump_shared();
-                shared.inject(job);
-            }
-        }
-        Work::Call(call) => drop(call),
     }
 }

@@ -1,101 +1,17 @@
-//! Options of a runtime, their bounds, and the hooks.
+//! Options of a runtime, and their bounds. What is built of them is in `runtime`.
 
 use crate::driver::clock::{Clock, ManualClock};
-use crate::pool::runtime::{self, Runtime};
-use crate::report::failure::{Over, Unobserved};
-use crate::sync::Arc;
-use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::unwind;
+use crate::pool::hooks::Hooks;
+use crate::report::failure::Unobserved;
 use std::error::Error;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 
-/// More workers than this are refused: at about 16,000 threads a Linux process of default limits aborts.
+/// More workers than this are refused: at about 16,000 threads a Linux process of default limits
+/// aborts.
 pub(crate) const MAX_WORKERS: usize = 1024;
 
-type Report = Arc<dyn Fn(Unobserved) + Send + Sync>;
-type OnThread = Arc<dyn Fn() + Send + Sync>;
-
-/// What users hang in.
-pub(crate) struct Hooks {
-    unobserved: Option<Report>,
-    silenced: AtomicBool,
-    start: Option<OnThread>,
-    stop: Option<OnThread>,
-}
-
-impl Hooks {
-    /// Hands over a failure. A hook that panics is switched off, and stderr says so.
-    pub(crate) fn report(&self, failure: Unobserved) {
-        if failure.payload.is::<Over>() {
-            return;
-        }
-        // Relaxed: a switch; a call that misses it calls the hook once more.
-        let silenced = self.silenced.load(Ordering::Relaxed);
-        let outcome = match &self.unobserved {
-            Some(hook) if !silenced => unwind::catch(|| hook(failure)),
-            _ => unwind::catch(|| print(failure)),
-        };
-        if let Err(payload) = outcome {
-            // Relaxed: as above.
-            self.silenced.store(true, Ordering::Relaxed);
-            say(&format!(
-                "spinney: the unobserved hook panicked ({}) and is switched off",
-                unwind::message(&*payload)
-            ));
-            unwind::discard(payload);
-        }
-    }
-
-    pub(crate) fn thread_started(&self) {
-        Self::call(self.start.as_ref());
-    }
-
-    pub(crate) fn thread_stops(&self) {
-        Self::call(self.stop.as_ref());
-    }
-
-    fn call(hook: Option<&OnThread>) {
-        if let Some(hook) = hook {
-            if let Err(payload) = unwind::catch(|| hook()) {
-                say(&format!(
-                    "spinney: a thread hook panicked ({})",
-                    unwind::message(&*payload)
-                ));
-                unwind::discard(payload);
-            }
-        }
-    }
-}
-
-/// One line to stderr. Where stderr is a pipe that nobody reads any more there is nobody to tell, and to panic here would
-/// take down a worker.
-fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
-/// The default hook: one line to stderr.
-fn print(failure: Unobserved) {
-    let kind = if failure.is_panic { "panic" } else { "error" };
-    let name = failure.name.as_deref().unwrap_or("task");
-    let id = failure.task.map_or(String::new(), |id| format!(" {id}"));
-    let text = match (unwind::text(&*failure.payload), failure.type_name) {
-        (Some(text), _) => text.to_owned(),
-        (None, Some(name)) => format!("of type {name}"),
-        (None, None) => "Box<dyn Any>".to_owned(),
-    };
-    let group = match failure.group.is_empty() {
-        true => String::new(),
-        false => format!(" in group {}", failure.group),
-    };
-    say(&format!(
-        "spinney: unobserved {kind} in {name}{id} spawned at {}{group}: {text}",
-        failure.location
-    ));
-    unwind::discard(failure.payload);
-}
-
-/// Options of a [`Runtime`].
+/// Options of a [`Runtime`](crate::Runtime).
 #[must_use = "a builder does nothing until it builds"]
 pub struct RuntimeBuilder {
     pub(crate) workers: usize,
@@ -104,9 +20,7 @@ pub struct RuntimeBuilder {
     pub(crate) max_blocking: usize,
     pub(crate) callers_take_part: bool,
     pub(crate) clock: Clock,
-    unobserved: Option<Report>,
-    start: Option<OnThread>,
-    stop: Option<OnThread>,
+    pub(super) hooks: Hooks,
 }
 
 impl RuntimeBuilder {
@@ -118,9 +32,7 @@ impl RuntimeBuilder {
             max_blocking: 512,
             callers_take_part: true,
             clock: Clock::System,
-            unobserved: None,
-            start: None,
-            stop: None,
+            hooks: Hooks::default(),
         }
     }
 
@@ -158,51 +70,34 @@ impl RuntimeBuilder {
 
     /// The clock of timers and deadlines. Default: the system's.
     ///
-    /// The grace of [`Runtime::shutdown`] is real time all the same.
+    /// The grace of [`Runtime::shutdown`](crate::Runtime::shutdown) is real time all the same.
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.clock = Clock::Manual(clock.clone());
         self
     }
 
-    /// Called with every failure that nobody can be given. Default: one line to stderr.
+    /// Called with every failure that has no receiver. Default: one line to stderr.
     ///
     /// A hook that panics is switched off for this runtime, and stderr says so.
     pub fn on_unobserved(mut self, hook: impl Fn(Unobserved) + Send + Sync + 'static) -> Self {
-        self.unobserved = Some(Arc::new(hook));
+        self.hooks.set_unobserved(hook);
         self
     }
 
     /// Called on each thread, of workers and of blocking closures, before its first job.
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.start = Some(Arc::new(hook));
+        self.hooks.set_start(hook);
         self
     }
 
     /// Called on each thread, of workers and of blocking closures, after its last job.
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Self {
-        self.stop = Some(Arc::new(hook));
+        self.hooks.set_stop(hook);
         self
     }
 
-    /// Starts the runtime. It belongs to this process, and not to one that is forked later: see
-    /// [`Runtime`].
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`] names the option that is out of bounds, or the thread that could not be started; then nothing is
-    /// left behind.
-    pub fn build(mut self) -> Result<Runtime, BuildError> {
-        self.check()?;
-        let hooks = Hooks {
-            unobserved: self.unobserved.take(),
-            silenced: AtomicBool::new(false),
-            start: self.start.take(),
-            stop: self.stop.take(),
-        };
-        runtime::start(&self, hooks)
-    }
-
-    fn check(&self) -> Result<(), BuildError> {
+    /// Whether every option is within its bounds.
+    pub(super) fn check(&self) -> Result<(), BuildError> {
         let bad = |field, bound| Err(BuildError(Kind::OutOfBounds { field, bound }));
         if self.workers == 0 || self.workers > MAX_WORKERS {
             return bad("workers", "1 to 1024");

@@ -4,38 +4,45 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The counters of one seat, which only the thread on it writes, or those of a runtime, which all may write.
+        /// The counters of one seat, which only the thread on it writes, or those of a runtime,
+        /// which all may write.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)*
         }
 
-        /// What a runtime has done so far, and what is alive in it; read without stopping its threads.
+        /// What a runtime has done so far, and what is alive in it; read without stopping its
+        /// threads.
         ///
-        /// All fields are numbers of things. Those that begin with `live_` are *levels*: how many there are now; they go up
-        /// and down. All others are *sums* over all threads since the runtime was built; they only go up.
+        /// All fields are numbers of things. Those that begin with `live_` are *levels*: how many
+        /// there are now; they go up and down. All others are *sums* over all threads since the
+        /// runtime was built; they only go up.
         ///
         /// # Levels
         ///
-        /// A level counts what was alive all the time while it was read. It does not count a task or a group that was
-        /// awaited before, nor any task or group in one that was: there is no need to wait for a zero. So the levels of a
-        /// runtime with nothing to do are zero, and what stays is what was forgotten.
+        /// A level counts what was alive all the time while it was read. It does not count a task
+        /// or a group that was awaited before, nor any task or group in one that was: there is no
+        /// need to wait for a zero. So the levels of a runtime with nothing to do are zero, and
+        /// what stays is what was forgotten.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Metrics {
             $($(#[$doc])* pub $name: u64,)*
-            /// Tasks that were spawned and have not ended, queued ones included: children, services, closures, and one for
-            /// each group whose body has ended and that has services to end, or defers to run.
+            /// Tasks that were spawned and have not ended, queued ones included: children,
+            /// services, closures, and one for each group whose body has ended and that has
+            /// services to end, or defers to run.
             ///
-            /// A task whose group was forgotten, and that does not end by itself, is counted until the shutdown.
+            /// A task whose group was forgotten, and that does not end by itself, is counted until
+            /// the shutdown.
             pub live_tasks: u64,
-            /// Groups whose future was polled, or whose `scope` was called, and that have not ended: their body, a child, a
-            /// service or a defer is left, or their future is there and was not told of the end. A `race`, and a free
-            /// `blocking`, is one.
+            /// Groups whose future was polled, or whose `scope` was called, and that have not
+            /// ended: their body, a child, a service or a defer is left, or their future is there
+            /// and was not told of the end. A `race`, and a free `blocking`, is one.
             ///
             /// A group whose future was forgotten is counted as long as the runtime can be asked.
             pub live_groups: u64,
-            /// Timers that are set and have not fired: sleeps, timeouts and intervals that were polled, deadlines of groups.
+            /// Timers that are set and have not fired: sleeps, timeouts and intervals that were
+            /// polled, deadlines of groups.
             pub live_timers: u64,
         }
 
@@ -64,8 +71,8 @@ counters! {
     spares,
     /// Waits that ran whatever was there because no thread could be had.
     last_resorts,
-    /// Tasks that ended without having returned or panicked: cut, or never begun in a group that was cancelled. Services
-    /// end like that, too.
+    /// Tasks that ended without having returned or panicked: cut, or never begun in a group that
+    /// was cancelled. Services end like that, too.
     cut_tasks,
 }
 

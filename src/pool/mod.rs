@@ -1,21 +1,34 @@
 //! The pool: threads, seats, queues, and the runtime that owns them.
 //!
-//! `seats` is the table of places from which jobs are run; `worker` is the loop; `shared` is what all threads of a
-//! runtime see; `waiting` is how a thread blocks; `blocking` has the threads for closures that block; `fork` are the halves
-//! of `join`; `context` says where a thread is; `runtime` is the public face, with its `config` and its
-//! `metrics`; `shutdown` is how it ends;
-//! `caretaker` looks after what outlives it; `sentinel` sees that somebody watches time and I/O.
+//! From the bottom up. What a runtime is made of: `metrics`, `hooks` and `config` are numbers,
+//! callbacks and options; `seats` is the table of places from which jobs are run; `sentinel` sees
+//! that a thread watches time and I/O; `blocking` is the queue of closures that block. `shared` is
+//! what all threads of a runtime see of these.
+//!
+//! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
+//! where it is; `blocking_threads` do the closures that block; `dispatch` is the pool as its groups
+//! see it; `worker` is the loop; `spares` stand in for threads that block; `waiting` is how a
+//! thread blocks; `join` is how a forker comes back.
+//!
+//! The whole: `caretaker` looks after what outlives a runtime; `shutdown` is how it ends; `runtime`
+//! is its public face; `global` is the one that free functions use.
 
 pub(crate) mod blocking;
+pub(crate) mod blocking_threads;
 pub(crate) mod caretaker;
 pub(crate) mod config;
-pub(crate) mod context;
-pub(crate) mod fork;
+mod dispatch;
+pub(crate) mod global;
+mod hooks;
+pub(crate) mod join;
 pub(crate) mod metrics;
 pub(crate) mod runtime;
 pub(crate) mod seats;
 pub(crate) mod sentinel;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
+mod spares;
+mod stack_jobs;
+pub(crate) mod thread_ctx;
 pub(crate) mod waiting;
 pub(crate) mod worker;

@@ -1,17 +1,20 @@
-//! The runtime as users see it: building, entering, looking inside. How it ends is in `shutdown`.
+//! The runtime as users see it: building, entering, looking inside. How it ends is in `shutdown`,
+//! the one that free functions use in `global`.
 
-use crate::driver::poller::Driver;
+use crate::driver::driver::Driver;
 use crate::group::node::NodeRef;
 use crate::group::node::Spawn;
-use crate::poll::live::Ledger;
+use crate::poll::live::LiveCounts;
 use crate::pool::blocking::Blocking;
-use crate::pool::config::{BuildError, Hooks, Kind, RuntimeBuilder};
-use crate::pool::context::{self};
+use crate::pool::caretaker;
+use crate::pool::config::{BuildError, Kind, RuntimeBuilder};
+use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::seats::Seats;
 use crate::pool::sentinel::Sentinel;
 use crate::pool::shared::{Shared, Spares};
 use crate::pool::shutdown::Stragglers;
+use crate::pool::thread_ctx;
 use crate::pool::worker;
 use crate::report::dump::Dump;
 use crate::report::failure::Unobserved;
@@ -23,6 +26,7 @@ use crate::tree::survey;
 use crate::waiters::Waiters;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::time::Duration;
 
 /// A set of worker threads, a driver, and the root of a tree of groups.
@@ -53,8 +57,23 @@ pub struct Runtime {
     shared: Arc<Shared>,
 }
 
+impl RuntimeBuilder {
+    /// Starts the runtime. It belongs to this process, and not to one that is forked later: see
+    /// [`Runtime`].
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the option that is out of bounds, or the thread that could not be
+    /// started; then nothing is left behind.
+    pub fn build(mut self) -> Result<Runtime, BuildError> {
+        self.check()?;
+        let hooks = mem::take(&mut self.hooks);
+        start(&self, hooks)
+    }
+}
+
 /// Starts a runtime under options that were checked.
-pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
+fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
     let driver =
         Driver::new(options.clock.clone()).map_err(|error| BuildError(Kind::Driver(error)))?;
     let guests = (2 * options.workers).max(16);
@@ -65,7 +84,7 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         workers: options.workers,
         stack_size: options.stack_size,
         callers_take_part: options.callers_take_part,
-        seats: Seats::new(options.workers + guests),
+        seats: Arc::new(Seats::new(options.workers + guests)),
         injector: Injector::new(),
         sleep: Sleep::new(),
         driver,
@@ -77,13 +96,14 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         spares: Mutex::new(Spares::default()),
         shut_down: AtomicBool::new(false),
         exiting: AtomicBool::new(false),
+        look_after: caretaker::look_after,
         caretaker: Mutex::new(false),
         emptied: Waiters::new(),
         guests: AtomicUsize::new(0),
         halves: AtomicUsize::new(0),
         guests_gone: Waiters::new(),
         blocked: Waiters::new(),
-        ledger: Ledger::new(),
+        counts: LiveCounts::new(),
         counters: Counters::default(),
     });
     let spawn: Arc<dyn Spawn> = Arc::clone(&shared) as Arc<dyn Spawn>;
@@ -93,9 +113,9 @@ pub(crate) fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, B
         let shared = Arc::clone(&runtime.shared);
         let thread = shared.thread(&index.to_string());
         let started = thread.spawn(move || {
-            if shared.seats.claim(index) {
+            if let Some(seat) = shared.seats.claim(index) {
                 shared.hooks.thread_started();
-                worker::run(&shared, index, worker::Kind::Worker);
+                worker::run(&shared, seat, worker::Kind::Worker);
                 shared.hooks.thread_stops();
             }
         });
@@ -118,34 +138,11 @@ impl Runtime {
         &self.shared
     }
 
-    /// Makes this runtime the global one, which free functions use on threads that have no other.
-    ///
-    /// # Errors
-    ///
-    /// Gives the runtime back if a global one was installed, or started by its first use.
-    pub fn install_global(self) -> Result<(), Self> {
-        context::install_global(self)
-    }
-
-    /// Runs a future on the calling thread, with its groups on this runtime.
-    ///
-    /// # Panics
-    ///
-    /// If the runtime is shut down while the future waits, or if the future is not ready in a
-    /// process that was forked from that of the runtime. A panic of the future comes out as it is.
-    ///
-    /// # Blocking
-    ///
-    /// The thread blocks. On a worker a spare thread takes its place.
-    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        crate::block_on::on(&self.shared, future)
-    }
-
     /// Makes this the runtime of free functions on this thread until the guard is dropped.
     #[must_use = "the runtime is entered until the guard is dropped"]
     pub fn enter(&self) -> EnterGuard<'_> {
         EnterGuard {
-            number: context::enter(Arc::clone(&self.shared)),
+            number: thread_ctx::enter(Arc::clone(&self.shared)),
             runtime: PhantomData,
         }
     }
@@ -156,10 +153,11 @@ impl Runtime {
         self.shared.metrics()
     }
 
-    /// The groups and tasks that there are now, for a log or a page that somebody looks at.
+    /// The groups and tasks that there are now, for a log or a page that a person looks at.
     ///
-    /// It is taken without stopping anybody, so it may show one part of the tree a little later than another. It is linear
-    /// in the tasks that were suspended at least once. A runtime that has ended has none.
+    /// It is taken without stopping any thread, so it may show one part of the tree a little later
+    /// than another. It is linear in the tasks that were suspended at least once. A runtime that
+    /// has ended has none.
     ///
     /// # Examples
     ///
@@ -204,8 +202,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`Stragglers`] names what could not be cut: a poll that does not return, or a shield that does not end. From
-    /// inside it contains the caller.
+    /// [`Stragglers`] names what could not be cut: a poll that does not return, or a shield that
+    /// does not end. From inside it contains the caller.
     ///
     /// # Blocking
     ///
@@ -223,7 +221,7 @@ impl Drop for Runtime {
             return;
         }
         if self.shared.is_shut_down() && self.shared.open_root().is_some() {
-            return; // whoever did it was told of the stragglers
+            return; // the caller of that shutdown was told of the stragglers
         }
         if let Err(stragglers) = self.shutdown(Duration::ZERO) {
             for straggler in stragglers.0 {
@@ -265,6 +263,6 @@ pub struct EnterGuard<'a> {
 
 impl Drop for EnterGuard<'_> {
     fn drop(&mut self) {
-        context::exit(self.number);
+        thread_ctx::exit(self.number);
     }
 }

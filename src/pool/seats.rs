@@ -1,28 +1,48 @@
 //! Seats: the places from which jobs are run, each with a fork deque and a wake deque.
 //!
-//! Workers, blocked callers and spare workers are the same thing here: someone on a seat. New children and stack jobs go
-//! to the fork deque, newest first; woken tasks to the wake deque, in order. Depth first for forks keeps the memory of
-//! recursive programs small (1/50 of a FIFO's, measured on the prototype); in order for wakes keeps them fair.
+//! Workers, spare workers and blocked callers are the same thing here: a thread on a seat. New
+//! children and stack jobs go to the fork deque, newest first; woken tasks to the wake deque, in
+//! order. Depth first for forks keeps the memory of recursive programs small (measured: 1/50 of
+//! that with a FIFO); in order for wakes keeps them fair.
+//!
+//! # States
+//!
+//! A seat is free or claimed. It is active while it is claimed, for all that thieves know.
 //!
 //! # Protocol
 //!
-//! A seat is claimed by a compare-exchange and then used by one thread. Its deques are made at the first claim and stay.
-//! Thieves walk the bitmap of active seats. Who leaves drains its deques, clears its bit, and gives the claim back.
+//! A seat is claimed by a compare-exchange, which makes a [`ClaimedSeat`]: the only way to the
+//! owner's ends of the deques, for one thread at a time. The deques are made at the first claim and
+//! stay. Thieves walk the bitmap of active seats. The owner drains its deques before it drops the
+//! claim, which clears the bit and then frees the seat.
+//!
+//! A thread keeps its claim in an [`OwnSeat`], where code that runs on that thread finds it. What
+//! that does leaves nothing borrowed, so the claim may be taken out at any time in between.
 
 #![expect(
     unsafe_code,
-    reason = "the owner's ends of the deques belong to the thread on the seat"
+    reason = "the owner's ends of the deques belong to the claim of the seat"
 )]
 
 use crate::job::Job;
 use crate::parker::Parker;
-use crate::poll::live::Ledger;
+use crate::poll::live::LiveCounts;
 use crate::poll::running::Running;
 use crate::pool::metrics::Counters;
-use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::cell::UnsafeCell;
-use crate::sync::deque::{Steal, Stealer, Worker};
+use crate::sync::deque::{Injector, Steal, Stealer, Worker};
+use crate::sync::{Arc, OnceLock};
+use std::cell::Cell;
+use std::ptr::NonNull;
+
+/// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a
+/// FIFO one in batches. Measured: 64 repaired flat spawns and did not touch recursive ones, whose
+/// fork deque holds at most ten entries for each level.
+const SPILL: usize = 64;
+
+/// Every so many jobs the fork deque comes before the wake deque: neither starves the other.
+const FORK_EVERY: u32 = 8;
 
 /// The thieves' ends of a seat's deques.
 struct Ends {
@@ -30,10 +50,10 @@ struct Ends {
     wake: Stealer<Job>,
 }
 
-/// The owner's ends. Used by the thread that claimed the seat.
-pub(crate) struct Deques {
-    pub(crate) fork: Worker<Job>,
-    pub(crate) wake: Worker<Job>,
+/// The owner's ends.
+struct Deques {
+    fork: Worker<Job>,
+    wake: Worker<Job>,
 }
 
 /// One place.
@@ -44,11 +64,12 @@ pub(crate) struct Seat {
     deques: UnsafeCell<Option<Deques>>,
     pub(crate) parker: Parker,
     pub(crate) running: Running,
-    pub(crate) ledger: Ledger,
+    pub(crate) counts: LiveCounts,
     pub(crate) counters: Counters,
 }
 
-// SAFETY: `deques` is reached by the thread that holds the claim only; the rest is `Sync`.
+// SAFETY: `deques` is reached through the one `ClaimedSeat`, or before it is made by the thread
+// that won the claim; the rest is `Sync`.
 unsafe impl Sync for Seat {}
 // SAFETY: nothing in it belongs to a thread; jobs are `Send`.
 unsafe impl Send for Seat {}
@@ -67,7 +88,7 @@ impl Seats {
             deques: UnsafeCell::new(None),
             parker: Parker::new(),
             running: Running::new(),
-            ledger: Ledger::new(),
+            counts: LiveCounts::new(),
             counters: Counters::default(),
         };
         Self {
@@ -90,16 +111,18 @@ impl Seats {
     }
 
     /// Claims this seat, if it is free.
-    pub(crate) fn claim(&self, index: usize) -> bool {
+    pub(crate) fn claim(self: &Arc<Self>, index: usize) -> Option<ClaimedSeat> {
         let seat = &self.seats[index];
-        // Acquire: pairs with the Release in `leave`: the deques are as the last one left them.
+        // Acquire: pairs with the Release in `ClaimedSeat::drop`: the deques are as the last owner
+        // left them.
         let claimed =
             seat.claimed
                 .compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
         if claimed.is_err() {
-            return false;
+            return None;
         }
-        // SAFETY: the claim is this thread's alone.
+        // SAFETY: this thread won the claim, and no `ClaimedSeat` has been made of it yet: nothing
+        // else reaches the cell.
         let deques = seat.deques.with_mut(|deques| unsafe { &mut *deques });
         let deques = deques.get_or_insert_with(|| Deques {
             fork: Worker::new_lifo(),
@@ -109,30 +132,23 @@ impl Seats {
             fork: deques.fork.stealer(),
             wake: deques.wake.stealer(),
         });
-        // Relaxed: thieves that miss the bit are covered by the notification that follows a push; the deques' own
-        // synchronisation covers their contents.
+        // Relaxed: thieves that miss the bit are covered by the notification that follows a push;
+        // the deques' own synchronisation covers their contents.
         self.active[index / 64].fetch_or(1 << (index % 64), Ordering::Relaxed);
-        true
-    }
-
-    /// Claims any free seat from `first` on.
-    pub(crate) fn claim_from(&self, first: usize) -> Option<usize> {
-        (first..self.seats.len()).find(|&index| {
-            // Relaxed: a guess before the compare-exchange in `claim`.
-            !self.seats[index].claimed.load(Ordering::Relaxed) && self.claim(index)
+        Some(ClaimedSeat {
+            seat: NonNull::from(seat),
+            seats: Arc::clone(self),
+            index,
         })
     }
 
-    /// Gives a seat back. Its deques are empty.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the claim and uses the seat no more.
-    pub(crate) unsafe fn leave(&self, index: usize) {
-        // Relaxed: the deques are empty; a thief that looks in vain loses nothing.
-        self.active[index / 64].fetch_and(!(1 << (index % 64)), Ordering::Relaxed);
-        // Release: gives the deques to the next one who claims the seat.
-        self.seats[index].claimed.store(false, Ordering::Release);
+    /// Claims any free seat from `first` on.
+    pub(crate) fn claim_from(self: &Arc<Self>, first: usize) -> Option<ClaimedSeat> {
+        (first..self.seats.len()).find_map(|index| {
+            // Relaxed: a guess before the compare-exchange in `claim`.
+            let guess = self.seats[index].claimed.load(Ordering::Relaxed);
+            if guess { None } else { self.claim(index) }
+        })
     }
 
     /// The active seats, from a random one on.
@@ -171,27 +187,6 @@ impl Iterator for Bits {
 }
 
 impl Seat {
-    /// The owner's ends.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the thread that holds the claim, and keeps it while the reference lives.
-    pub(crate) unsafe fn deques(&self) -> &Deques {
-        // SAFETY: the claim is the caller's alone.
-        let deques = self.deques.with(|deques| unsafe { &*deques });
-        deques.as_ref().expect("a claimed seat has deques")
-    }
-
-    /// Steals up to a batch into the thief's deques and returns one job.
-    pub(crate) fn steal(&self, thief: &Deques) -> Steal<Job> {
-        let Some(ends) = self.ends.get() else {
-            return Steal::Empty;
-        };
-        ends.fork
-            .steal_batch_and_pop(&thief.fork)
-            .or_else(|| ends.wake.steal_batch_and_pop(&thief.wake))
-    }
-
     /// Steals the oldest job of the fork deque.
     pub(crate) fn steal_fork(&self) -> Steal<Job> {
         self.ends
@@ -204,5 +199,202 @@ impl Seat {
         self.ends
             .get()
             .is_some_and(|ends| !ends.fork.is_empty() || !ends.wake.is_empty())
+    }
+}
+
+/// The right to one seat and to the owner's ends of its deques, for one thread at a time: it is
+/// `Send` and not `Sync`. Dropping it frees the seat, whose deques are empty by then.
+pub(crate) struct ClaimedSeat {
+    /// One of `seats`, which keep it.
+    seat: NonNull<Seat>,
+    seats: Arc<Seats>,
+    index: usize,
+}
+
+// SAFETY: `Seat: Send + Sync`, so a seat belongs to no thread; the owner's ends are `Send`.
+unsafe impl Send for ClaimedSeat {}
+
+impl ClaimedSeat {
+    /// Which seat it is.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    #[inline]
+    fn seat(&self) -> &Seat {
+        // SAFETY: `self.seats` keeps it.
+        unsafe { self.seat.as_ref() }
+    }
+
+    #[inline]
+    fn deques(&self) -> &Deques {
+        let cell = &self.seat().deques;
+        // SAFETY: reached through the one `ClaimedSeat` of the seat, which is this one, and is not
+        // `Sync`; nothing writes to the cell before it is dropped.
+        let deques = cell.with(|deques| unsafe { &*deques });
+        deques.as_ref().expect("a claimed seat has deques")
+    }
+
+    /// Counts a task that begins, and pushes its job, to be run before older ones.
+    #[inline]
+    fn push_new(&self, job: Job) {
+        self.seat().counts.tasks.begin();
+        let deques = self.deques();
+        if deques.fork.len() < SPILL {
+            deques.fork.push(job);
+        } else {
+            deques.wake.push(job);
+        }
+    }
+
+    /// The next job: woken ones first, but new ones every so often.
+    #[inline]
+    fn pop(&self, tick: u32) -> Option<Job> {
+        let deques = self.deques();
+        if tick % FORK_EVERY == 0 {
+            deques.fork.pop().or_else(|| deques.wake.pop())
+        } else {
+            deques.wake.pop().or_else(|| deques.fork.pop())
+        }
+    }
+
+    /// Steals up to a batch into the own deques and returns one job.
+    fn steal(&self, victim: &Seat) -> Steal<Job> {
+        let Some(ends) = victim.ends.get() else {
+            return Steal::Empty;
+        };
+        let deques = self.deques();
+        ends.fork
+            .steal_batch_and_pop(&deques.fork)
+            .or_else(|| ends.wake.steal_batch_and_pop(&deques.wake))
+    }
+}
+
+impl Drop for ClaimedSeat {
+    fn drop(&mut self) {
+        let index = self.index;
+        // Relaxed: the deques are empty; a thief that looks in vain loses nothing.
+        self.seats.active[index / 64].fetch_and(!(1 << (index % 64)), Ordering::Relaxed);
+        // Release: gives the deques to the next owner, whose claim acquires them.
+        self.seat().claimed.store(false, Ordering::Release);
+    }
+}
+
+/// The seat of one thread, if it has claimed one. A push without a seat gives the job back.
+pub(crate) struct OwnSeat(Cell<Option<ClaimedSeat>>);
+
+impl OwnSeat {
+    pub(crate) fn new(claimed: Option<ClaimedSeat>) -> Self {
+        Self(Cell::new(claimed))
+    }
+
+    /// Takes the seat out.
+    pub(crate) fn take(&self) -> Option<ClaimedSeat> {
+        self.0.take()
+    }
+
+    /// Puts a seat in; one that was there before is given back.
+    pub(crate) fn put(&self, claimed: ClaimedSeat) {
+        self.0.set(Some(claimed));
+    }
+
+    /// Calls `f` with the seat.
+    ///
+    /// # Safety
+    ///
+    /// `f` calls neither [`OwnSeat::take`] nor [`OwnSeat::put`], nor anything outside this file
+    /// that may do so.
+    #[inline]
+    unsafe fn with<R>(&self, f: impl FnOnce(Option<&ClaimedSeat>) -> R) -> R {
+        // SAFETY: nothing changes the slot: no other thread, as it is not `Sync`; nor `f`: `with`.
+        f(unsafe { &*self.0.as_ptr() }.as_ref())
+    }
+
+    /// Which seat it is.
+    #[inline]
+    pub(crate) fn index(&self) -> Option<usize> {
+        // SAFETY: `OwnSeat::with`: it reads a number.
+        unsafe { self.with(|seat| seat.map(|seat| seat.index)) }
+    }
+
+    /// # Safety
+    ///
+    /// As [`OwnSeat::with`], for `to`.
+    #[inline]
+    unsafe fn push(&self, job: Job, to: impl FnOnce(&ClaimedSeat, Job)) -> Result<(), Job> {
+        let push = |seat: Option<&ClaimedSeat>| match seat {
+            Some(seat) => {
+                to(seat, job);
+                Ok(())
+            }
+            None => Err(job),
+        };
+        // SAFETY: `OwnSeat::with`: `to` keeps to it, as `OwnSeat::push` asks.
+        unsafe { self.with(push) }
+    }
+
+    /// Counts a task that begins on the seat, and pushes its job: newest first.
+    #[inline]
+    pub(crate) fn push_new(&self, job: Job) -> Result<(), Job> {
+        // SAFETY: `OwnSeat::push`: a push to a deque, and a count.
+        unsafe { self.push(job, ClaimedSeat::push_new) }
+    }
+
+    /// Pushes a job that was woken: oldest first.
+    #[inline]
+    pub(crate) fn push_woken(&self, job: Job) -> Result<(), Job> {
+        // SAFETY: `OwnSeat::push`: a push to a deque.
+        unsafe { self.push(job, |seat, job| seat.deques().wake.push(job)) }
+    }
+
+    /// Pushes to the fork deque a job that is counted already.
+    pub(crate) fn push_fork(&self, job: Job) -> Result<(), Job> {
+        // SAFETY: `OwnSeat::push`: a push to a deque.
+        unsafe { self.push(job, |seat, job| seat.deques().fork.push(job)) }
+    }
+
+    /// The newest job of the fork deque.
+    pub(crate) fn pop_fork(&self) -> Option<Job> {
+        // SAFETY: `OwnSeat::with`: a pop from a deque.
+        unsafe { self.with(|seat| seat?.deques().fork.pop()) }
+    }
+
+    /// Whether there is nothing in the fork deque.
+    pub(crate) fn is_fork_empty(&self) -> bool {
+        // SAFETY: `OwnSeat::with`: a look at a deque.
+        unsafe { self.with(|seat| seat.is_none_or(|seat| seat.deques().fork.is_empty())) }
+    }
+
+    /// The next job of the seat's own.
+    #[inline]
+    pub(crate) fn pop(&self, tick: u32) -> Option<Job> {
+        // SAFETY: `OwnSeat::with`: pops from deques.
+        unsafe { self.with(|seat| seat?.pop(tick)) }
+    }
+
+    /// The next job that is left: woken ones first, as a worker would run them.
+    pub(crate) fn drain(&self) -> Option<Job> {
+        let drain = |seat: Option<&ClaimedSeat>| {
+            let deques = seat?.deques();
+            deques.wake.pop().or_else(|| deques.fork.pop())
+        };
+        // SAFETY: `OwnSeat::with`: pops from deques.
+        unsafe { self.with(drain) }
+    }
+
+    /// Steals up to a batch to this seat and returns one job; nothing without a seat.
+    pub(crate) fn steal(&self, victim: &Seat) -> Steal<Job> {
+        // SAFETY: `OwnSeat::with`: deques alone are changed.
+        unsafe { self.with(|seat| seat.map_or(Steal::Empty, |seat| seat.steal(victim))) }
+    }
+
+    /// Takes one job from a queue, and a batch along with it if there is a seat for it.
+    pub(crate) fn steal_injected(&self, injector: &Injector<Job>) -> Steal<Job> {
+        let steal = |seat: Option<&ClaimedSeat>| match seat {
+            Some(seat) => injector.steal_batch_and_pop(&seat.deques().wake),
+            None => injector.steal(),
+        };
+        // SAFETY: `OwnSeat::with`: deques alone are changed.
+        unsafe { self.with(steal) }
     }
 }

@@ -1,18 +1,24 @@
-//! The sentinel: sees to it that somebody watches time and I/O while a task that does not return keeps a worker.
+//! The sentinel: sees to it that a thread watches time and I/O while a task that does not return
+//! keeps a worker.
 //!
-//! An idle worker sleeps in the driver, the others on their parkers. When something arrives, the worker leaves the driver
-//! to run it, and wakes nobody: as a rule it is back in microseconds, and a wake-up costs more than that. If what it runs
-//! computes or blocks for long, nobody watches, although others sleep. So whoever leaves the driver while others sleep
-//! raises the sentinel, a thread that looks every few milliseconds. If the driver was left for a whole tick, it wakes a
-//! sleeper, which finds nothing to do and goes to sleep in the driver.
+//! An idle worker sleeps in the driver, the others on their parkers. When something arrives, the
+//! worker leaves the driver to run it, and wakes no other: as a rule it is back in microseconds,
+//! and a wake-up costs more than that. If what it runs computes or blocks for long, no thread
+//! watches, although others sleep. So the worker that leaves the driver while others sleep raises
+//! the sentinel, a thread that looks every few milliseconds. If the driver was left for a whole
+//! tick, it wakes a sleeper, which finds nothing to do and goes to sleep in the driver.
 //!
-//! While nobody leaves the driver, and some time afterwards, the sentinel sleeps without a limit: an idle runtime wakes
-//! up for nothing. Its thread is started the first time that it is needed.
+//! While no worker leaves the driver, and some time afterwards, the sentinel sleeps without a
+//! limit: an idle runtime wakes up for nothing. Its thread is started the first time that it is
+//! needed.
+//!
+//! The sentinel knows the role and the list of sleepers. The runtime, which is above it, gives it a
+//! thread, and wakes the sleeper.
 
-use crate::alarm::Alarm;
+use crate::driver::role::{Role, Selector};
+use crate::eventcount::EventCount;
 use crate::parker::Parker;
-use crate::pool::shared::Shared;
-use crate::sync::Arc;
+use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::bed::{Condvar, Mutex};
 use std::time::Duration;
@@ -20,13 +26,13 @@ use std::time::Duration;
 /// Between two looks. Time and I/O are unwatched for two of these at most.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Looks in vain, one after the other, before it sleeps: 100 ms, so that a runtime with something to do now and then does
-/// not pay for a wake-up of the sentinel each time.
+/// Looks in vain, one after the other, before it sleeps: 100 ms, so that a runtime with something
+/// to do now and then does not pay for a wake-up of the sentinel each time.
 const LINGER: u32 = 20;
 
 /// The watcher of one runtime.
 pub(crate) struct Sentinel {
-    alarm: Alarm,
+    left: EventCount,
     parker: Parker,
     /// Whether the thread was started, or could not be. Before that it counts as asleep.
     started: AtomicBool,
@@ -37,7 +43,7 @@ pub(crate) struct Sentinel {
 impl Sentinel {
     pub(crate) fn new() -> Self {
         Self {
-            alarm: Alarm::new(),
+            left: EventCount::new(),
             parker: Parker::new(),
             started: AtomicBool::new(false),
             over: Mutex::new(false),
@@ -45,16 +51,17 @@ impl Sentinel {
         }
     }
 
-    /// A worker has left the driver.
-    pub(crate) fn raise(&self, shared: &Arc<Shared>) {
-        if !self.alarm.raise(|| shared.sleep.has_sleepers()) {
+    /// A worker has left the driver. `start` is called if there is no thread yet: it starts one
+    /// that calls [`Sentinel::watch`].
+    pub(crate) fn raise(&self, sleep: &Sleep, start: impl FnOnce()) {
+        if !self.left.raise(|| sleep.has_sleepers()) {
             return;
         }
         // Relaxed: only one starts the thread, which synchronises by being started.
         if self.started.swap(true, Ordering::Relaxed) {
             let _ = self.parker.unpark();
         } else {
-            start(shared);
+            start();
         }
     }
 
@@ -74,22 +81,24 @@ impl Sentinel {
         }
     }
 
-    fn watch(&self, shared: &Shared) {
+    /// What the thread does until the end. `notify` wakes a sleeper.
+    pub(crate) fn watch<S: Selector>(&self, role: &Role<S>, sleep: &Sleep, notify: impl Fn()) {
         let mut left_before = None;
         let mut vain = 0;
         while self.tick() {
-            let left = unwatched(shared);
+            let left = unwatched(role, sleep);
             if left.is_some() && left == left_before {
-                shared.notify();
+                notify();
             }
             vain = if left.is_some() { 0 } else { vain + 1 };
             left_before = left;
             if vain == LINGER {
                 vain = 0;
-                self.alarm.fall_asleep();
-                // A token that is on its way is taken by a later park, which then returns early and does no harm.
-                if unwatched(shared).is_some() {
-                    let _ = self.alarm.stay_awake();
+                self.left.fall_asleep();
+                // A token that is on its way is taken by a later park, which then returns early and
+                // does no harm.
+                if unwatched(role, sleep).is_some() {
+                    let _ = self.left.stay_awake();
                 } else {
                     self.parker.park();
                 }
@@ -99,17 +108,7 @@ impl Sentinel {
 }
 
 /// Whether some workers sleep, and none in the driver: how often it was taken so far.
-fn unwatched(shared: &Shared) -> Option<u32> {
-    let left = shared.driver.role.left_after();
-    left.filter(|_| shared.sleep.has_sleepers())
-}
-
-fn start(shared: &Arc<Shared>) {
-    let theirs = Arc::clone(shared);
-    let thread = shared.thread("sentinel");
-    let started = thread.spawn(move || theirs.sentinel.watch(&theirs));
-    // If no thread can be had, workers watch when they are idle.
-    if let Ok(thread) = started {
-        shared.threads.lock().push(thread);
-    }
+fn unwatched<S: Selector>(role: &Role<S>, sleep: &Sleep) -> Option<u32> {
+    let left = role.left_after();
+    left.filter(|_| sleep.has_sleepers())
 }

@@ -6,8 +6,8 @@
 //! 2. Wait for up to the grace.
 //! 3. Cancel what is left.
 //! 4. Wait while teardown makes progress; what is there after that is returned as stragglers.
-//! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the circle
-//!    root -> pool -> root. What others still poll is handed over to a caretaker.
+//! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the
+//!    circle root -> pool -> root. What others still poll is handed over to a caretaker.
 //!
 //! A process that was forked from that of the runtime does none of this: there is no thread to end,
 //! to join or to wait for, and its copy of the runtime stays as it is.
@@ -15,14 +15,15 @@
 use crate::driver::clock::Clock;
 use crate::group::node::NodeRef;
 use crate::poll::frame;
-use crate::poll::live::Ledger;
+use crate::poll::live::LiveCounts;
 use crate::report::failure::{Straggler, TaskId};
 use crate::tree::paths;
 use crate::tree::survey;
 
-use crate::pool::context::{self, Post};
+use crate::pool::caretaker;
 use crate::pool::shared::Shared;
-use crate::pool::waiting;
+use crate::pool::spares;
+use crate::pool::thread_ctx::{self, ThreadRole};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::sync::bed::{Condvar, Mutex};
@@ -37,13 +38,14 @@ use std::time::{Duration, Instant};
 /// How often a shutdown looks whether teardown makes progress.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Looks without any, one after the other, after which what is left is called stragglers: 200 ms. A cut needs microseconds; the
-/// rest covers a machine that is busy with something else. Many short looks, because one long one may fall into a moment in
-/// which the whole machine stood still.
+/// Looks without any, one after the other, after which what is left is called stragglers: 200 ms. A
+/// cut needs microseconds; the rest covers a machine that is busy with something else. Many short
+/// looks, because one long one may fall into a moment in which the whole machine stood still.
 const NO_PROGRESS: u32 = 20;
 
-/// How many looks may find polls alone, and no task that ended or was marked to be cut: 5 s. A destructor may need the polls
-/// of other tasks; a task that yields for ever inside a shield is a straggler, too.
+/// How many looks may find polls alone, and no task that ended or was marked to be cut: 5 s. A
+/// destructor may need the polls of other tasks; a task that yields for ever inside a shield is a
+/// straggler, too.
 const POLLS_ONLY: u32 = 500;
 
 /// What still runs when a bounded shutdown ends: never empty.
@@ -97,7 +99,8 @@ impl Shared {
             return Err(Stragglers(vec![caller]));
         }
         self.without_guests_below(|| wait_empty(self, &root, grace, true));
-        // Also if nothing is left: callers that are blocked without a child must not open a group after the end.
+        // Also if nothing is left: callers that are blocked without a child must not open a group
+        // after the end.
         root.cancel_all();
         wait_for_teardown(self, &root);
         let stragglers = if root.is_empty() {
@@ -114,7 +117,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits for the workers to leave. The root is empty, so there is nothing that they could wait for.
+    /// Waits for the workers to leave. The root is empty, so there is nothing that they could wait
+    /// for.
     fn join_threads(&self) {
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
@@ -128,8 +132,11 @@ impl Shared {
 /// After a cancel: waits until nothing is left, or until there was no progress.
 fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
     let progress = || {
-        let ledgers = shared.seats.iter().map(|seat| &seat.ledger);
-        let steps: u64 = ledgers.chain([&shared.ledger]).map(Ledger::steps).sum();
+        let all_counts = shared.seats.iter().map(|seat| &seat.counts);
+        let steps: u64 = all_counts
+            .chain([&shared.counts])
+            .map(LiveCounts::steps)
+            .sum();
         let jobs = shared.seats.iter().map(|seat| seat.counters.jobs.get());
         (steps, jobs.sum::<u64>())
     };
@@ -152,14 +159,14 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
     let location = Location::caller();
     frame::current(|frame| {
         let task = frame.and_then(frame::Frame::task_view);
-        context::place(|place| {
-            let innermost = place?;
-            // A task of this runtime may have blocked for another one, in which the caller runs now.
-            let mut places = innermost.and_below();
-            let at = places.find(|place| Arc::ptr_eq(&place.shared, shared))?;
+        thread_ctx::with_all(|contexts| {
+            let innermost = contexts.innermost()?;
+            // A task of this runtime may have blocked for another one, in which the caller runs
+            // now.
+            let at = contexts.iter().find(|ctx| ctx.is_of(shared))?;
             let running = || {
                 at.seat
-                    .get()
+                    .index()
                     .and_then(|seat| shared.running(shared.seats.get(seat), |_| true))
             };
             match task {
@@ -171,7 +178,7 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
                     group: paths::path(task.task().group()),
                 }),
                 // A hook, a waker or a destructor between two tasks.
-                _ if at.post != Post::Caller => Some(running().unwrap_or_else(|| {
+                _ if at.role != ThreadRole::Caller => Some(running().unwrap_or_else(|| {
                     let name = "a hook, waker or destructor on a thread of the runtime";
                     unnamed(name, location)
                 })),
@@ -192,40 +199,40 @@ fn unnamed(name: &str, location: &'static Location<'static>) -> Straggler {
     }
 }
 
-/// What wakes a thread that waits for the root to be empty. It has a time limit, unlike a parker, because a runtime all
-/// of whose workers are stuck has nobody to fire a timer.
+/// What wakes a thread that waits for the root to be empty. It has a time limit, unlike a parker,
+/// because a runtime all of whose workers are stuck has no thread to fire a timer.
 #[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
+struct Flag {
+    up: Mutex<bool>,
     condvar: Condvar,
 }
 
-impl Bell {
-    /// Waits for the bell, or until the time is over; whether it rang.
+impl Flag {
+    /// Waits for the flag, or until the time is over; whether it was put up. Takes it down.
     fn wait(&self, until: Option<Instant>) -> bool {
-        let mut rung = self.rung.lock();
-        while !*rung {
+        let mut up = self.up.lock();
+        while !*up {
             match until {
-                Some(until) if self.condvar.wait_until(&mut rung, until) => {
-                    return *rung;
+                Some(until) if self.condvar.wait_until(&mut up, until) => {
+                    return *up;
                 }
                 Some(_) => {}
-                None => self.condvar.wait(&mut rung),
+                None => self.condvar.wait(&mut up),
             }
         }
-        *rung = false;
+        *up = false;
         true
     }
 }
 
-impl Wake for Bell {
+impl Wake for Flag {
     fn wake(self: Arc<Self>) {
-        *self.rung.lock() = true;
+        *self.up.lock() = true;
         self.condvar.notify_one();
     }
 }
 
-/// Wakes everyone who waits for the root to be empty.
+/// Wakes all threads that wait for the root to be empty.
 struct Emptied(Arc<Shared>);
 
 impl Wake for Emptied {
@@ -234,32 +241,34 @@ impl Wake for Emptied {
     }
 }
 
-/// Whether the root is empty. If it is not, those who registered in `emptied` before are woken when it is.
+/// Whether the root is empty. If it is not, those who registered in `emptied` before are woken when
+/// it is.
 fn is_empty(shared: &Arc<Shared>, root: &NodeRef) -> bool {
     let all = Waker::from(Arc::new(Emptied(Arc::clone(shared))));
     root.poll_empty(&mut Context::from_waker(&all)).is_ready()
 }
 
-/// Waits until the root is empty, for `limit` at most; whether it is. With `guests` it waits for blocked callers, too: a
-/// group of theirs may have no child left, and a body that has yet to see that it should stop.
+/// Waits until the root is empty, for `limit` at most; whether it is. With `guests` it waits for
+/// blocked callers, too: a group of theirs may have no child left, and a body that has yet to see
+/// that it should stop.
 fn wait_empty(shared: &Arc<Shared>, root: &NodeRef, limit: Duration, guests: bool) -> bool {
-    // Real time, as the bell waits: a clock of a test may stand still, or have been moved by hours.
+    // Real time, as the flag waits: a clock of a test may stand still, or have been moved by hours.
     let until = Clock::System.now().checked_add(limit);
-    let bell = Arc::new(Bell::default());
-    let waker = Waker::from(Arc::clone(&bell));
+    let flag = Arc::new(Flag::default());
+    let waker = Waker::from(Arc::clone(&flag));
     let mut key = Key::default();
     let mut guests_key = Key::default();
     let empty = loop {
         shared.emptied.register(&mut key, &waker);
         shared.guests_gone.register(&mut guests_key, &waker);
-        // Children first: whose last child is gone was a guest before.
+        // Children first: a caller whose last child is gone was a guest before.
         let empty = is_empty(shared, root);
         // Relaxed: read after the lock of the waiters; see `Shared::guest_leaves`.
         let alone = !guests || shared.guests.load(Ordering::Relaxed) == 0;
         if empty && alone {
             break true;
         }
-        if !waiting::blocked(|| bell.wait(until)) {
+        if !spares::blocked(|| flag.wait(until)) {
             break root.is_empty();
         }
     };
@@ -304,8 +313,8 @@ impl Wake for End {
         shared.sentinel.end();
         let root = shared.root.lock().take();
         drop(root);
-        // Whoever waits looks again; and no waker may keep the runtime from now on.
+        // Those who wait look again; and no waker may keep the runtime from now on.
         shared.emptied.wake_all();
-        shared.hand_over();
+        caretaker::hand_over(shared);
     }
 }

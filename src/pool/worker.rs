@@ -1,29 +1,21 @@
 //! The loop of a worker: take, steal, drive, sleep.
 
-#![expect(
-    unsafe_code,
-    reason = "a worker uses the deques of the seat that it claimed"
-)]
-
 use crate::job::Job;
 use crate::poll::tally;
-use crate::pool::context::{self, Place};
-use crate::pool::seats::{Deques, Seat};
+use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
+use crate::pool::thread_ctx::{self, ThreadCtx};
 use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
 use crate::sync::deque::Steal;
 use crate::sync::{Arc, spin_loop, thread};
 
-/// Jobs between two looks at the outsiders' queue and the driver. Source: tokio and Go use 61, a prime, so that no
-/// pattern of jobs keeps step with it.
+/// Jobs between two looks at the outsiders' queue and the driver. Source: tokio and Go use 61, a
+/// prime, so that no pattern of jobs keeps step with it.
 pub(crate) const OUTSIDE_EVERY: u32 = 61;
 
-/// Every so many jobs the fork deque is looked at before the wake deque, so that neither starves the other.
-const FORK_EVERY: u32 = 8;
-
-/// Looks at everybody else's queue before a worker goes to sleep: 50 rounds are 5-10 us on the prototype; with 1 round
-/// there were 400 times as many parks, with 500 no further gain.
+/// Looks at every other queue before a worker goes to sleep. Measured: 50 rounds are 5-10 us; with
+/// 1 round there were 400 times as many parks, with 500 no further gain.
 pub(crate) const SEARCH_ROUNDS: u32 = 50;
 
 /// The last rounds give the processor away, which matters where threads are more than cores.
@@ -43,6 +35,7 @@ pub(crate) fn pause(round: u32) {
 /// One worker on its seat.
 pub(crate) struct Worker<'a> {
     shared: &'a Arc<Shared>,
+    own: &'a OwnSeat,
     index: usize,
     seat: &'a Seat,
     tick: u32,
@@ -61,38 +54,26 @@ pub(crate) enum Kind {
     Caretaker,
 }
 
-/// The next job of a seat's own: woken ones first, but new ones every so often, so that neither starves the other.
-#[inline]
-pub(crate) fn pop(deques: &Deques, tick: u32) -> Option<Job> {
-    if tick % FORK_EVERY == 0 {
-        deques.fork.pop().or_else(|| deques.wake.pop())
-    } else {
-        deques.wake.pop().or_else(|| deques.fork.pop())
-    }
-}
-
-/// Starts a thread for a worker on a seat that the caller has claimed; if none can be had, the seat is given back.
-pub(crate) fn start(shared: &Arc<Shared>, seat: usize, kind: Kind, name: &str) -> bool {
+/// Starts a thread for a worker on a seat; if none can be had, the seat is given back.
+pub(crate) fn start(shared: &Arc<Shared>, seat: ClaimedSeat, kind: Kind, name: &str) -> bool {
     let theirs = Arc::clone(shared);
     let started = shared.thread(name).spawn(move || {
         theirs.hooks.thread_started();
         run(&theirs, seat, kind);
         theirs.hooks.thread_stops();
     });
-    if started.is_err() {
-        // SAFETY: claimed by the caller, and no thread uses it.
-        unsafe { shared.seats.leave(seat) };
-    }
     started.is_ok()
 }
 
-/// Runs a worker on a seat that this thread has claimed, until its kind is not needed any more.
-pub(crate) fn run(shared: &Arc<Shared>, index: usize, kind: Kind) {
+/// Runs a worker until its kind is not needed any more.
+pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
+    let index = claimed.index();
     let seat = shared.seats.get(index);
-    let place = Place::worker(Arc::clone(shared), index);
+    let ctx = ThreadCtx::worker(Arc::clone(shared), claimed);
     let run = || {
         let mut worker = Worker {
             shared,
+            own: &ctx.seat,
             index,
             seat,
             tick: 0,
@@ -104,14 +85,12 @@ pub(crate) fn run(shared: &Arc<Shared>, index: usize, kind: Kind) {
             job.run();
         }
     };
-    tally::with_books(Some(&seat.running), Some(&seat.ledger), || {
-        place.occupy(run);
+    tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
+        ctx.occupy(run);
     });
-    // SAFETY: this thread claimed the seat.
-    unsafe { shared.flush(index) };
-    // SAFETY: as above, and it is used no more.
-    unsafe { shared.seats.leave(index) };
-    // It may have watched time and I/O for workers that sleep elsewhere: one of them takes that over.
+    drop(ctx);
+    // It may have watched time and I/O for workers that sleep elsewhere: one of them takes that
+    // over.
     shared.notify();
 }
 
@@ -125,14 +104,14 @@ impl Worker<'_> {
             self.tick = self.tick.wrapping_add(1);
             if self.tick % OUTSIDE_EVERY == 0 {
                 self.shared.turn();
-                if let Some(job) = self.shared.take_injected_and_share(self.index) {
+                if let Some(job) = self.shared.take_injected_and_share(self.own) {
                     return Some(job);
                 }
             }
             if let Some(job) = self.own() {
                 return Some(job);
             }
-            if let Some(job) = self.shared.take_injected_and_share(self.index) {
+            if let Some(job) = self.shared.take_injected_and_share(self.own) {
                 return Some(job);
             }
             if self.shared.turn() {
@@ -159,16 +138,15 @@ impl Worker<'_> {
         }
     }
 
-    /// Whether the runtime has ended for workers of this kind. Spares and caretakers look at what is left instead: whoever
-    /// blocks after the end counts on them.
+    /// Whether the runtime has ended for workers of this kind. Spares and caretakers look at what
+    /// is left instead: callers that block after the end count on them.
     fn is_over(&self) -> bool {
         // Acquire: pairs with the Release in `End::wake`.
         self.kind == Kind::Worker && self.shared.exiting.load(Ordering::Acquire)
     }
 
     fn own(&self) -> Option<Job> {
-        // SAFETY: this thread claimed the seat.
-        pop(unsafe { self.seat.deques() }, self.tick)
+        self.own.pop(self.tick)
     }
 
     /// Searches, if not enough others do; then sleeps, and searches again when woken.
@@ -188,8 +166,8 @@ impl Worker<'_> {
                 return None;
             }
             self.shared.sleep.fall_asleep(self.index, searching);
-            // `rouse` comes after the flag is set, and after the last timer of a caretaker is gone; whoever counted as
-            // blocked calls `notify` when it leaves.
+            // `rouse` comes after the flag is set, and after the last timer of a caretaker is gone;
+            // a worker calls `notify` when it leaves.
             if self.is_over() || self.is_needless() || self.shared.has_work() {
                 self.stay_awake();
             } else {
@@ -213,32 +191,33 @@ impl Worker<'_> {
             &self.seat.parker,
             || sleep.wake_last(self.index),
             || {
-                // Before what the driver wakes is pushed: this worker will find it, nobody else need be woken.
+                // Before what the driver wakes is pushed: this worker will find it, no other need
+                // be woken.
                 self.stay_awake();
                 listed = false;
-                context::place(|place| place.map(|place| place.searching.set(true)));
-                self.shared.sentinel.raise(self.shared);
+                thread_ctx::with(|ctx| ctx.map(|ctx| ctx.searching.set(true)));
+                self.shared.raise_sentinel();
             },
         );
         if listed {
             return self.stay_awake();
         }
         // What was due is user code: if it blocked, this worker gave its search up meanwhile.
-        let searches =
-            context::place(|place| place.is_none_or(|place| place.searching.replace(false)));
+        let searches = thread_ctx::with(|ctx| ctx.is_none_or(|ctx| ctx.searching.replace(false)));
         if !searches {
             sleep.search_again();
         }
     }
 
-    /// Leaves the list of sleepers, unless a waker has taken this worker out of it: then its token is here or on its
-    /// way. It may have been used up by the park; one that is left makes a later park return early, which does no harm.
+    /// Leaves the list of sleepers, unless a waker has taken this worker out of it: then its token
+    /// is here or on its way. It may have been used up by the park; one that is left makes a later
+    /// park return early, which does no harm.
     fn stay_awake(&self) {
         let _ = self.shared.sleep.stay_awake(self.index);
     }
 
-    /// Stops searching; the last searcher wakes another worker if there is more to do, because pushes that saw it woke
-    /// nobody.
+    /// Stops searching; the last searcher wakes another worker if there is more to do, because
+    /// pushes that saw it woke none.
     fn found(&self) {
         if self.shared.sleep.stop_search() && self.shared.has_work() {
             self.shared.notify();
@@ -250,7 +229,7 @@ impl Worker<'_> {
             if let Some(job) = self.steal() {
                 return Some(job);
             }
-            if let Some(job) = self.shared.take_injected(Some(self.index)) {
+            if let Some(job) = self.shared.take_injected(self.own) {
                 return Some(job);
             }
             pause(round);
@@ -259,15 +238,13 @@ impl Worker<'_> {
     }
 
     fn steal(&mut self) -> Option<Job> {
-        // SAFETY: this thread claimed the seat.
-        let deques = unsafe { self.seat.deques() };
         let start = self.rng.below(self.shared.seats.len()) as usize;
         for victim in self.shared.seats.active_from(start) {
             if victim == self.index {
                 continue;
             }
             // A thief that loses a race tries the next victim; the search comes around again.
-            if let Steal::Success(job) = self.shared.seats.get(victim).steal(deques) {
+            if let Steal::Success(job) = self.own.steal(self.shared.seats.get(victim)) {
                 self.seat.counters.steals.bump();
                 return Some(job);
             }

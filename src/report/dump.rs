@@ -22,8 +22,8 @@ impl Dump {
         &self.groups
     }
 
-    /// Tasks that run on a worker or a blocked caller, and have not been suspended yet: they are in no group's list, only
-    /// in its count.
+    /// Tasks that run on a worker or a blocked caller, and have not been suspended yet: they are in
+    /// no group's list, only in its count.
     #[must_use]
     pub fn first_polls(&self) -> &[Straggler] {
         &self.first_polls
@@ -46,13 +46,16 @@ pub struct GroupDump {
     pub is_cancelled: bool,
     /// Why, if the cancel began in this group.
     pub why: Option<CancelKind>,
-    /// Whether it was polled last inside a shield or a defer, so that a cancel from outside does not reach it.
+    /// Whether it was polled last inside a shield or a defer, so that a cancel from outside does
+    /// not reach it.
     pub is_shielded: bool,
     /// Its own deadline; that of a group around it may come first.
     pub deadline: Option<Instant>,
-    /// Children and groups inside that it waits for. A group inside counts as one while it has children itself.
+    /// Children and groups inside that it waits for. A group inside counts as one while it has
+    /// children itself.
     pub count: usize,
-    /// The children that were suspended at least once, or block. The rest is queued, or in its first poll.
+    /// The children that were suspended at least once, or block. The rest is queued, or in its
+    /// first poll.
     pub tasks: Vec<TaskDump>,
 }
 
@@ -70,14 +73,14 @@ pub struct TaskDump {
     pub age: Duration,
     /// How often it was polled; wraps.
     pub polls: u32,
-    /// What it does.
+    /// Its state.
     pub state: TaskState,
     /// Whether it is to be cut by itself, or its group's cancel has reached it.
     pub is_cancelled: bool,
 }
 
 impl TaskDump {
-    /// The task as one that still runs when a shutdown ends, in the group of this path.
+    /// The task as a straggler, in the group of this path.
     pub(crate) fn straggler(self, group: String) -> Straggler {
         Straggler {
             task: self.id,
@@ -111,7 +114,7 @@ impl TaskState {
     }
 }
 
-/// Levels that are indented at most, so that what is printed of a deep tree stays linear.
+/// Levels that are indented at most, so that the text of a deep tree stays linear.
 const INDENTED: usize = 40;
 
 impl fmt::Display for Dump {

@@ -6,8 +6,8 @@ use std::error::Error;
 use std::fmt;
 use std::panic::Location;
 
-/// Errors that are kept whole; the rest is counted, and each goes to the hook. Source: the design (R15): bounded memory
-/// makes fail-fast safe for servers.
+/// Errors that are kept whole; the rest is counted, and each goes to the hook. The bound makes
+/// fail-fast safe for servers: a group in which thousands of children fail at once holds 32 errors.
 pub(crate) const KEPT_WHOLE: usize = 32;
 
 /// One error with its origin.
@@ -19,9 +19,9 @@ struct Recorded<E> {
 
 /// What failed in a group, in the order of recording: never empty.
 ///
-/// The first error is the cause of the group's end; those that came while it was being torn down have
-/// [`ErrorEntry::after_cancel`]. 32 errors are kept whole, the others were handed to the runtime's hook and are counted by
-/// [`omitted`](Errors::omitted).
+/// The first error is the cause of the group's end; those that came while it was being torn down
+/// have [`ErrorEntry::after_cancel`]. 32 errors are kept whole, the others were handed to the
+/// runtime's hook and are counted by [`omitted`](Errors::omitted).
 ///
 /// # Examples
 ///
@@ -49,7 +49,8 @@ pub struct ErrorEntry<'a, E> {
     pub task: Option<TaskId>,
     /// The name of the task, if it was given one.
     pub name: Option<&'a str>,
-    /// Where the task was spawned; for the body, where the group was opened; for `cancel`, that call.
+    /// Where the task was spawned; for the body, where the group was opened; for `cancel`, that
+    /// call.
     pub location: &'static Location<'static>,
     /// Whether the group was being torn down already.
     pub after_cancel: bool,
@@ -147,7 +148,8 @@ impl<E: fmt::Debug> fmt::Debug for Errors<E> {
 }
 
 impl<E: fmt::Display> fmt::Display for Errors<E> {
-    /// One line with `{:#}`; else a line for each error, and errors that are groups' own indented below.
+    /// One line with `{:#}`; else a line for each error, and the further lines of an error, such as
+    /// one that is an `Errors` itself, indented below.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = self.len() - 1 + self.omitted;
         if f.alternate() || more == 0 {

@@ -1,4 +1,5 @@
-//! Tasks and failures as people see them: numbers, names, stragglers, and what goes to the runtime's hook.
+//! Tasks and failures as people see them: numbers, names, stragglers, and the failures that go to
+//! the runtime's hook.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -22,7 +23,7 @@ impl fmt::Display for TaskId {
     }
 }
 
-/// What a task or group is called: its name, or `file:line` of where it began.
+/// The name of a task or group, or `file:line` of where it began.
 pub(crate) fn name_or_place(
     name: Option<&Cow<'static, str>>,
     location: &'static Location<'static>,
@@ -43,7 +44,7 @@ pub(crate) fn describe(
     }
 }
 
-/// An error or a panic that no one can be given, as the runtime's hook sees it.
+/// An error or a panic that has no receiver, as the runtime's hook sees it.
 #[non_exhaustive]
 pub struct Unobserved {
     /// The error, or the payload of the panic.
@@ -74,8 +75,8 @@ impl fmt::Debug for Unobserved {
     }
 }
 
-/// The error with which a group of ours ends itself early because its work is done: a race that was won. It is nobody's
-/// failure, so the hook never sees it.
+/// The error with which a group of ours ends itself early because its work is done: a race that was
+/// won. It is no failure, so the hook never sees it.
 pub(crate) struct Over;
 
 /// A task that still runs when a bounded shutdown ends.
@@ -90,8 +91,8 @@ pub struct Straggler {
     pub location: &'static Location<'static>,
     /// How long ago it was spawned, in coarse milliseconds; wraps after 49 days.
     pub age: Duration,
-    /// The path of its group, names joined by `/`; empty outside every group, and for a task that was found running and
-    /// ended before its group was found.
+    /// The path of its group, names joined by `/`; empty outside every group, and for a task that
+    /// was found running and ended before its group was found.
     pub group: String,
 }
 

@@ -1,5 +1,5 @@
-//! Who failed, and why a group is being cut: noted by the first canceller, and read by code that goes on in a shield or a
-//! defer.
+//! Which task, body or call failed, and why a group is being cut: noted by the first canceller, and
+//! read by code that goes on in a shield or a defer.
 
 use crate::report::failure::{TaskId, Unobserved};
 use crate::unwind::Payload;
@@ -53,7 +53,7 @@ impl CancelKind {
     }
 }
 
-/// Who failed.
+/// The task, the body or the call that failed or cancelled.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) task: Option<TaskId>,
@@ -62,7 +62,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// A panic that nobody can be given, in the group of this path.
+    /// A panic that has no receiver, in the group of this path.
     pub(crate) fn lost_panic(self, payload: Payload, group: String) -> Unobserved {
         Unobserved {
             payload,
@@ -75,7 +75,7 @@ impl Origin {
         }
     }
 
-    /// An error that nobody can be given, in the group of this path.
+    /// An error that has no receiver, in the group of this path.
     pub(crate) fn lost_error<E: Send + 'static>(self, error: E, group: String) -> Unobserved {
         Unobserved {
             is_panic: false,
@@ -85,7 +85,7 @@ impl Origin {
     }
 }
 
-/// What a node notes of its first cancel.
+/// The note that a node makes of its first cancel.
 #[derive(Clone, Debug)]
 pub(crate) struct Reason {
     pub(crate) kind: CancelKind,
@@ -107,7 +107,7 @@ impl CancelReason {
         self.reason.kind
     }
 
-    /// The task that failed, or was cancelled, if it was one.
+    /// The task that failed, or was cancelled; `None` for a body or a call.
     #[must_use]
     pub fn task(&self) -> Option<TaskId> {
         self.reason.origin.task
@@ -125,7 +125,8 @@ impl CancelReason {
         self.reason.origin.location
     }
 
-    /// The paths of the groups that the cancel came down through: the innermost one first, the one where it began last.
+    /// The paths of the groups that the cancel came down through: the innermost one first, the one
+    /// where it began last.
     pub fn chain(&self) -> impl Iterator<Item = &str> {
         self.chain.iter().map(String::as_str)
     }

@@ -1,11 +1,13 @@
 //! The ground: the only file that names `std::sync`, `std::thread`, parking_lot or crossbeam.
 //!
-//! Everything above asks `crate::sync` for its atomics, locks, threads and deques. `loom-tests` supplies a twin of this
-//! file with the same names, so that the very sources of the protocols run under the model checker.
+//! All other files ask `crate::sync` for their atomics, locks, threads and deques. `loom-tests`
+//! supplies a twin of this file with the same names, so that the very sources of the protocols run
+//! under the model checker.
 //!
-//! Rules that keep the twin possible: no statics, no `Weak`, no timeouts in a file that has a model, and every
-//! store-load point is a pair of [`atomic::fence`]s with `SeqCst`, never a pair of `SeqCst` accesses (the model
-//! checker treats those as acquire and release).
+//! Rules that keep the twin possible: in a file that has a model there is no static whose value
+//! changes, and no `Weak`; every store-load point is a pair of [`atomic::fence`]s with `SeqCst`,
+//! never a pair of `SeqCst` accesses (the model checker treats those as acquire and release). A
+//! timed wait in the twin ends when the model says so.
 
 /// Atomic integers and pointers.
 pub(crate) mod atomic {
@@ -13,8 +15,9 @@ pub(crate) mod atomic {
         AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 
-    /// A first guess for a compare-exchange, which decides. Apart from `load` because the twin must treat it apart: loom
-    /// remembers the last access of each object only, and a plain load before a compare-exchange hides schedules.
+    /// A first guess for a compare-exchange, which decides. Apart from `load` because the twin must
+    /// treat it apart: loom remembers the last access of each object only, and a plain load before
+    /// a compare-exchange hides schedules.
     pub(crate) trait Guess {
         /// The value, as of some moment.
         fn guess(&self) -> usize;
@@ -34,7 +37,8 @@ pub(crate) mod cell {
     /// For what a lock protects; the twin's is watched.
     pub(crate) use std::cell::Cell;
 
-    /// `std::cell::UnsafeCell` in the shape that the model checker can watch: the pointer exists only inside a closure.
+    /// `std::cell::UnsafeCell` in the shape that the model checker can watch: the pointer exists
+    /// only inside a closure.
     #[derive(Debug, Default)]
     #[repr(transparent)]
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -58,7 +62,7 @@ pub(crate) mod cell {
     }
 }
 
-/// What there is once for each process: modelled files hold no statics.
+/// State of the process, of which there is one: files that have a model hold none.
 pub(crate) mod process {
     use super::atomic::{AtomicU64, Ordering};
     use super::{Mutex, MutexGuard};
@@ -71,7 +75,8 @@ pub(crate) mod process {
 
     static LOCKS: [Stripe; STRIPES] = [const { Stripe(Mutex::new(())) }; STRIPES];
 
-    /// Takes the lock of an address. Different addresses may share a lock: a thread holds one at a time.
+    /// Takes the lock of an address. Different addresses may share a lock: a thread holds one at a
+    /// time.
     pub(crate) fn lock_of(address: usize) -> MutexGuard<'static, ()> {
         // Fibonacci hashing: the upper bits of the product depend on all bits of the address.
         let hash = address.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (usize::BITS - 6);
@@ -86,8 +91,8 @@ pub(crate) mod process {
     }
 }
 
-/// The answer to a question that is asked under a lock, and decides what is still to be done. In the twin it can be given
-/// without looking, and some model fails then: see CONTRIBUTING.md.
+/// The answer to a question that is asked under a lock, and decides which duty comes next. In the
+/// twin it can be given without looking, and some model fails then: see CONTRIBUTING.md.
 #[inline(always)]
 pub(crate) fn decided(answer: bool) -> bool {
     answer

@@ -1,19 +1,21 @@
-//! Who waits for a task's output: one tagged word, a spinney task or a boxed foreign waker.
+//! The slot of the awaiter of a task's output: one tagged word, the waker of a spinney task or a
+//! boxed foreign waker.
 //!
 //! # States
 //!
 //! | word | meaning |
 //! |---|---|
-//! | 0 | nobody waits |
-//! | 1 | closed: the task is complete, nobody will be called any more |
+//! | 0 | no waker is registered |
+//! | 1 | closed: the task is complete, no waker will be called any more |
 //! | even | the data of a waker of a spinney task, which owns a reference to it |
 //! | odd | the address of a boxed foreign waker, plus one |
 //!
 //! # Protocol
 //!
-//! The handle, of which there is one, swaps its waker in; if it finds the word closed, it closes it again and takes
-//! the output. The completer publishes the output, then swaps `closed` in and calls whom it finds. Both are swaps on
-//! one word: either the completer finds the waker, or the handle finds the word closed.
+//! The handle, of which there is one, swaps its waker in; if it finds the word closed, it closes it
+//! again and takes the output. The completer publishes the output, then swaps `closed` in and calls
+//! the waker that it finds. Both are swaps on one word: either the completer finds the waker, or
+//! the handle finds the word closed.
 
 #![expect(unsafe_code, reason = "a waker is packed into one tagged word")]
 
@@ -44,18 +46,20 @@ fn pack(waker: &Waker) -> usize {
 ///
 /// # Safety
 ///
-/// The word came from [`pack`] and is unpacked once.
+/// 1. The word came from [`pack`], or is `NOBODY` or `CLOSED`.
+/// 2. It is unpacked once.
 unsafe fn unpack(word: usize) -> Option<Waker> {
     match word {
         NOBODY | CLOSED => None,
         even if even % 2 == 0 => {
             let data = ptr::with_exposed_provenance(even);
-            // SAFETY: `pack` stored the data of a waker with this table, and its reference moves out again.
+            // SAFETY: (1): `pack` stored the data of a waker with this table. (2): its reference
+            // moves out again, once.
             Some(unsafe { Waker::new(data, &waker::TABLE) })
         }
         odd => {
             let boxed = ptr::with_exposed_provenance_mut::<Waker>(odd - 1);
-            // SAFETY: `pack` made it from a box, and it is taken back once.
+            // SAFETY: (1): `pack` made it from a box. (2): it is taken back once.
             Some(*unsafe { Box::from_raw(boxed) })
         }
     }
@@ -67,18 +71,21 @@ impl Awaiter {
         Self(AtomicUsize::new(NOBODY))
     }
 
-    /// Registers a waker in place of the one before. False if the task is complete; then nothing is registered.
+    /// Registers a waker in place of the one before. False if the task is complete; then nothing is
+    /// registered.
     pub(crate) fn register(&self, waker: &Waker) -> bool {
-        // AcqRel: Release gives the box to the completer; Acquire pairs with `close`: the output is there.
+        // AcqRel: Release gives the box to the completer; Acquire pairs with `close`: the output is
+        // there.
         let before = self.0.swap(pack(waker), Ordering::AcqRel);
         if before == CLOSED {
-            // Relaxed: takes back what was stored above; nobody else swaps after the close.
+            // Relaxed: takes back the word that was stored above; after the close only the handle,
+            // which this is, swaps.
             let mine = self.0.swap(CLOSED, Ordering::Relaxed);
-            // SAFETY: packed above, and taken out of the word by this swap.
+            // SAFETY: (1): packed above. (2): taken out of the word by this swap.
             waiters::discard(unsafe { unpack(mine) });
             return false;
         }
-        // SAFETY: packed by an earlier `register`, and taken out of the word by the swap.
+        // SAFETY: (1): packed by an earlier `register`. (2): taken out of the word by the swap.
         waiters::discard(unsafe { unpack(before) });
         true
     }
@@ -87,7 +94,8 @@ impl Awaiter {
     /// that wait for each other would keep one another's memory, and free it recursively.
     #[inline]
     pub(crate) fn forget(&self) {
-        // Relaxed: only the handle, which calls this, registers; a close that is missed is seen by the swap.
+        // Relaxed: only the handle, which calls this, registers; a close that is missed is seen by
+        // the swap.
         let word = self.0.load(Ordering::Relaxed);
         if word == NOBODY || word == CLOSED {
             return;
@@ -95,19 +103,21 @@ impl Awaiter {
         // Acquire: pairs with the Release of the completer, if it was faster and closed the slot.
         let word = self.0.swap(NOBODY, Ordering::Acquire);
         if word == CLOSED {
-            // Relaxed: nobody but the handle, which goes away, looks at the slot again.
+            // Relaxed: only the handle, which goes away, would look at the slot again.
             self.0.store(CLOSED, Ordering::Relaxed);
         }
-        // SAFETY: packed by `register`, and taken out of the word by the swap.
+        // SAFETY: (1): packed by `register`. (2): taken out of the word by the swap.
         waiters::discard(unsafe { unpack(word) });
     }
 
-    /// Closes the slot and returns who waited. The completer calls it once, after it published the output.
+    /// Closes the slot and returns the waker that waited. The completer calls it once, after it
+    /// published the output.
     #[inline]
     pub(crate) fn close(&self) -> Option<Waker> {
-        // AcqRel: Acquire pairs with `register`: the box is complete; Release pairs with its Acquire.
+        // AcqRel: Acquire pairs with `register`: the box is complete; Release pairs with its
+        // Acquire.
         let word = self.0.swap(CLOSED, Ordering::AcqRel);
-        // SAFETY: packed by `register`, and taken out of the word by the swap.
+        // SAFETY: (1): packed by `register`. (2): taken out of the word by the swap.
         unsafe { unpack(word) }
     }
 }
@@ -115,9 +125,10 @@ impl Awaiter {
 impl Drop for Awaiter {
     #[inline]
     fn drop(&mut self) {
-        // Relaxed: `&mut self`: whoever was the last to touch it has published that to whoever drops it.
+        // Relaxed: `&mut self`: the freer of the task, which drops it, comes after all holders of
+        // references (`State::drop_reference`).
         let word = self.0.load(Ordering::Relaxed);
-        // SAFETY: packed by `register`, and the word is not looked at again.
+        // SAFETY: (1): packed by `register`. (2): the word is not looked at again.
         waiters::discard(unsafe { unpack(word) });
     }
 }

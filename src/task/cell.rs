@@ -17,7 +17,6 @@ use crate::sync::atomic::AtomicU32;
 use crate::sync::cell::UnsafeCell;
 use crate::task::awaiter::Awaiter;
 use crate::task::header::{Extension, Header, Polled, TaskTable};
-use crate::task::run;
 use crate::task::state::State;
 use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
@@ -53,7 +52,8 @@ pub(crate) trait Kind<Output> {
 /// Records a panic in a group and cancels it.
 pub(crate) fn fail_with_panic(payload: Payload, node: &Node, origin: Origin) {
     let node = node.receiver();
-    // The private payload of a cut that was caught and resumed where nothing is being cut is an ordinary panic.
+    // The private payload of a cut that was caught and resumed where nothing is being cut is an
+    // ordinary panic.
     if unwind::is_cut(&*payload) && node.is_cancelled() {
         return;
     }
@@ -84,22 +84,26 @@ pub(crate) struct Birth {
 }
 
 impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
-    const TABLE: TaskTable = TaskTable {
-        job: JobTable {
-            run: run::run,
-            group: run::group,
-            fork: false,
-        },
-        poll: Self::poll,
-        drop_future: Self::drop_future,
-        unclaimed: Self::unclaimed,
-        free: Self::free,
-        output: offset_of!(Self, stage),
-    };
+    /// The table of tasks of these types, whose jobs are run by `job`.
+    pub(crate) const fn table(job: JobTable) -> TaskTable {
+        TaskTable {
+            job,
+            poll: Self::poll,
+            drop_future: Self::drop_future,
+            unclaimed: Self::unclaimed,
+            free: Self::free,
+            output: offset_of!(Self, stage),
+        }
+    }
 
     /// Allocates a task in this state, which has no future if it is born cancelled.
+    ///
+    /// # Safety
+    ///
+    /// The table was made by [`TaskCell::table`] of these types.
     #[inline]
-    pub(crate) fn allocate(
+    pub(crate) unsafe fn allocate(
+        table: &'static TaskTable,
         node: &Node,
         state: State,
         future: Option<F>,
@@ -108,7 +112,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         let mut cell = Box::<Self>::new_uninit();
         let place = cell.as_mut_ptr();
         let header = Header {
-            table: &Self::TABLE,
+            table,
             state,
             group: node.whole,
             links: crate::group::list::Links::new(),
@@ -120,50 +124,58 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
             id: tally::next_id(),
             extension: birth.extension,
         };
-        // SAFETY: in bounds of the new allocation.
+        // SAFETY: the place of a field, in bounds of the new allocation; nothing is read.
         let header_place = unsafe { &raw mut (*place).header };
-        // SAFETY: valid and aligned for a write; nothing was there.
+        // SAFETY: the place of the header in the new allocation: valid and aligned for a write, and
+        // empty.
         unsafe { header_place.write(header) };
         if let Some(future) = future {
-            // SAFETY: in bounds of the new allocation. The cell is transparent over the union, all of whose fields
-            // begin at its start.
+            // SAFETY: the place of a field, in bounds of the new allocation; nothing is read. The
+            // cell is transparent over the union, all of whose fields begin at its start.
             let future_place = unsafe { &raw mut (*place).stage }.cast::<F>();
-            // SAFETY: valid and aligned for a write; nothing was there.
+            // SAFETY: the place of the future in the new allocation: valid and aligned for a write,
+            // and empty.
             unsafe { future_place.write(future) };
         }
         NonNull::from(Box::leak(cell)).cast()
     }
 
     fn future(this: NonNull<Header>) -> *mut F {
-        // SAFETY: the table belongs to a cell of this type, so the offset is in bounds.
+        // SAFETY: the table, and so the task, belongs to a cell of this type: the offset of the
+        // field is in bounds.
         unsafe { this.byte_add(offset_of!(Self, stage)) }
             .cast()
             .as_ptr()
     }
 
     fn value(this: NonNull<Header>) -> *mut K::Value {
-        // SAFETY: the table belongs to a cell of this type, so the offset is in bounds.
+        // SAFETY: the table, and so the task, belongs to a cell of this type: the offset of the
+        // field is in bounds.
         unsafe { this.byte_add(offset_of!(Self, stage)) }
             .cast()
             .as_ptr()
     }
 
     unsafe fn poll(this: NonNull<Header>, cx: &mut Context<'_>) -> Polled {
-        // SAFETY: the runner's exclusive right; the future is there until a poll says otherwise.
+        // SAFETY: `TaskTable` (1): only the runner reaches the future, which is there until a poll
+        // says otherwise.
         let future = unsafe { &mut *Self::future(this) };
-        // SAFETY: the allocation never moves, and the future is dropped in place.
+        // SAFETY: the future is pinned: the allocation never moves, and the future is dropped in
+        // place.
         let future = unsafe { Pin::new_unchecked(future) };
         let polled = unwind::catch(|| future.poll(cx));
         if let Ok(Poll::Pending) = polled {
             return Polled::Pending;
         }
         let dropped = unwind::catch(|| {
-            // SAFETY: it is there, and this call is the last that sees it.
+            // SAFETY: `TaskTable` (1): the future is there; the answer of this function says that
+            // it is gone, so this is the last access to it.
             frame::drop_shielded(|| unsafe { Self::future(this).drop_in_place() });
         });
-        // SAFETY: the task counts in its group while it runs.
+        // SAFETY: `TaskTable` (1): the task runs, so it has the engine's reference.
         let header = unsafe { this.as_ref() };
-        // SAFETY: it was spawned into a group of this kind's error type, and counts in it while it runs.
+        // SAFETY: `Typed::of` (1): the task was spawned into a group of this kind's error type.
+        // (2): it counts in that group while it runs.
         let group = unsafe { Typed::<K::Error>::of(header.group) };
         if let Err(payload) = &polled {
             if unwind::is_cut(&**payload) {
@@ -205,7 +217,8 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         };
         match value {
             Some(value) => {
-                // SAFETY: the future is gone, so the place is free; aligned by the union.
+                // SAFETY: the future is gone, so the place is free for the value, and valid and
+                // aligned by the union.
                 unsafe { Self::value(this).write(value) };
                 Polled::Value
             }
@@ -214,22 +227,26 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
     }
 
     unsafe fn drop_future(this: NonNull<Header>) {
-        // SAFETY: the cutter's exclusive right; the future is there, and this call is the last that sees it.
+        // SAFETY: `TaskTable` (1): only the runner, which cuts, reaches the future; it is there,
+        // and this is the last access to it.
         let dropped = unwind::catch(|| unsafe { Self::future(this).drop_in_place() });
         if let Err(payload) = dropped.or_else(unwind::ignore_cut) {
-            // SAFETY: the task is alive while it is cut.
+            // SAFETY: `TaskTable` (1): the task runs, so it has the engine's reference.
             let header = unsafe { this.as_ref() };
-            // SAFETY: the cutter has the right to run it, and so it counts in its group.
+            // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used within
+            // this call only.
             fail_with_panic(payload, unsafe { header.node() }, header.origin());
         }
     }
 
     unsafe fn unclaimed(this: NonNull<Header>) {
-        // SAFETY: the output is there, there is no handle, and this call takes it.
+        // SAFETY: `TaskTable` (2): the output is there, of this type, and no handle will take it:
+        // this call does, once.
         let value = unsafe { Self::value(this).read() };
-        // SAFETY: the completer calls this before it gives its reference back.
+        // SAFETY: the completer calls this before it gives the engine's reference back.
         let header = unsafe { this.as_ref() };
-        // SAFETY: spawned into a group of this kind's error type; the completer calls this while the task is counted.
+        // SAFETY: `Typed::of` (1): the task was spawned into a group of this kind's error type.
+        // (2): `TaskTable` (2): it is still counted there.
         let group = unsafe { Typed::<K::Error>::of(header.group) };
         let done = unwind::catch(|| K::unclaimed(value, group, header.origin()));
         if let Err(payload) = done {
@@ -238,7 +255,8 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
     }
 
     unsafe fn free(this: NonNull<Header>) {
-        // SAFETY: allocated as this type, and the last reference is gone. The union drops nothing.
+        // SAFETY: `TaskTable` (3): the last reference is gone, so the box is taken back once; the
+        // table belongs to this type. The union drops nothing.
         drop(unsafe { Box::from_raw(this.cast::<Self>().as_ptr()) });
     }
 }

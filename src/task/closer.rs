@@ -1,8 +1,10 @@
-//! The closer: the task that ends a group's services and runs its defers; one last child, shielded, in every ending.
+//! The closer: the task that ends a group's services and runs its defers; one last child, shielded,
+//! in every ending.
 //!
-//! It waits until no other work is left, cuts the services, newest first, each joined before the next, and waits for what
-//! they started while ending; then it runs the newest defer to its end, and begins anew, until there is nothing. What comes
-//! next `group::ending` says each time. The closer counts in the group like any child, so the group ends after it.
+//! It waits until no other work is left, cuts the services, newest first, each joined before the
+//! next, and waits for the work that they started while ending; then it runs the newest defer to
+//! its end, and begins anew, until nothing is left. `group::ending` decides the next step each
+//! time. The closer counts in the group like any child, so the group ends after it.
 
 #![expect(unsafe_code, reason = "it refers to the group that counts it")]
 
@@ -17,7 +19,7 @@ use crate::tree::cascade;
 use crate::sync::cell::Cell;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
-use crate::task::run;
+use crate::task::spawn;
 use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;
@@ -43,8 +45,8 @@ impl Closer {
         unsafe { self.node.as_ref() }
     }
 
-    /// The next defer, once neither work nor a service is left. Ready with false: there is no other, and the closer has
-    /// ended as far as its group is concerned.
+    /// The next defer, once neither work nor a service is left. Ready with false: there is no
+    /// other, and the closer has ended as far as its group is concerned.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             if self.poll_ending(cx).is_pending() {
@@ -60,7 +62,8 @@ impl Closer {
                 }
                 Next::Services(services) => {
                     if let Some(services) = services {
-                        // Groups that a service opened and forgot: a cascade from above passes them by.
+                        // Groups that a service opened and forgot: a cascade from above passes them
+                        // by.
                         cascade::cancel_inner(&services);
                     }
                     return Poll::Pending;
@@ -79,7 +82,8 @@ impl Closer {
         let Some(ending) = &self.ending else {
             return Poll::Ready(());
         };
-        // Each leaver of that node passes through its lock after its task is over, and calls this waker.
+        // Each leaver of that node passes through its lock after its task is over, and calls this
+        // waker.
         let services = self.node().slow.lock().ending.services().cloned();
         if let Some(services) = services {
             services.slow.lock().ending.wait_for_service(cx.waker());
@@ -157,7 +161,8 @@ impl<E: Send + 'static> Kind<()> for Infallible<E> {
 ///
 /// # Safety
 ///
-/// The node is of error type `E`, and one count is handed over.
+/// 1. The node is of error type `E`.
+/// 2. One count is handed over.
 pub(crate) unsafe fn start<E: Send + 'static>(node: &Node) {
     let birth = Birth {
         location: node.location,
@@ -172,7 +177,8 @@ pub(crate) unsafe fn start<E: Send + 'static>(node: &Node) {
         ending: None,
         current: None,
     };
-    // SAFETY: the node is of error type `E`, says the caller; one count is handed over, which keeps it for as long as the
-    // task uses it.
-    drop(unsafe { run::spawn_counted::<_, Infallible<E>>(node, future, birth) });
+    // SAFETY: (1): the node is borrowed, so alive, and of error type `E`. (2): the future is `Send`
+    // and borrows nothing; the count keeps the node to which it points. (3): the count that this
+    // function was given is handed over.
+    drop(unsafe { spawn::spawn_counted::<_, Infallible<E>>(node, future, birth) });
 }

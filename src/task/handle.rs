@@ -1,4 +1,4 @@
-//! What the owner of a task's output holds.
+//! The right to a task's output, and the reference by which the closer cuts a service.
 
 #![expect(
     unsafe_code,
@@ -20,26 +20,28 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 /// The right to a task's output. Dropping it leaves the task alone.
-pub(crate) struct Handle<V> {
+pub(crate) struct TaskHandle<V> {
     /// `None` once the output was taken.
     task: Option<NonNull<Header>>,
     id: TaskId,
     value: PhantomData<V>,
 }
 
-// SAFETY: the handle moves a `V` between threads at most, and the header is reached through its atomics.
-unsafe impl<V: Send> Send for Handle<V> {}
+// SAFETY: the handle moves a `V` between threads at most, and the header is reached through its
+// atomics.
+unsafe impl<V: Send> Send for TaskHandle<V> {}
 // SAFETY: a shared handle only reads the state.
-unsafe impl<V: Send> Sync for Handle<V> {}
+unsafe impl<V: Send> Sync for TaskHandle<V> {}
 
-impl<V> Handle<V> {
+impl<V> TaskHandle<V> {
     /// Takes over a handle's reference.
     ///
     /// # Safety
     ///
-    /// The caller owns that reference, and the task's value is a `V`.
+    /// 1. The caller owns that reference, and gives it up.
+    /// 2. The task's value is a `V`.
     pub(crate) unsafe fn new(task: NonNull<Header>) -> Self {
-        // SAFETY: the reference keeps it alive.
+        // SAFETY: the reference that was taken over keeps the task alive.
         let id = unsafe { task.as_ref() }.id;
         Self {
             task: Some(task),
@@ -90,8 +92,8 @@ impl<V> Handle<V> {
     /// Cuts the task, if it has not ended.
     pub(crate) fn cancel(&self) {
         if let Some(task) = self.task {
-            // SAFETY: the handle's reference keeps the task. Whoever cancels through a handle is the body or a child of
-            // the group, or belongs to one: the group has not ended.
+            // SAFETY: (1): the handle's reference keeps the task. (2): the canceller is the body or
+            // a child of the group, or belongs to one, so the group has not ended.
             unsafe { Header::cut(task) };
         }
     }
@@ -117,17 +119,19 @@ impl<V> Handle<V> {
     /// Takes the value out, if the task has ended with one.
     pub(crate) fn take(&mut self) -> Option<V> {
         let task = self.task.take()?;
-        // SAFETY: the handle's reference is given up by `drop_handle`, or below.
+        // SAFETY: the handle's reference keeps it alive, until it is given up by `drop_handle`, or
+        // below.
         let header = unsafe { task.as_ref() };
         let table = header.table;
         header.awaiter.forget();
         let state = header.state.load();
         if state.is_complete() {
-            // The completer has passed: nobody else looks at `HANDLE` and `VALUE` any more, so they may stay.
+            // The completer has passed, and does not look at `HANDLE` and `VALUE` any more: they
+            // may stay.
             let value = state.has_value().then(|| {
                 // SAFETY: in bounds of the task: the table's own offset.
                 let place = unsafe { task.byte_add(table.output) }.cast::<V>();
-                // SAFETY: the value is there, and only the one handle takes it.
+                // SAFETY: the value is there, of this type, and only the one handle takes it, once.
                 unsafe { place.read() }
             });
             // SAFETY: the handle's reference is given up.
@@ -137,14 +141,16 @@ impl<V> Handle<V> {
         match header.state.drop_handle() {
             Release::Done => None,
             Release::Free => {
-                // SAFETY: that was the last reference.
+                // SAFETY: that was the last reference, so the engine's is gone: the task is
+                // complete. It has no value.
                 unsafe { (table.free)(task) };
                 None
             }
             Release::DropOutput => {
                 // SAFETY: in bounds of the task: the table's own offset.
                 let place = unsafe { task.byte_add(table.output) }.cast::<V>();
-                // SAFETY: the value is there, and `drop_handle` made it this caller's alone.
+                // SAFETY: the value is there, of this type, and `drop_handle` made it this caller's
+                // alone.
                 let value = unsafe { place.read() };
                 // SAFETY: with `DropOutput` the handle's reference is still the caller's.
                 unsafe { Header::release(task) };
@@ -154,8 +160,8 @@ impl<V> Handle<V> {
     }
 }
 
-impl<V> Handle<V> {
-    /// Another reference, for whoever has to cut the task.
+impl<V> TaskHandle<V> {
+    /// Another reference, for the closer, which has to cut the task.
     pub(crate) fn serving(&self) -> Option<Box<dyn Serving>> {
         let task = self.task?;
         self.header()?.state.add_reference();
@@ -166,12 +172,13 @@ impl<V> Handle<V> {
 /// A service, as the task that ends its group sees it.
 struct Service(NonNull<Header>);
 
-// SAFETY: the header is reached through its atomics, and a counted reference keeps it.
+// SAFETY: the header is reached through its atomics, and a counted reference, which may be given
+// back on any thread, keeps it.
 unsafe impl Send for Service {}
 
 impl Service {
     fn header(&self) -> &Header {
-        // SAFETY: the reference keeps it alive.
+        // SAFETY: the reference that was taken over keeps the task alive.
         unsafe { self.0.as_ref() }
     }
 }
@@ -182,27 +189,28 @@ impl Serving for Service {
     }
 
     fn cut(&self) {
-        // SAFETY: the reference keeps the task; who ends the services counts in their group.
+        // SAFETY: (1): the reference keeps the task. (2): the closer, which calls this, counts in
+        // the group of the services, and that keeps their node.
         unsafe { Header::cut(self.0) };
     }
 }
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // SAFETY: the reference is given up.
+        // SAFETY: the reference that `serving` counted is given up.
         unsafe { Header::release(self.0) };
     }
 }
 
-impl<V> Drop for Handle<V> {
+impl<V> Drop for TaskHandle<V> {
     fn drop(&mut self) {
         drop(self.take());
     }
 }
 
-impl<V> fmt::Debug for Handle<V> {
+impl<V> fmt::Debug for TaskHandle<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle")
+        f.debug_struct("TaskHandle")
             .field("id", &self.id)
             .field("finished", &self.is_finished())
             .finish()

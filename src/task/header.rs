@@ -1,7 +1,7 @@
 //! The header of a task: everything but the future, in 88 bytes.
 //!
-//! With an empty future a task is 88 bytes, which glibc serves from a 96-byte chunk. `tests` of this floor hold the
-//! size; whatever joins this list must push something out.
+//! With an empty future a task is 88 bytes, which glibc serves from a 96-byte chunk. An assertion
+//! below holds the size: a new field must push another one out.
 
 #![expect(
     unsafe_code,
@@ -32,7 +32,7 @@ use std::ptr::NonNull;
 use std::task::Context;
 use std::time::Duration;
 
-/// What a poll came to.
+/// The result of a poll.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Polled {
@@ -45,6 +45,14 @@ pub(crate) enum Polled {
 }
 
 /// The typed half of a task, as a table.
+///
+/// # Safety
+///
+/// Each function is called with a task that has this table.
+///
+/// 1. For `poll` and `drop_future` the caller runs the task, and the future is there.
+/// 2. For `unclaimed` the output is there, no handle will take it, and the task is still counted.
+/// 3. For `free` the last reference is gone, and so are future and output.
 #[repr(C)]
 pub(crate) struct TaskTable {
     pub(crate) job: JobTable,
@@ -65,8 +73,8 @@ pub(crate) struct Extension {
     pub(crate) name: Option<Cow<'static, str>>,
     /// The task runs inside a shield from beginning to end: a cascade does not cut it.
     pub(crate) shielded: bool,
-    /// The task-locals that its spawner saw. Taken by the runner that completes the task; nobody else looks at it but
-    /// polls.
+    /// The task-locals that its spawner saw. Taken by the runner that completes the task; only
+    /// polls look at it before.
     pub(crate) locals: Cell<Locals>,
 }
 
@@ -105,7 +113,7 @@ pub(crate) struct Header {
 const _: () = assert!(size_of::<Header>() == 88 || !crate::sync::EXACT_SIZES);
 
 impl frame::PolledTask for Header {
-    fn is_marked(&self) -> bool {
+    fn cancel_requested(&self) -> bool {
         self.state.load().is_cancelled()
     }
 
@@ -114,7 +122,8 @@ impl frame::PolledTask for Header {
     }
 
     fn group(&self) -> &Node {
-        // SAFETY: asked during a poll, in which the task is counted.
+        // SAFETY: (1): asked during a poll, in which the task runs and is counted. (2): the answer
+        // is used within that poll.
         unsafe { self.node() }
     }
 }
@@ -132,14 +141,16 @@ impl Header {
             .is_some_and(|extension| extension.shielded)
     }
 
-    /// How long ago it was spawned. Asked while the task is counted.
+    /// How long ago it was spawned. Asked while the task is counted: in a poll, or while it is
+    /// linked and the lock of its group is held.
     fn age(&self) -> Duration {
-        // SAFETY: counted, says the caller.
+        // SAFETY: (1), (2): the task is in a poll, or linked under the lock of its group, for the
+        // length of this call.
         let node = unsafe { self.node() };
         age(self.birth, node.spawn().coarse_millis())
     }
 
-    /// What frames know of this task.
+    /// The view that frames have of this task.
     #[inline]
     pub(crate) fn view(&self) -> TaskView {
         let extension = self.extension.as_deref();
@@ -154,7 +165,8 @@ impl Header {
         }
     }
 
-    /// Drops the task-locals, when the future is gone; returns the payload of a destructor that panicked.
+    /// Drops the task-locals, when the future is gone; returns the payload of a destructor that
+    /// panicked.
     #[inline]
     pub(crate) fn drop_locals(&self) -> Result<(), Payload> {
         match &self.extension {
@@ -176,11 +188,14 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// The caller has the right to run the task or to queue it, or runs it, and does not use the reference after it
-    /// gave that up: the task counts in the group until it is complete.
+    /// 1. The caller has the right to run the task or to queue it, or runs it, or holds the lock of
+    ///    its group in whose list it is.
+    /// 2. The reference is not used after that is given up: the task counts in the group until it
+    ///    is complete.
     #[inline]
     pub(crate) unsafe fn node<'a>(&self) -> &'a Node {
-        // SAFETY: counted, says the caller.
+        // SAFETY: (1), (2): the task counts in the group, which outlives its children, while the
+        // reference is used.
         unsafe { self.group.as_ref() }
     }
 
@@ -188,21 +203,23 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// The caller owns that right (`SCHEDULED` is set and no other job exists).
+    /// The caller owns that right (`SCHEDULED` is set and no other job exists), and gives it to the
+    /// job.
     #[inline]
     pub(crate) unsafe fn job(this: NonNull<Self>) -> Job {
-        // SAFETY: a task is alive until it is complete, and only a runner completes it; tasks are `Send`; the right
-        // is exclusive.
+        // SAFETY: (1): a task has the engine's reference until it is complete, and only a runner
+        // completes it. (2): tasks are `Send`. (3): the right to run is exclusive.
         unsafe { Job::new(this.cast::<JobHeader>()) }
     }
 
-    /// The ticket of a task that waits in a line.
+    /// The ticket of a task that waits in a queue.
     ///
     /// # Safety
     ///
     /// The caller gives up the ticket's reference, of which there is one.
     pub(crate) unsafe fn ticket(this: NonNull<Self>) -> Ticket {
-        // SAFETY: the reference keeps the task until `claim`, which gives it back; tasks may be claimed on any thread.
+        // SAFETY: the ticket's reference keeps the task until `claim`, which is called once and
+        // gives it back, and so for `is_over` before that; tasks may be claimed on any thread.
         unsafe { Ticket::new(this.cast(), Self::claim, Self::is_over) }
     }
 
@@ -212,14 +229,15 @@ impl Header {
     ///
     /// The ticket's reference is there.
     unsafe fn is_over(job: NonNull<JobHeader>) -> bool {
-        // SAFETY: the reference keeps it alive.
+        // SAFETY: the ticket's reference keeps it alive.
         unsafe { job.cast::<Self>().as_ref() }
             .state
             .load()
             .is_complete()
     }
 
-    /// Takes the right to run a task that waits in a line, unless it was cut there.
+    /// Takes the right to run a task that waits in a queue, unless a canceller has claimed it
+    /// there.
     ///
     /// # Safety
     ///
@@ -230,7 +248,7 @@ impl Header {
         let header = unsafe { this.as_ref() };
         // SAFETY: `wake` gave the right to run it to this caller.
         let job = header.state.wake().then(|| unsafe { Self::job(this) });
-        // SAFETY: given up, says the caller. With the right to run it comes the engine's reference.
+        // SAFETY: the ticket's reference is given up. The job is covered by the engine's reference.
         unsafe { Self::release(this) };
         job
     }
@@ -241,11 +259,13 @@ impl Header {
     ///
     /// As [`Header::job`].
     pub(crate) unsafe fn queue_woken(this: NonNull<Self>) {
-        // SAFETY: the caller has the right to run it, so it is not complete.
+        // SAFETY: the caller owns the right to run it, so it is not complete, and has the engine's
+        // reference.
         let header = unsafe { this.as_ref() };
-        // SAFETY: as above.
+        // SAFETY: (1): the caller owns the right to run it. (2): a group outlives its children;
+        // `wake`, to which the right is given, does not use the group once the job is out.
         let node = unsafe { header.node() };
-        // SAFETY: passed on.
+        // SAFETY: the right to run it, which the caller owns, is given to the job.
         let job = unsafe { Self::job(this) };
         node.spawn().wake(job, node);
     }
@@ -254,9 +274,10 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// The task is alive, and so is its group.
+    /// 1. The task is alive.
+    /// 2. Its group is alive.
     pub(crate) unsafe fn cut(this: NonNull<Self>) {
-        // SAFETY: alive, says the caller.
+        // SAFETY: (1): the task is alive.
         let header = unsafe { this.as_ref() };
         // A task that ends meanwhile does not matter: nothing of it waits for the mark any more.
         let before = header.state.load();
@@ -270,7 +291,7 @@ impl Header {
             .any(|state| state.is_held() || state.is_running())
         {
             // Its poll may be blocked in a wait, or something in a shield may wait for the mark.
-            // SAFETY: alive, says the caller.
+            // SAFETY: (2): the group is alive.
             let node = unsafe { header.group.as_ref() };
             frame::outside(|| node.spawn().blocked().wake_all());
         }
@@ -283,24 +304,27 @@ impl Header {
     /// The caller owns one reference and gives it up.
     #[inline]
     pub(crate) unsafe fn release(this: NonNull<Self>) {
-        // SAFETY: the reference keeps it alive until the decrement.
+        // SAFETY: the reference that is given up keeps it alive until the decrement.
         let header = unsafe { this.as_ref() };
         let table = header.table;
         if header.state.drop_reference() {
-            // SAFETY: the last reference is gone; a task that is not complete has the engine's.
+            // SAFETY: (3): the last reference is gone, so the engine's is, and the task is
+            // complete; an output is taken, or given to `unclaimed`, before the reference of its
+            // holder is given back.
             unsafe { (table.free)(this) };
         }
     }
 
     /// The task whose links these are.
     pub(crate) fn of_links(links: NonNull<Links>) -> NonNull<Self> {
-        // SAFETY: `links_of` added this offset to a pointer to a whole task.
+        // SAFETY: `links_of` added this offset to a pointer to a whole task, so the result is in
+        // bounds.
         unsafe { links.byte_sub(offset_of!(Self, links)) }.cast()
     }
 
     /// The links, with the provenance of the whole task.
     pub(crate) fn links_of(this: NonNull<Self>) -> NonNull<Links> {
-        // SAFETY: in bounds of the header.
+        // SAFETY: the offset of a field is in bounds of the task.
         unsafe { this.byte_add(offset_of!(Self, links)) }.cast()
     }
 }
@@ -309,17 +333,18 @@ impl Header {
 ///
 /// # Safety
 ///
-/// The links are those of a live task that is linked, and the lock of its group is held.
+/// 1. The links are those of a task that is linked, and so alive.
+/// 2. The lock of its group is held.
 pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
     let task = Header::of_links(links);
-    // SAFETY: alive, says the caller.
+    // SAFETY: (1): the task is linked and alive; (2): it cannot unlink while the lock is held.
     let header = unsafe { task.as_ref() };
     if header.is_shielded() {
         return None;
     }
-    // SAFETY: within one job, the reaper.
-    if let Some(ledger) = unsafe { tally::ledger() } {
-        ledger.mark();
+    // SAFETY: the reference is used within one job, the reaper.
+    if let Some(counts) = unsafe { tally::counts() } {
+        counts.mark();
     }
     // SAFETY: `cancel` gave the right to run it to this caller.
     header.state.cancel().then(|| unsafe { Header::job(task) })
@@ -329,9 +354,9 @@ pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
 ///
 /// # Safety
 ///
-/// As [`mark_member`].
+/// 1 and 2 of [`mark_member`].
 pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> TaskDump {
-    // SAFETY: alive, says the caller.
+    // SAFETY: (1): the task is linked and alive; (2): it cannot unlink while the lock is held.
     let header = unsafe { Header::of_links(links).as_ref() };
     let state = header.state.load();
     TaskDump {

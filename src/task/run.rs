@@ -2,8 +2,8 @@
 //!
 //! # A cut waits for joins, never for polls
 //!
-//! A task that is to be cut is dropped at the end of the first poll, or instead of a poll, at which every group that is
-//! open in it is quiet and no shield was reached: see `group::cut`.
+//! A task that is to be cut is dropped at the end of the first poll, or instead of a poll, at which
+//! every group that is open in it is quiet and no shield was reached: see `tree::cut`.
 
 #![expect(
     unsafe_code,
@@ -11,180 +11,34 @@
 )]
 
 use crate::group::node::Node;
-use crate::job::{Job, JobHeader};
+use crate::job::{JobHeader, JobTable};
 use crate::poll::frame;
 use crate::poll::frame::Frame;
 use crate::poll::running::Publication;
 use crate::poll::tally;
 use crate::sync::atomic::Ordering;
-use crate::task::cell::{Birth, Kind, TaskCell, fail_with_panic};
-use crate::task::handle::Handle;
+use crate::task::cell::fail_with_panic;
 use crate::task::header::{Header, Polled};
-use crate::task::state::{Pause, State};
+use crate::task::state::Pause;
 use crate::task::waker;
 use crate::tree::cut;
 use crate::tree::cut::{Cut, Knew};
 use crate::tree::leave;
-use crate::tree::typed_node::Spawner;
 use std::borrow::Cow;
 use std::ptr::NonNull;
 use std::task::Context;
 
-/// Starts a child. It is queued, or, in a group that is cancelled, born cancelled: its captures are dropped before this
-/// returns.
-#[inline]
-pub(crate) fn spawn_into<'s, F, K>(
-    spawner: Spawner<'_, 's, K::Error>,
-    future: F,
-    birth: Birth,
-) -> Handle<K::Value>
-where
-    F: Future + Send + 's,
-    K: Kind<F::Output, Value: Send + 's>,
-{
-    // SAFETY: (1): the node of a `Spawner` of this error type. (2): future and value are `Send`, and good for `'s`, before
-    // which the children end.
-    unsafe { spawn::<F, K>(spawner.group(), future, birth) }
-}
-
-/// As [`spawn_into`], for a child that blocks the thread that runs it: see [`spawn_blocking`].
-pub(crate) fn spawn_blocking_into<'s, F, K>(
-    spawner: Spawner<'_, 's, K::Error>,
-    future: F,
-    birth: Birth,
-) -> Handle<K::Value>
-where
-    F: Future + Send + 's,
-    K: Kind<F::Output, Value: Send + 's>,
-{
-    // SAFETY: (1): the node of a `Spawner` of this error type. (2): future and value are `Send`, and good for `'s`, before
-    // which the children end.
-    unsafe { spawn_blocking::<F, K>(spawner.group(), future, birth) }
-}
-
-/// As [`spawn_into`], where the caller proves what a [`Spawner`] does.
-///
-/// # Safety
-///
-/// 1. `node` is alive and of the error type of `K`.
-/// 2. The future and its value are good for as long as the group has children, and may be used from any thread.
-pub(crate) unsafe fn spawn<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
-where
-    F: Future,
-    K: Kind<F::Output>,
-{
-    match Entry::of(node, &birth) {
-        // SAFETY: entered; (1), (2).
-        Entry::Open => unsafe { spawn_counted::<F, K>(node, future, birth) },
-        entry => stillborn::<F, K>(node, future, birth, entry),
-    }
-}
-
-/// As [`spawn`], for a child that blocks the thread that runs it: it waits in a line for a thread of its own, where a cut
-/// reaches it.
-///
-/// # Safety
-///
-/// As [`spawn`].
-pub(crate) unsafe fn spawn_blocking<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
-where
-    F: Future,
-    K: Kind<F::Output>,
-{
-    let entry = Entry::of(node, &birth);
-    if entry != Entry::Open {
-        return stillborn::<F, K>(node, future, birth, entry);
-    }
-    let spawn = node.spawn();
-    let task = TaskCell::<F, K>::allocate(node, State::waiting(), Some(future), birth);
-    spawn.task_begins();
-    // SAFETY: a new task has one reference for its handle, and its value is `K::Value`.
-    let handle = unsafe { Handle::new(task) };
-    // SAFETY: a new task has one reference for its ticket.
-    let ticket = unsafe { Header::ticket(task) };
-    if link(task, node, false) {
-        // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a seat of another runtime.
-        let cut_here = |job: Job| tally::with_books(None, None, || frame::outside(|| job.run()));
-        let cut = ticket.redeem().map(cut_here);
-        debug_assert!(cut.is_some(), "nobody else knows the task");
-        return handle;
-    }
-    spawn.fork_blocking(ticket);
-    handle
-}
-
-/// What became of the attempt to count one more child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
-    Open,
-    /// The group is cancelled; the child is counted.
-    Cancelled,
-    /// The group has ended.
-    Closed,
-}
-
-impl Entry {
-    #[inline]
-    fn of(node: &Node, birth: &Birth) -> Self {
-        if !node.enter() {
-            return Self::Closed;
-        }
-        let extension = birth.extension.as_ref();
-        let shielded = extension.is_some_and(|extension| extension.shielded);
-        if node.is_cancelled() && !shielded {
-            return Self::Cancelled;
-        }
-        Self::Open
-    }
-}
-
-/// Starts a child that is counted already.
-///
-/// # Safety
-///
-/// As [`spawn`], and one count is handed over.
-pub(crate) unsafe fn spawn_counted<F, K>(node: &Node, future: F, birth: Birth) -> Handle<K::Value>
-where
-    F: Future,
-    K: Kind<F::Output>,
-{
-    let spawn = node.spawn();
-    let task = TaskCell::<F, K>::allocate(node, State::scheduled(), Some(future), birth);
-    // SAFETY: a new task is scheduled, and no other job for it exists.
-    let job = unsafe { Header::job(task) };
-    spawn.fork(job);
-    // SAFETY: a new task has one reference for its handle, and its value is `K::Value`.
-    unsafe { Handle::new(task) }
-}
-
-#[cold]
-fn stillborn<F, K>(node: &Node, future: F, birth: Birth, entry: Entry) -> Handle<K::Value>
-where
-    F: Future,
-    K: Kind<F::Output>,
-{
-    let task = TaskCell::<F, K>::allocate(node, State::stillborn(), None, birth);
-    // SAFETY: a task born cancelled has one reference, for its handle.
-    let handle = unsafe { Handle::new(task) };
-    node.spawn().count_cut();
-    // A count is given back afterwards, so a destructor that panics must not get past here.
-    // SAFETY: alive by its handle.
-    let header = unsafe { task.as_ref() };
-    for dropped in [frame::drop_quietly(future), header.drop_locals()] {
-        if let Err(payload) = dropped {
-            fail_with_panic(payload, node, header.origin());
-        }
-    }
-    if entry == Entry::Cancelled {
-        // SAFETY: it was counted, and the node is not used afterwards.
-        unsafe { leave::leave(node.whole) };
-    }
-    handle
-}
+/// How jobs of tasks are run.
+pub(crate) const JOB: JobTable = JobTable {
+    run,
+    group,
+    on_stack: false,
+};
 
 /// `JobTable::group` of tasks.
-pub(crate) unsafe fn group(job: NonNull<JobHeader>) -> *const () {
-    // SAFETY: the job is the right to run the task, so it is alive.
+unsafe fn group(job: NonNull<JobHeader>) -> *const () {
+    // SAFETY: `JobTable::group`: the job has not been run. It is the right to run the task, which
+    // is alive until it is run.
     unsafe { job.cast::<Header>().as_ref() }
         .group
         .as_ptr()
@@ -193,20 +47,24 @@ pub(crate) unsafe fn group(job: NonNull<JobHeader>) -> *const () {
 }
 
 /// `JobTable::run` of tasks.
-pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
+unsafe fn run(job: NonNull<JobHeader>) {
     let this = job.cast::<Header>();
-    // SAFETY: the job is the right to run it, so it is not complete and has the engine's reference.
+    // SAFETY: the job is the right to run the task, so it is not complete and has the engine's
+    // reference.
     let header = unsafe { this.as_ref() };
     let before = header.state.start();
-    // SAFETY: the right to run is held to the end of this function, or handed on as the last step.
+    // SAFETY: (1), (2): the right to run is held to the end of this function, or handed on as its
+    // last step.
     let node = unsafe { header.node() };
     let shielded = header.is_shielded();
     let mut cutting = before.is_cancelled() || (node.is_cancelled() && !shielded);
-    // SAFETY: dropped (without effect) before the task can be complete.
+    // SAFETY: it is used while this runner runs the task, so the task is not complete; its drop has
+    // no effect.
     let waker = unsafe { waker::borrowed(this) };
     let knew = Knew::of(cutting);
     if cutting && cut::before_poll(&header.open, &waker, before.is_held()) == Cut::Drop {
-        // SAFETY: this runner has the right.
+        // SAFETY: (1): this runner runs the task. (2): `before_poll` says that all groups in it are
+        // quiet. (3): the future is there: it was not polled to its end.
         return unsafe { cut(this, before.is_linked()) };
     }
     let (polled, held) = poll(
@@ -217,7 +75,9 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
         &mut Context::from_waker(&waker),
     );
     if polled != Polled::Pending {
-        // SAFETY: this runner has the right, and the future is gone.
+        // SAFETY: (1): this runner runs the task. (2): a poll that is not pending leaves no future.
+        // (3): the answer of that poll says whether there is an output, and `before` whether the
+        // task is linked.
         return unsafe { complete(this, polled == Polled::Value, before.is_linked()) };
     }
     if !before.is_linked() {
@@ -225,19 +85,22 @@ pub(crate) unsafe fn run(job: NonNull<JobHeader>) {
     }
     loop {
         if cutting && cut::after_poll(&header.open, &waker, held, knew) == Cut::Drop {
-            // SAFETY: this runner has the right.
+            // SAFETY: (1): this runner runs the task. (2): `after_poll` says that all groups in it
+            // are quiet. (3): the future is there: the poll was pending.
             return unsafe { cut(this, true) };
         }
         match header.state.pause(held, cutting) {
             Pause::Idle => return,
-            // SAFETY: `pause` gave the right to run it again to this runner.
+            // SAFETY: `pause` gave the right to run the task again to this runner, so no other job
+            // exists.
             Pause::Requeue => return unsafe { Header::queue_woken(this) },
             Pause::Cut => cutting = true,
         }
     }
 }
 
-/// One poll, with its frame and its public record. The second half of the answer: a shield was reached and is not done.
+/// One poll, with its frame and its public record. The second half of the answer: a shield was
+/// reached and is not done.
 #[inline]
 fn poll(
     this: NonNull<Header>,
@@ -246,14 +109,14 @@ fn poll(
     cutting: bool,
     cx: &mut Context<'_>,
 ) -> (Polled, bool) {
-    // Relaxed: a statistic with one writer at a time, here and below.
+    // Relaxed: a statistic, with the runner as its one writer.
     let polls = header.polls.load(Ordering::Relaxed);
-    // Relaxed: as above.
+    // Relaxed: a statistic; dumps may read it a poll later.
     header.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
     let name = header.name();
     let view = header.view();
     let frame = Frame::task(node, &header.open, &view, cutting);
-    // SAFETY: within one job.
+    // SAFETY: the reference is used within this job.
     let record = unsafe { tally::record() };
     if let Some(record) = record {
         record.begin(&Publication {
@@ -267,16 +130,17 @@ fn poll(
             birth: header.birth,
         });
     }
-    // SAFETY: the runner's exclusive right, and the future is there.
+    // SAFETY: `TaskTable` (1): the caller runs the task, and the future is there.
     let polled = frame.enter(|| unsafe { (header.table.poll)(this, cx) });
     if let Some(record) = record {
         record.end();
     }
-    (polled, frame.is_held())
+    (polled, frame.ended_in_shield())
 }
 
-/// Puts a task into its group's list at its first suspension. Whether the group was cancelled meanwhile.
-fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
+/// Puts a task into its group's list at its first suspension. Whether the group was cancelled
+/// meanwhile.
+pub(crate) fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
     let slow = node.slow.lock();
     let cancelled = node.is_cancelled();
     let list = if cancelled || shielded {
@@ -284,7 +148,8 @@ fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
     } else {
         &slow.members
     };
-    // SAFETY: the lock is held; the task is in no list; it unlinks before it is complete.
+    // SAFETY: (1): the lock is held, and the task is in no list. (2): tasks do not move, and this
+    // one unlinks before it is complete; the list is in the node, which does not move.
     unsafe { list.push(Header::links_of(this)) };
     cancelled && !shielded
 }
@@ -293,19 +158,23 @@ fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
 ///
 /// # Safety
 ///
-/// The caller has the right to run the task; all groups in it have settled.
+/// 1. The caller runs the task, and gives that up.
+/// 2. All groups that are open in it are quiet.
+/// 3. The future is there; `linked` says whether the task was put into its group's list.
 unsafe fn cut(this: NonNull<Header>, linked: bool) {
-    // SAFETY: the caller's right.
+    // SAFETY: (1): the task runs, so it has the engine's reference.
     let header = unsafe { this.as_ref() };
     // The destructors of the future run where its polls ran: in the task, and as in a shield.
-    // SAFETY: the caller's right: the task is counted.
+    // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is not used after
+    // `complete`.
     let node = unsafe { header.node() };
     let view = header.view();
     let frame = Frame::task(node, &header.open, &view, true);
-    // SAFETY: the caller's right; the future is there.
+    // SAFETY: `TaskTable` (1): the caller runs the task, (1), and the future is there, (3).
     frame.enter_to_drop(|| unsafe { (header.table.drop_future)(this) });
     node.spawn().count_cut();
-    // SAFETY: the future is gone.
+    // SAFETY: (1): the caller runs the task, and gives that up. (2): the future was just dropped.
+    // (3): there is no output, and `linked` is the caller's.
     unsafe { complete(this, false, linked) };
 }
 
@@ -313,34 +182,43 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
 ///
 /// # Safety
 ///
-/// The caller has the right to run the task and gives it up; the future is gone; `value` says whether the output is in
-/// the cell; `linked` whether it was put into its group's list.
+/// 1. The caller runs the task, and gives that up.
+/// 2. The future is gone.
+/// 3. `value` says whether the output is in the cell; `linked` whether the task was put into its
+///    group's list.
 unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
-    // SAFETY: the engine's reference is given up in the last line only.
+    // SAFETY: (1): the task runs, so it has the engine's reference, which is given up in the last
+    // line only.
     let header = unsafe { this.as_ref() };
     header.open.clear();
     if let Err(payload) = header.drop_locals() {
-        // SAFETY: the task is counted still.
+        // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used in this call
+        // only.
         fail_with_panic(payload, unsafe { header.node() }, header.origin());
     }
     if linked {
-        // SAFETY: the caller's right: the task is counted.
+        // SAFETY: `Header::node` (1): the caller runs the task. (2): the lock is given back before
+        // the count is.
         let slow = unsafe { header.node() }.slow.lock();
-        // SAFETY: the lock of the lists it may be in is held.
+        // SAFETY: (1): the lock of the lists in which the task may be is held. (2): its neighbours
+        // are linked, and so alive.
         unsafe { header.links.unlink() };
         drop(slow);
     }
-    // Before the end can be awaited: who has awaited the task, or its group, does not find it alive.
-    // SAFETY: within one job.
-    match unsafe { tally::ledger() } {
-        Some(ledger) => ledger.tasks.end(),
-        // SAFETY: the task is counted still.
+    // Before the end can be awaited: an awaiter of the task, or of its group, does not find it
+    // alive afterwards.
+    // SAFETY: the reference is used within this job.
+    match unsafe { tally::counts() } {
+        Some(counts) => counts.tasks.end(),
+        // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used in this call
+        // only.
         None => unsafe { header.node() }.spawn().task_ends(),
     }
     let group = header.group;
     let before = header.state.complete(value);
     if value && !before.has_handle() {
-        // SAFETY: there is an output and no handle; the task is still counted.
+        // SAFETY: `TaskTable` (2): the output is in the cell, (3), there is no handle to take it,
+        // and the task is still counted.
         unsafe { (header.table.unclaimed)(this) };
     }
     let waiting = if before.has_handle() {
@@ -348,9 +226,10 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     } else {
         None
     };
-    // SAFETY: the task's one count, and the last touch of the group through this task.
+    // SAFETY: (1): the task's one count is given up. (2): this is the last touch of the group
+    // through this task.
     unsafe { leave::leave(group) };
     frame::wake(waiting);
-    // SAFETY: the engine's reference.
+    // SAFETY: the engine's reference is given up: a complete task does not have it.
     unsafe { Header::release(this) };
 }

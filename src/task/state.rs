@@ -4,28 +4,29 @@
 //!
 //! | bit | name | set if |
 //! |---|---|---|
-//! | 0 | `SCHEDULED` | somebody owns the right to run it next, or it was woken while running |
-//! | 1 | `RUNNING` | somebody polls, cuts or completes it |
+//! | 0 | `SCHEDULED` | a job, or the claimer that is about to make one, owns the right to run it next, or it was woken while running |
+//! | 1 | `RUNNING` | its runner polls, cuts or completes it |
 //! | 2 | `COMPLETE` | the future is gone and the count was, or is being, given back; final; never with `RUNNING` |
 //! | 3 | `CANCEL` | it is to be cut by itself or by a reaper; final |
 //! | 4 | `HELD` | the last poll ended inside a shield: a cut must poll it |
-//! | 5 | `HANDLE` | somebody may still want the output |
+//! | 5 | `HANDLE` | a handle may still take the output |
 //! | 6 | `VALUE` | the output is in the cell; only with `COMPLETE` |
 //! | 7 | `LINKED` | it was put into its group's list, as a rule at its first suspension |
 //! | 8.. | references | see `task` |
 //!
 //! # Protocol
 //!
-//! A waker sets `SCHEDULED`; if the task was neither scheduled, running nor complete, the waker now owns the right to
-//! run it and queues it. A runner turns `SCHEDULED` into `RUNNING`. When a poll is pending it turns `RUNNING` off; if
-//! it was woken meanwhile it owns the right again and queues the task; if it was cancelled meanwhile it keeps
-//! `RUNNING` and cuts. A canceller sets `CANCEL` and `SCHEDULED` at once, so an idle task is claimed and a running one
-//! is left to its runner.
+//! A waker sets `SCHEDULED`; if the task was neither scheduled, running nor complete, the waker now
+//! owns the right to run it and queues it. A runner turns `SCHEDULED` into `RUNNING`. When a poll
+//! is pending the runner turns `RUNNING` off; if the task was woken meanwhile the runner owns the
+//! right again and queues the task; if it was cancelled meanwhile the runner keeps `RUNNING` and
+//! cuts. A canceller sets `CANCEL` and `SCHEDULED` at once, so an idle task is claimed and a
+//! running one is left to its runner.
 //!
 //! # Why no wake-up is lost
 //!
-//! All transitions are RMWs on one word, so they have one order. A wake comes either before the runner's
-//! `RUNNING` -> idle, which then sees `SCHEDULED`, or after it, and then claims the task.
+//! All transitions are RMWs on one word, so they have one order. A wake comes either before the
+//! runner's `RUNNING` -> idle, which then sees `SCHEDULED`, or after it, and then claims the task.
 
 use crate::sync::atomic::{AtomicUsize, Guess, Ordering};
 
@@ -39,7 +40,8 @@ const VALUE: usize = 1 << 6;
 const LINKED: usize = 1 << 7;
 const REFERENCE: usize = 1 << 8;
 
-/// References may not wrap into the flags; leaking half the address space in wakers is a bug that must not go on.
+/// References may not wrap into the flags; leaking half the address space in wakers is a bug that
+/// must not go on.
 const MAX: usize = usize::MAX / 2;
 
 /// The one word of a task.
@@ -115,8 +117,9 @@ impl State {
         Self(AtomicUsize::new(SCHEDULED | HANDLE | (2 * REFERENCE)))
     }
 
-    /// A task that waits in a line until its ticket is redeemed or somebody cuts it: idle, in its group's list from the
-    /// beginning, with the engine's reference, a handle's and the ticket's.
+    /// A task that waits in a queue until its ticket is redeemed or a canceller claims it: idle, in
+    /// its group's list from the beginning, with the engine's reference, a handle's and the
+    /// ticket's.
     pub(crate) fn waiting() -> Self {
         Self(AtomicUsize::new(LINKED | HANDLE | (3 * REFERENCE)))
     }
@@ -128,20 +131,23 @@ impl State {
 
     #[inline]
     pub(crate) fn load(&self) -> Snapshot {
-        // Acquire: pairs with the Release in `complete`: who sees `COMPLETE` may read the output.
+        // Acquire: pairs with the Release in `complete`: a handle that sees `COMPLETE` may read the
+        // output.
         Snapshot(self.0.load(Ordering::Acquire))
     }
 
     /// Scheduled -> running. The caller owns the right to run.
     #[inline]
     pub(crate) fn start(&self) -> Snapshot {
-        // Acquire: pairs with the Release of wakers (`wake`) and of the runner before (`pause`): the poll sees what they
-        // wrote. The word is changed by RMWs only, so a chain that began with a Release goes through all of them.
+        // Acquire: pairs with the Release of wakers (`wake`) and of the runner before (`pause`):
+        // the poll sees their writes. The word is changed by RMWs only, so a chain that began with
+        // a Release goes through all of them.
         Snapshot(self.0.fetch_xor(SCHEDULED | RUNNING, Ordering::Acquire))
     }
 
-    /// Running -> idle, after a pending poll. `held`: the poll ended inside a shield. `cutting`: the runner knows
-    /// of the cancel and has done what there was to do. Also notes that the task is in its group's list.
+    /// Running -> idle, after a pending poll. `held`: the poll ended inside a shield. `cutting`:
+    /// the runner knows of the cancel and has done what there was to do. Also notes that the task
+    /// is in its group's list.
     #[inline]
     pub(crate) fn pause(&self, held: bool, cutting: bool) -> Pause {
         let mut state = self.0.guess();
@@ -151,8 +157,9 @@ impl State {
             }
             let held = if held { HELD } else { 0 };
             let next = (state & !(RUNNING | HELD)) | held | LINKED;
-            // Release: gives the future's memory to the next runner (`start`), who also sees what a waker wrote that came
-            // meanwhile: this caller only queues the task for it.
+            // Release: gives the future's memory to the next runner (`start`). That runner also
+            // sees the writes of a waker that came meanwhile: this caller only queues the task for
+            // it.
             match self
                 .0
                 .compare_exchange_weak(state, next, Ordering::Release, Ordering::Relaxed)
@@ -168,8 +175,9 @@ impl State {
     #[inline]
     #[must_use]
     pub(crate) fn wake(&self) -> bool {
-        // Release: gives what the waker wrote to the next `start`, also when the task was woken already. Who owns the right
-        // now reads the group only, which was published with its reference.
+        // Release: gives the waker's writes to the next `start`, also when the task was woken
+        // already. A waker that owns the right now reads the group only, which was published with
+        // its reference.
         let before = self.0.fetch_or(SCHEDULED, Ordering::Release);
         before & (SCHEDULED | RUNNING | COMPLETE) == 0
     }
@@ -177,8 +185,9 @@ impl State {
     /// Marks the task cancelled. Whether the caller now owns the right to run it (to cut it).
     #[must_use]
     pub(crate) fn cancel(&self) -> bool {
-        // Relaxed: the canceller wrote nothing that the runner must see (flags of groups are read under their lock), and
-        // who claims the task synchronises in `start`. As an RMW it keeps the chain from earlier wakers to the runner.
+        // Relaxed: the canceller wrote nothing that the runner must see (flags of groups are read
+        // under their lock), and a claimed task is run after an Acquire in `start`. As an RMW it
+        // keeps the chain from earlier wakers to the runner.
         let before = self.0.fetch_or(CANCEL | SCHEDULED, Ordering::Relaxed);
         before & (SCHEDULED | RUNNING | COMPLETE) == 0
     }
@@ -187,8 +196,9 @@ impl State {
     #[inline]
     pub(crate) fn complete(&self, value: bool) -> Snapshot {
         let value = if value { VALUE } else { 0 };
-        // Release: publishes the output to the Acquire in `load` and `drop_handle`. Of a handle that is gone nothing is
-        // left to see; whoever frees the task synchronises in `drop_reference`.
+        // Release: publishes the output to the Acquire in `load` and `drop_handle`. Of a handle
+        // that is gone nothing is left to see; the freer of the task synchronises in
+        // `drop_reference`.
         Snapshot(
             self.0
                 .fetch_xor(RUNNING | COMPLETE | value, Ordering::Release),
@@ -206,8 +216,8 @@ impl State {
             } else {
                 (state & !HANDLE) - REFERENCE
             };
-            // AcqRel: Acquire pairs with `complete`: the output may be dropped, or the task freed; Release gives what
-            // the handle did to whoever frees the task.
+            // AcqRel: Acquire pairs with `complete`: the output may be dropped, or the task freed;
+            // Release gives the writes of the handle to the freer of the task.
             match self
                 .0
                 .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
@@ -230,16 +240,18 @@ impl State {
         }
     }
 
-    /// Gives a reference back; whether it was the last one. The only reference is not taken out of the word: nobody else
-    /// could see that, and a locked instruction is saved for most tasks.
+    /// Gives a reference back; whether it was the last one. The only reference is not taken out of
+    /// the word: no other holder could see that, and a locked instruction is saved for most tasks.
     #[inline]
     #[must_use]
     pub(crate) fn drop_reference(&self) -> bool {
-        // Acquire: pairs with the Release of those who gave theirs back: the only holder frees the task.
+        // Acquire: pairs with the Release of the holders that gave theirs back: the only holder
+        // frees the task.
         if self.0.load(Ordering::Acquire) < 2 * REFERENCE {
             return true;
         }
-        // AcqRel: Release gives what this holder did to whoever frees the task; Acquire lets the last one free it.
+        // AcqRel: Release gives the writes of this holder to the freer of the task; Acquire lets
+        // the last holder free it.
         let before = self.0.fetch_sub(REFERENCE, Ordering::AcqRel);
         debug_assert!(before >= REFERENCE, "more references given back than taken");
         before < 2 * REFERENCE

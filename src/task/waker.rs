@@ -20,7 +20,8 @@ pub(crate) static TABLE: RawWakerVTable =
 ///
 /// `data` belongs to a waker with [`TABLE`], whose reference keeps the header alive for `'a`.
 unsafe fn header<'a>(data: *const ()) -> &'a Header {
-    // SAFETY: the caller's promise.
+    // SAFETY: the data of a waker with this table is the address of a header, which the waker's
+    // reference keeps alive for `'a`.
     unsafe { &*data.cast::<Header>() }
 }
 
@@ -29,28 +30,31 @@ fn pointer(data: *const ()) -> NonNull<Header> {
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
-    // SAFETY: called through a live waker.
+    // SAFETY: a function of the table is called with the data of a live waker, whose reference
+    // keeps the header.
     unsafe { header(data) }.state.add_reference();
     RawWaker::new(data, &TABLE)
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: called through a live waker, which this call consumes.
+    // SAFETY: the waker is live until its reference is given up below.
     unsafe { wake_by_ref(data) };
-    // SAFETY: the waker's reference is given up.
+    // SAFETY: the waker's reference, which this call consumes, is given up.
     unsafe { drop_reference(data) };
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: called through a live waker.
+    // SAFETY: a function of the table is called with the data of a live waker, whose reference
+    // keeps the header.
     if unsafe { header(data) }.state.wake() {
-        // SAFETY: `wake` gave the right to run the task to this caller.
+        // SAFETY: `State::wake` gave the right to run the task to this caller, so no other job
+        // exists.
         unsafe { Header::queue_woken(pointer(data)) };
     }
 }
 
 unsafe fn drop_reference(data: *const ()) {
-    // SAFETY: the waker's reference is given up.
+    // SAFETY: the waker's reference, which this call consumes, is given up.
     unsafe { Header::release(pointer(data)) };
 }
 
@@ -58,9 +62,11 @@ unsafe fn drop_reference(data: *const ()) {
 ///
 /// # Safety
 ///
-/// The task is not complete before the waker is gone.
+/// The task is not complete, and so has the engine's reference, until the waker is gone.
 pub(crate) unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Waker> {
     let data = header.as_ptr().cast_const().cast();
-    // SAFETY: the functions of the table keep the contract of `RawWaker`; the borrowed reference is never dropped.
+    // SAFETY: the functions of the table keep the contract of `RawWaker`; the reference that the
+    // data stands for is the engine's, which is there as long as the waker, and is never dropped by
+    // it.
     ManuallyDrop::new(unsafe { Waker::new(data, &TABLE) })
 }

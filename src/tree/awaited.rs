@@ -1,10 +1,10 @@
-//! What a blocked caller waits for, and which groups belong to it.
+//! For which groups a blocked caller waits, and which groups are below them.
 
 use crate::group::node::{Host, Node};
 use crate::sync::atomic::Ordering;
 use std::ptr;
 
-/// What a blocked caller waits for.
+/// The groups for which a blocked caller waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Awaited {
     /// The groups that its future opens: those that are open in this host.
@@ -15,14 +15,16 @@ pub(crate) enum Awaited {
     Nothing,
 }
 
-/// Levels that a look upwards takes at most. Source: the design; who is deeper counts as a stranger.
+/// Levels that a look upwards takes at most, so that a look is cheap in a deep tree. A group that
+/// is deeper below the awaited one counts as a stranger: the workers run its jobs.
 pub(crate) const LEVELS: usize = 8;
 
 impl Awaited {
-    /// Whether a group is, or is below, what is awaited.
+    /// Whether a group is the awaited one, or is below it.
     pub(crate) fn contains(self, group: &Node) -> bool {
         let is_it = |node: &Node| match self {
-            // Relaxed: addresses are compared; a group that moves at this moment may count as either.
+            // Relaxed: addresses are compared; a group that moves at this moment may count as
+            // either.
             Self::In(host) => node.hosted.host.load(Ordering::Relaxed).cast_const() == host,
             Self::Group(awaited) => ptr::eq(node, awaited),
             Self::Nothing => false,

@@ -1,4 +1,5 @@
-//! A part of a poll that is forked off: it runs in a copy of the forker's frame, on this thread or another one.
+//! A part of a poll that is forked off: it runs in a copy of the forker's frame, on this thread or
+//! another one.
 
 #![expect(unsafe_code, reason = "the forker's frame is on its stack")]
 
@@ -8,8 +9,8 @@ use crate::poll::locals::Locals;
 use crate::tree::host_end::StackHost;
 use std::ptr::{self, NonNull};
 
-/// Where a part of a poll was forked off, for the thread that runs it: the frame that was on top, and what of it may change
-/// until then.
+/// Where a part of a poll was forked off, for the thread that runs it: the frame that was on top,
+/// and the parts of it that may change until then.
 #[derive(Clone, Copy)]
 pub(crate) struct Branch {
     frame: *const Frame<'static>,
@@ -29,7 +30,8 @@ impl Branch {
     }
 
     fn frame(&self) -> Option<&Frame<'_>> {
-        // SAFETY: the user of a branch is waited for by the function on whose stack the frame is, or by one above it.
+        // SAFETY: the frame stays where it is while a branch is used: the function on whose stack
+        // it is, or one above it, waits for the thread that runs the part.
         unsafe { self.frame.as_ref() }
     }
 
@@ -43,20 +45,22 @@ impl Branch {
         self.frame()?.task_view()
     }
 
-    /// Runs `f` as the part of the poll that was forked off here. Groups that it polls and leaves open are open in no host
-    /// afterwards. `unwinds`: the thread that waits for it does.
+    /// Runs `f` as the part of the poll that was forked off here. Groups that it polls and leaves
+    /// open are open in no host afterwards. `unwinds`: the thread that waits for it does.
     ///
     /// # Safety
     ///
-    /// The thread that was at this point stays in the function that it was in until `f` has returned.
+    /// The thread that was at this point stays in the function that it was in until `f` has
+    /// returned.
     pub(crate) unsafe fn enter<R>(&self, unwinds: bool, f: impl FnOnce() -> R) -> R {
-        // SAFETY: the list is on the stack of the thread at that point, or in its task.
+        // SAFETY: the list is on the stack of the thread at that point, or in its task, and that
+        // thread stays there until `f` has returned.
         let locals = unsafe { self.locals.as_ref() };
         let run = || {
             let Some(around) = self.frame() else {
                 return frame::with_locals(locals, f);
             };
-            // A shield around the fork outlives what is polled here.
+            // A shield around the fork outlives the groups that are polled here.
             let host = StackHost::new(self.shielded);
             let frame = Frame::forked(around, &host, self.shielded, self.locals);
             frame.enter(f)

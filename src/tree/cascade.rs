@@ -1,13 +1,15 @@
-//! What cascades downwards: cancels and stops.
+//! Cancels and stops, which cascade downwards.
 //!
 //! The cancel tree *is* the tree of groups: there is no second one.
 //!
 //! # Protocol
 //!
-//! *Cascade*: set the flag; lock; collect the inner nodes; unlock. *Attach* (`attach`): lock the parent; link; read its
-//! flags; unlock. The one that comes second under the lock sees the other.
+//! *Cascade*: set the flag; lock; collect the inner nodes; unlock. *Attach* (`attach`): lock the
+//! parent; link; read its flags; unlock. Of a cascade and an attach, the one that comes second
+//! under the lock sees the other.
 //!
-//! *End of a shield*: clear the flag; pass through the node's lock and its parent's; read the parent's flags.
+//! *End of a shield*: clear the flag; pass through the node's lock and its parent's; read the
+//! parent's flags.
 //!
 //! A cascade holds one lock at a time, and does not recurse.
 
@@ -17,15 +19,15 @@ use crate::tree::hosts::tree_in;
 use crate::tree::inner::each_inner;
 use crate::tree::{leave, reaper};
 
-/// Cancels a group and everything below it that is not shielded: marks, wakes, and queues reapers. No destructor of a
-/// child runs here.
+/// Cancels a group and everything below it that is not shielded: marks, wakes, and queues reapers.
+/// No destructor of a child runs here.
 pub(crate) fn cancel(root: &Node, why: u32) {
     let mut work = vec![root.to_ref()];
     let mut unpolled = Vec::new();
     let mut why = why;
     while let Some(node) = work.pop() {
         let before = node.set_flags(CANCELLED | why);
-        // What is below was cancelled from outside.
+        // The groups below are cancelled from outside.
         why = OUTER;
         if before & CANCELLED != 0 {
             continue;
@@ -49,7 +51,8 @@ pub(crate) fn cancel(root: &Node, why: u32) {
             unpolled.push(node);
         }
     }
-    // Once all below are marked: a service that starts in one of them from now on cuts itself.
+    // Once all groups below are marked: a service that starts in one of them from now on is born
+    // cancelled, or is cut by its starter.
     for node in unpolled {
         end_services(&node);
     }
@@ -83,8 +86,8 @@ pub(crate) fn stop(root: &Node) {
     }
 }
 
-/// The owner polls a group outside the shield in which it polled it before. Whether the parent is cancelled: then so is
-/// the group, from now on.
+/// The owner polls a group outside the shield in which it polled it before. Answers whether the
+/// parent is cancelled: then the caller cancels the group, too.
 #[cold]
 pub(crate) fn unshield(node: &Node) -> bool {
     node.clear_flags(SHIELDED);
@@ -93,8 +96,9 @@ pub(crate) fn unshield(node: &Node) -> bool {
 
 /// Whether the parent of a group is cancelled that has just lost its shield.
 pub(crate) fn is_parent_cancelled(node: &Node) -> bool {
-    // As in Marking and Linking (`node`): the flag was cleared, then the locks are passed through. A cascade or an
-    // adoption comes later under one of them, and sees no shield; or it came before, and its mark is seen here.
+    // As in Marking and Linking (`group::node`): the flag was cleared, then the locks are passed
+    // through. A cascade or an adoption comes later under one of them, and sees no shield; or it
+    // came before, and its mark is seen here.
     let marked = node.with_parent(|parent| {
         let _list = parent.slow.lock();
         parent.is_cancelled()
@@ -102,13 +106,14 @@ pub(crate) fn is_parent_cancelled(node: &Node) -> bool {
     marked.unwrap_or(false)
 }
 
-/// Ends the services of a group that is being cancelled and whose future nobody polls: it was forgotten, or waits
-/// somewhere. The same for the groups in its body. That is not dropped first, for it may never be; what counts is that
-/// the groups around it can end.
+/// Ends the services of a group that is being cancelled and whose future has no poller: it was
+/// forgotten, or waits somewhere. The services of the groups in its body are ended as well. The
+/// body is not dropped first, for it may never be; the groups around it must be able to end without
+/// that.
 #[cold]
 pub(crate) fn end_services(node: &Node) {
     let inner = tree_in(&node.body);
-    // A shield in a body that nobody polls holds nothing.
+    // A shield in a body without a poller holds nothing.
     for (inner, _) in inner
         .iter()
         .filter(|(inner, _)| inner.flags() & SHIELDED != 0)

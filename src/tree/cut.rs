@@ -1,29 +1,33 @@
 //! The cut of a host: a task, a blocked caller, or the body of a group, in which groups are open.
 //!
-//! *A cut waits for joins, never for polls.* A host that is being cut is dropped, or unwound, when every group that is open
-//! in it is quiet: nobody is counted, services and defers have ended, and a failure has come out of it or cannot. Before
-//! that it is polled whenever it is woken, so that the futures of its groups can drop their bodies.
+//! *A cut waits for joins, never for polls.* A host that is being cut is dropped, or unwound, when
+//! every group that is open in it is quiet: no child is counted, services and defers have ended,
+//! and a failure has come out of it or cannot. Before that it is polled whenever it is woken, so
+//! that the futures of its groups can drop their bodies.
 //!
 //! # Protocol
 //!
 //! Each poll of a host that is being cut stands between two calls:
 //!
-//! 1. [`before_poll`]: all groups in the host, and in the bodies of those, are cancelled, and the last leaver of each will
-//!    wake the host. If all are quiet there is nothing to be polled for.
-//! 2. [`after_poll`], if the poll is pending: the same again, for groups that the poll opened or moved here. Then the outermost host that is
-//!    being cut judges each group whose own inner groups are quiet (`Ending::judge`): what only its owner could bring about is
-//!    asked for, by waking the owner and polling the host once more; what the owner does not do in that poll, because the
-//!    poll does not reach it, goes on without it.
+//! 1. [`before_poll`]: all groups in the host, and in the bodies of those, are cancelled, and the
+//!    last leaver of each will wake the host. If all are quiet there is nothing to be polled for.
+//! 2. [`after_poll`], if the poll is pending: the same again, for groups that the poll opened or
+//!    moved here. Then the outermost host that is being cut judges each group whose own inner
+//!    groups are quiet (`Ending::judge`): if only the owner can bring it further, the owner is
+//!    asked, by waking it and polling the host once more; if that poll does not reach the owner,
+//!    the group goes on without it.
 //!
-//! A host inside another one that is being cut judges nothing: what it decided in the poll of the outer one would let that
-//! one drop what has yet to answer. It only looks, as both calls do first, and so agrees with what the outer one decided.
+//! A host inside another one that is being cut judges nothing: a decision of the inner host, made
+//! in the poll of the outer one, would let the outer one drop a group that has yet to answer. The
+//! inner host only looks, as both calls do first, and so agrees with the decision of the outer one.
 //!
 //! # Why a cut ends
 //!
-//! A group that is not quiet is counted, and its last leaver wakes the host; or it is asked, which wakes the host; or it was
-//! asked in vain, and then its closer is started, which is counted, or it is quiet. An owner that a poll reaches while the
-//! groups in its body are quiet drops the body, and joins: it waits for who is counted, or answers and leaves the host. So
-//! a group is asked again only after something in it has ended.
+//! A group that is not quiet is counted, and its last leaver wakes the host; or its owner is asked,
+//! which wakes the host; or its owner was asked in vain, and then its closer is started, which is
+//! counted, or it is quiet. An owner that a poll reaches while the groups in its body are quiet
+//! drops the body, and joins: it waits for the counted children, or answers and leaves the host. So
+//! an owner is asked again only after something in its group has ended.
 
 use crate::group::duties::Judgement;
 use crate::group::node::{Host, Node, NodeRef, OUTER, SHIELDED};
@@ -35,7 +39,7 @@ use crate::waiters;
 use std::ptr;
 use std::task::Waker;
 
-/// What a host that is being cut has to do.
+/// The duty of a host that is being cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Cut {
@@ -45,12 +49,12 @@ pub(crate) enum Cut {
     Poll,
 }
 
-/// What a poll that is over knew of the cut.
+/// How much a poll that is over knew of the cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Knew {
     /// Nothing: the cut came during that poll.
     Nothing,
-    /// It belonged to the cut, of this host alone, or of this and what is in it.
+    /// It belonged to the cut, of this host alone, or of this one and the hosts in it.
     AsOutermost,
     /// It belonged to the cut of a host around this one.
     AsInner,
@@ -66,7 +70,8 @@ impl Knew {
     }
 }
 
-/// A host that is being cut is about to be polled. `held`: its last poll ended in a shield, so it must be.
+/// A host that is being cut is about to be polled. `held`: its last poll ended in a shield, so it
+/// must be.
 pub(crate) fn before_poll(host: &Host, waker: &Waker, held: bool) -> Cut {
     announce(host, waker, false);
     match !held && is_quiet(host) {
@@ -79,7 +84,8 @@ pub(crate) fn before_poll(host: &Host, waker: &Waker, held: bool) -> Cut {
 pub(crate) fn after_poll(host: &Host, waker: &Waker, held: bool, knew: Knew) -> Cut {
     announce(host, waker, !held);
     let quiet = match knew {
-        // Also while a shield holds the host: what it waits for may be what is beside it, such as the end of a service.
+        // Also while a shield holds the host: the shield may wait for something beside it, such as
+        // the end of a service.
         Knew::AsOutermost => judge(host, waker) && !held,
         Knew::Nothing | Knew::AsInner => !held && is_quiet(host),
     };
@@ -93,8 +99,9 @@ pub(crate) fn after_poll(host: &Host, waker: &Waker, held: bool, knew: Knew) -> 
     Cut::Poll
 }
 
-/// Cancels every group that is open in a host that is being cut, also those in their bodies. Groups that were polled
-/// last inside a shield are passed over, unless nothing holds the shield any more (`shields_fell`, after a poll).
+/// Cancels every group that is open in a host that is being cut, also those in their bodies. Groups
+/// that were polled last inside a shield are passed over, unless nothing holds the shield any more
+/// (`shields_fell`, after a poll).
 fn announce(host: &Host, waker: &Waker, shields_fell: bool) {
     if host.is_empty() {
         return;
@@ -118,16 +125,18 @@ fn announce(host: &Host, waker: &Waker, shields_fell: bool) {
             }
             node.clear_flags(SHIELDED);
         }
-        // The last leaver wakes the host, which may have stopped to poll the group. Wakers are user code where a group is
-        // polled by a foreign combinator: cloned and dropped outside the lock.
+        // The last leaver wakes the host, which may have stopped polling the group. Wakers are user
+        // code where a group is polled by a foreign combinator: they are cloned and dropped outside
+        // the lock.
         let new = waker.clone();
         node.note_owner_cut();
         cancel(&node, OUTER);
         replaced.extend(node.slow.lock().ending.announce(&node.word, new));
         visit(&node.body, &mut work);
     }
-    // A group may be polled elsewhere meanwhile, in a host that is cut, too, and whose waker was replaced here: that one looks
-    // again. Its poller moved it before it announced itself under the lock that was just held.
+    // A group may be polled elsewhere meanwhile, in a host that is cut, too, and whose waker was
+    // replaced here: that host is woken, and looks again. The poller there moved the group before
+    // it announced itself under the lock that was just held.
     for (node, host) in &work {
         moved |= !is_in(node, *host);
     }
@@ -143,7 +152,8 @@ fn is_quiet(host: &Host) -> bool {
     host.is_empty() || tree_in(host).iter().all(|(node, _)| quiet(node))
 }
 
-/// Goes on, from the inside out, with groups that only their owners could bring to an end. Whether all are quiet.
+/// Goes on, from the inside out, with groups that only their owners can bring to an end. Whether
+/// all are quiet.
 fn judge(host: &Host, waker: &Waker) -> bool {
     if host.is_empty() {
         return true;

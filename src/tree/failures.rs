@@ -1,4 +1,4 @@
-//! What a group notes of failures, and why it is being cut.
+//! How a group notes failures, and the reason why it is being cut.
 
 use crate::group::node::{Node, SERVING, SHIELDED};
 use crate::report::reason::{CancelKind, CancelReason, Origin, Reason};
@@ -14,8 +14,8 @@ impl Node {
         }
     }
 
-    /// Notes that this node is about to be cancelled with its owner, unless the cut comes down from the parent, which
-    /// knows why: the cascade may not have come here yet.
+    /// Notes that this node is about to be cancelled with its owner, unless the cut comes down from
+    /// the parent, which knows why: the cascade may not have come here yet.
     pub(crate) fn note_owner_cut(&self) {
         if self.with_parent(Self::is_cancelled) != Some(true) {
             self.note_reason(CancelKind::OwnerCut, self.origin());
@@ -26,7 +26,8 @@ impl Node {
     pub(crate) fn cancel_reason(&self) -> Option<CancelReason> {
         let mut at = self.to_ref();
         while !at.is_cancelled() {
-            // No cut comes down through a shield. Services are shielded until their group cuts them.
+            // No cut comes down through a shield. Services are shielded until their group cuts
+            // them.
             if at.flags() & (SHIELDED | SERVING) == SHIELDED {
                 return None;
             }
@@ -59,8 +60,8 @@ impl Node {
         }
     }
 
-    /// Counts a task of this group that was unwound where it blocked, because it (`marked`) or the group was cut. Elsewhere
-    /// the payload of a cut is an ordinary panic.
+    /// Counts a task of this group that was unwound where it blocked, because it (`marked`) or the
+    /// group was cut. Elsewhere the payload of a cut is an ordinary panic.
     #[cold]
     pub(crate) fn count_unwound(&self, marked: bool) {
         if marked || self.receiver().is_cancelled() {
@@ -68,19 +69,19 @@ impl Node {
         }
     }
 
-    /// Hands a panic of this group, which nobody can be given, to the hook.
+    /// Hands a panic of this group, which has no receiver, to the hook.
     pub(crate) fn report_panic(&self, payload: Payload, origin: Origin) {
         let group = path(self);
         self.spawn().unobserved(origin.lost_panic(payload, group));
     }
 
-    /// Hands an error of this group, which nobody can be given, to the hook.
+    /// Hands an error of this group, which has no receiver, to the hook.
     pub(crate) fn report_error<E: Send + 'static>(&self, error: E, origin: Origin) {
         let group = path(self);
         self.spawn().unobserved(origin.lost_error(error, group));
     }
 
-    /// Who failed, if it was the body.
+    /// The origin of a failure of the body.
     pub(crate) fn origin(&self) -> Origin {
         Origin {
             task: None,

@@ -1,4 +1,5 @@
-//! How a host ends: what is open in it is left, and those of its groups that are being cancelled go on without a poller.
+//! How a host ends: the groups that are open in it are left, and those that are being cancelled go
+//! on without a poller.
 
 #![expect(unsafe_code, reason = "hosts and groups point to each other")]
 
@@ -18,7 +19,8 @@ impl Host {
         }
     }
 
-    /// As [`Host::clear`], for a host that is inside a shield, which goes on: so do those of its groups.
+    /// As [`Host::clear`], for a host inside a shield, which goes on: the shields of its groups
+    /// stay.
     pub(crate) fn clear_in_shield(&self) {
         if !self.is_empty() {
             self.clear_slow(true);
@@ -29,17 +31,19 @@ impl Host {
     fn clear_slow(&self, in_shield: bool) {
         let mut left = Vec::new();
         let locked = lock(self);
-        // Relaxed: under the lock of this list, here and below.
+        // Relaxed: under the lock of this list.
         let mut at = self
             .first
             .swap(ptr::null_mut(), Ordering::Relaxed)
             .cast_const();
-        // SAFETY: groups leave the list before they are freed, under the lock that is held.
+        // SAFETY: a group leaves the list, under the lock that is held, before it is freed; it
+        // leaves here by the store below.
         while let Some(node) = unsafe { at.as_ref() } {
             at = node.hosted.next.replace(ptr::null());
             node.hosted.prev.set(ptr::null());
-            // As in Marking and Linking (`node`): a canceller marks and then asks under the node's lock whether the group
-            // was left; here the group is left under that lock, and then the mark is read.
+            // As in Marking and Linking (`group::node`): a canceller marks, and then asks under the
+            // node's lock whether the group was left; here the group is left under that lock, and
+            // then the mark is read.
             node.slow.lock().ending.lose_host();
             // With the host the shields in it have ended.
             let shielded = !in_shield && node.flags() & SHIELDED != 0;
@@ -49,7 +53,9 @@ impl Host {
             if shielded || node.is_cancelled() {
                 left.push(node.to_ref());
             }
-            // Release: a mover that reads it without the lock must not touch this host any more, and may end the node.
+            // Release: pairs with the Acquire in `hosts::exit`: a mover that reads it without the
+            // lock does not touch this host any more, and may end the node after all that was done
+            // to it here.
             node.hosted.host.store(ENDED, Ordering::Release);
         }
         drop(locked);

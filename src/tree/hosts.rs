@@ -1,14 +1,15 @@
 //! Which groups are open where: the list that a cut follows inside one task.
 //!
-//! A *host* is what polls a group's future: a task, the body of a group, or a blocked caller. A host knows the groups
-//! that it polled last, because a cut waits for their joins: *a cut waits for joins, never for polls*. A group's future
-//! may move: its next poll moves it to the new host.
+//! A *host* is what polls a group's future: a task, the body of a group, or a blocked caller. A
+//! host knows the groups that it polled last, because a cut waits for their joins: *a cut waits for
+//! joins, never for polls*. A group's future may move: its next poll moves it to the new host.
 //!
 //! # Protocol
 //!
-//! Each list is protected by one of a fixed set of locks (`sync::process`), chosen by the address of the host, so a mover
-//! can lock the list of a host that may be gone by now: it looks at `Hosted::host` again under the lock, and an ending host
-//! changes that field, under the same lock, of every group that is still in its list.
+//! Each list is protected by one of a fixed set of locks (`sync::process`), chosen by the address
+//! of the host, so a mover can lock the list of a host that may be gone by now: the mover looks at
+//! `Hosted::host` again under the lock, and an ending host changes that field, under the same lock,
+//! of every group that is still in its list.
 //!
 //! The lock of a list is taken before that of a node, and never while one is held.
 
@@ -23,7 +24,7 @@ pub(crate) fn lock(host: *const Host) -> MutexGuard<'static, ()> {
     process::lock_of(host.addr())
 }
 
-/// In place of a host that has ended: nobody has polled the group since. No host has this address.
+/// In place of a host that has ended: the group was not polled since. No host has this address.
 pub(crate) const ENDED: *mut Host = ptr::without_provenance_mut(1);
 
 /// Where a group was until its poller took it over.
@@ -38,10 +39,12 @@ pub(crate) enum Was {
 }
 
 impl Host {
-    /// Whether no group is open here. Exact for the thread that polls in this host: others only take groups away.
+    /// Whether no group is open here. Exact for the thread that polls in this host: other threads
+    /// only take groups away.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        // Relaxed: links are made by this host's own polls, so the caller sees them by program order.
+        // Relaxed: links are made by this host's own polls, so the caller sees them by program
+        // order.
         self.first.load(Ordering::Relaxed).is_null()
     }
 
@@ -53,7 +56,7 @@ impl Host {
         let _lock = lock(self);
         // Relaxed: under the lock of this list.
         let mut at = self.first.load(Ordering::Relaxed).cast_const();
-        // SAFETY: as in `clear_slow`.
+        // SAFETY: a group leaves the list, under the lock that is held, before it is freed.
         while let Some(node) = unsafe { at.as_ref() } {
             at = node.hosted.next.get();
             into.push(node.to_ref());
@@ -61,16 +64,19 @@ impl Host {
     }
 }
 
-/// Whether the group is open in that host. Asked by the owner of the group's future.
+/// Whether the group is open in that host. Asked by the owner of the group's future, and by the
+/// cutter of the host, which has passed through the node's lock since the owner may have moved the
+/// group.
 #[inline]
 pub(crate) fn is_in(node: &Node, host: *const Host) -> bool {
-    // Relaxed: only the owner of the future sets it to something else than null; a stale value is looked at again
-    // under the lock.
+    // Relaxed: only the owner of the future stores the address of a host or null; an ending host
+    // stores `ENDED`, before its memory can become another host. So the owner reads no stale
+    // address of the host in which it is polled.
     node.hosted.host.load(Ordering::Relaxed).cast_const() == host
 }
 
-/// Makes `host`, which polls right now, the host of `node`, which is in another one; `None` for a poller that is none of ours. Called by the owner of the
-/// group's future.
+/// Makes `host`, which polls right now, the host of `node`, which is in another one; `None` for a
+/// poller that is none of ours. Called by the owner of the group's future.
 pub(crate) fn enter(node: &Node, host: Option<&Host>) -> Was {
     let was = exit(node);
     if let Some(host) = host {
@@ -81,9 +87,9 @@ pub(crate) fn enter(node: &Node, host: Option<&Host>) -> Was {
 
 fn link(node: &Node, list: &Host) {
     let _lock = lock(list);
-    // Relaxed: under the lock of the list, here and below.
+    // Relaxed: under the lock of the list.
     let next = list.first.load(Ordering::Relaxed).cast_const();
-    // SAFETY: groups leave the list before they are freed, under the lock that is held.
+    // SAFETY: a group leaves the list, under the lock that is held, before it is freed.
     if let Some(next) = unsafe { next.as_ref() } {
         next.hosted.prev.set(node);
     }
@@ -122,7 +128,7 @@ pub(crate) fn exit(node: &Node) -> Was {
         if let Some(next) = unsafe { next.as_ref() } {
             next.hosted.prev.set(prev);
         }
-        // SAFETY: as above.
+        // SAFETY: neighbours in the list are alive under its lock, which is held.
         if let Some(prev) = unsafe { prev.as_ref() } {
             prev.hosted.next.set(next);
         } else {
@@ -137,7 +143,8 @@ pub(crate) fn exit(node: &Node) -> Was {
     }
 }
 
-/// The groups in a host and in the bodies of those, each after the one around it, whose index it carries.
+/// The groups in a host and in the bodies of those, each after the one around it, whose index it
+/// carries.
 pub(crate) fn tree_in(host: &Host) -> Vec<(NodeRef, Option<usize>)> {
     let mut found = Vec::new();
     let mut inner = Vec::new();

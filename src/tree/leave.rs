@@ -1,7 +1,9 @@
-//! How a child leaves its group, how the closer starts, and how a group ends: what `ending` answers is done here.
+//! How a child leaves its group, how the closer starts, and how a group ends: the answers of
+//! `ending` are carried out here.
 //!
-//! A count keeps the node, so whoever gives one back reads before that all it needs afterwards, such as the parent. Who
-//! gives the last one goes on with the count that the node itself has in its parent.
+//! A count keeps the node, so a leaver reads, before it gives its count back, all that it needs
+//! afterwards, such as the parent. The last leaver goes on with the count that the node itself has
+//! in its parent.
 
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
@@ -28,21 +30,26 @@ pub(crate) unsafe fn leave(node: NonNull<Node>) {
     let mut at = node;
     let mut leaver = Leaver::Child;
     loop {
-        // SAFETY: the count keeps the node's join open, and so the node alive.
+        // SAFETY: (1): the count that is still held keeps the node's join open, and so the node
+        // alive.
         let here = unsafe { at.as_ref() };
         let serves = here.serves();
-        // Relaxed: the pointer cannot change while a count is held; it was settled before that count began.
+        // Relaxed: the pointer cannot change while a count is held; it was settled before that
+        // count began.
         let parent = here.parent.load(Ordering::Relaxed);
         let last = match here.word.leave() {
             Leave::Left => false,
             Leave::Last => true,
-            // SAFETY: still counted: the node is alive.
+            // SAFETY: (1): the word answered before a decrement, so the count is still held, and is
+            // given up. (2): the node is not touched afterwards.
             Leave::Locked => unsafe { leave_locked(at, leaver) },
         };
         match NonNull::new(parent) {
-            // The node's own count in its parent is ours to give back, and keeps the parent alive until then.
+            // The last leaver gives back the node's own count in its parent, which keeps the parent
+            // alive until then.
             Some(parent) if last => at = parent,
-            // SAFETY: the reference of the root's count, which is gone.
+            // SAFETY: `enter_first` made this reference, by `into_raw`, for the time in which the
+            // root is counted; its count is gone, so the reference is given up.
             None if last => return drop(unsafe { NodeRef::from_raw(at) }),
             _ => return,
         }
@@ -57,10 +64,10 @@ pub(crate) unsafe fn leave(node: NonNull<Node>) {
 ///
 /// # Safety
 ///
-/// As [`leave`].
+/// 1 and 2 of [`leave`].
 #[cold]
 unsafe fn leave_locked(at: NonNull<Node>, leaver: Leaver) -> bool {
-    // SAFETY: the count that is still held keeps the node alive.
+    // SAFETY: (1): the count that is still held keeps the node alive.
     let node = unsafe { at.as_ref() };
     let departure = node.slow.lock().ending.depart(&node.word, leaver);
     match departure {
@@ -69,13 +76,15 @@ unsafe fn leave_locked(at: NonNull<Node>, leaver: Leaver) -> bool {
             false
         }
         Departure::StartCloser => {
-            // SAFETY: still counted, says the answer: the count is handed over.
+            // SAFETY: with this answer the leaver is still counted, and its count is handed over;
+            // the table belongs to this node.
             unsafe { (node.table.start_closer)(node) };
             false
         }
         Departure::Last { ends, wakers } => {
             if ends {
-                // SAFETY: the owner left its reference and its duty to whoever closes the word, and that was this call.
+                // SAFETY: (1): `depart` closed the word in this call. (2): an owner that goes away
+                // early leaves its reference to the leaver that closes the word.
                 unsafe { end_orphan(at) };
             }
             wakers.into_iter().for_each(wake);
@@ -87,21 +96,24 @@ unsafe fn leave_locked(at: NonNull<Node>, leaver: Leaver) -> bool {
 /// Starts the closer of a group, if there is something for it to do and it does not exist.
 #[cold]
 pub(crate) fn start_closer(node: &Node) {
-    // An entry may go up the tree, where other locks are taken: it comes first, and is given back if it was for nothing.
+    // An entry may go up the tree, where other locks are taken: it comes first, and is given back
+    // if it was for nothing.
     if !node.enter() {
         return;
     }
     let first = node.slow.lock().ending.start_closer(&node.word);
     if first {
-        // SAFETY: one count is handed over.
+        // SAFETY: the count that was just taken is handed over; the table belongs to this node.
         unsafe { (node.table.start_closer)(node) };
     } else {
-        // SAFETY: the count that was just taken is given back.
+        // SAFETY: (1): the count that was just taken is given up. (2): nothing is touched
+        // afterwards.
         unsafe { leave(node.whole) };
     }
 }
 
-/// The owner, whose body is gone, joins. Ready: nobody is counted, services and defers have ended, and the word is closed.
+/// The owner, whose body is gone, joins. Ready: no child is counted, services and defers have
+/// ended, and the word is closed.
 pub(crate) fn poll_join(node: &Node, waker: &Waker) -> Poll<()> {
     if node.word.close_alone() {
         return Poll::Ready(());
@@ -118,11 +130,13 @@ pub(crate) fn poll_join(node: &Node, waker: &Waker) -> Poll<()> {
     }
 }
 
-/// The owner, whose body is gone, goes away before the end. Its reference passes to the last leaver, if anything is left.
+/// The owner, whose body is gone, goes away before the end. Its reference passes to the last
+/// leaver, if anything is left.
 pub(crate) fn abandon(node: NodeRef) {
     loop {
         let (step, old) = node.slow.lock().ending.abandon(&node.word);
-        // The last leaver may end the group from now on: nothing but this reference, if it is still ours, is used.
+        // The last leaver may end the group from now on: nothing but this reference, if it is still
+        // ours, is used.
         let node = match step {
             Abandon::StartCloser => {
                 start_closer(&node);
@@ -136,7 +150,8 @@ pub(crate) fn abandon(node: NodeRef) {
             Abandon::End => NonNull::new(node.into_raw()),
         };
         if let Some(node) = node {
-            // SAFETY: the word was closed by the answer, and the reference is given up.
+            // SAFETY: (1): with the answer `End` the word is closed. (2): the owner's reference is
+            // given up, by `into_raw`.
             unsafe { end_orphan(node) };
         }
         waiters::discard(old);
@@ -144,14 +159,16 @@ pub(crate) fn abandon(node: NodeRef) {
     }
 }
 
-/// Ends a group whose owner is gone: kept values, unreceived failures, the reference.
+/// Ends a group without an owner: drops kept values, reports failures that have no receiver, gives
+/// the reference back.
 ///
 /// # Safety
 ///
 /// 1. The word was closed by the caller.
 /// 2. The caller takes over the owner's reference.
 unsafe fn end_orphan(at: NonNull<Node>) {
-    // SAFETY: (2): the reference keeps it alive to the end of this function.
+    // SAFETY: (2): the owner's reference was made with the node or by `into_raw`, and is taken
+    // over; it keeps the node alive to the end of this function.
     let node = unsafe { NodeRef::from_raw(at) };
     let ended = end(&node);
     let mut lent = mem::replace(&mut node.slow.lock().lent, Arena::new());
@@ -160,7 +177,7 @@ unsafe fn end_orphan(at: NonNull<Node>) {
     for payload in [ended.thrown, lent, ended.recorded].into_iter().flatten() {
         node.report_panic(payload, node.origin());
     }
-    // SAFETY: the table belongs to this node.
+    // SAFETY: the table belongs to this node, which the reference keeps alive.
     unsafe { (node.table.report_errors)(at) };
 }
 
@@ -172,8 +189,8 @@ pub(crate) struct Ended {
     pub(crate) thrown: Option<Payload>,
 }
 
-/// The common end: shuts the gate, stops timers, drops what is kept, leaves the parent's list. The word was closed by the
-/// caller.
+/// The common end: shuts the gate, stops timers, drops the kept values, leaves the parent's list.
+/// The word was closed by the caller.
 pub(crate) fn end(node: &Node) -> Ended {
     let (remains, gate, timers, mut arena, alone) = {
         let mut slow = node.slow.lock();
@@ -194,14 +211,16 @@ pub(crate) fn end(node: &Node) -> Ended {
         // Handles may wait for a stop that will not come any more.
         frame::outside(|| node.stop_waiters.wake_all());
     }
-    // The errors of deadlines that were never reached are dropped here: user code, like what is kept.
+    // The errors of deadlines that were never reached are dropped here: user code, like the kept
+    // values.
     let mut first = None;
     let mut note = |payload| match first {
         None => first = Some(payload),
         Some(_) => node.report_panic(payload, node.origin()),
     };
     debug_assert!(remains.defers.is_empty(), "a group ends after its defers");
-    // What they borrow is still there: a defer that was lost would be a bug of ours, and must not be more than that.
+    // The values that they borrow are still there: a defer that was lost would be a bug of ours,
+    // and must not be more than that.
     for defer in remains.defers {
         frame::drop_quietly(defer).map_or_else(&mut note, drop);
     }

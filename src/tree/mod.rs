@@ -1,12 +1,17 @@
-//! How groups live together: entering, cancelling, leaving, ending, and the cut of what polls them.
+//! How groups live together: entering, cancelling, leaving, ending, and the cut of the hosts that
+//! poll them.
 //!
-//! `paths` and `inner` are what is around a group and in it; `failures` and `survey` tell of it. `attach` is where it hangs and
-//! who enters, `cascade` what comes down, `leave` how it ends; `reaper` cuts members, `admission` lets holders of handles in,
-//! `root` is where the tree begins, `service_node` is the parent of services, `typed_node` adds the error type.
+//! `paths` goes to the groups around a group, and `inner` to the groups and members in it;
+//! `failures` notes how it failed, and `survey` describes it. `attach` is where it hangs and how
+//! children enter, `cascade` what comes down from above, `leave` how children leave and how it
+//! ends; `reaper` cuts members, `admission` lets holders of handles in, `root` is where the tree
+//! begins, `service_node` is the parent of services, `typed_node` adds the error type.
 //!
-//! `hosts` says where groups are polled, `host_end` what becomes of them when that ends, `cut` how it is cut, and
-//! `awaited` what of it a blocked caller waits for. `branch` is a part of a poll on another thread, `zero_deadline` holds a
-//! deadline back for one poll.
+//! `hosts` says where groups are polled, `host_end` what becomes of them when their host ends,
+//! `cut` how a host is cut, and `awaited` for which groups a blocked caller waits. `branch` is a
+//! part of a poll on another thread, `zero_deadline` holds a deadline back for one poll,
+//! `unresolvable` says what becomes of a poller of a future that will never be ready, and `owner`
+//! is the side of a group that its future has.
 
 pub(crate) mod admission;
 pub(crate) mod attach;

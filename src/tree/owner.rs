@@ -21,7 +21,7 @@ use crate::waiters;
 use std::ptr;
 use std::task::{Context, Poll, Waker};
 
-/// What the group's future holds from its first poll until it answers.
+/// The part of a group that its future holds from its first poll until it answers.
 pub(crate) struct Owner<E> {
     pub(crate) node: TypedRef<E>,
     /// The waker that the node has, as two addresses; valid until the node takes it.
@@ -36,7 +36,8 @@ pub(crate) enum Answer<R, E> {
     Errors(Errors<E>),
     /// The first panic, to be resumed.
     Panic(Payload),
-    /// It was cancelled from outside, and nothing was recorded. The value, if the body had returned one.
+    /// It was cancelled from outside, and nothing was recorded. The value, if the body had returned
+    /// one.
     Outer(Option<R>),
 }
 
@@ -44,10 +45,12 @@ fn identity(waker: &Waker) -> (usize, usize) {
     (waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
 }
 
-/// A group that is polled by a task of its own would wait for that task, which waits for it: a deadlock.
+/// A group that is polled by a task of its own would wait for that task, which waits for it: a
+/// deadlock.
 #[cold]
 fn refuse_own_child(node: &Node, frame: &Frame<'_>) {
-    // A group that was just opened has no child yet; so trees of groups are opened without a look at all ancestors.
+    // A group that was just opened has no child yet; so trees of groups are opened without a look
+    // at all ancestors.
     if node.word.count() == 0 {
         return;
     }
@@ -58,6 +61,24 @@ fn refuse_own_child(node: &Node, frame: &Frame<'_>) {
             paths::path(node),
             whereabouts().unwrap_or_default()
         );
+    }
+}
+
+/// [`Owner::poll_end`], once for all error types.
+fn poll_end(node: &Node, waker: &Waker) -> Poll<Option<Payload>> {
+    if leave::poll_join(node, waker).is_pending() {
+        frame::note_child();
+        return Poll::Pending;
+    }
+    let ended = leave::end(node);
+    let late = ended.thrown.filter(|late| !unwind::is_cut(&**late));
+    hosts::exit(node);
+    match (ended.recorded, late) {
+        (Some(first), Some(late)) => {
+            node.report_panic(late, node.origin());
+            Poll::Ready(Some(first))
+        }
+        (first, late) => Poll::Ready(first.or(late)),
     }
 }
 
@@ -73,7 +94,8 @@ impl<E: Send + 'static> Owner<E> {
         }
     }
 
-    /// The group is polled here and now: moves it to this host, and takes over what the host says about cuts.
+    /// The group is polled here and now: moves it to this host, and passes on the cuts and shields
+    /// of the host.
     #[inline]
     pub(crate) fn arrive(&self) {
         frame::current(|frame| {
@@ -114,11 +136,11 @@ impl<E: Send + 'static> Owner<E> {
     ) -> Result<Poll<R>, Payload> {
         let frame = Frame::body(&self.node, cutting);
         let polled = unwind::catch(|| frame.enter(poll));
-        self.in_shield = frame.is_held();
+        self.in_shield = frame.ended_in_shield();
         polled
     }
 
-    /// Drops the body, or what it returned, in the body's frame and as in a shield.
+    /// Drops the body, or its value, in the body's frame and as in a shield.
     pub(crate) fn drop_in_body(&mut self, drop: impl FnOnce()) {
         let frame = Frame::body(&self.node, true);
         let dropped = unwind::catch(|| frame.enter_to_drop(drop));
@@ -134,7 +156,8 @@ impl<E: Send + 'static> Owner<E> {
         cut::before_poll(&self.node.body, waker, self.in_shield)
     }
 
-    /// The same after a poll of the body that knew of the cancel, and is pending.
+    /// As [`Owner::cut_before_poll`], after a poll of the body that knew of the cancel, and is
+    /// pending.
     #[cold]
     pub(crate) fn cut_after_poll(&self, waker: &Waker) -> Cut {
         let inner = frame::current(|frame| frame.is_some_and(Frame::is_cut));
@@ -150,14 +173,14 @@ impl<E: Send + 'static> Owner<E> {
         if self.in_shield {
             frame::current(|frame| {
                 if let Some(frame) = frame {
-                    frame.hold();
+                    frame.note_shield();
                 }
             });
         }
     }
 
-    /// Registers the waker of a poll whose body is pending. False if the group was cancelled meanwhile and the caller
-    /// did not know: it must look again.
+    /// Registers the waker of a poll whose body is pending. False if the group was cancelled
+    /// meanwhile and the caller did not know: it must look again.
     #[inline]
     pub(crate) fn register(&mut self, waker: &Waker, cutting: bool) -> bool {
         let now = identity(waker);
@@ -166,7 +189,8 @@ impl<E: Send + 'static> Owner<E> {
             return !self.node.is_cancelled();
         }
         let new = waker.clone();
-        // Of the clone, which the node keeps: a waker may have other data than its clone, at a place that is used again.
+        // Of the clone, which the node keeps: a waker may have other data than its clone, at a
+        // place that is used again.
         let kept = identity(&new);
         let (old, cancelled) = {
             let mut slow = self.node.slow.lock();
@@ -177,27 +201,15 @@ impl<E: Send + 'static> Owner<E> {
         cutting || !cancelled
     }
 
-    /// The body is gone: waits until no child, no service and no defer is left, and ends the group. Ready once: with the panic
-    /// that the owner has to resume.
+    /// The body is gone: waits until no child, no service and no defer is left, and ends the group.
+    /// Ready once: with the panic that the owner has to resume.
+    #[inline]
     pub(crate) fn poll_end(&mut self, waker: &Waker) -> Poll<Option<Payload>> {
-        if leave::poll_join(&self.node, waker).is_pending() {
-            frame::note_child();
-            return Poll::Pending;
-        }
-        let ended = leave::end(&self.node);
-        let late = ended.thrown.filter(|late| !unwind::is_cut(&**late));
-        hosts::exit(&self.node);
-        match (ended.recorded, late) {
-            (Some(first), Some(late)) => {
-                self.node.report_panic(late, self.node.origin());
-                Poll::Ready(Some(first))
-            }
-            (first, late) => Poll::Ready(first.or(late)),
-        }
+        poll_end(&self.node, waker)
     }
 
-    /// What comes out of a group that has ended: `panic` is what [`Owner::poll_end`] gave. A panic outranks errors, which go
-    /// to the hook then, and both outrank the value, which is dropped.
+    /// The answer of a group that has ended: `panic` comes from [`Owner::poll_end`]. A panic
+    /// outranks errors, which go to the hook then, and both outrank the value, which is dropped.
     pub(crate) fn answer<R>(&self, panic: Option<Payload>, value: Option<R>) -> Answer<R, E> {
         let errors = self.node.take();
         if panic.is_none() && errors.is_none() {
@@ -206,7 +218,8 @@ impl<E: Send + 'static> Owner<E> {
                 value => Answer::Outer(value),
             };
         }
-        // The value goes to no caller. Its destructor is user code: what it throws ranks after what is there.
+        // The value goes to no caller. Its destructor is user code: a panic of it ranks after the
+        // one that is there.
         let thrown = frame::drop_quietly(value).err();
         let mut panics = [panic, thrown].into_iter().flatten();
         let Some(first) = panics.next() else {
@@ -221,8 +234,8 @@ impl<E: Send + 'static> Owner<E> {
         Answer::Panic(first)
     }
 
-    /// The body ended in the poll that its deadline of zero granted: that was in time, if nothing but defers and services is
-    /// left. A failure has ended the group already.
+    /// The body ended in the poll that its deadline of zero granted: that was in time, if nothing
+    /// but defers and services is left. A failure has ended the group already.
     #[cold]
     pub(crate) fn decide(&self) {
         let works = self.node.slow.lock().ending.has_work(&self.node.word);
@@ -241,10 +254,10 @@ impl<E: Send + 'static> Owner<E> {
     }
 
     pub(crate) fn fail_with_panic(&mut self, payload: Payload) {
-        // The private payload of a cut means nothing in a group that is not being cut: it was caught elsewhere and
-        // resumed here. On its way to the edge of a shield, or of a task that is cut by itself, it takes the
-        // children along with the body.
-        let leaves = |frame: &Frame<'_>| frame.is_sheltered() || frame.is_marked();
+        // The private payload of a cut means nothing in a group that is not being cut: it was
+        // caught elsewhere and resumed here. On its way to the edge of a shield, or of a task that
+        // is cut by itself, it takes the children along with the body.
+        let leaves = |frame: &Frame<'_>| frame.is_sheltered() || frame.cancel_requested();
         let leaves = frame::current(|frame| frame.is_some_and(leaves));
         if unwind::is_cut(&*payload) && (leaves || self.is_cancelled()) {
             cascade::cancel(&self.node, OUTER);
@@ -260,7 +273,8 @@ impl<E: Send + 'static> Owner<E> {
         self.node.origin()
     }
 
-    /// The future was dropped early: cancels, drops body and value, and leaves the rest to the last child.
+    /// The future was dropped early: cancels, drops body and value, and leaves the rest to the last
+    /// child.
     pub(crate) fn abandon(mut self, drop_body: impl FnOnce(), drop_value: impl FnOnce()) {
         self.node
             .note_reason(CancelKind::Dropped, self.node.origin());
@@ -294,12 +308,13 @@ impl Outlived {
     pub(crate) fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         let in_shield = |frame: &Frame<'_>| {
             let node = frame.group();
-            // The body of a group that is cancelled is dropped by its owner, whatever shield is around that.
+            // The body of a group that is cancelled is dropped by its owner, whatever shield is
+            // around that.
             let dropped = frame.is_cut() || (!frame.is_shielded() && node.is_cancelled());
             frame.is_sheltered() && !dropped
         };
         if frame::current(|frame| frame.is_some_and(in_shield)) {
-            // Nobody drops the poller: the cut goes to the edge of the shield.
+            // The poller is not dropped: the cut goes to the edge of the shield.
             unwind::unwind_cut();
         }
         if frame::current(|frame| frame.is_some()) && poller_is_cut() {

@@ -16,7 +16,8 @@ use std::task::{Context, Poll};
 #[repr(C)]
 struct Root {
     node: Node,
-    /// Keeps the pool that every node of the tree points to. The pool drops its `NodeRef` to break the circle.
+    /// Keeps the pool that every node of the tree points to. The pool drops its `NodeRef` to break
+    /// the circle.
     _spawn: Arc<dyn Spawn>,
 }
 
@@ -30,7 +31,8 @@ static ROOT_TABLE: NodeTable = NodeTable {
 };
 
 unsafe fn free_root(node: NonNull<Node>) {
-    // SAFETY: a node with this table was made by `NodeRef::root` as a boxed `Root`, whose first field it is.
+    // SAFETY: a node with this table was made by `NodeRef::root` as a boxed `Root`, whose first
+    // field it is; the last reference is gone, so the box is taken back once.
     drop(unsafe { Box::from_raw(node.cast::<Root>().as_ptr()) });
 }
 
@@ -52,7 +54,8 @@ impl NodeRef {
             _spawn: spawn,
         });
         let whole: NonNull<Node> = NonNull::from(Box::leak(root)).cast();
-        // SAFETY: nobody else has the new node. Written through the pointer that is kept, which a use of the box would end.
+        // SAFETY: no other thread has the new node. Written through the pointer that is kept, which
+        // a use of the box would end.
         unsafe { (*whole.as_ptr()).whole = whole };
         // SAFETY: a new node has one reference, and this is it.
         unsafe { Self::from_raw(whole) }

@@ -2,7 +2,8 @@
 
 use crate::group::node::{NodeRef, SERVING, Services};
 
-/// The services of a group, none yet. `node` was opened under the group, shielded, and has no child.
+/// The services of a group, none yet. `node` was opened under the group, shielded, and has no child
+/// yet.
 pub(crate) fn begin(node: NodeRef) -> Services {
     node.set_flags(SERVING);
     node.word.watch_each();

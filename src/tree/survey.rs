@@ -1,8 +1,8 @@
-//! What is in the tree at about one moment, for dumps and shutdowns.
+//! The groups and tasks of the tree at about one moment, for dumps and shutdowns.
 //!
-//! It is taken from the links that are there anyhow, one node's lock at a time, without stopping any thread: so it is not
-//! one moment for all of the tree, and costs nothing until it is asked for. It is linear in what it shows, and does not
-//! recurse.
+//! It is taken from the links that are there anyhow, under one node's lock at a time, without
+//! stopping any thread. So it is not one moment for all of the tree, and it costs nothing until it
+//! is asked for. Its cost is linear in the groups and tasks that it shows, and it does not recurse.
 
 use crate::group::node::{CANCELLED, Node, NodeRef, SHIELDED, STOPPING};
 use crate::report::dump::GroupDump;
@@ -13,7 +13,7 @@ use crate::tree::paths::path;
 /// The groups below a root.
 pub(crate) fn groups(root: &NodeRef) -> Vec<GroupDump> {
     let mut found = Vec::new();
-    // Depths are one more than what is shown: the root is not.
+    // Depths are one more than the depth that is shown, because the root is not shown.
     let mut work = vec![(root.clone(), 0)];
     while let Some((node, depth)) = work.pop() {
         let shown = one(&node, depth, &mut work);
@@ -53,7 +53,8 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
     }
 }
 
-/// What is left below a node, as far as it has pended at least once.
+/// The tasks that are left below a node and linked: each has pended at least once, or waits in the
+/// queue for threads that may block.
 pub(crate) fn stragglers(root: &Node) -> Vec<Straggler> {
     let mut found = Vec::new();
     let mut work = vec![root.to_ref()];

@@ -1,8 +1,8 @@
-//! The node with its error type: what only the group's future and its own children know.
+//! The node with its error type, which only the group's future and its own children know.
 //!
-//! [`TypedRef`] is a counted reference that proves the error type, [`TypedGate`] a gate that does, and
-//! [`Counted`] a count that was taken there. [`Spawner`] is the right to spawn: it proves for how long children
-//! are good.
+//! [`TypedRef`] is a counted reference that proves the error type, [`TypedGate`] a gate that does,
+//! and [`Counted`] a count that was taken there. [`Spawner`] is the right to spawn: it proves for
+//! how long children are good.
 
 #![expect(unsafe_code, reason = "the node is the first field of its typed whole")]
 
@@ -69,9 +69,10 @@ impl<E: Send + 'static> Typed<E> {
             errors: Mutex::new(Errors::none()),
         });
         let raw: NonNull<Node> = NonNull::from(Box::leak(typed)).cast();
-        // SAFETY: the new node is not shared yet. Written through the pointer that is kept, which a use of the box would end.
+        // SAFETY: the new node is not shared yet, so this is the only access. Written through the
+        // pointer that is kept, which a use of the box would end.
         unsafe { (*raw.as_ptr()).whole = raw };
-        // SAFETY: a new node has one reference, and this is it.
+        // SAFETY: a new node has one reference, made with it, and this takes it over.
         let node = unsafe { NodeRef::from_raw(raw) };
         attach::attach(&node);
         TypedRef {
@@ -101,7 +102,8 @@ impl<E: Send + 'static> Typed<E> {
         }
     }
 
-    /// Records an error and cancels the group: fail-fast. An error of a service is that of the group that it serves.
+    /// Records an error and cancels the group: fail-fast. An error of a service is that of the
+    /// group that it serves.
     pub(crate) fn fail(&self, error: E, origin: Origin) {
         let kind = origin.failed();
         self.end(kind, error, origin);
@@ -109,14 +111,16 @@ impl<E: Send + 'static> Typed<E> {
 
     /// As [`Typed::fail`], for a reason of its own.
     pub(crate) fn end(&self, kind: CancelKind, error: E, origin: Origin) {
-        // SAFETY: (1): a group has the error type of its services, see `services`. (2): it ends after them.
+        // SAFETY: (1): a group has the error type of its services, see `services`. (2): it is this
+        // node, which is borrowed, or the group of a service that calls this, and a group ends
+        // after its services.
         let receiver: &Self = unsafe { Self::of(self.node.receiver().whole) };
         receiver.node.note_reason(kind, origin.clone());
         receiver.record(error, origin);
         cascade::cancel(&receiver.node, 0);
     }
 
-    /// Takes what was recorded.
+    /// Takes the errors that were recorded.
     pub(crate) fn take(&self) -> Errors<E> {
         std::mem::replace(&mut *self.errors.lock(), Errors::none())
     }
@@ -140,7 +144,8 @@ impl<E: Send + 'static> Typed<E> {
             location,
             shielded: true,
         };
-        // SAFETY: (1), (2): the table is that of a node of this type, with members of the same kind.
+        // SAFETY: (1), (2): the table is the one of this node, which has this type, and the
+        // services are members of the same kind.
         let services = unsafe { Self::open(self.node.table, self.node.to_ref(), opening) };
         let new = service_node::begin(services.node.clone());
         let slower = {
@@ -162,7 +167,8 @@ impl<E: Send + 'static> Typed<E> {
     ///
     /// As [`Typed::of`], and there is no other reference to the node.
     pub(crate) unsafe fn free(node: NonNull<Node>) {
-        // SAFETY: made by `open` as a box of this type; the last reference is gone.
+        // SAFETY: `of` (1): made by `open` as a box of this type. The last reference is gone, so
+        // the box is taken back once.
         drop(unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) });
     }
 
@@ -172,7 +178,7 @@ impl<E: Send + 'static> Typed<E> {
     ///
     /// As [`Typed::of`].
     pub(crate) unsafe fn report(node: NonNull<Node>) {
-        // SAFETY: (1), (2) of `of`, which are those of this function.
+        // SAFETY: (1), (2): the same two are promised to this function.
         let typed = unsafe { Self::of(node) };
         for (error, origin) in typed.take().into_parts() {
             typed.node.report_error(error, origin);
@@ -205,7 +211,8 @@ impl<E: Send + 'static> Deref for TypedRef<E> {
 
     #[inline]
     fn deref(&self) -> &Typed<E> {
-        // SAFETY: (1): such a reference is made for nodes of this type alone. (2): it keeps the node.
+        // SAFETY: (1): such a reference is made for nodes of this type alone. (2): it keeps the
+        // node for as long as it is borrowed.
         unsafe { Typed::of(self.node.as_ptr()) }
     }
 }
@@ -280,13 +287,14 @@ impl<'s, E: Send + 'static> Spawner<'_, 's, E> {
         f: impl FnOnce(Spawner<'_, 's, E>) -> R,
     ) -> R {
         let services = self.group.services(location);
-        // SAFETY: the services of this group end before `'s` does, says `new`, and `of_static` of all that may be spawned;
-        // services have no services.
+        // SAFETY: the services of this group end before `'s` does: `new` demands it of the group's
+        // own spawner, and `of_static` admits only children that borrow nothing. Services have no
+        // services.
         f(unsafe { Spawner::new(&services) })
     }
 }
 
-/// The gate of a group whose error type is `E`, for those who may outlive the group.
+/// The gate of a group whose error type is `E`, for handles that may outlive the group.
 pub(crate) struct TypedGate<E> {
     gate: Arc<Gate>,
     error: PhantomData<fn(E) -> E>,
@@ -325,9 +333,9 @@ impl<E: Send + 'static> TypedGate<E> {
         self.gate.admit().map(Counted::new)
     }
 
-    /// Ends the group with an error at the instant `at`, if it has not ended. Of deadlines at one instant the outermost
-    /// speaks: it cancels the groups inside, too. What an error that is not used throws from its destructor goes to the
-    /// hook.
+    /// Ends the group with an error at the instant `at`, if it has not ended. Of deadlines at one
+    /// instant the outermost speaks: it cancels the groups inside, too. A panic from the destructor
+    /// of an error that is not used goes to the hook.
     pub(crate) fn cancel_late(
         &self,
         pool: &dyn Spawn,
@@ -359,7 +367,7 @@ pub(crate) struct Counted<E> {
 }
 
 impl<E> Counted<E> {
-    /// Of what a [`TypedGate`] of this error type has let in, with one count.
+    /// Of a node to which a [`TypedGate`] of this error type has given one count.
     fn new(node: NonNull<Node>) -> Self {
         Self {
             node,
@@ -372,14 +380,15 @@ impl<E: Send + 'static> Deref for Counted<E> {
     type Target = Typed<E>;
 
     fn deref(&self) -> &Typed<E> {
-        // SAFETY: (1): a `TypedGate` is that of a group of this type. (2): the count keeps the node.
+        // SAFETY: (1): a `TypedGate` is that of a group of this type. (2): the count keeps the node
+        // for as long as `self` is there.
         unsafe { Typed::of(self.node) }
     }
 }
 
 impl<E> Drop for Counted<E> {
     fn drop(&mut self) {
-        // SAFETY: the one count is given back, and the node is not used afterwards.
+        // SAFETY: (1): the one count is given up. (2): the node is not used afterwards.
         unsafe { leave::leave(self.node) };
     }
 }

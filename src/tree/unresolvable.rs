@@ -1,8 +1,9 @@
-//! What becomes of whoever polls something that will never be ready.
+//! What becomes of the poller of a future that will never be ready.
 //!
-//! A child that was cut has no value, and a group that was cut from outside does not resolve. Who polls them is being
-//! dropped, as a rule: then they pend. Where nobody drops the poller it is unwound: inside a shield with the private
-//! payload of a cut, elsewhere with a panic that names the child.
+//! A child that was cut has no value, and a group that was cut from outside does not resolve. Their
+//! poller is being dropped, as a rule: then they pend. A poller that is not being dropped is
+//! unwound: inside a shield with the private payload of a cut, elsewhere with a panic that names
+//! the child.
 
 use crate::poll::frame;
 use crate::tree::paths;
@@ -14,18 +15,20 @@ use std::task::{Context, Poll};
 pub(crate) fn poller_is_cut() -> bool {
     frame::current(|frame| {
         let Some(frame) = frame else { return false };
-        if frame.is_cut() || frame.is_marked() {
+        if frame.is_cut() || frame.cancel_requested() {
             return true;
         }
         frame.group().ancestors().any(|node| node.is_cancelled())
     })
 }
 
-/// Polls of an unresolvable wait in one and the same poll of a task, after which the poller is taken for a foreign `block_on`:
-/// `FuturesUnordered` polls a future that wakes itself three times, an executor goes on for ever.
+/// Polls of an unresolvable wait in one and the same poll of a task, after which the poller is
+/// taken for a foreign `block_on`: `FuturesUnordered` polls a future that wakes itself three times,
+/// an executor goes on for ever.
 const FOREIGN: u8 = 64;
 
-/// What was answered to those who poll something that will never be ready: see [`pend_until_dropped`].
+/// The answers so far to the poller of a future that will never be ready: see
+/// [`pend_until_dropped`].
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     /// The poll of the task in which it was asked last.
@@ -36,8 +39,8 @@ pub(crate) struct Asked {
     wakes: u8,
 }
 
-/// Pends for a poller that is being dropped anyway. Who goes on to poll in the same poll of the task is a foreign
-/// `block_on` inside a cut task: nobody drops that, so it is unwound.
+/// Pends for a poller that is being dropped anyway. A poller that goes on in the same poll of the
+/// task is a foreign `block_on` inside a cut task: that is not dropped, so it is unwound.
 pub(crate) fn pend_until_dropped<T>(asked: &mut Asked, cx: &mut Context<'_>) -> Poll<T> {
     let now = frame::current(|frame| frame.map(frame::Frame::number));
     if asked.poll == now {
@@ -56,7 +59,8 @@ pub(crate) fn pend_until_dropped<T>(asked: &mut Asked, cx: &mut Context<'_>) -> 
     Poll::Pending
 }
 
-/// What a poller does with a child that ended without a value. `Pending` if it is being dropped anyway.
+/// The duty of a poller of a child that ended without a value. `Pending` if it is being dropped
+/// anyway.
 pub(crate) fn unresolvable<T>(
     child: impl FnOnce() -> String,
     asked: &mut Asked,
@@ -65,7 +69,7 @@ pub(crate) fn unresolvable<T>(
     let shielded = frame::current(|frame| frame.is_some_and(frame::Frame::is_sheltered));
     let foreign = frame::current(|frame| frame.is_none());
     if shielded {
-        // Nobody drops the poller: the cut goes to the edge of the shield.
+        // The poller is not dropped: the cut goes to the edge of the shield.
         unwind::unwind_cut();
     }
     if poller_is_cut() {

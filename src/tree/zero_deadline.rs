@@ -1,7 +1,9 @@
-//! A deadline of zero grants its group one poll of the body: the node holds the end back until that poll is over, or blocks.
+//! A deadline of zero grants its group one poll of the body: the node holds the end back until that
+//! poll is over, or blocks.
 //!
-//! A timer of another thread could be faster than that poll. A poll that waits on the stack may never be over, so the thread
-//! that is about to wait calls [`blocks`]: the frame that blocks is unwound by the cut.
+//! A timer of another thread could be faster than that poll. A poll that waits on the stack may
+//! never be over, so the thread that is about to wait calls [`blocks`]: the frame that blocks is
+//! unwound by the cut.
 
 use crate::group::node::Late;
 use crate::group::node::Node;
@@ -28,8 +30,8 @@ pub(crate) fn keep(node: &Node) {
     }
 }
 
-/// This thread is about to wait inside whatever it polls: no granted poll lasts longer than this. The outermost is ended
-/// first.
+/// This thread is about to wait inside its polls: no granted poll lasts longer than this. The
+/// outermost group is ended first.
 pub(crate) fn blocks() {
     let held_back = |node: &Node| node.slow.lock().held_back.is_some();
     while let Some(node) = frame::outermost_body(held_back) {

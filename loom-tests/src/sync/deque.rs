@@ -1,8 +1,10 @@
-//! Deques as weak as crossbeam's: a push is a release fence before a relaxed store, a steal an acquire and a
-//! compare-exchange that may fail (`Retry`). Places are used once, so that no buffer grows.
+//! Deques as weak as crossbeam's: a push is a release fence before a relaxed store, a steal an
+//! acquire and a compare-exchange that may fail (`Retry`). Places are used once, so that no buffer
+//! grows.
 //!
-//! crossbeam writes SeqCst on some accesses; the model checker knows SeqCst fences only, so those are acquire and release
-//! here, which is weaker. The mutants of a model leave this file alone: crossbeam is trusted.
+//! crossbeam writes SeqCst on some accesses; the model checker knows SeqCst fences only, so those
+//! are acquire and release here, which is weaker. The mutants of a model leave this file alone:
+//! crossbeam is trusted.
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -39,14 +41,15 @@ struct Buffer<T> {
     places: [UnsafeCell<Option<T>>; PLACES],
 }
 
-// SAFETY: the model checker watches the places.
+// SAFETY: the places may be reached from any thread, because the model checker watches their
+// accesses.
 unsafe impl<T: Send> Sync for Buffer<T> {}
-// SAFETY: as above.
+// SAFETY: it owns its values, which are `Send`.
 unsafe impl<T: Send> Send for Buffer<T> {}
 
 impl<T> Buffer<T> {
     fn take(&self, at: usize) -> T {
-        // SAFETY: the place was claimed by whoever calls this.
+        // SAFETY: the caller has claimed the place, so no other thread uses it.
         let value = self.places[at].with_mut(|place| unsafe { (*place).take() });
         value.expect("a claimed place is full")
     }
@@ -155,7 +158,7 @@ impl<T> Stealer<T> {
         self.0.steal()
     }
 
-    /// Takes one, and half of what is left to the thief's own deque.
+    /// Takes one, and half of the others to the thief's own deque.
     pub fn steal_batch_and_pop(&self, thief: &Worker<T>) -> Steal<T> {
         let stolen = self.0.steal();
         if let Steal::Success(_) = stolen {
@@ -189,9 +192,10 @@ pub struct Injector<T> {
     places: [UnsafeCell<Option<T>>; PLACES],
 }
 
-// SAFETY: the model checker watches the places.
+// SAFETY: the places may be reached from any thread, because the model checker watches their
+// accesses.
 unsafe impl<T: Send> Sync for Injector<T> {}
-// SAFETY: as above.
+// SAFETY: it owns its values, which are `Send`.
 unsafe impl<T: Send> Send for Injector<T> {}
 
 impl<T> Injector<T> {
@@ -208,7 +212,7 @@ impl<T> Injector<T> {
     pub fn push(&self, value: T) {
         // A guess and a compare-exchange in one: a place of its own for each pusher.
         let at = self.tail.fetch_add(1, AcqRel);
-        // SAFETY: the place is this pusher's alone.
+        // SAFETY: the place is this pusher's alone, until `written` says otherwise.
         self.places[at].with_mut(|place| unsafe { *place = Some(value) });
         self.written[at].store(1, Release);
     }
@@ -229,7 +233,8 @@ impl<T> Injector<T> {
         while self.written[head].load(Acquire) == 0 {
             super::thread::yield_now();
         }
-        // SAFETY: the compare-exchange claimed the place.
+        // SAFETY: the compare-exchange claimed the place for this thread alone, and `written` says
+        // that the pusher has left it.
         let value = self.places[head].with_mut(|place| unsafe { (*place).take() });
         Steal::Success(value.expect("written"))
     }

@@ -33,7 +33,8 @@ fn is_quiet(host: &Host) -> bool {
     cut::after_poll(host, Waker::noop(), false, Knew::AsInner) == Cut::Drop
 }
 
-/// A group with a defer is open in a host that is cut, and no poll reaches it; a child leaves meanwhile.
+/// A group with a defer is open in a host that is cut, and no poll reaches it; a child leaves
+/// meanwhile.
 #[test]
 fn model_a_cut_of_a_group_with_a_defer() {
     explore_with(2, || {
@@ -78,8 +79,8 @@ impl Arrive for Owner {
     }
 }
 
-/// A child of a group fails in a host that is cut, also after the poll that knew of the cut: the host is polled once more, and
-/// the failure comes out.
+/// A child of a group fails in a host that is cut, also after the poll that knew of the cut: the
+/// host is polled once more, and the failure comes out.
 #[test]
 fn model_a_failure_in_a_host_that_is_cut() {
     explore_with(2, || {
@@ -116,8 +117,9 @@ fn model_a_failure_in_a_host_that_is_cut() {
     });
 }
 
-/// A host is cut in which two groups are open, one in the body of the other, that no poll reaches any more: a child of the
-/// inner one fails and leaves, the outer one has a defer. The cut ends, the defer runs, after the child.
+/// A host is cut in which two groups are open, one in the body of the other, that no poll reaches
+/// any more: a child of the inner one fails and leaves, the outer one has a defer. The cut ends,
+/// the defer runs, after the child.
 #[test]
 fn model_a_cut_of_groups_that_no_poll_reaches() {
     explore_with(2, || {
@@ -143,7 +145,8 @@ fn model_a_cut_of_groups_that_no_poll_reaches() {
             let failing = failing;
             read(failing.kept);
             failing.node().slow.lock().ending.fail();
-            // SAFETY: entered above, and not used any more.
+            // SAFETY: (1): the count that was taken above is given up. (2): the node is not used
+            // afterwards.
             unsafe { leave(failing.node) };
             pool.run_all();
         });
@@ -163,8 +166,8 @@ fn model_a_cut_of_groups_that_no_poll_reaches() {
     });
 }
 
-/// The host of a group is cut while the group's future moves to another thread, which joins it: whoever is faster, it ends
-/// once.
+/// The host of a group is cut while the group's future moves to another thread, which joins it:
+/// whichever is faster, it ends once.
 #[test]
 fn model_a_cut_against_a_move() {
     explore_with(2, || {
@@ -180,7 +183,7 @@ fn model_a_cut_against_a_move() {
         let host = StackHost::new(false);
         hosts::enter(&owner.node, Some(&host));
         parts.defer(&ran);
-        // Held to the end, here and below: the checker does not see the counts of an `Arc`.
+        // Held to the end: the checker does not see the counts of an `Arc`.
         let joiner = Sleeper::new();
         let (pool, theirs) = (Arc::clone(&tree.pool), Arc::clone(&joiner));
         let mover = thread::spawn(move || {
@@ -196,8 +199,8 @@ fn model_a_cut_against_a_move() {
     });
 }
 
-/// A child that has seen no cancel starts the first service, and leaves, while the host is cut: the host does not wait for
-/// ever.
+/// A child that has seen no cancel starts the first service, and leaves, while the host is cut: the
+/// host does not wait for ever.
 #[test]
 fn model_a_first_service_in_a_host_that_is_cut() {
     explore_with(2, || {
@@ -235,8 +238,8 @@ fn model_a_first_service_in_a_host_that_is_cut() {
     });
 }
 
-/// A service alone is left in a host that is cut, and no poll reaches its group: it is ended all the same, also if it came
-/// before the last child left.
+/// A service alone is left in a host that is cut, and no poll reaches its group: it is ended all
+/// the same, also if it came before the last child left.
 #[test]
 fn model_a_service_alone_in_a_host_that_is_cut() {
     explore_with(2, || {
@@ -267,8 +270,8 @@ fn model_a_service_alone_in_a_host_that_is_cut() {
     });
 }
 
-/// Two hosts are cut, and a group that one of them waits for is polled in the other one: the first does not wait for a wake-up
-/// that goes to the second.
+/// Two hosts are cut, and a group that one of them waits for is polled in the other one: the first
+/// does not wait for a wake-up that goes to the second.
 #[test]
 fn model_a_move_from_one_host_that_is_cut_to_another() {
     explore_with(2, || {
@@ -298,7 +301,8 @@ fn model_a_move_from_one_host_that_is_cut_to_another() {
                     // The child leaves while both hosts may be waiting.
                     if !ended {
                         read(parts.kept);
-                        // SAFETY: entered before, left once: the next poll finds the group ended.
+                        // SAFETY: (1): the count that was taken before is given up, once: the next
+                        // poll finds the group ended. (2): the owner's reference keeps the node.
                         unsafe { leave(parts.node) };
                     }
                 }

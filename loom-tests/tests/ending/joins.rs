@@ -9,7 +9,8 @@ use crate::tree::leave::leave;
 use crate::{Parts, join};
 use loom_tests::run::explore_with;
 
-/// A child registers the first defer, and leaves, while the group's future is dropped: the defer runs, before what is kept goes.
+/// A child registers the first defer, and leaves, while the group's future is dropped: the defer
+/// runs, before the kept value goes.
 #[test]
 fn model_a_defer_against_an_early_drop() {
     explore_with(2, || {
@@ -32,7 +33,7 @@ fn model_a_defer_against_an_early_drop() {
     });
 }
 
-/// The same for a child that is in its poll when the future is dropped: what it registers then is not lost.
+/// A child is in its poll when the future is dropped: a defer that it registers then is not lost.
 #[test]
 fn model_a_defer_of_a_child_that_runs() {
     explore_with(2, || {
@@ -59,7 +60,8 @@ fn model_a_defer_of_a_child_that_runs() {
     });
 }
 
-/// A child starts the first service, and leaves, while the owner joins: the service is ended, and the owner is told.
+/// A child starts the first service, and leaves, while the owner joins: the service is ended, and
+/// the owner is told.
 #[test]
 fn model_a_first_service_against_the_join() {
     explore_with(2, || {
@@ -78,7 +80,8 @@ fn model_a_first_service_against_the_join() {
     });
 }
 
-/// Two children leave at once while a service is counted and the owner waits: one of them starts the closer.
+/// Two children leave at once while a service is counted and the owner waits: one of them starts
+/// the closer.
 #[test]
 fn model_two_last_children_of_a_group_with_a_service() {
     explore_with(2, || {
@@ -98,7 +101,8 @@ fn model_two_last_children_of_a_group_with_a_service() {
                 thread::spawn(move || {
                     let parts = parts;
                     read(parts.kept);
-                    // SAFETY: entered above, and not used any more.
+                    // SAFETY: (1): the count that was taken above is given up. (2): the node is not
+                    // used afterwards.
                     unsafe { leave(parts.node) };
                     pool.run_all();
                 })
@@ -114,7 +118,8 @@ fn model_two_last_children_of_a_group_with_a_service() {
     });
 }
 
-/// A service ends by itself while the last child leaves and the future is dropped: services and defers end once.
+/// A service ends by itself while the last child leaves and the future is dropped: services and
+/// defers end once.
 #[test]
 fn model_an_early_drop_of_a_group_with_a_service() {
     explore_with(2, || {
@@ -142,7 +147,8 @@ fn model_an_early_drop_of_a_group_with_a_service() {
     });
 }
 
-/// A handle comes in while the closer of an orphan begins: what is admitted is over before the defer.
+/// A handle comes in while the closer of an orphan begins: an admitted child is over before the
+/// defer.
 #[test]
 fn model_a_handle_against_the_closer_of_an_orphan() {
     explore_with(2, || {
@@ -161,7 +167,8 @@ fn model_a_handle_against_the_closer_of_an_orphan() {
             if let Some(node) = theirs.admit() {
                 read(parts.kept);
                 assert_eq!(seen.get(), 0, "admitted after the work had ended");
-                // SAFETY: admitted, and not used any more.
+                // SAFETY: (1): the count that `admit` took is given up. (2): the node is not used
+                // afterwards.
                 unsafe { leave(node) };
             }
             pool.run_all();
@@ -175,7 +182,8 @@ fn model_a_handle_against_the_closer_of_an_orphan() {
     });
 }
 
-/// A child that has seen no cancel starts the first service, and leaves, while the future is dropped: the service is ended.
+/// A child that has seen no cancel starts the first service, and leaves, while the future is
+/// dropped: the service is ended.
 #[test]
 fn model_a_first_service_against_an_early_drop() {
     explore_with(2, || {

@@ -1,5 +1,6 @@
-//! The services of a group that is cancelled while nobody polls its future. Exactly one closer ends them, whoever starts it,
-//! and it waits for no wake-up that has been given; defers wait for the body.
+//! The services of a group that is cancelled while its future has no poller. Exactly one closer
+//! ends them, whichever thread starts it, and it waits for no wake-up that has been given; defers
+//! wait for the body.
 
 use crate::children::{Stage, World};
 use crate::group::node::Gate;
@@ -14,7 +15,8 @@ use crate::sync::{Arc, thread};
 use crate::{Parts, join};
 use loom_tests::run::explore_with;
 
-/// The host of a group ends, so that nobody polls its future, while a cancel comes down: one of the two ends the services.
+/// The host of a group ends, so that its future has no poller, while a cancel comes down: one of
+/// the two ends the services.
 #[test]
 fn model_a_cancel_against_the_end_of_the_host() {
     explore_with(2, || {
@@ -45,7 +47,8 @@ fn model_a_cancel_against_the_end_of_the_host() {
     });
 }
 
-/// The last child of such a group leaves while a cancel starts the end of its services: they end once, after the child.
+/// The last child of such a group leaves while a cancel starts the end of its services: they end
+/// once, after the child.
 #[test]
 fn model_a_cancel_against_the_last_child() {
     explore_with(2, || {
@@ -84,8 +87,8 @@ fn model_a_cancel_against_the_last_child() {
     });
 }
 
-/// The future of such a group is dropped while a cancel ends its services: the defers run, too, once, after the services and
-/// after the body.
+/// The future of such a group is dropped while a cancel ends its services: the defers run, too,
+/// once, after the services and after the body.
 #[test]
 fn model_a_cancel_against_an_early_drop() {
     explore_with(2, || {
@@ -126,7 +129,8 @@ fn model_a_cancel_against_an_early_drop() {
     });
 }
 
-/// A cancel leaves the services of a group to its owner, where somebody polls that: they serve the body until it is gone.
+/// A cancel leaves the services of a group to its owner, where the owner's future has a poller:
+/// they serve the body until it is gone.
 #[test]
 fn model_a_cancel_of_a_group_that_is_polled() {
     explore_with(2, || {
@@ -177,7 +181,8 @@ fn a_service_through_the_gate(has_services: bool, has_defers: bool) {
             let admitted = handle.admit();
             if let Some(node) = admitted {
                 parts.serve(&theirs);
-                // SAFETY: admitted, and not used any more.
+                // SAFETY: (1): the count that `admit` took is given up. (2): the node is not used
+                // afterwards.
                 unsafe { leave(node) };
             }
             // To leave may have woken the closer, also after a refusal.

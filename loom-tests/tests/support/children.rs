@@ -1,4 +1,5 @@
-//! What models of tasks have in common: a child that waits for a flag, and a group with a kept value around it.
+//! The common part of models of tasks: a child that waits for a flag, and a group with a kept value
+//! around it.
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
@@ -8,8 +9,8 @@ use crate::support::{self, Kept, Owner, Sleeper, Tree, join, keep, read};
 use crate::sync::cell::{Cell, Racy};
 use crate::sync::{Arc, Mutex, thread};
 use crate::task::cell::{Birth, Kind};
-use crate::task::handle::Handle;
-use crate::task::{closer, header, run};
+use crate::task::handle::TaskHandle;
+use crate::task::{closer, header};
 use crate::tree::typed_node::Typed;
 use crate::unwind::Payload;
 use std::future::Future;
@@ -32,7 +33,7 @@ pub fn open(parent: &Node) -> Owner {
     support::open(parent, &TABLE)
 }
 
-/// Children whose output nobody has to look at.
+/// Children whose output is not looked at.
 pub struct Plain;
 
 impl<T> Kind<T> for Plain {
@@ -52,7 +53,7 @@ impl<T> Kind<T> for Plain {
     }
 }
 
-/// What a child waits for, and what is left of it.
+/// The flag for which a child waits, and the traces that it leaves.
 #[derive(Default)]
 pub struct World {
     pub flag: Racy,
@@ -129,11 +130,12 @@ impl Stage {
         }
     }
 
-    pub fn spawn(&self, world: &Arc<World>) -> Handle<Kept> {
+    pub fn spawn(&self, world: &Arc<World>) -> TaskHandle<Kept> {
         spawn(&self.owner.node, world, self.kept)
     }
 
-    /// Runs what is queued, joins, and checks that the group ended once. What the threads share is dropped after them.
+    /// Runs the queued jobs, joins, and checks that the group ended once. Objects that the threads
+    /// share are dropped after them.
     pub fn end(self, threads: impl IntoIterator<Item = thread::JoinHandle<()>>) {
         self.tree.pool.run_all();
         join(self.owner, &self.sleeper);
@@ -158,15 +160,17 @@ fn child(world: &Arc<World>, kept: NonNull<Kept>) -> (Child, Birth) {
     (child, birth)
 }
 
-pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
+pub fn spawn(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> TaskHandle<Kept> {
     let (child, birth) = child(world, kept);
-    // SAFETY: the node is alive, counts the child, and has the one error type.
-    unsafe { run::spawn::<_, Plain>(node, child, birth) }
+    // SAFETY: (1): the node is alive, and of the one error type. (2): the child owns its values,
+    // and points to one that its group keeps.
+    unsafe { crate::task::spawn::spawn::<_, Plain>(node, child, birth) }
 }
 
-/// A child that waits in line for a thread of its own.
-pub fn spawn_blocking(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> Handle<Kept> {
+/// A child that waits in the queue for a thread of its own.
+pub fn spawn_blocking(node: &Node, world: &Arc<World>, kept: NonNull<Kept>) -> TaskHandle<Kept> {
     let (child, birth) = child(world, kept);
-    // SAFETY: as in `spawn`.
-    unsafe { run::spawn_blocking::<_, Plain>(node, child, birth) }
+    // SAFETY: (1): the node is alive, and of the one error type. (2): the child owns its values,
+    // and points to one that its group keeps.
+    unsafe { crate::task::spawn::spawn_blocking::<_, Plain>(node, child, birth) }
 }

@@ -26,7 +26,7 @@ struct Places {
 }
 
 impl Places {
-    /// Gives free places to those who wait; whom to wake, outside the lock.
+    /// Gives free places to waiters; returns their wakers, to be called outside the lock.
     #[must_use]
     fn grant(&mut self) -> Vec<Waker> {
         let mut woken = Vec::new();
@@ -70,17 +70,32 @@ impl<O> Completion<O> for Place {
     }
 }
 
-/// Spawns into a group with a limit on how many of these children run at a time: [`Group::bounded`].
+/// Spawns into a group with a limit on how many of these children run at a time:
+/// [`Group::bounded`].
 ///
-/// Nothing is queued inside: who finds no place waits for one, or keeps its future. A child gives its place back when
-/// its future has been dropped. A child that waits for a place of its own full `Bounded` waits for ever.
+/// Nothing is queued inside: a caller that finds no place waits for one, or keeps its future. A
+/// child gives its place back when its future has been dropped. A child that waits for a place of
+/// its own full `Bounded` waits for ever.
+///
+/// # Examples
+///
+/// ```
+/// let sum = spinney::block_on(spinney::group(async |g| {
+///     let places = g.bounded(2);
+///     let first = places.spawn(async { Ok(1) }).await;
+///     let second = places.clone().spawn(async { Ok(2) }).await; // the same places
+///     first.await + second.await
+/// }));
+/// assert_eq!(sum, 3);
+/// ```
 pub struct Bounded<'s, 'p, E> {
     group: Group<'s, 'p, E>,
     places: Arc<Mutex<Places>>,
 }
 
 impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
-    /// At most `limit` children at a time, out of those that are spawned through the returned handle.
+    /// At most `limit` children at a time, out of those that are spawned through the returned
+    /// handle.
     ///
     /// # Examples
     ///
@@ -102,7 +117,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     ///
     /// # Panics
     ///
-    /// If `limit` is zero: nobody could ever raise it before the first `spawn` waits. See [`Bounded::set_limit`].
+    /// If `limit` is zero: the first `spawn` would wait before it could be raised. See
+    /// [`Bounded::set_limit`].
     #[track_caller]
     pub fn bounded(self, limit: usize) -> Bounded<'s, 'p, E> {
         assert!(limit > 0, "a limit of zero children would wait for ever");
@@ -119,9 +135,21 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
     /// Waits for a free place, then spawns. Places are given out in the order of asking.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// let answer = spinney::block_on(spinney::group(async |g| {
+    ///     let one = g.bounded(1);
+    ///     let child = one.spawn(async { Ok(42) }).await; // has a place, and is spawned
+    ///     child.await
+    /// }));
+    /// assert_eq!(answer, 42);
+    /// ```
+    ///
     /// # Cancellation
     ///
-    /// Dropping the future drops the child's, which was not spawned; a place that it was given passes on.
+    /// Dropping the future drops the child's, which was not spawned; a place that it was given
+    /// passes on.
     #[track_caller]
     pub fn spawn<F, T>(&self, future: F) -> SpawnBounded<'s, 'p, F, E>
     where
@@ -137,7 +165,21 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
         }
     }
 
-    /// Spawns, if there is a free place and nobody waits for one.
+    /// Spawns, if there is a free place and no other caller waits for one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::pending;
+    ///
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let one = g.bounded(1);
+    ///     let first = one.try_spawn(pending::<()>()).ok().unwrap();
+    ///     assert!(one.try_spawn(async {}).is_err());
+    ///     first.cancel().await;
+    ///     assert!(one.try_spawn(async {}).is_ok());
+    /// }));
+    /// ```
     ///
     /// # Errors
     ///
@@ -159,18 +201,54 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
         Ok(self.group.spawn_at(child, None, Location::caller()))
     }
 
-    /// Changes the limit. Zero pauses: who waits goes on waiting, children that run are left alone.
+    /// Changes the limit. Zero pauses: callers that wait go on waiting, children that run are left
+    /// alone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let places = g.bounded(1);
+    ///     places.set_limit(0);
+    ///     assert!(places.try_spawn(async {}).is_err());
+    ///     places.set_limit(10);
+    ///     assert!(places.try_spawn(async {}).is_ok());
+    /// }));
+    /// ```
     pub fn set_limit(&self, limit: usize) {
         change(&self.places, |places| places.limit = limit);
     }
 
     /// The limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let places = g.bounded(3);
+    ///     assert_eq!(places.limit(), 3);
+    /// }));
+    /// ```
     #[must_use]
     pub fn limit(&self) -> usize {
         self.places.lock().limit
     }
 
     /// How many children hold a place.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::pending;
+    ///
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let places = g.bounded(3);
+    ///     assert_eq!(places.running(), 0);
+    ///     let child = places.spawn(pending::<()>()).await;
+    ///     assert_eq!(places.running(), 1);
+    ///     child.cancel().await;
+    /// }));
+    /// ```
     #[must_use]
     pub fn running(&self) -> usize {
         let places = self.places.lock();
@@ -200,6 +278,24 @@ impl<E> fmt::Debug for Bounded<'_, '_, E> {
 }
 
 /// The future of [`Bounded::spawn`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, Never, Task, future::SpawnBounded};
+///
+/// fn later<'s, 'p, F>(g: Group<'s, 'p>, future: F) -> SpawnBounded<'s, 'p, F, Never>
+/// where
+///     F: Future<Output = ()> + Send + 's,
+/// {
+///     g.bounded(1).spawn(future)
+/// }
+///
+/// spinney::block_on(spinney::group(async |g| {
+///     let child: Task<'_, ()> = later(g, async {}).await;
+///     child.await;
+/// }));
+/// ```
 #[must_use = "a child is spawned when this is awaited"]
 pub struct SpawnBounded<'s, 'p, F, E> {
     /// Taken out when there is a place; not pinned before it is spawned.

@@ -1,11 +1,12 @@
-//! Closures as children: those that compute, on a worker, and those that block, on a thread of their own.
+//! Closures as children: those that compute, on a worker, and those that block, on a thread of
+//! their own.
 
 use crate::api::child::outcome::Outcome;
 use crate::api::child::spawn::{OrdinaryKind, birth};
 use crate::api::child::task::Task;
 use crate::api::group::futures::group;
 use crate::api::group::handle::Group;
-use crate::task::run;
+use crate::task::spawn;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -30,8 +31,8 @@ impl<F: FnOnce() -> O, O> Future for Call<F> {
 impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// Starts a child that is a closure: it computes on a worker.
     ///
-    /// It returns what a future's child may return. Sync code inside it may wait for async code (`future.wait()`), open
-    /// scopes, and compute for as long as it likes.
+    /// It returns what a future's child may return. Sync code inside it may wait for async code
+    /// (`future.wait()`), open scopes, and compute for as long as it likes.
     ///
     /// # Examples
     ///
@@ -48,12 +49,14 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     ///
     /// # Cancellation
     ///
-    /// A closure that has not begun is dropped uncalled. One that runs is unwound where it waits, and runs on elsewhere:
-    /// ask [`current::is_cancelled`](crate::current::is_cancelled) now and then.
+    /// A closure that has not begun is dropped uncalled. One that runs is unwound where it waits,
+    /// and runs on elsewhere: ask [`current::is_cancelled`](crate::current::is_cancelled) now and
+    /// then.
     ///
     /// # Blocking
     ///
-    /// It occupies a worker. For calls that sleep in the kernel there is [`blocking`](Group::blocking).
+    /// It occupies a worker. For calls that sleep in the kernel there is
+    /// [`blocking`](Group::blocking).
     #[track_caller]
     pub fn compute<F, O>(self, f: F) -> Task<'s, O::Value>
     where
@@ -63,12 +66,13 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         self.spawn_at(Call(Some(f)), None, Location::caller())
     }
 
-    /// Starts a child that is a closure which blocks: a file, a database driver, another library's lock.
+    /// Starts a child that is a closure which blocks: a file, a database driver, another library's
+    /// lock.
     ///
-    /// It runs on a thread for such closures, of which a runtime has up to `max_blocking`; the rest waits in line. The
-    /// child is like any other: the group joins it, its failure is the group's, it sees task-locals, deadline and
-    /// [`cancel_reason`](crate::current::cancel_reason), and async code that it waits for (`future.wait()`) belongs to the
-    /// group, too.
+    /// It runs on a thread for such closures, of which a runtime has up to `max_blocking`; the rest
+    /// waits in line. The child is like any other: the group joins it, its failure is the group's,
+    /// it sees task-locals, deadline and [`cancel_reason`](crate::current::cancel_reason), and
+    /// async code that it waits for (`future.wait()`) belongs to the group, too.
     ///
     /// # Examples
     ///
@@ -89,8 +93,8 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     ///
     /// # Blocking
     ///
-    /// No worker is occupied. A closure that waits for async code does not count against `max_blocking` meanwhile. Where
-    /// no thread can be had at all, a worker runs it.
+    /// No worker is occupied. A closure that waits for async code does not count against
+    /// `max_blocking` meanwhile. Where no thread can be had at all, a worker runs it.
     #[track_caller]
     pub fn blocking<F, O>(self, f: F) -> Task<'s, O::Value>
     where
@@ -107,7 +111,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     {
         let birth = birth(None, location);
         let call = Call(Some(f));
-        let handle = run::spawn_blocking_into::<_, OrdinaryKind<E>>(self.spawner(), call, birth);
+        let handle = spawn::spawn_blocking_into::<_, OrdinaryKind<E>>(self.spawner(), call, birth);
         Task::new(handle)
     }
 }
@@ -132,8 +136,8 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 ///
 /// # Cancellation
 ///
-/// A closure that has not begun is dropped uncalled. One that runs is joined: by a task that is cut, or, if the future is
-/// dropped early, by the group around it.
+/// A closure that has not begun is dropped uncalled. One that runs is joined: by a task that is
+/// cut, or, if the future is dropped early, by the group around it.
 #[track_caller]
 pub fn blocking<T, F>(f: F) -> impl Future<Output = T> + Send
 where

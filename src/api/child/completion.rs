@@ -4,7 +4,7 @@ use crate::api::child::outcome::Outcome;
 use crate::api::here::current;
 use crate::pin::pin_field;
 use crate::poll::frame;
-use crate::pool::context;
+use crate::pool::global;
 use crate::unwind::{self, Payload};
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -80,7 +80,7 @@ fn outranked<E: Send + 'static>(output: impl Outcome<E>) {
     let second = unwind::catch(|| match output.into_result() {
         Ok(value) => drop(value),
         Err(error) => match current::origin() {
-            Some(origin) => context::runtime().report(origin.lost_error(error, current::path())),
+            Some(origin) => global::runtime().report(origin.lost_error(error, current::path())),
             None => drop(error),
         },
     });
@@ -93,13 +93,14 @@ fn outranked<E: Send + 'static>(output: impl Outcome<E>) {
 fn unobserved(payload: Payload) {
     match current::origin() {
         Some(origin) if !unwind::is_cut(&*payload) => {
-            context::runtime().report(origin.lost_panic(payload, current::path()));
+            global::runtime().report(origin.lost_panic(payload, current::path()));
         }
         _ => unwind::discard(payload),
     }
 }
 
-/// Calls a waker out of the poll of a task. A foreign waker may poll in place: that is no part of the task.
+/// Calls a waker out of the poll of a task. A foreign waker may poll in place: that is no part of
+/// the task.
 pub(crate) fn wake(waker: Waker) {
     frame::outside(|| crate::waiters::wake(waker));
 }

@@ -1,4 +1,5 @@
-//! The failure of a child that does not belong to its group: an error or a panic, and how a group receives it after all.
+//! The failure of a child that does not belong to its group: an error or a panic, and how a group
+//! receives it after all.
 
 use crate::api::group::handle::Group;
 use crate::report::reason::Origin;
@@ -10,6 +11,21 @@ use std::error::Error;
 use std::fmt;
 
 /// Why a supervised child has no value.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Failure, Group, block_on, try_group};
+///
+/// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+///     let child = g.supervise(async { Err::<(), _>("no") });
+///     match child.await {
+///         Err(Failure::Error(error)) => Ok(error),
+///         Err(Failure::Panic(_)) | Ok(()) => Ok("neither"),
+///     }
+/// }));
+/// assert_eq!(result.unwrap(), "no");
+/// ```
 pub enum Failure<E> {
     /// It returned this error.
     Error(E),

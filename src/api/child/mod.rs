@@ -1,11 +1,12 @@
-//! What is in a group: every way to start a child, and what its starter holds of it.
+//! Children of a group: every way to start one, and the handles that its starter gets.
 //!
-//! `outcome` says what a child may return; `task` is an ordinary child's handle, and `spawn` starts one; `failure` is what a
-//! `supervised` child ends with; `service` is a child that is not work left; `closures` are children that compute or block;
-//! `race` lets the first of several win.
+//! `outcome` says what a child may return; `task` is an ordinary child's handle, and `spawn` starts
+//! one; `failure` is what a `supervised` child ends with; `service` is a child that is not work
+//! left; `closures` are children that compute or block; `race` lets the first of several win.
 //!
-//! `completion` is a child that hands its end on; on it stand `set` (results in order of completion), `bounded` (a limit on
-//! what runs), `start` (the ready handshake), `restart`, and `stream` (generators).
+//! `completion` is a child that hands its end on; on it stand `set` (results in order of
+//! completion), `bounded` (a limit on what runs), `start` (the ready handshake), `restart`, and
+//! `stream` (generators).
 
 pub(crate) mod bounded;
 pub(crate) mod closures;

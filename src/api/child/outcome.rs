@@ -22,8 +22,21 @@ type Diverges = <fn() -> ! as sealed::Returns>::Output;
 
 /// What a child of a group with error `E` may return: `()`, `Result<T, E>`, or `!`.
 ///
-/// There is one implementation for each type, so `?` inside a child infers `E`. A bare value is refused: it would hide
-/// that nobody can see an error of the child.
+/// There is one implementation for each type, so `?` inside a child infers `E`. A bare value is
+/// refused: it would hide that an error of the child cannot be seen.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, block_on, try_group};
+///
+/// let result = block_on(try_group(async |g: Group<'_, '_, std::num::ParseIntError>| {
+///     g.spawn(async {}).await; // nothing
+///     let number = g.spawn(async { "7".parse::<u32>() }); // a result with the group's error
+///     Ok(number.await)
+/// }));
+/// assert_eq!(result.unwrap(), 7);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a child of a group with error `{E}` cannot return `{Self}`",
     label = "this child returns `{Self}`",

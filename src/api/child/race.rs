@@ -9,16 +9,35 @@ use crate::report::failure::Over;
 use crate::report::reason::Origin;
 use crate::sync::{Arc, Mutex};
 
-/// Runs all contestants in parallel; the first `Ok` wins, and the others are cancelled and joined before it is returned.
+/// Runs all contestants in parallel; the first `Ok` wins, and the others are cancelled and joined
+/// before it is returned.
+///
+/// # Examples
+///
+/// ```
+/// async fn even(n: u32) -> Result<u32, String> {
+///     if n % 2 == 0 { Ok(n) } else { Err(format!("{n} is odd")) }
+/// }
+///
+/// let won = spinney::block_on(spinney::race([even(1), even(2), even(3)]));
+/// assert_eq!(won.unwrap(), 2);
+///
+/// let lost = spinney::block_on(spinney::race([even(1), even(3)]));
+/// assert_eq!(lost.unwrap_err().len(), 2);
+/// ```
 ///
 /// # Errors
 ///
-/// If all fail: every error, in the order in which they came. Errors of losers in a race that was won go to the
-/// runtime's hook.
+/// If all fail: every error, in the order in which they came. Errors of losers in a race that was
+/// won go to the runtime's hook.
 ///
 /// # Panics
 ///
 /// A race of nothing panics. A panic of a contestant resumes in the caller after all have ended.
+///
+/// # Cancellation
+///
+/// Dropped early it cancels all contestants at once; the group around it joins them.
 pub async fn race<I, F, T, E>(contestants: I) -> Result<T, Errors<E>>
 where
     I: IntoIterator<Item = F>,
@@ -34,7 +53,8 @@ where
     run(contestants).await
 }
 
-/// What contestants leave behind. Errors that the race does not return go to the hook, however it ends.
+/// What contestants leave behind. Errors that the race does not return go to the hook, however it
+/// ends.
 struct Finish<T, E: Send + 'static> {
     runtime: Arc<Shared>,
     state: Mutex<State<T, E>>,
@@ -93,7 +113,7 @@ where
     E: Send + 'static,
 {
     let finish = Arc::new(Finish {
-        runtime: crate::pool::context::runtime(),
+        runtime: crate::pool::global::runtime(),
         state: Mutex::new(State {
             winner: None,
             lost: Errors::none(),
@@ -118,7 +138,7 @@ where
         }
         Ok(())
     });
-    // All contestants have ended, so nobody else changes what they left.
+    // All contestants have ended, so what they left does not change any more.
     let _ = group.await;
     match finish.take() {
         (Some(value), lost) => {

@@ -17,6 +17,24 @@ use std::time::Duration;
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often a failing child is started again: a policy for [`Restart::run`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, Restart, block_on, try_group};
+/// use std::time::Duration;
+///
+/// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+///     let policy = Restart::at_most(2).backoff(Duration::from_millis(1));
+///     let mut calls = 0;
+///     let attempt = move || {
+///         calls += 1;
+///         async move { if calls < 3 { Err("not yet") } else { Ok(calls) } }
+///     };
+///     Ok(g.spawn(policy.run(g, attempt)).await)
+/// }));
+/// assert_eq!(result.unwrap(), 3);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a policy does nothing until it runs something"]
 pub struct Restart {
@@ -24,7 +42,8 @@ pub struct Restart {
     pause: Duration,
 }
 
-/// A failed attempt that is to be tried again. If that comes true, or the pause before it is cut, the hook gets it.
+/// A failed attempt that is to be tried again. If that comes true, or the pause before it is cut,
+/// the hook gets it.
 struct Retried<'s, 'p, E: Send + 'static> {
     failure: Option<Failure<E>>,
     group: Group<'s, 'p, E>,
@@ -51,7 +70,7 @@ impl<E: Send + 'static> Drop for Retried<'_, '_, E> {
 
 /// Waits, but no longer than until the group is stopping.
 async fn pause_in<E: Send + 'static>(group: Group<'_, '_, E>, pause: Duration) {
-    let mut sleep = pin!(crate::sleep(pause));
+    let mut sleep = pin!(crate::time::sleep(pause));
     let mut stopping = pin!(group.stopping());
     poll_fn(|cx| match stopping.as_mut().poll(cx) {
         Poll::Ready(()) => Poll::Ready(()),
@@ -73,6 +92,18 @@ impl<O> Completion<O> for Caught {
 
 impl Restart {
     /// At most `limit` restarts after the first attempt; with zero, one attempt is all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, Restart, block_on, try_group};
+    ///
+    /// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    ///     g.spawn(Restart::at_most(0).run(g, || async { Err::<(), _>("no") })).await;
+    ///     Ok(())
+    /// }));
+    /// assert_eq!(result.unwrap_err().into_first(), "no");
+    /// ```
     pub const fn at_most(limit: usize) -> Self {
         Self {
             limit,
@@ -80,8 +111,18 @@ impl Restart {
         }
     }
 
-    /// Waits so long before the first restart, and twice as long before each later one, up to a minute. Default: not at
-    /// all.
+    /// Waits so long before the first restart, and twice as long before each later one, up to a
+    /// minute. Default: not at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::Restart;
+    /// use std::time::Duration;
+    ///
+    /// // Pauses of 100 ms, 200 ms, 400 ms, and so on.
+    /// const POLICY: Restart = Restart::at_most(10).backoff(Duration::from_millis(100));
+    /// ```
     pub const fn backoff(mut self, first: Duration) -> Self {
         self.pause = first;
         self
@@ -89,8 +130,8 @@ impl Restart {
 
     /// Runs attempts until one succeeds, for [`Group::spawn`].
     ///
-    /// The failures of attempts that are tried again go to the runtime's hook. Once `group` is stopping there are no
-    /// further attempts, and no pauses: the last failure comes out at once.
+    /// The failures of attempts that are tried again go to the runtime's hook. Once `group` is
+    /// stopping there are no further attempts, and no pauses: the last failure comes out at once.
     ///
     /// # Examples
     ///

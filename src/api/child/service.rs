@@ -1,21 +1,23 @@
-//! Services of a group: children that are not work left, started by the group or by a handle that may outlive it.
+//! Services of a group: children that are not work left, started by the group or by a handle that
+//! may outlive it.
 
 use crate::api::child::outcome::Outcome;
 use crate::api::child::spawn::{OrdinaryKind, birth, detach};
 use crate::api::child::task::Task;
 use crate::api::group::handle::Group;
 use crate::api::group::service_handle::ServiceHandle;
-use crate::task::handle::Handle;
-use crate::task::run;
+use crate::task::handle::TaskHandle;
+use crate::task::spawn;
 use crate::tree::typed_node::Spawner;
 use std::panic::Location;
 
 impl<'s, E: Send + 'static> Group<'s, '_, E> {
-    /// Starts a child that is not work left: it runs until body and children have ended, and is cut then.
+    /// Starts a child that is not work left: it runs until body and children have ended, and is cut
+    /// then.
     ///
-    /// Services end newest first, each joined before the next, in every ending, also when the group fails or is
-    /// cancelled; then what they started while ending is joined. A service that returns early is none the worse for it;
-    /// one that fails ends the group, as any child does.
+    /// Services end newest first, each joined before the next, in every ending, also when the group
+    /// fails or is cancelled; then what they started while ending is joined. A service that returns
+    /// early is none the worse for it; one that fails ends the group, as any child does.
     ///
     /// # Examples
     ///
@@ -49,13 +51,14 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 impl<E: Send + 'static> ServiceHandle<E> {
     /// Starts a service, if work of the group may still come.
     ///
-    /// It ends as one that [`Group::service`] has started: when body and children have ended it is cut, newest first,
-    /// and joined before the group's future resolves. If it returns early the group goes on; if it fails it ends the
-    /// group, as any child does.
+    /// It ends as one that [`Group::service`] has started: when body and children have ended it is
+    /// cut, newest first, and joined before the group's future resolves. If it returns early the
+    /// group goes on; if it fails it ends the group, as any child does.
     ///
     /// # Errors
     ///
-    /// Gives the future back, unpolled, once body and children of the group have ended, or its parent has.
+    /// Gives the future back, unpolled, once body and children of the group have ended, or its
+    /// parent has.
     ///
     /// # Panics
     ///
@@ -63,8 +66,8 @@ impl<E: Send + 'static> ServiceHandle<E> {
     ///
     /// # Cancellation
     ///
-    /// A group that is being cancelled takes the future and drops it, unpolled, before this returns. A service that
-    /// started earlier is cut after the children.
+    /// A group that is being cancelled takes the future and drops it, unpolled, before this
+    /// returns. A service that started earlier is cut after the children.
     ///
     /// # Blocking
     ///
@@ -98,7 +101,8 @@ impl<E: Send + 'static> ServiceHandle<E> {
         F: Future<Output: Outcome<E>> + Send + 'static,
     {
         let location = Location::caller();
-        // Counted as work until the service is in its line: the group does not begin to end its services meanwhile.
+        // Counted as work until the service is in its line: the group does not begin to end its
+        // services meanwhile.
         let Some(group) = self.gate.admit() else {
             return Err(future);
         };
@@ -108,12 +112,13 @@ impl<E: Send + 'static> ServiceHandle<E> {
     }
 }
 
-/// Starts a service of the group; one that is being cancelled takes it as a child that is born cancelled.
+/// Starts a service of the group; one that is being cancelled takes it as a child that is born
+/// cancelled.
 fn serve<'s, E, F, T>(
     spawner: Spawner<'_, 's, E>,
     future: F,
     location: &'static Location<'static>,
-) -> Handle<T>
+) -> TaskHandle<T>
 where
     E: Send + 'static,
     F: Future<Output: Outcome<E, Value = T>> + Send + 's,
@@ -122,18 +127,19 @@ where
     let birth = birth(None, location);
     let group = spawner.group();
     if group.is_cancelled() {
-        return run::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
+        return spawn::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
     }
     let handle = spawner.with_services(location, |services| {
-        run::spawn_into::<F, OrdinaryKind<E>>(services, future, birth)
+        spawn::spawn_into::<F, OrdinaryKind<E>>(services, future, birth)
     });
     if let Some(serving) = handle.serving() {
         let over = group.slow.lock().ending.push_service(serving);
         drop(over);
     }
     if group.is_cancelled() {
-        // As in Marking and Linking (`group::node`): the canceller marks and then looks for services under the lock, and this
-        // one was put into the line under it before the mark is read. If the canceller came first, it is cut here.
+        // As in Marking and Linking (`group::node`): the canceller marks and then looks for
+        // services under the lock, and this one was put into the line under it before the mark is
+        // read. If the canceller came first, it is cut here.
         handle.cancel();
     }
     handle

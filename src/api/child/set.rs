@@ -102,8 +102,24 @@ struct Unread<'s> {
 
 /// Children whose results are read in the order in which they end: [`Group::set`]. Also a `Stream`.
 ///
-/// A failure is an item and ends nothing. A member that is cut ends without an item. Dropping the set cancels what is
-/// unfinished, which the group joins, and failures that were not read are the group's.
+/// A failure is an item and ends nothing. A member that is cut ends without an item. Dropping the
+/// set cancels what is unfinished, which the group joins, and failures that were not read are the
+/// group's.
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::StreamExt;
+///
+/// let sum = spinney::block_on(spinney::group(async |g| {
+///     let mut parts = g.set();
+///     for n in 1..=3 {
+///         parts.spawn(async move { Ok(n) });
+///     }
+///     parts.fold(0, |sum, part| sum + part.unwrap_or(0)).await // a stream of results
+/// }));
+/// assert_eq!(sum, 6);
+/// ```
 #[must_use = "dropping a set cancels its children"]
 pub struct TaskSet<'s, 'p, T, E: Send + 'static> {
     group: Group<'s, 'p, E>,
@@ -148,6 +164,24 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 
 impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
     /// Starts a child, also while results are read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let text = spinney::block_on(spinney::group(async |g| {
+    ///     let mut set = g.set();
+    ///     set.spawn(async { Ok("first") });
+    ///     let mut texts = Vec::new();
+    ///     while let Some(Ok(text)) = set.next().await {
+    ///         texts.push(text);
+    ///         if texts.len() == 1 {
+    ///             set.spawn(async { Ok("second") });
+    ///         }
+    ///     }
+    ///     texts.join(", ")
+    /// }));
+    /// assert_eq!(text, "first, second");
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&mut self, future: F) -> TaskId
     where
@@ -168,6 +202,21 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
     }
 
     /// Waits for the next child that ends; `None` when nothing is unfinished and nothing unread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Failure, Group, block_on, try_group};
+    ///
+    /// block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    ///     let mut set = g.set();
+    ///     set.spawn(async { Err::<(), _>("no") });
+    ///     assert!(matches!(set.next().await, Some(Err(Failure::Error("no")))));
+    ///     assert!(set.next().await.is_none());
+    ///     Ok(())
+    /// }))
+    /// .unwrap();
+    /// ```
     ///
     /// # Cancellation
     ///
@@ -204,12 +253,35 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
     }
 
     /// How many children are unfinished or unread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let mut set = g.set();
+    ///     set.spawn(async { Ok(1) });
+    ///     assert_eq!(set.len(), 1); // also when it has ended: it was not read
+    ///     let _ = set.next().await;
+    ///     assert_eq!(set.len(), 0);
+    /// }));
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.unread.len() - self.line.lock().cut
     }
 
     /// Whether nothing is unfinished and nothing unread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let mut set = g.set();
+    ///     assert!(set.is_empty());
+    ///     set.spawn(async { Ok(1) });
+    ///     assert!(!set.is_empty());
+    /// }));
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -1,4 +1,5 @@
-//! Ordinary children: how they are spawned, by the group or by a handle that may outlive it, and what becomes of their output.
+//! Ordinary children: how they are spawned, by the group or by a handle that may outlive it, and
+//! what becomes of their output.
 
 use crate::api::child::outcome::Outcome;
 use crate::api::child::task::Task;
@@ -7,9 +8,9 @@ use crate::api::group::handle::Group;
 use crate::api::here::local;
 use crate::report::reason::Origin;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
-use crate::task::handle::Handle;
+use crate::task::handle::TaskHandle;
 use crate::task::header::Extension;
-use crate::task::run;
+use crate::task::spawn;
 use crate::tree::typed_node::{Counted, Spawner, Typed};
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;
@@ -57,8 +58,8 @@ pub(crate) fn birth(
 impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// Starts a child, which runs in parallel with the body. Its failure is the group's.
     ///
-    /// A child returns `()`, or `Result<T, E>` with the group's own error, or never. In a group that is being cancelled
-    /// it is dropped without being polled, before this returns.
+    /// A child returns `()`, or `Result<T, E>` with the group's own error, or never. In a group
+    /// that is being cancelled it is dropped without being polled, before this returns.
     ///
     /// # Examples
     ///
@@ -81,6 +82,16 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     }
 
     /// As [`spawn`](Group::spawn), with a name for messages and dumps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let name = spinney::block_on(spinney::group(async |g| {
+    ///     let child = g.spawn_named("fetch", async { Ok(spinney::current::task_name()) });
+    ///     child.await
+    /// }));
+    /// assert_eq!(name.unwrap(), "fetch");
+    /// ```
     #[track_caller]
     pub fn spawn_named<F, T>(self, name: &'static str, future: F) -> Task<'s, T>
     where
@@ -101,7 +112,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         T: Send + 's,
     {
         let birth = birth(name, location);
-        Task::new(run::spawn_into::<F, OrdinaryKind<E>>(
+        Task::new(spawn::spawn_into::<F, OrdinaryKind<E>>(
             self.spawner(),
             future,
             birth,
@@ -112,9 +123,33 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 impl<E: Send + 'static> GroupHandle<E> {
     /// Starts a child, if the group is still open.
     ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (handle, sum) = spinney::block_on(spinney::group(async |g| {
+    ///     let handle = g.handle();
+    ///     let (sender, receiver) = async_channel::bounded(1);
+    ///     let started = handle.spawn(async move { _ = sender.send(42).await });
+    ///     assert!(started.is_ok());
+    ///     (handle, receiver.recv().await.unwrap())
+    /// }));
+    /// assert_eq!(sum, 42);
+    /// assert!(handle.spawn(async {}).is_err()); // the group has ended
+    /// ```
+    ///
     /// # Errors
     ///
-    /// Gives the future back, unpolled, once body and children of the group have ended, or its parent has.
+    /// Gives the future back, unpolled, once body and children of the group have ended, or its
+    /// parent has.
+    ///
+    /// # Cancellation
+    ///
+    /// A group that is being cancelled takes the future and drops it, unpolled, before this
+    /// returns.
+    ///
+    /// # Blocking
+    ///
+    /// Never blocks, and may be called from any thread.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Result<(), F>
     where
@@ -126,7 +161,7 @@ impl<E: Send + 'static> GroupHandle<E> {
         };
         let birth = birth(None, location);
         let spawner = Spawner::of_static(&group);
-        let child = run::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
+        let child = spawn::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
         detach(&group, child, location);
         Ok(())
     }
@@ -135,7 +170,7 @@ impl<E: Send + 'static> GroupHandle<E> {
 /// Lets go of a child that a handle has started, while the group is kept open.
 pub(crate) fn detach<V, E: Send + 'static>(
     group: &Counted<E>,
-    child: Handle<V>,
+    child: TaskHandle<V>,
     location: &'static Location<'static>,
 ) {
     let origin = Origin {

@@ -52,12 +52,38 @@ fn leave<V>(slot: &Mutex<Slot<V>>, to: Stage<V>, also: impl FnOnce()) -> Option<
 
 /// What a child that is started gets to say that it is ready: [`Group::start`].
 ///
-/// Dropping it unset only makes certain that the start ends with [`StartError::NotReady`], when the child ends.
+/// Dropping it unset only makes certain that the start ends with [`StartError::NotReady`], when the
+/// child ends.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Ready, block_on, group};
+///
+/// async fn serve(ready: Ready<&'static str>) {
+///     // .. binds its socket ..
+///     ready.set("listening");
+///     // .. and serves
+/// }
+///
+/// let said = block_on(group(async |g| g.start(serve).await));
+/// assert_eq!(said.unwrap(), "listening");
+/// ```
 #[must_use = "the start ends with `NotReady` unless this is set"]
 pub struct Ready<V>(Arc<Mutex<Slot<V>>>);
 
 impl<V> Ready<V> {
-    /// Says that the child is ready; `start` returns the value. If nobody waits for it any more it is dropped here.
+    /// Says that the child is ready; `start` returns the value. If the starter is gone it is
+    /// dropped here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let seven = spinney::block_on(spinney::group(async |g| {
+    ///     g.start(async |ready: spinney::Ready<u8>| ready.set(7)).await
+    /// }));
+    /// assert_eq!(seven.unwrap(), 7);
+    /// ```
     pub fn set(self, value: V) {
         drop(leave(&self.0, Stage::Ready(value), || {}));
     }
@@ -70,6 +96,17 @@ impl<V> fmt::Debug for Ready<V> {
 }
 
 /// Why a child that was started did not become ready.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Ready, StartError, block_on, group};
+///
+/// let result = block_on(group(async |g| {
+///     g.start(async |ready: Ready<()>| drop(ready)).await // it ends without having been ready
+/// }));
+/// assert!(matches!(result, Err(StartError::NotReady)));
+/// ```
 pub enum StartError<E> {
     /// It returned this error first.
     Error(E),
@@ -176,8 +213,8 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     ///
     /// # Errors
     ///
-    /// A failure of the child before it is ready comes out here, and the group lives on. A child that ends before it is
-    /// ready was not started: [`StartError::NotReady`].
+    /// A failure of the child before it is ready comes out here, and the group lives on. A child
+    /// that ends before it is ready was not started: [`StartError::NotReady`].
     #[track_caller]
     pub fn start<V, F, B>(self, child: F) -> Start<'s, 'p, V, E>
     where
@@ -207,6 +244,19 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 }
 
 /// The future of [`Group::start`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, Never, Ready, block_on, future::Start, group};
+///
+/// fn begin<'s, 'p>(g: Group<'s, 'p>) -> Start<'s, 'p, u8, Never> {
+///     g.start(async |ready: Ready<u8>| ready.set(1))
+/// }
+///
+/// let one = block_on(group(async |g| begin(g).await));
+/// assert_eq!(one.unwrap(), 1);
+/// ```
 #[must_use = "dropping it cuts the child"]
 pub struct Start<'s, 'p, V, E: Send + 'static> {
     /// Until the starter has been told.

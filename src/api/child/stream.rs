@@ -27,13 +27,46 @@ struct Slot<T> {
 type Shared<T> = Arc<Mutex<Slot<T>>>;
 
 /// Where a generator puts its values: [`Group::stream`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Yielder, block_on, group};
+///
+/// async fn count(mut out: Yielder<u32>) {
+///     for n in 1..=3 {
+///         out.send(n).await;
+///     }
+/// }
+///
+/// let sum = block_on(group(async |g| {
+///     let mut numbers = g.stream(count);
+///     let mut sum = 0;
+///     while let Some(n) = numbers.next().await {
+///         sum += n;
+///     }
+///     sum
+/// }));
+/// assert_eq!(sum, 6);
+/// ```
 pub struct Yielder<T>(Shared<T>);
 
 impl<T> Yielder<T> {
-    /// Yields a value; returns when the reader has taken it. So a generator is never more than one value ahead.
+    /// Yields a value; returns when the reader has taken it. So a generator is never more than one
+    /// value ahead.
     ///
-    /// Once the stream was dropped the generator is cut here. Where it cannot be, in a [`shield`](crate::shield) or in
-    /// another task, the value is dropped.
+    /// Once the stream was dropped the generator is cut here. Where it cannot be, in a
+    /// [`shield`](crate::shield) or in another task, the value is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let text = spinney::block_on(spinney::group(async |g| {
+    ///     let mut texts = g.stream(async |mut out: spinney::Yielder<&str>| out.send("one").await);
+    ///     texts.next().await
+    /// }));
+    /// assert_eq!(text, Some("one"));
+    /// ```
     ///
     /// # Cancellation
     ///
@@ -105,9 +138,10 @@ impl<T, E, O: Outcome<E>> Completion<O> for End<T, E> {
 impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// A child that yields values, as a `Stream`.
     ///
-    /// The child starts at once, and is never more than one value ahead. Its failure is the group's. Dropping the stream
-    /// half-read cuts the child, which the group joins: nothing is left to be cleaned up at some later time. A stream
-    /// that is forgotten (`mem::forget`) leaves its generator waiting, and so its group open, until that is cancelled.
+    /// The child starts at once, and is never more than one value ahead. Its failure is the
+    /// group's. Dropping the stream half-read cuts the child, which the group joins: nothing is
+    /// left to be cleaned up at some later time. A stream that is forgotten (`mem::forget`) leaves
+    /// its generator waiting, and so its group open, until that is cancelled.
     ///
     /// # Examples
     ///
@@ -147,6 +181,24 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 }
 
 /// The values of a generator: [`Group::stream`].
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::StreamExt;
+/// use spinney::{Generator, Group, Yielder, block_on, group};
+///
+/// fn evens<'s>(g: Group<'s, '_>) -> Generator<'s, u32> {
+///     g.stream(async |mut out: Yielder<u32>| {
+///         for n in (0..).step_by(2) {
+///             out.send(n).await;
+///         }
+///     })
+/// }
+///
+/// let evens = block_on(group(async |g| evens(g).take(3).collect::<Vec<_>>().await));
+/// assert_eq!(evens, [0, 2, 4]);
+/// ```
 #[must_use = "dropping it cuts the generator"]
 pub struct Generator<'s, T> {
     /// `None` once it has ended.
@@ -156,6 +208,16 @@ pub struct Generator<'s, T> {
 
 impl<T> Generator<'_, T> {
     /// Waits for the next value; `None` when the generator has returned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let mut values = g.stream(async |mut out: spinney::Yielder<u8>| out.send(1).await);
+    ///     assert_eq!(values.next().await, Some(1));
+    ///     assert_eq!(values.next().await, None);
+    /// }));
+    /// ```
     ///
     /// # Cancellation
     ///
@@ -201,7 +263,7 @@ impl<T> Stream for Generator<'_, T> {
 
 impl<T> Drop for Generator<'_, T> {
     fn drop(&mut self) {
-        // Marked before it is told: whoever finds the slot closed is being cut already.
+        // Marked before it is told: a generator that finds the slot closed is being cut already.
         if let Some(task) = self.task.take() {
             task.cancel();
         }

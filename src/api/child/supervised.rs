@@ -1,4 +1,5 @@
-//! Supervised children, whose failure belongs to their handle, and is the group's only if the handle is dropped unread.
+//! Supervised children, whose failure belongs to their handle, and is the group's only if the
+//! handle is dropped unread.
 
 use crate::api::child::failure::Failure;
 use crate::api::child::spawn::birth;
@@ -6,8 +7,8 @@ use crate::api::group::handle::{Group, Invariant};
 use crate::report::failure::TaskId;
 use crate::report::reason::Origin;
 use crate::task::cell::Kind;
-use crate::task::handle::Handle;
-use crate::task::run;
+use crate::task::handle::TaskHandle;
+use crate::task::spawn;
 use crate::tree::typed_node::Typed;
 use crate::tree::unresolvable::{Asked, unresolvable};
 use crate::unwind::{self, Payload};
@@ -45,6 +46,22 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// Starts a child whose failure belongs to its handle: siblings live on.
     ///
     /// A handle that is dropped unread passes a failure on to the group.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Failure, Group, block_on, try_group};
+    ///
+    /// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+    ///     let cache = g.supervise(async { Err::<u8, _>("cold") });
+    ///     let value = g.spawn(async { Ok(1) }); // lives on
+    ///     match cache.await {
+    ///         Ok(value) => Ok(value),
+    ///         Err(Failure::Error(_) | Failure::Panic(_)) => Ok(value.await),
+    ///     }
+    /// }));
+    /// assert_eq!(result.unwrap(), 1);
+    /// ```
     #[track_caller]
     pub fn supervise<F, T>(self, future: F) -> Supervised<'s, T, E>
     where
@@ -52,7 +69,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         T: Send + 's,
     {
         let birth = birth(None, Location::caller());
-        let handle = run::spawn_into::<F, SupervisedKind<E>>(self.spawner(), future, birth);
+        let handle = spawn::spawn_into::<F, SupervisedKind<E>>(self.spawner(), future, birth);
         Supervised {
             handle,
             asked: Asked::default(),
@@ -65,9 +82,33 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 /// A child whose failure belongs to its handle: [`Group::supervise`].
 ///
 /// Dropped unread, a failure is passed on to the group, as if the child had been spawned.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Never, Supervised, block_on, group};
+///
+/// async fn outcome(child: Supervised<'_, u8, Never>) -> &'static str {
+///     match child.await {
+///         Ok(_) => "value",
+///         Err(_) => "failure",
+///     }
+/// }
+///
+/// let seen = block_on(group(async |g| outcome(g.supervise(async { Ok(1) })).await));
+/// assert_eq!(seen, "value");
+/// ```
+///
+/// # Panics
+///
+/// Awaited where the child was cut and the awaiter is not being cut: it will never have a value.
+///
+/// # Cancellation
+///
+/// Dropping a pending await of `&mut` it loses nothing; dropping it by value passes a failure on.
 #[must_use = "a supervised child that is not read passes its failure to the group"]
 pub struct Supervised<'s, T, E: Send + 'static> {
-    handle: Handle<Result<T, Failure<E>>>,
+    handle: TaskHandle<Result<T, Failure<E>>>,
     asked: Asked,
     group: &'s Typed<E>,
     lifetime: PhantomData<Invariant<'s>>,
@@ -75,24 +116,66 @@ pub struct Supervised<'s, T, E: Send + 'static> {
 
 impl<'s, T, E: Send + 'static> Supervised<'s, T, E> {
     /// Cuts this child alone, now; the returned future only joins it: `Some` if it had finished.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::pending;
+    ///
+    /// let value = spinney::block_on(spinney::group(async |g| {
+    ///     let child = g.supervise(pending::<Result<u8, spinney::Never>>());
+    ///     child.cancel().await
+    /// }));
+    /// assert!(value.is_none());
+    /// ```
     pub fn cancel(self) -> CancelSupervised<'s, T, E> {
         self.handle.cancel();
         CancelSupervised(self)
     }
 
     /// Whether the child has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let mut child = g.supervise(async { Ok(1) });
+    ///     assert_eq!((&mut child).await.unwrap(), 1);
+    ///     assert!(child.is_finished());
+    /// }));
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.handle.is_finished()
     }
 
     /// The child's number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let child = g.supervise(async { Ok(spinney::current::task_id()) });
+    ///     let id = child.id();
+    ///     assert_eq!(child.await.unwrap(), Some(id));
+    /// }));
+    /// ```
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.handle.id()
     }
 
     /// The child's name, or, if it was given none, where it was spawned: `src/main.rs:12`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let child = g.supervise(async { Ok(()) });
+    ///     assert!(child.name().contains(".rs:")); // the place of the spawn
+    ///     let _ = child.await;
+    /// }));
+    /// ```
     #[must_use]
     pub fn name(&self) -> Cow<'static, str> {
         self.handle.display_name()
@@ -142,6 +225,21 @@ impl<T, E: Send + 'static> fmt::Debug for Supervised<'_, T, E> {
 }
 
 /// The join of a supervised child that was cancelled: [`Supervised::cancel`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Never, Supervised, future::CancelSupervised};
+/// use std::future::pending;
+///
+/// fn end<'s>(child: Supervised<'s, u8, Never>) -> CancelSupervised<'s, u8, Never> {
+///     child.cancel()
+/// }
+///
+/// spinney::block_on(spinney::group(async |g| {
+///     assert!(end(g.supervise(pending())).await.is_none());
+/// }));
+/// ```
 #[must_use = "dropped unread, it passes a failure on to the group"]
 pub struct CancelSupervised<'s, T, E: Send + 'static>(Supervised<'s, T, E>);
 

@@ -24,7 +24,8 @@ use std::task::{Context, Poll};
 ///
 /// # Panics
 ///
-/// The first panic of the body or of a child resumes in the awaiter of the group, after all children have ended.
+/// The first panic of the body or of a child resumes in the awaiter of the group, after all
+/// children have ended.
 ///
 /// # Cancellation
 ///
@@ -72,6 +73,30 @@ where
 
 impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// Opens a group inside this one: its children also borrow what this group's children may.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let sum = spinney::block_on(spinney::group(async |g| {
+    ///     let numbers = g.keep([1, 2, 3]);
+    ///     g.group(async |inner| {
+    ///         let first = inner.spawn(async { Ok(numbers[0]) });
+    ///         let last = inner.spawn(async { Ok(numbers[2]) });
+    ///         first.await + last.await
+    ///     })
+    ///     .await // both have ended
+    /// }));
+    /// assert_eq!(sum, 4);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As the free [`group`](crate::group).
+    ///
+    /// # Cancellation
+    ///
+    /// A cancel of this group cuts the inner one, too. Dropped early, the inner group is joined by
+    /// this one.
     #[track_caller]
     pub fn group<R, F, B>(self, body: F) -> GroupFuture<'s, R, F, B>
     where
@@ -82,6 +107,37 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     }
 
     /// As [`group`](Group::group), for a group that can fail.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, block_on, group};
+    ///
+    /// let text = block_on(group(async |g| {
+    ///     let inner = g.try_group(async |inner: Group<'_, '_, &'static str>| {
+    ///         inner.spawn(async { Err::<(), _>("no") }).await;
+    ///         Ok(())
+    ///     });
+    ///     match inner.await {
+    ///         Ok(()) => "yes",
+    ///         Err(errors) => errors.into_first(), // and this group goes on
+    ///     }
+    /// }));
+    /// assert_eq!(text, "no");
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// All errors of the inner group, in the order in which they came.
+    ///
+    /// # Panics
+    ///
+    /// As the free [`try_group`](crate::try_group).
+    ///
+    /// # Cancellation
+    ///
+    /// A cancel of this group cuts the inner one, too. Dropped early, the inner group is joined by
+    /// this one.
     #[track_caller]
     pub fn try_group<R, E2, F, B>(self, body: F) -> TryGroupFuture<'s, R, E2, F, B>
     where
@@ -101,6 +157,18 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 }
 
 /// The future of [`group`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::future::GroupFuture;
+///
+/// /// A group that is opened when it is awaited.
+/// struct Later<R, F, B>(GroupFuture<'static, R, F, B>);
+///
+/// let later = Later(spinney::group(async |g| g.spawn(async { Ok(7) }).await));
+/// assert_eq!(spinney::block_on(later.0), 7);
+/// ```
 #[must_use = "a group does nothing unless it is awaited"]
 pub struct GroupFuture<'s, R, F, B> {
     machine: Machine<'s, F, B, R, Never>,
@@ -109,6 +177,18 @@ pub struct GroupFuture<'s, R, F, B> {
 }
 
 /// The future of [`try_group`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, block_on, future::TryGroupFuture, try_group};
+///
+/// /// A group that is opened when it is awaited.
+/// struct Later<R, F, B>(TryGroupFuture<'static, R, u8, F, B>);
+///
+/// let later = Later(try_group(async |_: Group<'_, '_, u8>| Err::<(), _>(7)));
+/// assert_eq!(block_on(later.0).unwrap_err().into_first(), 7);
+/// ```
 #[must_use = "a group does nothing unless it is awaited"]
 pub struct TryGroupFuture<'s, R, E: Send + 'static, F, B> {
     machine: Machine<'s, F, B, R, E>,

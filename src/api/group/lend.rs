@@ -22,13 +22,13 @@ use std::task::{Context, Poll};
 enum Loan<S> {
     /// In the future, which was not polled yet.
     Here(Box<S>),
-    /// With the group's node, which drops it if nobody claims it.
+    /// With the group's node, which drops it if its future does not claim it back.
     Out(NodeRef, NonNull<S>),
     /// Given back.
     Back,
 }
 
-// SAFETY: the pointer is used like the box that it came from.
+// SAFETY: a `Loan` owns the value as the box did that the pointer came from, and `S` is `Send`.
 unsafe impl<S: Send> Send for Loan<S> {}
 // SAFETY: a shared `Loan` gives no access to the value.
 unsafe impl<S: Send> Sync for Loan<S> {}
@@ -79,8 +79,9 @@ where
         let (machine, (loan,)) = self.project();
         let place = Cell::new(NonNull::<S>::dangling());
         let call = |body: F, group| {
-            // SAFETY: `opened` runs before the closure is called, and stores the place of the value, which the node
-            // owns until body and children are gone; this is the one reference to it.
+            // SAFETY: `opened` runs before the closure is called, and stores the place of the
+            // value, which the node owns until body and children are gone; this is the one
+            // reference to it.
             body(group, unsafe { &mut *place.get().as_ptr() })
         };
         let opened = |owner: &Owner<E>| {
@@ -89,8 +90,9 @@ where
                 place.set(*value);
             }
         };
-        // SAFETY: `group_with` and `try_group_with`, which make every `LendFuture`, ask for a closure that is a body for
-        // every lifetime of group and reference; the group goes to that closure alone.
+        // SAFETY: `group_with` and `try_group_with`, which make every `LendFuture`, ask for a
+        // closure that is a body for every lifetime of group and reference; the group goes to that
+        // closure alone.
         let polled = unsafe { machine.poll_with(cx, call, opened, W::from) };
         polled.map(|result| {
             let value = loan.reclaim();
@@ -108,13 +110,16 @@ impl<R> From<R> for Whole<R> {
     }
 }
 
-/// Opens a group that is lent `state`: the body and its children borrow it, and the caller gets it back at the end.
+/// Opens a group that is lent `state`: the body and its children borrow it, and the caller gets it
+/// back at the end.
 ///
 /// # Examples
 ///
 /// ```
+/// use spinney::{block_on, group_with};
+///
 /// let words = vec![1_u64, 2, 3, 4];
-/// let (words, sum) = spinney::block_on(spinney::group_with(words, async |g, words: &mut Vec<u64>| {
+/// let (words, sum) = block_on(group_with(words, async |g, words: &mut Vec<u64>| {
 ///     let (left, right) = words.split_at_mut(2);
 ///     let a = g.spawn(async move { Ok(left.iter().sum::<u64>()) });
 ///     let b = g.spawn(async move { Ok(right.iter().sum::<u64>()) });
@@ -148,9 +153,31 @@ where
 
 /// As [`group_with`], for a group that can fail.
 ///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, block_on, try_group_with};
+///
+/// let body = async |_: Group<'_, '_, &'static str>, count: &mut u32| {
+///     *count += 1;
+///     Err::<(), _>("no")
+/// };
+/// let (count, result) = block_on(try_group_with(0, body));
+/// assert_eq!(count, 1); // it comes back in every case
+/// assert!(result.is_err());
+/// ```
+///
 /// # Errors
 ///
 /// As [`try_group`](crate::try_group); the state comes back in every case.
+///
+/// # Panics
+///
+/// As [`try_group`](crate::try_group); the state is dropped then.
+///
+/// # Cancellation
+///
+/// As [`group_with`]; the state is dropped after the last child.
 #[track_caller]
 pub fn try_group_with<S, R, E, F, B>(
     state: S,

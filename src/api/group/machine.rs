@@ -1,16 +1,19 @@
-//! The future of a group: calls the closure at the first poll, polls the body, joins, and only then answers.
+//! The future of a group: calls the closure at the first poll, polls the body, joins, and only then
+//! answers.
 //!
 //! # Protocol
 //!
 //! 1. First poll: fix the parent, make the node, call the closure.
 //! 2. Poll the body in its own frame until it is ready, has panicked, or is cut.
-//! 3. Join: wait until no child is counted and services and defers have ended; the word is closed then.
+//! 3. Join: wait until no child is counted and services and defers have ended; the word is closed
+//!    then.
 //! 4. Drop what is kept, leave the parent's list, answer.
 //!
 //! # Soundness of the call
 //!
-//! The closure is called with `Group<'s, 's, ..>`, an instance of the higher-ranked bound that [`Call::of_body`] demands: it
-//! was checked for every lifetime in place of the first `'s`, and lifetimes are erased, so the one body serves the real one.
+//! The closure is called with `Group<'s, 's, ..>`, an instance of the higher-ranked bound that
+//! [`Call::of_body`] demands: it was checked for every lifetime in place of the first `'s`, and
+//! lifetimes are erased, so the one body serves the real one.
 
 #![expect(
     unsafe_code,
@@ -52,11 +55,12 @@ impl<E> Setup<'_, E> {
     }
 }
 
-/// How the closure of a group is called: as a body that was checked for every lifetime of the group.
+/// How the closure of a group is called: as a body that was checked for every lifetime of the
+/// group.
 ///
-/// A function pointer, and not a bound on `Future`: with `F: FnOnce(..) -> B` there, code that needs the output of a group's
-/// future as a projection would have to prove `B` again, and cannot where lifetimes are erased, which is in every check
-/// that an `async` block is `Send`.
+/// A function pointer, and not a bound on `Future`: with `F: FnOnce(..) -> B` there, code that
+/// needs the output of a group's future as a projection would have to prove `B` again, and cannot
+/// where lifetimes are erased, which is in every check that an `async` block is `Send`.
 pub(crate) struct Call<'s, E, F, B>(fn(F, Group<'s, 's, E>) -> B);
 
 impl<E, F, B> Clone for Call<'_, E, F, B> {
@@ -173,13 +177,13 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                 let shielded = frame.is_some_and(frame::Frame::is_shielded);
                 let parent = match (setup.parent, frame) {
                     (Some(outer), frame) => {
-                        // What a service of the outer group opens belongs to the service: as work it would keep the services
-                        // from being ended, and wait for this one.
+                        // What a service of the outer group opens belongs to the service: as work
+                        // it would keep the services from being ended, and wait for this one.
                         let service = frame.and_then(|frame| frame.service_of(outer));
                         service.unwrap_or_else(|| outer.to_ref())
                     }
                     (None, Some(frame)) => frame.group().to_ref(),
-                    (None, None) => crate::pool::context::runtime().root(),
+                    (None, None) => crate::pool::global::runtime().root(),
                 };
                 Some((parent, shielded))
             }
@@ -201,16 +205,17 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                 shielded,
             },
         );
-        // Kept before any user code can panic: an owner that is dropped without `abandon` leaves its node in the tree.
+        // Kept before any user code can panic: an owner that is dropped without `abandon` leaves
+        // its node in the tree.
         self.stage = Stage::Open(Owner::new(node));
         let Stage::Open(owner) = &mut self.stage else {
             return None;
         };
         owner.arrive();
         opened(owner);
-        // SAFETY: it is given to `call`, which hands it to a body for every lifetime, says the caller. The owner ends the
-        // group, or leaves that to the last child; the parent, which is open for `'s`, counts the children, also if this
-        // future is forgotten.
+        // SAFETY: it is given to `call`, which hands it to a body for every lifetime, says the
+        // caller. The owner ends the group, or leaves that to the last child; the parent, which is
+        // open for `'s`, counts the children, also if this future is forgotten.
         let group = unsafe { Group::new(&owner.node) };
         let mut first = First {
             granted: !owner.is_cancelled(),
@@ -253,8 +258,8 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
     ///
     /// # Safety
     ///
-    /// `call` hands the group to a closure that is a body for every lifetime in place of the group's first, and does nothing
-    /// else with it.
+    /// `call` hands the group to a closure that is a body for every lifetime in place of the
+    /// group's first, and does nothing else with it.
     pub(crate) unsafe fn poll_with<S>(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -266,14 +271,16 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         B: Future,
         S: Split<E, Value = R>,
     {
-        // SAFETY: `body` is the one field that is pinned: it is polled and dropped in place.
+        // SAFETY: `body` is the one field that is pinned. The machine is never `Unpin`, and it polls
+        // and drops the body in place, its destructor too.
         let this = unsafe { self.get_unchecked_mut() };
         let mut first = First::default();
         match &mut this.stage {
             Stage::Open(owner) => owner.arrive(),
             Stage::Outlived(outlived) => return outlived.poll(cx),
             Stage::New(_) | Stage::Over => {
-                // SAFETY: `call` is the caller's, who promises the same of it.
+                // SAFETY: `call` hands the group to a body for every lifetime, and does nothing else
+                // with it, says the caller.
                 match unsafe { this.open(call, opened) } {
                     Some(opened) => first = opened,
                     None => return Poll::Pending,
@@ -297,7 +304,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                 continue;
             }
             let Some(body) = &mut this.body else { continue };
-            // SAFETY: it is not moved out of `self`, which is pinned.
+            // SAFETY: the body stays in its place in `self`, which is pinned, until it is dropped there.
             let body = unsafe { Pin::new_unchecked(body) };
             let polled = owner.poll_body(cutting, || body.poll(cx));
             match polled {

@@ -1,10 +1,13 @@
-//! What a group is to its user: its handle, the futures and calls that open one, and the handles that outlive it.
+//! What a group is to its user: its handle, the futures and calls that open one, and the handles
+//! that outlive it.
 //!
-//! `handle` is the handle of an open group; `machine` opens a group, runs its body, joins, and answers; `futures` are the
-//! public futures of that; `builder` names options; `lend` lends state; `scope` blocks instead. `group_handle` and
-//! `service_handle` let callbacks in.
+//! `handle` is the handle of an open group, and `deadline` ends it at an instant; `machine` opens a
+//! group, runs its body, joins, and answers; `futures` are the public futures of that; `builder`
+//! names options; `lend` lends state; `scope` blocks instead. `group_handle` and `service_handle`
+//! let callbacks in.
 
 pub(crate) mod builder;
+pub(crate) mod deadline;
 pub(crate) mod futures;
 pub(crate) mod group_handle;
 pub(crate) mod handle;

@@ -1,4 +1,5 @@
-//! Blocking scopes: children borrow the caller's stack, because the call does not return before they have ended.
+//! Blocking scopes: children borrow the caller's stack, because the call does not return before
+//! they have ended.
 
 #![expect(
     unsafe_code,
@@ -9,7 +10,7 @@ use crate::api::group::handle::{self, Group, Never};
 use crate::block_on;
 use crate::group::node::Opening;
 use crate::poll::frame;
-use crate::pool::context;
+use crate::pool::global;
 use crate::report::errors::Errors;
 use crate::tree::owner::{Answer, Owner};
 use crate::tree::unresolvable::poller_is_cut;
@@ -17,7 +18,8 @@ use crate::unwind;
 use std::panic::{Location, resume_unwind};
 use std::task::Poll;
 
-/// Runs `body` on this thread with a group whose children may borrow the caller's stack, and waits for all of them.
+/// Runs `body` on this thread with a group whose children may borrow the caller's stack, and waits
+/// for all of them.
 ///
 /// # Examples
 ///
@@ -47,6 +49,23 @@ pub fn scope<'p, R>(body: impl for<'s> FnOnce(Group<'s, 'p>) -> R) -> R {
 
 /// As [`scope`], for a body and children that can fail: the first error cancels the rest.
 ///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, try_scope};
+///
+/// let numbers = [1, 2, 3];
+/// let result = try_scope(|s: Group<'_, '_, String>| {
+///     for number in &numbers {
+///         s.spawn(async move {
+///             if *number < 3 { Ok(()) } else { Err(format!("{number} is too much")) }
+///         });
+///     }
+///     Ok(())
+/// });
+/// assert_eq!(result.unwrap_err().into_first(), "3 is too much");
+/// ```
+///
 /// # Errors
 ///
 /// All errors, in the order in which they came.
@@ -69,7 +88,7 @@ fn run<'p, R, E: Send + 'static>(
     location: &'static Location<'static>,
     body: impl for<'s> FnOnce(Group<'s, 'p, E>) -> Result<R, E>,
 ) -> Result<R, Errors<E>> {
-    let runtime = context::runtime();
+    let runtime = global::runtime();
     let (parent, shielded) = frame::current(|frame| match frame {
         Some(frame) => (
             frame.group().to_ref(),
@@ -84,8 +103,9 @@ fn run<'p, R, E: Send + 'static>(
         shielded,
     };
     let mut owner = Owner::new(handle::open::<E>(parent, opening));
-    // SAFETY: it is given to `body`, which was checked for every `'s`. The group has ended when this function returns, and
-    // so within `'p`: what the body throws is caught, and the join does not unwind.
+    // SAFETY: it is given to `body`, which was checked for every `'s`. The group has ended when
+    // this function returns, and so within `'p`: what the body throws is caught, and the join does
+    // not unwind.
     let group = unsafe { Group::new(&owner.node) };
     let result = match owner.poll_body(false, || Poll::Ready(body(group))) {
         Ok(Poll::Ready(Ok(value))) => Some(value),
@@ -99,7 +119,8 @@ fn run<'p, R, E: Send + 'static>(
             None
         }
     };
-    // Groups that the body polled, and that went elsewhere or were forgotten, are polled here no more.
+    // Groups that the body polled, and that went elsewhere or were forgotten, are polled here no
+    // more.
     owner.node.body.clear();
     let joined = owner.node.clone();
     let panic = block_on::join(&runtime, &joined, |cx| owner.poll_end(cx.waker()));

@@ -1,4 +1,5 @@
-//! A weak handle through which services are started by code that outlives the group: executor traits of clients.
+//! A weak handle through which services are started by code that outlives the group: executor
+//! traits of clients.
 
 use crate::api::group::handle::Group;
 use crate::tree::typed_node::TypedGate;
@@ -6,12 +7,37 @@ use std::fmt;
 
 /// Starts services of a group that it may outlive: [`Group::service_handle`].
 ///
-/// It keeps neither the group open nor what it keeps. It is for code that starts tasks of its own and takes an executor, and
-/// whose tasks end when nobody uses that code any more, as those of a client with a pool of connections. As children
-/// they would hold a group open that keeps the client. For work, which the group has to wait for, take a
-/// [`GroupHandle`](crate::GroupHandle).
+/// It keeps neither the group open nor what it keeps. It is for code that starts tasks of its own
+/// and takes an executor, and whose tasks end when that code is not used any more, as those of a
+/// client with a pool of connections. As children they would hold a group open that keeps the
+/// client. For work, which the group has to wait for, take a [`GroupHandle`](crate::GroupHandle).
 ///
 /// With the feature `hyper` that of a group that cannot fail is hyper's `Executor`.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Never, ServiceHandle, block_on, group};
+/// use std::future::pending;
+///
+/// /// A client, whose connection ends with it, or with the group.
+/// struct Client {
+///     executor: ServiceHandle<Never>,
+/// }
+///
+/// impl Client {
+///     fn connect(&self) -> bool {
+///         self.executor.spawn(pending::<()>()).is_ok()
+///     }
+/// }
+///
+/// let client = block_on(group(async |g| {
+///     let client = Client { executor: g.service_handle() };
+///     assert!(client.connect());
+///     client
+/// }));
+/// assert!(!client.connect()); // the group has ended
+/// ```
 pub struct ServiceHandle<E> {
     pub(crate) gate: TypedGate<E>,
 }
@@ -25,7 +51,8 @@ impl<E> Clone for ServiceHandle<E> {
 }
 
 impl<E: Send + 'static> Group<'_, '_, E> {
-    /// A handle that may outlive the group, for clients of which tasks are [services](Group::service) of the group.
+    /// A handle that may outlive the group, for clients of which tasks are
+    /// [services](Group::service) of the group.
     ///
     /// # Examples
     ///

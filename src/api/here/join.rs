@@ -1,8 +1,9 @@
 //! `join`: two closures that may run at the same time.
 
 use crate::poll::frame;
-use crate::pool::context::{self, Place};
-use crate::pool::fork;
+use crate::pool::global;
+use crate::pool::join;
+use crate::pool::thread_ctx::{self, ThreadCtx};
 use crate::report::reason::Origin;
 use crate::tree::awaited::Awaited;
 use crate::tree::branch::Branch;
@@ -11,10 +12,11 @@ use std::panic::{Location, resume_unwind};
 
 /// Runs two closures, perhaps at the same time on two threads, and returns both values.
 ///
-/// `a` runs on this thread. `b` runs on a worker that is idle, if there is one, else on this thread afterwards; nothing may
-/// count on their running at once. Both borrow the caller's stack. `b` runs in the context of the caller: its group, task,
-/// task-locals and deadline. It works on any thread, allocates nothing as a rule, and costs little more than two calls, so
-/// recursion needs no threshold.
+/// `a` runs on this thread. `b` runs on a worker that is idle, if there is one, else on this thread
+/// afterwards; nothing may count on their running at once. Both borrow the caller's stack. `b` runs
+/// in the context of the caller: its group, task, task-locals and deadline. It works on any thread,
+/// allocates nothing as a rule, and costs little more than two calls, so recursion needs no
+/// threshold.
 ///
 /// # Examples
 ///
@@ -36,27 +38,27 @@ use std::panic::{Location, resume_unwind};
 ///
 /// # Panics
 ///
-/// If a closure panics, both are run to their end all the same, and then the panic comes out: that of `a` first. The other
-/// one goes to the runtime's hook.
+/// If a closure panics, both are run to their end all the same, and then the panic comes out: that
+/// of `a` first. The other one goes to the runtime's hook.
 ///
 /// # Cancellation
 ///
-/// A cut of the task or group around does not stop a closure; it unwinds one that waits (`future.wait()`), and that comes
-/// out here, unless the other one panicked.
+/// A cut of the task or group around does not stop a closure; it unwinds one that waits
+/// (`future.wait()`), and that comes out here, unless the other one panicked.
 ///
 /// # Blocking
 ///
-/// While another thread runs `b`, this one helps with what `b` forks, and then sleeps; a worker is replaced meanwhile. Where
-/// no thread can be had for that, it runs other tasks until then.
+/// While another thread runs `b`, this one helps with what `b` forks, and then sleeps; a worker is
+/// replaced meanwhile. Where no thread can be had for that, it runs other tasks until then.
 #[inline]
 #[track_caller]
 pub fn join<A: Send, B: Send>(
     a: impl FnOnce() -> A + Send,
     b: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    let both = |place: &Place| fork::both(place, a, b, Branch::here());
-    let results = context::place_of_free_functions(|place| match place {
-        Some(place) => both(place),
+    let both = |ctx: &ThreadCtx| join::both(ctx, a, b, Branch::here());
+    let results = thread_ctx::of_free_functions(|ctx| match ctx {
+        Some(ctx) => both(ctx),
         None => from_outside(both),
     });
     match results {
@@ -65,21 +67,20 @@ pub fn join<A: Send, B: Send>(
     }
 }
 
-/// Takes a place in the runtime of this thread first. `both` does not unwind.
+/// Makes a context in the runtime of this thread first. `both` does not unwind.
 #[cold]
-fn from_outside<R>(both: impl FnOnce(&Place) -> R) -> R {
-    let place = Place::blocked(context::runtime(), Awaited::Nothing);
-    let results = place.occupy(|| {
-        place.shared.guest_came();
-        let results = both(&place);
-        place.shared.guest_leaves();
+fn from_outside<R>(both: impl FnOnce(&ThreadCtx) -> R) -> R {
+    let ctx = ThreadCtx::blocked(global::runtime(), Awaited::Nothing);
+    ctx.occupy(|| {
+        ctx.shared.guest_came();
+        let results = both(&ctx);
+        ctx.shared.guest_leaves();
         results
-    });
-    place.leave_seat();
-    results
+    })
 }
 
-/// One panic comes out: the first, unless it is only that of a cut. Everything else goes to the hook.
+/// One panic comes out: the first, unless it is only that of a cut. Everything else goes to the
+/// hook.
 #[cold]
 fn fail<A, B>(
     a: Result<A, Payload>,
@@ -117,7 +118,7 @@ fn report(payload: Payload, location: &'static Location<'static>) {
         };
         match frame {
             Some(frame) => frame.group().report_panic(payload, origin),
-            None => context::runtime().report(origin.lost_panic(payload, String::new())),
+            None => global::runtime().report(origin.lost_panic(payload, String::new())),
         }
     });
 }

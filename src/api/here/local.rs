@@ -14,10 +14,11 @@ use std::task::{Context, Poll};
 
 /// A value that goes with a task and with every child that it starts.
 ///
-/// It is a static that has a value inside [`scope`](TaskLocal::scope) and nowhere else. A child takes a snapshot of the
-/// values around the code that spawns it, wherever it runs, and lets go of them when it ends; what is set later, around
-/// its siblings or around its awaiter, it does not see. A [`defer`](crate::Group::defer) sees what was set where
-/// it was registered. Where no task-local is set, nothing is allocated; a child that takes a snapshot costs one small
+/// It is a static that has a value inside [`scope`](TaskLocal::scope) and nowhere else. A child
+/// takes a snapshot of the values around the code that spawns it, wherever it runs, and lets go of
+/// them when it ends; what is set later, around its siblings or around its awaiter, it does not
+/// see. A [`defer`](crate::Group::defer) sees what was set where it was registered. Where no
+/// task-local is set, nothing is allocated; a child that takes a snapshot costs one small
 /// allocation more.
 ///
 /// # Examples
@@ -38,13 +39,22 @@ use std::task::{Context, Poll};
 /// assert_eq!(REQUEST.get(), None);
 /// ```
 pub struct TaskLocal<T: 'static> {
-    /// Not of size zero: the address of the static is the key. A constant has no address of its own: the cell refuses it.
+    /// Not of size zero: the address of the static is the key. A constant has no address of its
+    /// own: the cell refuses it.
     _place: AtomicU32,
     value: PhantomData<fn() -> T>,
 }
 
 impl<T: Send + Sync + 'static> TaskLocal<T> {
     /// A task-local without a value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// static REQUEST: spinney::TaskLocal<u64> = spinney::TaskLocal::new();
+    ///
+    /// assert_eq!(REQUEST.get(), None);
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -59,7 +69,19 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
 
     /// Runs a future in which this task-local has a value.
     ///
-    /// Inside, the value hides one that an outer scope gave. It is dropped with the last task that has a snapshot of it.
+    /// Inside, the value hides one that an outer scope gave. It is dropped with the last task that
+    /// has a snapshot of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{TaskLocal, block_on};
+    ///
+    /// static USER: TaskLocal<&'static str> = TaskLocal::new();
+    ///
+    /// let user = block_on(USER.scope("ada", async { USER.get() }));
+    /// assert_eq!(user, Some("ada"));
+    /// ```
     ///
     /// # Cancellation
     ///
@@ -88,6 +110,20 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     }
 
     /// Calls a closure with the value, or with `None` where there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// static NAMES: spinney::TaskLocal<Vec<String>> = spinney::TaskLocal::new();
+    ///
+    /// let names = vec!["ada".to_owned()];
+    /// let count = NAMES.sync_scope(names, || NAMES.with(|names| names.map(Vec::len)));
+    /// assert_eq!(count, Some(1)); // nothing was cloned
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Those of the closure.
     pub fn with<R>(&'static self, f: impl FnOnce(Option<&T>) -> R) -> R {
         frame::locals(|locals| {
             let value: Option<&Value> = locals.and_then(|locals| locals.get(self.key()));
@@ -96,6 +132,15 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     }
 
     /// A clone of the value, or `None` where there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// static DEPTH: spinney::TaskLocal<u32> = spinney::TaskLocal::new();
+    ///
+    /// assert_eq!(DEPTH.sync_scope(1, || DEPTH.get()), Some(1));
+    /// assert_eq!(DEPTH.get(), None);
+    /// ```
     #[must_use]
     pub fn get(&'static self) -> Option<T>
     where
@@ -124,6 +169,20 @@ pub(crate) fn around() -> Locals {
 }
 
 /// The future of [`TaskLocal::scope`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{TaskLocal, block_on, future::TaskLocalScope};
+///
+/// static USER: TaskLocal<&'static str> = TaskLocal::new();
+///
+/// fn as_ada<F: Future>(future: F) -> TaskLocalScope<F> {
+///     USER.scope("ada", future)
+/// }
+///
+/// assert_eq!(block_on(as_ada(async { USER.get() })), Some("ada"));
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct TaskLocalScope<F> {
     /// Its task-locals are the value and those around it at the last poll.
@@ -135,7 +194,8 @@ pub struct TaskLocalScope<F> {
 }
 
 impl<F> TaskLocalScope<F> {
-    /// The value goes on top of what is set around this poll. That is nearly always the same as last time.
+    /// The value goes on top of what is set around this poll. That is nearly always the same as
+    /// last time.
     fn arrive(self: Pin<&mut Self>) -> Pin<&mut Carrying<F>> {
         let (mut inner, (before, key, value)) = self.project();
         let (_, (locals,)) = inner.as_mut().project();

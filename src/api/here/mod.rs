@@ -1,7 +1,8 @@
 //! What code says and asks about the place where it runs, whatever group that is in.
 //!
-//! `current` is a view of the innermost group; `local` is task-locals; `shield` is a stretch that cannot be cut; `join` is
-//! two closures at once; `yield_now` gives way; `panic_hook` says where a panic was.
+//! `current` is a view of the innermost group; `local` is task-locals; `shield` is a stretch that
+//! cannot be cut; `join` is two closures at once; `yield_now` gives way; `panic_hook` says where a
+//! panic was.
 
 pub(crate) mod current;
 pub(crate) mod join;

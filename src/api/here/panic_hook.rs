@@ -7,9 +7,10 @@ use std::panic;
 
 /// Makes the message of every panic in a task say which task it was, and in which group.
 ///
-/// The panic hook that is set keeps its place; one line to stderr follows what it prints:
-/// `in task `fetch` #1031, spawned at src/main.rs:12:9, in group `server/conn``. Panics outside tasks and groups are left as they
-/// are. Call it once, early in `main`, after any other hook was set; further calls do nothing.
+/// The panic hook that is set keeps its place; one line to stderr follows what it prints: `in task
+/// `fetch` #1031, spawned at src/main.rs:12:9, in group `server/conn``. Panics outside tasks and
+/// groups are left as they are. Call it once, early in `main`, after any other hook was set;
+/// further calls do nothing.
 ///
 /// A hook of one's own finds the same in [`current::task_name`](crate::current::task_name) and
 /// [`current::group_path`](crate::current::group_path).

@@ -10,11 +10,34 @@ use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-/// Runs `future` to its end even if the task, or a group around it, is being cut; the cut lands at the next suspension
-/// after it.
+/// Runs `future` to its end even if the task, or a group around it, is being cut; the cut lands at
+/// the next suspension after it.
 ///
-/// Groups that are opened inside are not cancelled from outside either. A shield has no limit of its own: put a
-/// [`timeout`](crate::timeout) inside it. A shield that is not polled any more holds nothing.
+/// Groups that are opened inside are not cancelled from outside either. A shield has no limit of
+/// its own: put a [`timeout`](crate::timeout) inside it. A shield that is not polled any more holds
+/// nothing.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Group, block_on, shield, try_group, yield_now};
+/// use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+///
+/// static SAVED: AtomicBool = AtomicBool::new(false);
+///
+/// async fn save() {
+///     yield_now().await; // no cut lands here
+///     SAVED.store(true, Relaxed);
+/// }
+///
+/// let result = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+///     g.cancel("enough");
+///     shield(save()).await;
+///     Ok(())
+/// }));
+/// assert!(result.is_err());
+/// assert!(SAVED.load(Relaxed));
+/// ```
 pub fn shield<F: Future>(future: F) -> Shield<F> {
     Shield {
         future,
@@ -24,6 +47,18 @@ pub fn shield<F: Future>(future: F) -> Shield<F> {
 }
 
 /// The future of [`shield`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{block_on, future::Shield, shield};
+///
+/// fn unharmed<F: Future>(future: F) -> Shield<F> {
+///     shield(future)
+/// }
+///
+/// assert_eq!(block_on(unharmed(async { 1 })), 1);
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Shield<F> {
     future: F,
@@ -52,9 +87,10 @@ impl<F: Future> Future for Shield<F> {
             Some(frame) => {
                 let polled = poll_in(frame, future, cx, cut);
                 if polled.is_pending() && !*cut {
-                    // Cloned before it holds: it is user code, and a shield that has no host to wake holds none.
+                    // Cloned before it holds: it is user code, and a shield that has no host to
+                    // wake holds none.
                     *host = Some(cx.waker().clone());
-                    frame.hold();
+                    frame.note_shield();
                 }
                 polled
             }
@@ -64,8 +100,8 @@ impl<F: Future> Future for Shield<F> {
 }
 
 pin_field!([F] Shield<F> { future: F; host: Option<Waker>, cut: bool } drop(this) {
-    // A cut host sleeps until its shields have ended. One that is dropped half-way holds it no more, but the poll
-    // that reached it does not know: another poll looks again.
+    // A cut host sleeps until its shields have ended. One that is dropped half-way holds it no
+    // more, but the poll that reached it does not know: another poll looks again.
     let (_, (host, _)) = this.project();
     if let Some(host) = host.take() {
         waiters::wake(host);

@@ -4,6 +4,21 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Lets other tasks run: the caller goes to the end of its worker's queue of woken tasks.
+///
+/// # Examples
+///
+/// ```
+/// spinney::block_on(async {
+///     for _ in 0..3 {
+///         // .. a part of a long computation, and then:
+///         spinney::yield_now().await;
+///     }
+/// });
+/// ```
+///
+/// # Cancellation
+///
+/// A cut of the task may land here.
 pub async fn yield_now() {
     YieldNow(false).await;
 }

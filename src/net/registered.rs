@@ -1,103 +1,16 @@
-//! A source of I/O that the driver watches: registered once, in edge mode, for as long as it lives.
+//! A socket that the driver watches: registered once, in edge mode, for as long as it lives. What a
+//! task that waits for it owes to its poll is done here: the budget, and the note in its frame.
 
-use crate::driver::poller::Driver;
-use crate::driver::selector::Event;
+use crate::driver::driver::Driver;
 use crate::driver::source::Readiness;
+use crate::driver::sources::{Direction, Source};
 use crate::poll::frame;
 use crate::poll::tally;
 use crate::sync::Arc;
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::waiters::Key;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll};
-
-/// Both directions of a source.
-#[derive(Debug)]
-pub(crate) struct Source {
-    read: Readiness,
-    write: Readiness,
-    /// Nothing may come after what can be read: a short read is followed by another one.
-    ended: AtomicBool,
-}
-
-impl Source {
-    fn new() -> Self {
-        Self {
-            read: Readiness::new(),
-            write: Readiness::new(),
-            ended: AtomicBool::new(false),
-        }
-    }
-
-    /// There was an event. Only the holder of the driver's role calls it.
-    pub(crate) fn event(&self, event: Event) {
-        if event.ended {
-            // Relaxed: published by the Release in `Readiness::event`, which follows.
-            self.ended.store(true, Ordering::Relaxed);
-        }
-        if event.readable {
-            self.read.event();
-        }
-        if event.writable {
-            self.write.event();
-        }
-    }
-}
-
-/// Sources by key. A key names a place and its generation, so that no event reaches a later owner of the place.
-#[derive(Default)]
-pub(crate) struct Sources {
-    places: Vec<(u32, Option<Arc<Source>>)>,
-    free: Vec<u32>,
-}
-
-impl Sources {
-    fn insert(&mut self, source: Arc<Source>) -> Option<usize> {
-        let place = match self.free.pop() {
-            Some(place) => place,
-            None => {
-                let place = u32::try_from(self.places.len()).ok()?;
-                self.places.push((0, None));
-                place
-            }
-        };
-        let (generation, slot) = self.places.get_mut(place as usize)?;
-        *slot = Some(source);
-        Some(key(place, *generation))
-    }
-
-    pub(crate) fn get(&self, key: usize) -> Option<Arc<Source>> {
-        let (generation, source) = self.places.get(key & PLACE)?;
-        if *generation & GENERATION == (key >> PLACE_BITS) as u32 {
-            source.clone()
-        } else {
-            None
-        }
-    }
-
-    /// Whether no source is registered.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.free.len() == self.places.len()
-    }
-
-    fn remove(&mut self, key: usize) {
-        if let Some((generation, source)) = self.places.get_mut(key & PLACE) {
-            *source = None;
-            *generation = generation.wrapping_add(1);
-            self.free.push((key & PLACE) as u32);
-        }
-    }
-}
-
-const PLACE_BITS: u32 = usize::BITS / 2;
-const PLACE: usize = (1 << PLACE_BITS) - 1;
-/// One bit short, so that no key is `usize::MAX`, which the poller keeps for itself.
-const GENERATION: u32 = u32::MAX >> (33 - PLACE_BITS);
-
-fn key(place: u32, generation: u32) -> usize {
-    place as usize | ((generation & GENERATION) as usize) << PLACE_BITS
-}
 
 /// A socket and its registration.
 pub(crate) struct Registered<S: AsFd + AsRawFd> {
@@ -105,13 +18,6 @@ pub(crate) struct Registered<S: AsFd + AsRawFd> {
     source: Arc<Source>,
     driver: Arc<Driver>,
     key: usize,
-}
-
-/// A direction.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Direction {
-    Read,
-    Write,
 }
 
 impl<S: AsFd + AsRawFd> Registered<S> {
@@ -140,10 +46,7 @@ impl<S: AsFd + AsRawFd> Registered<S> {
     }
 
     fn readiness(&self, direction: Direction) -> &Readiness {
-        match direction {
-            Direction::Read => &self.source.read,
-            Direction::Write => &self.source.write,
-        }
+        self.source.readiness(direction)
     }
 
     /// Tries `op` while the source may be ready; registers the waker when it is not.
@@ -184,8 +87,9 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         }
     }
 
-    /// As [`Registered::poll_io`], for an operation on a buffer of `room` bytes. One that moves fewer has emptied, or
-    /// filled, the system's buffer: the next one need not be tried before there was an event.
+    /// As [`Registered::poll_io`], for an operation on a buffer of `room` bytes. One that moves
+    /// fewer has emptied, or filled, the system's buffer: the next one need not be tried before
+    /// there was an event.
     pub(crate) fn poll_transfer(
         &self,
         direction: Direction,
@@ -201,8 +105,7 @@ impl<S: AsFd + AsRawFd> Registered<S> {
             op(io)
         });
         if let (Poll::Ready(Ok(moved)), Some(seen)) = (&done, seen) {
-            // Relaxed: ordered by the Acquire in `look`, which saw the event that may have set it.
-            if (1..room).contains(moved) && !self.source.ended.load(Ordering::Relaxed) {
+            if (1..room).contains(moved) && !self.source.has_ended() {
                 readiness.clear(seen);
             }
         }

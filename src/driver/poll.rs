@@ -1,23 +1,14 @@
-//! What the holder of the driver's role sleeps in: the system's poller, the sources that it watches, and the clock.
+//! What the holder of the driver's role sleeps in: the system's half, the sources that it watches,
+//! and the clock.
 
 use crate::driver::clock::Clock;
-use crate::driver::registered::Sources;
 use crate::driver::role::{Limit, Selector};
+use crate::driver::sources::Sources;
 use crate::driver::system::{Events, System};
 use crate::sync::{Arc, Mutex};
 use std::io;
 use std::task::{Wake, Waker};
 use std::time::Instant;
-
-/// What happened to a source.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Event {
-    pub(crate) key: usize,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    /// Nothing more may come: a read is to be tried until it says so itself.
-    pub(crate) ended: bool,
-}
 
 /// The selector of a driver.
 pub(crate) struct Poll {

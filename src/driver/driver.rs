@@ -1,8 +1,9 @@
-//! The driver: the role with the system's selector, and timers as their owners hold them.
+//! The driver of a runtime: the role over the system's selector, its clocks, and timers as their
+//! owners hold them.
 
 use crate::driver::clock::Clock;
+use crate::driver::poll::Poll;
 use crate::driver::role::{Role, Turn};
-use crate::driver::selector::Poll;
 use crate::driver::wheel::{Action, Key};
 use crate::parker::Parker;
 use crate::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +20,7 @@ pub(crate) struct Driver {
     started: Instant,
     /// Milliseconds since the start, as of the last turn; wrapping.
     coarse: AtomicU32,
-    /// Who is told when something is added or taken away: in a runtime that has ended.
+    /// Told when something is added or taken away: the caretaker of a runtime that has ended.
     changed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -100,8 +101,8 @@ impl Driver {
         let _ = self.changed.set(changed);
     }
 
-    /// A timer or a source was added or taken away, under a lock that [`Driver::is_idle`] takes, too: so it sees the change, or
-    /// this sees whom to tell.
+    /// A timer or a source was added or taken away, under a lock that [`Driver::is_idle`] takes,
+    /// too: so it sees the change, or this sees whom to tell.
     pub(crate) fn note_change(&self) {
         if let Some(changed) = self.changed.get() {
             changed();

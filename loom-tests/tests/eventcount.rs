@@ -1,37 +1,38 @@
-//! Models of `src/alarm.rs`: two who make the condition true against a watcher that falls asleep.
+//! Models of `src/eventcount.rs`: two raisers, which make the condition true, against a waiter that
+//! falls asleep.
 
 use loom_tests::run::{explore, mutants};
 use loom_tests::sync;
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
-#[path = "../../src/alarm.rs"]
-mod alarm;
+#[path = "../../src/eventcount.rs"]
+mod eventcount;
 
-use alarm::Alarm;
+use eventcount::EventCount;
 
 struct World {
-    alarm: Alarm,
+    count: EventCount,
     condition: Racy,
     tokens: [Racy; 2],
 }
 
 fn world() -> Arc<World> {
     Arc::new(World {
-        alarm: Alarm::new(),
+        count: EventCount::new(),
         condition: Racy::default(),
         tokens: [Racy::default(), Racy::default()],
     })
 }
 
-/// An alarm with an awake watcher.
+/// An event count with an awake waiter.
 fn awake(world: &World) {
-    assert!(world.alarm.stay_awake());
+    assert!(world.count.stay_awake());
 }
 
-/// The watcher sees the condition, or is given exactly one token.
+/// The waiter sees the condition, or is given exactly one token.
 #[test]
-fn model_two_alarms_one_watcher() {
+fn model_two_raisers_one_waiter() {
     explore(|| {
         let world = world();
         awake(&world);
@@ -40,15 +41,15 @@ fn model_two_alarms_one_watcher() {
                 let world = Arc::clone(&world);
                 thread::spawn(move || {
                     world.condition.set(1);
-                    if world.alarm.raise(|| true) {
+                    if world.count.raise(|| true) {
                         world.tokens[at].set(1);
                     }
                 })
             })
             .collect();
-        world.alarm.fall_asleep();
+        world.count.fall_asleep();
         let seen = world.condition.get() == 1;
-        let mine = seen && world.alarm.stay_awake();
+        let mine = seen && world.count.stay_awake();
         for raiser in raisers {
             raiser.join().unwrap();
         }
@@ -59,5 +60,5 @@ fn model_two_alarms_one_watcher() {
 
 #[test]
 fn mutants_die() {
-    mutants(&["src/alarm.rs"], &[]);
+    mutants(&["src/eventcount.rs"], &[]);
 }

@@ -1,0 +1,127 @@
+//! What the driver watches: sources of I/O by key, and what an event tells them.
+
+use crate::driver::source::Readiness;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
+
+/// What happened to a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    pub(crate) key: usize,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// Nothing more may come: a read is to be tried until it says so itself.
+    pub(crate) ended: bool,
+}
+
+/// A direction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// Both directions of a source.
+#[derive(Debug)]
+pub(crate) struct Source {
+    read: Readiness,
+    write: Readiness,
+    /// Nothing may come after what can be read: a short read is followed by another one.
+    ended: AtomicBool,
+}
+
+impl Source {
+    pub(crate) fn new() -> Self {
+        Self {
+            read: Readiness::new(),
+            write: Readiness::new(),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn readiness(&self, direction: Direction) -> &Readiness {
+        match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        }
+    }
+
+    /// Whether an event said that nothing more may come. The caller has looked at the readiness
+    /// since that event.
+    pub(crate) fn has_ended(&self) -> bool {
+        // Relaxed: ordered by the Acquire in `look`, which saw the event that may have set it.
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// There was an event. Only the holder of the driver's role calls it.
+    pub(crate) fn event(&self, event: Event) {
+        if event.ended {
+            // Relaxed: published by the Release in `Readiness::event`, which follows.
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        if event.readable {
+            self.read.event();
+        }
+        if event.writable {
+            self.write.event();
+        }
+    }
+}
+
+/// Sources by key. A key names a place and its generation, so that no event reaches a later owner
+/// of the place.
+#[derive(Default)]
+pub(crate) struct Sources {
+    places: Vec<(u32, Option<Arc<Source>>)>,
+    free: Vec<u32>,
+}
+
+impl Sources {
+    /// Enters a source; its key, unless there are too many.
+    pub(crate) fn insert(&mut self, source: Arc<Source>) -> Option<usize> {
+        let place = match self.free.pop() {
+            Some(place) => place,
+            None => {
+                let place = u32::try_from(self.places.len()).ok()?;
+                self.places.push((0, None));
+                place
+            }
+        };
+        let (generation, slot) = self.places.get_mut(place as usize)?;
+        *slot = Some(source);
+        Some(key(place, *generation))
+    }
+
+    /// The source of a key, unless it was taken out since.
+    pub(crate) fn get(&self, key: usize) -> Option<Arc<Source>> {
+        let (generation, source) = self.places.get(key & PLACE)?;
+        if *generation & GENERATION == (key >> PLACE_BITS) as u32 {
+            source.clone()
+        } else {
+            None
+        }
+    }
+
+    /// Whether no source is registered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
+    }
+
+    /// Takes out the source of a key.
+    pub(crate) fn remove(&mut self, key: usize) {
+        if let Some((generation, source)) = self.places.get_mut(key & PLACE) {
+            *source = None;
+            *generation = generation.wrapping_add(1);
+            self.free.push((key & PLACE) as u32);
+        }
+    }
+}
+
+const PLACE_BITS: u32 = usize::BITS / 2;
+const PLACE: usize = (1 << PLACE_BITS) - 1;
+/// One bit short, so that no key is `usize::MAX`, which the poller keeps for itself.
+const GENERATION: u32 = u32::MAX >> (33 - PLACE_BITS);
+
+fn key(place: u32, generation: u32) -> usize {
+    place as usize | ((generation & GENERATION) as usize) << PLACE_BITS
+}

@@ -1,0 +1,54 @@
+//! The runtime that a thread uses when none is named: the one of its context, else the global one,
+//! which is started on first use.
+
+use crate::driver::clock::Clock;
+use crate::driver::driver::Driver;
+use crate::pool::config::RuntimeBuilder;
+use crate::pool::runtime::Runtime;
+use crate::pool::shared::Shared;
+use crate::pool::thread_ctx;
+use crate::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+static GLOBAL: OnceLock<Runtime> = OnceLock::new();
+
+impl Runtime {
+    /// Makes this runtime the global one, which free functions use on threads that have no other.
+    ///
+    /// # Errors
+    ///
+    /// Gives the runtime back if a global one was installed, or started by its first use.
+    pub fn install_global(self) -> Result<(), Self> {
+        GLOBAL.set(self)
+    }
+}
+
+/// The runtime of this thread: the one entered last, else that of its worker or `block_on`, else
+/// the global one. What was entered before a worker or `block_on` began does not count inside: a
+/// child must not depend on which thread runs it.
+pub(crate) fn runtime() -> Arc<Shared> {
+    thread_ctx::runtime_here().unwrap_or_else(|| Arc::clone(global().shared()))
+}
+
+/// The driver of this thread's runtime.
+pub(crate) fn driver() -> Arc<Driver> {
+    Arc::clone(&runtime().driver)
+}
+
+/// Now, on the clock of this thread's runtime. It starts none: the global one goes by the system's
+/// clock unless one was installed.
+pub(crate) fn now() -> Instant {
+    let global = || GLOBAL.get().map(|global| Arc::clone(global.shared()));
+    match thread_ctx::runtime_here().or_else(global) {
+        Some(shared) => shared.driver.now(),
+        None => Clock::System.now(),
+    }
+}
+
+fn global() -> &'static Runtime {
+    GLOBAL.get_or_init(|| {
+        RuntimeBuilder::new()
+            .build()
+            .expect("the global runtime could not be started")
+    })
+}

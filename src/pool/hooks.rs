@@ -1,0 +1,102 @@
+//! The hooks of a runtime: what users hang in, and what happens when a hook panics.
+
+use crate::report::failure::{Over, Unobserved};
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::unwind;
+use std::io::{self, Write};
+
+type Report = Arc<dyn Fn(Unobserved) + Send + Sync>;
+type OnThread = Arc<dyn Fn() + Send + Sync>;
+
+/// What users hang in.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    unobserved: Option<Report>,
+    silenced: AtomicBool,
+    start: Option<OnThread>,
+    stop: Option<OnThread>,
+}
+
+impl Hooks {
+    pub(super) fn set_unobserved(&mut self, hook: impl Fn(Unobserved) + Send + Sync + 'static) {
+        self.unobserved = Some(Arc::new(hook));
+    }
+
+    pub(super) fn set_start(&mut self, hook: impl Fn() + Send + Sync + 'static) {
+        self.start = Some(Arc::new(hook));
+    }
+
+    pub(super) fn set_stop(&mut self, hook: impl Fn() + Send + Sync + 'static) {
+        self.stop = Some(Arc::new(hook));
+    }
+
+    /// Hands over a failure. A hook that panics is switched off, and stderr says so.
+    pub(crate) fn report(&self, failure: Unobserved) {
+        if failure.payload.is::<Over>() {
+            return;
+        }
+        // Relaxed: a switch; a call that misses it calls the hook once more.
+        let silenced = self.silenced.load(Ordering::Relaxed);
+        let outcome = match &self.unobserved {
+            Some(hook) if !silenced => unwind::catch(|| hook(failure)),
+            _ => unwind::catch(|| print(failure)),
+        };
+        if let Err(payload) = outcome {
+            // Relaxed: as above.
+            self.silenced.store(true, Ordering::Relaxed);
+            say(&format!(
+                "spinney: the unobserved hook panicked ({}) and is switched off",
+                unwind::message(&*payload)
+            ));
+            unwind::discard(payload);
+        }
+    }
+
+    pub(crate) fn thread_started(&self) {
+        Self::call(self.start.as_ref());
+    }
+
+    pub(crate) fn thread_stops(&self) {
+        Self::call(self.stop.as_ref());
+    }
+
+    fn call(hook: Option<&OnThread>) {
+        if let Some(hook) = hook {
+            if let Err(payload) = unwind::catch(|| hook()) {
+                say(&format!(
+                    "spinney: a thread hook panicked ({})",
+                    unwind::message(&*payload)
+                ));
+                unwind::discard(payload);
+            }
+        }
+    }
+}
+
+/// One line to stderr. Where stderr is a pipe whose reader has gone there is no reader to tell, and
+/// to panic here would take down a worker.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// The default hook: one line to stderr.
+fn print(failure: Unobserved) {
+    let kind = if failure.is_panic { "panic" } else { "error" };
+    let name = failure.name.as_deref().unwrap_or("task");
+    let id = failure.task.map_or(String::new(), |id| format!(" {id}"));
+    let text = match (unwind::text(&*failure.payload), failure.type_name) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(name)) => format!("of type {name}"),
+        (None, None) => "Box<dyn Any>".to_owned(),
+    };
+    let group = match failure.group.is_empty() {
+        true => String::new(),
+        false => format!(" in group {}", failure.group),
+    };
+    say(&format!(
+        "spinney: unobserved {kind} in {name}{id} spawned at {}{group}: {text}",
+        failure.location
+    ));
+    unwind::discard(failure.payload);
+}
