@@ -10,14 +10,17 @@
 //!
 //! # How to read it
 //!
-//! Every side has two workers and runs each program once in every round, the rounds start with another side each, and
-//! the first round only warms up. `wall` and `cpu` are medians in nanoseconds for one operation; CPU time is that of all
-//! threads of the process. `x wall` and `x cpu` say how many times as much as spinney a side took: the median of the
-//! ratios of the rounds, so above 1 spinney is faster. Delays have `p50` and `p99` of a run instead. `must` is the target of the project, `ok` or `MISS`; it is
-//! held against wall time where the question is a delay, else against CPU time, which is robust on a busy machine.
+//! Every side has two workers and runs each program once in every round, the rounds start with
+//! another side each, and the first round only warms up. `wall` and `cpu` are medians in
+//! nanoseconds for one operation; CPU time is that of all threads of the process. `x wall` and `x
+//! cpu` say how many times as much as spinney a side took: the median of the ratios of the rounds,
+//! so above 1 spinney is faster. Delays have `p50` and `p99` of a run instead. `must` is the target
+//! of the project, `ok` or `MISS`; it is held against wall time where the question is a delay, else
+//! against CPU time, which is robust on a busy machine.
 //!
-//! Allocators change the ratios by a factor of two, so both are to be published. Memory is measured in a process for
-//! each side. Numbers of different machines, and of different days, do not compare; ratios do.
+//! Allocators change the ratios by a factor of two, so both are to be published. Memory is measured
+//! in a process for each side. Numbers of different machines, and of different days, do not
+//! compare; ratios do.
 
 mod measure;
 mod memory;

@@ -1,7 +1,8 @@
 //! Wall time and process CPU time of a run, rounds that interleave the peers, medians of ratios.
 //!
-//! A ratio is taken within a round, where both sides met the same noise, and the median is taken over the rounds. A
-//! ratio of two medians would compare quiet moments of one side with busy ones of the other.
+//! A ratio is taken within a round, where both sides met the same noise, and the median is taken
+//! over the rounds. A ratio of two medians would compare quiet moments of one side with busy ones
+//! of the other.
 
 use crate::peers::Peers;
 use crate::workloads::{Must, Run, Workload};
@@ -11,8 +12,8 @@ use serde::Serialize;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The workers of the side that has just run search for about 10 us before they sleep; their CPU time must not count for
-/// the next side.
+/// The workers of the side that has just run search for about 10 us before they sleep; their CPU
+/// time must not count for the next side.
 const SETTLE: Duration = Duration::from_millis(2);
 
 /// The two figures of a run, in nanoseconds; the workload says what they are.
@@ -87,7 +88,8 @@ pub(crate) struct Verdict {
     pub(crate) met: bool,
 }
 
-/// Runs each of `runs` once in each round, each round starting with another one; the first round only warms up.
+/// Runs each of `runs` once in each round, each round starting with another one; the first round
+/// only warms up.
 pub(crate) fn rounds(
     workload: &Workload,
     scales: [Scale; 2],

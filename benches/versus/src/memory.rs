@@ -1,4 +1,5 @@
-//! Memory, by what the system says of a process that runs one side once: peak of skynet, bytes of an idle child.
+//! Memory, by what the system says of a process that runs one side once: peak of skynet, bytes of
+//! an idle child.
 
 use crate::peers::{Latch, Peers};
 use crate::workloads::skynet;
@@ -11,7 +12,8 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::{env, fs};
 
-/// Idle children that are alive at once; enough that the pages of the runtime itself vanish in the mean.
+/// Idle children that are alive at once; enough that the pages of the runtime itself vanish in the
+/// mean.
 const IDLE: u32 = 500_000;
 
 /// A question that a process of its own answers with one number.

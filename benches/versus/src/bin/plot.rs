@@ -1,12 +1,13 @@
-//! Draws the figures of a file as bars of ratios: to the right of 1 spinney is faster, to the left it is slower.
+//! Draws the figures of a file as bars of ratios: to the right of 1 spinney is faster, to the left
+//! it is slower.
 //!
 //! ```sh
-//! cargo run --release -p versus --bin plot                   # docs/speed.tsv to docs/speed.svg
-//! cargo run --release -p versus --bin plot -- --table        # the same figures as a table of Markdown
+//! cargo run --release -p versus --bin plot           # docs/speed.tsv to docs/speed.svg
+//! cargo run --release -p versus --bin plot -- --table  # the figures as a table of Markdown
 //! ```
 //!
-//! The same file gives the same picture. Of what a peer can do in more than one way the picture has that in which
-//! it is fastest; the table has all.
+//! The same file gives the same picture. Of what a peer can do in more than one way the picture has
+//! that in which it is fastest; the table has all.
 
 use clap::Parser;
 use figures::{Figure, Figures, Scale, Spread};
@@ -127,7 +128,7 @@ const LEFT: i32 = 285;
 const RIGHT: i32 = 20;
 const TOP: i32 = 92;
 const ROW: i32 = 17;
-const BOTTOM: i32 = 52;
+const BOTTOM: i32 = 66;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Cartesian2d<LogCoord<f64>, RangedCoordf64>>;
 
@@ -150,7 +151,8 @@ fn draw(figures: &Figures, to: &Path) -> Result<(), Box<dyn Error>> {
         HPos::Left,
     )?;
     write(&about(figures), 12, (10, 40), HPos::Left)?;
-    let command = "cargo run --release -p versus -- --save docs/speed.tsv   (web: --bin web, picture: --bin plot)";
+    let command = "cargo run --release -p versus -- --save docs/speed.tsv   \
+                   (web: --bin web, picture: --bin plot)";
     write(command, 12, (10, 57), HPos::Left)?;
     for (at, colour, text) in [
         (LEFT, &SLOWER, "spinney is slower"),
@@ -160,7 +162,10 @@ fn draw(figures: &Figures, to: &Path) -> Result<(), Box<dyn Error>> {
         root.draw(&Rectangle::new(mark, colour.filled()))?;
         write(text, 12, (at + 18, 76), HPos::Left)?;
     }
-    let text = "upper bar: wall time, or p50 of a delay; lower, paler: CPU time, or p99";
+    let text = "times as much as spinney takes (memory: one bar; web: a server process of its own)";
+    write(text, 12, (LEFT, height - 28), HPos::Left)?;
+    let text = "upper bar: wall time, or p50 of a delay; lower, paler: CPU time, or p99; \
+                thin line: half of the rounds lie there";
     write(text, 12, (10, height - 10), HPos::Left)?;
 
     let (low, high) = range(&rows);
@@ -179,7 +184,7 @@ fn draw(figures: &Figures, to: &Path) -> Result<(), Box<dyn Error>> {
         write(
             &decade.to_string(),
             12,
-            (at, height - BOTTOM + 12),
+            (at, height - BOTTOM + 14),
             HPos::Center,
         )?;
     }
@@ -189,13 +194,13 @@ fn draw(figures: &Figures, to: &Path) -> Result<(), Box<dyn Error>> {
             write(head, 12, (10, middle), HPos::Left)?;
         }
         write(row.peer, 12, (LEFT - 8, middle), HPos::Right)?;
-        bars(&area, index as f64, row)?;
+        bars(&area, (low, high), index as f64, row)?;
     }
     root.present()?;
     Ok(())
 }
 
-/// The first line under the title: dates and machine.
+/// The first line under the title: dates, machine, and how busy others kept it.
 fn about(figures: &Figures) -> String {
     let dates = figures.all.iter().map(|figure| figure.stamp.date.as_str());
     let (first, last) = (dates.clone().min(), dates.max());
@@ -204,7 +209,14 @@ fn about(figures: &Figures) -> String {
         (Some(day), _) => day.to_owned(),
         (None, _) => "no figures".to_owned(),
     };
-    format!("{dates}; {}", figures.machine)
+    let loads = figures.all.iter().map(|figure| figure.stamp.load);
+    let (least, most) = loads.fold((f64::INFINITY, 0.0_f64), |(least, most), load| {
+        (least.min(load), most.max(load))
+    });
+    format!(
+        "{dates}; {}; load by others {least:.0} to {most:.0}",
+        figures.machine
+    )
 }
 
 /// Whole decades around all bars; the whiskers may leave.
@@ -225,11 +237,15 @@ fn decades(low: f64, high: f64) -> impl Iterator<Item = f64> {
     exponents.map(|exponent| 10_f64.powi(exponent))
 }
 
-/// Lines at whole decades and, fainter, at their multiples; the line of 1 is drawn over all.
+/// Lines at whole decades, a strong one at 1, and faint ones between them.
 fn grid(area: &Area<'_>, low: f64, high: f64, end: f64) -> Result<(), Box<dyn Error>> {
     for decade in decades(low, high) {
-        let strong = if decade == 1.0 { TEXT.mix(1.0) } else { FAINT };
-        area.draw(&PathElement::new([(decade, 0.0), (decade, end)], strong))?;
+        let line = if decade == 1.0 {
+            TEXT.stroke_width(2)
+        } else {
+            FAINT.stroke_width(1)
+        };
+        area.draw(&PathElement::new([(decade, 0.0), (decade, end)], line))?;
         for part in [2.0, 5.0] {
             let at = decade * part;
             if at < high {
@@ -241,7 +257,12 @@ fn grid(area: &Area<'_>, low: f64, high: f64, end: f64) -> Result<(), Box<dyn Er
 }
 
 /// The figures of one row, one below the other, each with the quartiles of its rounds.
-fn bars(area: &Area<'_>, top: f64, row: &Row<'_>) -> Result<(), Box<dyn Error>> {
+fn bars(
+    area: &Area<'_>,
+    (least, most): (f64, f64),
+    top: f64,
+    row: &Row<'_>,
+) -> Result<(), Box<dyn Error>> {
     let share = 0.8 / row.figures.len() as f64;
     for (index, figure) in row.figures.iter().enumerate() {
         let ratio = figure.ratio;
@@ -252,7 +273,7 @@ fn bars(area: &Area<'_>, top: f64, row: &Row<'_>) -> Result<(), Box<dyn Error>> 
         area.draw(&Rectangle::new(corners, colour.filled()))?;
         if ratio.low < ratio.high {
             let middle = begin + share / 2.0;
-            let ends = [(ratio.low, middle), (ratio.high, middle)];
+            let ends = [ratio.low.max(least), ratio.high.min(most)].map(|end| (end, middle));
             area.draw(&PathElement::new(ends, TEXT))?;
         }
     }
@@ -262,7 +283,7 @@ fn bars(area: &Area<'_>, top: f64, row: &Row<'_>) -> Result<(), Box<dyn Error>> 
 /// A line for each case and peer; what is slower is bold.
 fn table(figures: &Figures) -> String {
     let mut text =
-        "| case | peer | spinney | ratio | spinney | ratio |\n|---|---|---|---|---|---|\n"
+        "| case | peer | spinney | theirs / ours | spinney | theirs / ours |\n|---|---|---|---|---|---|\n"
             .to_owned();
     let mut rest = &figures.all[..];
     while let Some(first) = rest.first() {
@@ -288,8 +309,7 @@ fn cells(figure: &Figure) -> String {
         true => format!(" ({} to {})", short(low), short(high)),
         false => String::new(),
     };
-    let scale = figure.scale.name();
-    format!("| {} {scale} | {ratio}{spread} ", value(figure))
+    format!("| {} | {ratio}{spread} ", value(figure))
 }
 
 /// Two or three digits that say something.
@@ -301,12 +321,14 @@ fn short(ratio: f64) -> String {
     }
 }
 
+/// spinney's own median, and what it is.
 fn value(figure: &Figure) -> String {
+    let (ours, scale) = (figure.ours, figure.scale.name());
     match figure.scale {
-        Scale::Bytes if figure.ours < 1e5 => format!("{:.0} B", figure.ours),
-        Scale::Bytes => format!("{:.1} MB", figure.ours / 1e6),
-        _ if figure.ours < 1e4 => format!("{:.0} ns", figure.ours),
-        _ if figure.ours < 1e7 => format!("{:.0} us", figure.ours / 1e3),
-        _ => format!("{:.1} ms", figure.ours / 1e6),
+        Scale::Bytes if ours < 1e5 => format!("{ours:.0} bytes"),
+        Scale::Bytes => format!("{:.1} MB", ours / 1e6),
+        _ if ours < 1e4 => format!("{scale} {ours:.0} ns"),
+        _ if ours < 1e7 => format!("{scale} {:.0} us", ours / 1e3),
+        _ => format!("{scale} {:.1} ms", ours / 1e6),
     }
 }

@@ -1,7 +1,7 @@
 //! Dated figures in a file of tab-separated lines: `versus` and `web` write it, `plot` draws it.
 //!
-//! The head of the file says on which machine; a line is one figure of one case beside one peer. A case that is
-//! measured again replaces its lines, and the others stay with their own dates.
+//! The head of the file says on which machine; a line is one figure of one case beside one peer. A
+//! case that is measured again replaces its lines, and the others stay with their own dates.
 
 mod spread;
 
@@ -129,7 +129,8 @@ impl Figures {
     ///
     /// # Errors
     ///
-    /// The file cannot be read or written, or its figures are those of another machine: these do not compare.
+    /// The file cannot be read or written, or its figures are those of another machine: these do
+    /// not compare.
     pub fn save(path: &Path, allocator: &str, new: Vec<Figure>) -> io::Result<()> {
         let machine = machine(allocator);
         let mut all = match Self::read(path) {

@@ -1,4 +1,5 @@
-//! A task spawns 10,000 children with about a microsecond of work each: does the work reach both workers?
+//! A task spawns 10,000 children with about a microsecond of work each: does the work reach both
+//! workers?
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;

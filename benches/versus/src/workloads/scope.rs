@@ -1,4 +1,5 @@
-//! A scope of four children that a thread of the program opens, as sync code does for one piece of work.
+//! A scope of four children that a thread of the program opens, as sync code does for one piece of
+//! work.
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;

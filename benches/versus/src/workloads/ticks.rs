@@ -1,4 +1,5 @@
-//! A task sleeps for 1 ms, again and again: how late does it wake, on an idle machine and beside busy threads?
+//! A task sleeps for 1 ms, again and again: how late does it wake, on an idle machine and beside
+//! busy threads?
 
 use crate::measure::Sample;
 use crate::peers::Peers;

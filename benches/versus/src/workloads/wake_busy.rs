@@ -1,4 +1,5 @@
-//! A thread of the program sends to a task while 64 others give way to one another: how long until the task runs?
+//! A thread of the program sends to a task while 64 others give way to one another: how long until
+//! the task runs?
 
 use crate::measure::Sample;
 use crate::peers::Peers;

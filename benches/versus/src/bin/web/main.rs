@@ -1,4 +1,5 @@
-//! A plaintext web server on hyper: the same service on spinney and on tokio, and a bare epoll loop as a floor.
+//! A plaintext web server on hyper: the same service on spinney and on tokio, and a bare epoll loop
+//! as a floor.
 //!
 //! ```sh
 //! cargo run --release -p versus --bin web                    # five pairs of three seconds
@@ -8,11 +9,12 @@
 //!
 //! # How to read it
 //!
-//! Every server is a process of its own with two workers, and so is its load: one thread that keeps 64 connections
-//! alive and sends the next request on each when the answer has come. A round runs all servers one after the other,
-//! and each round begins with another one. `us/request` is CPU time of the server process for each request, which says
-//! more than requests per second: client and server share the machine. `x cpu` and `x rate` compare with spinney within
-//! a round: above 1 spinney is better; the last lines are medians over the rounds.
+//! Every server is a process of its own with two workers, and so is its load: one thread that keeps
+//! 64 connections alive and sends the next request on each when the answer has come. A round runs
+//! all servers one after the other, and each round begins with another one. `us/request` is CPU
+//! time of the server process for each request, which says more than requests per second: client
+//! and server share the machine. `x cpu` and `x rate` compare with spinney within a round: above 1
+//! spinney is better; the last lines are medians over the rounds.
 
 mod epoll;
 mod load;
@@ -157,7 +159,8 @@ fn compare(arguments: &Arguments) -> io::Result<()> {
     Ok(())
 }
 
-/// Two cases: what a request takes, where the wall time is that between two answers, and how long its client waits.
+/// Two cases: what a request takes, where the wall time is that between two answers, and how long
+/// its client waits.
 fn saved(rounds: &[Vec<Measured>], connections: usize, stamp: &Stamp) -> Vec<Figure> {
     let cost = (
         format!("web_{connections}"),
@@ -178,7 +181,7 @@ fn saved(rounds: &[Vec<Measured>], connections: usize, stamp: &Stamp) -> Vec<Fig
     ];
     let mut figures = Vec::new();
     for ((case, about), pair) in [(&cost, costs), (&delay, delays)] {
-        for at in 1..SIDES.len() {
+        for (at, peer) in SIDES.iter().enumerate().skip(1) {
             for (scale, value) in pair {
                 let side = |at: usize| rounds.iter().map(move |round| value(&round[at]));
                 let ratios = side(0).zip(side(at)).map(|(ours, theirs)| theirs / ours);
@@ -187,7 +190,7 @@ fn saved(rounds: &[Vec<Measured>], connections: usize, stamp: &Stamp) -> Vec<Fig
                     rounds: rounds.len(),
                     case: case.clone(),
                     about: about.clone(),
-                    peer: SIDES[at].name(),
+                    peer: peer.name(),
                     scale,
                     ours: median(side(0)),
                     theirs: median(side(at)),

@@ -1,4 +1,5 @@
-//! A server process: says where it listens, and, for each line of its input, how much CPU time it has used.
+//! A server process: says where it listens, and, for each line of its input, how much CPU time it
+//! has used.
 
 use crate::{Side, epoll, on_spinney, on_tokio};
 use rustix::time::{ClockId, clock_gettime};

@@ -1,7 +1,8 @@
-//! An open load: requests fall due at their times, and any connection that is free takes the next one.
+//! An open load: requests fall due at their times, and any connection that is free takes the next
+//! one.
 //!
-//! A closed load, which sends the next request when the last was answered, would ask a slow server for less, and would
-//! not count how long its requests had waited.
+//! A closed load, which sends the next request when the last was answered, would ask a slow server
+//! for less, and would not count how long its requests had waited.
 
 use super::servers::{CONNECTIONS, LENGTH};
 use crossbeam_channel::{Receiver, bounded};

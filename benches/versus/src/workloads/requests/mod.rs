@@ -1,5 +1,6 @@
-//! Requests at a fixed rate, whether the server keeps up or not: how long from the time when one was due to its answer?
-//! Alone, and beside four tasks of the same runtime that compute for about 100 us between two polls.
+//! Requests at a fixed rate, whether the server keeps up or not: how long from the time when one
+//! was due to its answer? Alone, and beside four tasks of the same runtime that compute for about
+//! 100 us between two polls.
 
 mod load;
 mod servers;
