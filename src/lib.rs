@@ -33,6 +33,7 @@
 //! # Order of execution
 //!
 //! New children of a worker run newest first, woken tasks in the order in which they were woken.
+//! While 64 of them wait, further ones are queued with the woken tasks.
 //! Both queues can be stolen from.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

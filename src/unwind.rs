@@ -38,6 +38,21 @@ pub(crate) fn never<R>(f: impl FnOnce() -> R) -> R {
     value
 }
 
+/// Ends the process, with this text on stderr.
+#[cold]
+pub(crate) fn abort(text: &str) -> ! {
+    // Where stderr is gone the text is lost, and the process ends all the same.
+    let _ = writeln!(io::stderr(), "spinney: {text}");
+    std::process::abort();
+}
+
+/// The frames on this thread's stack do not nest: code that was suspended inside a poll or a
+/// blocking call with a stack of its own (a coroutine) went on elsewhere, or later.
+#[cold]
+pub(crate) fn abort_misnested() -> ! {
+    abort("a coroutine was suspended inside a poll, a scope, a wait or a join")
+}
+
 /// Throws a payload away. A payload whose own destructor panics is forgotten at the second attempt,
 /// so this never unwinds and never aborts.
 pub(crate) fn discard(payload: Payload) {
@@ -67,10 +82,9 @@ pub(crate) const POSSIBLE: bool = cfg!(panic = "unwind");
 /// Unwinds the current frame because the task or group that it belongs to is being cut.
 pub(crate) fn unwind_cut() -> ! {
     if !POSSIBLE {
-        let text = "spinney: a blocked wait for something that was cut can only be unwound, and this program aborts at panics";
-        // Where stderr is gone there is nobody to tell.
-        let _ = writeln!(io::stderr(), "{text}");
-        std::process::abort();
+        abort(
+            "a blocked wait for something that was cut can only be unwound, and this program aborts at panics",
+        );
     }
     resume_unwind(Box::new(Cut))
 }

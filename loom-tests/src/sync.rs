@@ -823,8 +823,8 @@ pub mod thread {
     }
 
     /// Lets other threads go on. Not the first time that a thread of an execution calls it: after a
-    /// yield of the model checker a thread does not see again what it has seen before, so one that
-    /// yields between two looks sees nothing stale at the second.
+    /// yield of the model checker a thread does not see again the values that it has seen before,
+    /// so one that yields between two looks sees nothing stale at the second.
     pub fn yield_now() {
         let thread = loom::thread::current().id();
         let again = LOOKED.with_borrow_mut(|looked| {

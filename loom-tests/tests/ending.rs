@@ -1,8 +1,10 @@
-//! Models of `src/group/{ending,leaving,cut}.rs` as they are, with the tasks and the closer of `src/task`: a group ends
-//! once, after all that was registered, whoever comes last: body, children, services, defers, early drop, cut.
+//! Models of `src/group/ending.rs` and `src/tree/{leave,cut}.rs` as they are, with the tasks and
+//! the closer of `src/task`: a group ends once, after all that was registered, whichever comes
+//! last: body, children, services, defers, early drop, cut.
 //!
-//! The state machine holds no orderings: it rests on its lock, and on what is asked under it. Each of its questions stands in
-//! `decided`, and the models fail where one is answered without looking.
+//! The state machine holds no orderings: it rests on its lock, and on the questions that are asked
+//! under it. Each of its questions stands in `decided`, and the models fail where one is answered
+//! without looking.
 
 use loom_tests::run::mutants;
 use loom_tests::sync;
@@ -67,14 +69,15 @@ impl<F: FnOnce() + Unpin> Future for Once<F> {
     }
 }
 
-/// What the groups here consist of: each part says when it is over, and reads what the group keeps.
+/// The parts of the groups here: each says when it is over, and reads the value that the group
+/// keeps.
 #[derive(Clone, Copy)]
 struct Parts {
     node: NonNull<Node>,
     kept: NonNull<Kept>,
 }
 
-// SAFETY: the model checker watches what they point to.
+// SAFETY: they point to objects whose accesses the model checker watches.
 unsafe impl Send for Parts {}
 
 impl Parts {
@@ -86,7 +89,7 @@ impl Parts {
     }
 
     fn node(&self) -> &Node {
-        // SAFETY: used by what the group counts, and by its owner.
+        // SAFETY: the node is alive: only parts that the group counts, and its owner, call this.
         unsafe { self.node.as_ref() }
     }
 
@@ -111,19 +114,18 @@ impl Parts {
         self.serve_until(|| {}, ended);
     }
 
-    /// The same, for one that looks at something first. It is started as the interface does; the first of two that come at
-    /// once has come already.
+    /// As `serve`, for a service that looks at something first. It is started as the interface
+    /// does; the first of two that come at once has come already.
     fn serve_until(self, look: impl FnOnce() + Unpin, ended: &Arc<Racy>) {
         let node = self.node();
         let known = node.slow.lock().ending.services().cloned();
         let home = known.unwrap_or_else(|| {
             let opening = Opening {
-                parent: None,
                 name: None,
                 location: Location::caller(),
                 shielded: true,
             };
-            // SAFETY: the table is that of `Typed<u32>`, with tasks as members.
+            // SAFETY: (1): the table is that of `Typed<u32>`. (2): its members are tasks.
             let services = unsafe { Typed::<u32>::open(&TABLE, node.to_ref(), opening) };
             let services = tree::service_node::begin(services.into_untyped());
             let home = services.node.clone();
@@ -138,7 +140,8 @@ impl Parts {
             look();
             count(&ended);
         })));
-        // SAFETY: the node is alive and counts the service; it has the one error type.
+        // SAFETY: (1): the node is alive, and of the one error type. (2): the service owns its
+        // values, and points to the group that ends after it.
         let handle = unsafe { spawn::spawn::<_, Plain>(&home, service, birth()) };
         let serving = handle.serving().expect("it was started");
         let over = node.slow.lock().ending.push_service(serving);
@@ -148,7 +151,8 @@ impl Parts {
         }
     }
 
-    /// A child on a thread of its own, for which the caller has entered: it does something, leaves, and runs what is queued.
+    /// A child on a thread of its own, for which the caller has entered: it does something, leaves,
+    /// and runs the queued jobs.
     fn leaver(
         self,
         pool: &Arc<support::Pool>,
@@ -158,7 +162,8 @@ impl Parts {
         thread::spawn(move || {
             let parts = self;
             act(parts);
-            // SAFETY: entered, says the caller, and not used any more.
+            // SAFETY: (1): the count for which the caller has entered is given up. (2): the node is
+            // not used afterwards.
             unsafe { leave(parts.node) };
             pool.run_all();
         })
@@ -168,7 +173,8 @@ impl Parts {
     fn child(self, act: impl FnOnce() + Unpin) {
         let act = Some(act);
         let child = Watched(Once { act, over: true });
-        // SAFETY: the node is alive and counts the child; it has the one error type.
+        // SAFETY: (1): the node is alive, and of the one error type. (2): the child owns its
+        // values, and points to the group that ends after it.
         drop(unsafe { spawn::spawn::<_, Plain>(self.node(), child, birth()) });
     }
 }
@@ -176,7 +182,7 @@ impl Parts {
 /// Any future of a model.
 struct Watched<F>(F);
 
-// SAFETY: the model checker watches what it touches.
+// SAFETY: it may be sent: the model checker watches the objects that it touches.
 unsafe impl<F> Send for Watched<F> {}
 
 impl<F: Future<Output = ()> + Unpin> Future for Watched<F> {
@@ -206,7 +212,7 @@ impl<F: FnOnce() + Unpin> Drop for Until<F> {
     }
 }
 
-/// Joins as the owner's task would, which also runs what is queued.
+/// Joins as the owner's task would, which also runs the queued jobs.
 fn join(owner: &mut Owner, pool: &Arc<support::Pool>, sleeper: &Arc<Sleeper>) {
     let waker = Waker::from(Arc::clone(sleeper));
     while owner.poll_end(&waker).is_pending() {

@@ -19,7 +19,7 @@ use tree::cascade;
 use tree::host_end::StackHost;
 use tree::leave::leave;
 
-use support::{End, Owner, Sleeper, Tree, finish, join, keep};
+use support::{End, Owner, Sleeper, Tree, finish, gate_of, join, keep, read};
 use tree::typed_node::Typed;
 
 /// Groups without members and defers.
@@ -377,14 +377,14 @@ fn model_gate() {
         let drops = Arc::new(Racy::default());
         let owner = open(&tree.root);
         let kept = keep(&owner.node, &drops);
-        let gate = Arc::new(Gate::new(owner.node.as_ptr()));
-        owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let gate = gate_of(&owner);
         let handles: Vec<_> = (0..2)
             .map(|_| {
                 let gate = Arc::clone(&gate);
                 thread::spawn(move || {
-                    if let Some(node) = gate.enter() {
-                        finish(node, kept);
+                    if let Some(counted) = gate.enter() {
+                        read(kept);
+                        drop(counted);
                     }
                 })
             })
@@ -404,11 +404,7 @@ struct Again(Arc<Gate>);
 
 impl Wake for Again {
     fn wake(self: Arc<Self>) {
-        if let Some(node) = self.0.enter() {
-            // SAFETY: (1): the count that `enter` took is given up. (2): the node is not touched
-            // afterwards.
-            unsafe { leave(node) };
-        }
+        drop(self.0.enter());
     }
 }
 
@@ -423,20 +419,15 @@ fn model_gate_of_a_group_whose_parent_ends() {
         let mut inner = open(&outer.node);
         tree.root.cancel_all();
         assert!(!inner.is_cancelled());
-        let gate = Arc::new(Gate::new(inner.node.as_ptr()));
+        let gate = gate_of(&inner);
         {
             let mut slow = inner.node.slow.lock();
-            slow.gate = Some(Arc::clone(&gate));
             let again = Waker::from(Arc::new(Again(Arc::clone(&gate))));
             assert!(slow.ending.register(again).is_none());
         }
         let theirs = Arc::clone(&gate);
         let handle = thread::spawn(move || {
-            if let Some(node) = theirs.enter() {
-                // SAFETY: (1): the count that `enter` took is given up. (2): the node is not
-                // touched afterwards.
-                unsafe { leave(node) };
-            }
+            drop(theirs.enter());
         });
         let ended = outer.ended();
         let outer = (!ended).then_some(outer);
@@ -484,15 +475,15 @@ fn model_orphan_against_gate() {
         let drops = Arc::new(Racy::default());
         let owner = open(&tree.root);
         let kept = keep(&owner.node, &drops);
-        let gate = Arc::new(Gate::new(owner.node.as_ptr()));
-        owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let gate = gate_of(&owner);
         let node = owner.node.as_ptr();
         assert!(owner.node.enter());
         let child = thread::spawn(move || finish(node, kept));
         let theirs = Arc::clone(&gate);
         let handle = thread::spawn(move || {
-            if let Some(node) = theirs.enter() {
-                finish(node, kept);
+            if let Some(counted) = theirs.enter() {
+                read(kept);
+                drop(counted);
             }
         });
         owner.abandon(|| {}, || {});

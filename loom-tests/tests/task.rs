@@ -23,12 +23,10 @@ mod children;
 mod support;
 
 use children::{Stage, World, spawn, spawn_blocking};
-use group::node::Gate;
 use group::node::Node;
 use tree::cascade;
-use tree::leave::leave;
 
-use support::{Sleeper, read};
+use support::{Sleeper, gate_of, read};
 
 /// The owner joins while the child is run by one thread and woken by another: no wake is lost, and
 /// the output is there.
@@ -401,8 +399,7 @@ fn model_a_handle_against_the_defers() {
             drops,
             kept,
         } = Stage::new();
-        let gate = Arc::new(Gate::new(owner.node.as_ptr()));
-        owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let gate = gate_of(&owner);
         let work = Arc::new(Racy::default());
         let seen = Arc::new(Racy::default());
         let (theirs, noted) = (Arc::clone(&work), Arc::clone(&seen));
@@ -416,17 +413,16 @@ fn model_a_handle_against_the_defers() {
         let (handle, child) = (Arc::clone(&gate), Arc::clone(&work));
         let pool = Arc::clone(&tree.pool);
         let stranger = thread::spawn(move || {
-            let admitted = handle.admit();
-            if let Some(node) = admitted {
+            let counted = handle.admit();
+            let admitted = counted.is_some();
+            if let Some(counted) = counted {
                 read(kept);
                 child.set(1);
-                // SAFETY: (1): the count that `admit` took is given up. (2): the node is not used
-                // afterwards.
-                unsafe { leave(node) };
+                drop(counted);
             }
             // To leave may have woken the closer, also after a refusal.
             pool.run_all();
-            admitted.is_some()
+            admitted
         });
         let waker = Waker::from(Arc::clone(&sleeper));
         while owner.poll_end(&waker).is_pending() {

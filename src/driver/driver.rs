@@ -2,8 +2,8 @@
 //! owners hold them.
 
 use crate::driver::clock::Clock;
-use crate::driver::poll::Poll;
 use crate::driver::role::{Role, Turn};
+use crate::driver::selector::SystemSelector;
 use crate::driver::wheel::{Action, Key};
 use crate::parker::Parker;
 use crate::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// What an idle worker sleeps in.
 pub(crate) struct Driver {
-    pub(crate) role: Role<Poll>,
+    pub(crate) role: Role<SystemSelector>,
     /// The process in which it was made.
     process: u32,
     started: Instant,
@@ -26,10 +26,10 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(clock: Clock) -> io::Result<Self> {
-        let poll = Poll::new(clock)?;
-        let started = poll.clock.now();
+        let selector = SystemSelector::new(clock)?;
+        let started = selector.clock.now();
         Ok(Self {
-            role: Role::new(poll),
+            role: Role::new(selector),
             process: std::process::id(),
             started,
             coarse: AtomicU32::new(0),

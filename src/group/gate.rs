@@ -23,17 +23,31 @@ use crate::sync::Mutex;
 use std::ptr::NonNull;
 
 /// The door of one group, shared by its handles.
-pub(crate) struct Gate<N>(pub(crate) Mutex<Pointer<N>>);
+pub(crate) struct Gate<N>(Mutex<Pointer<N>>);
 
-pub(crate) struct Pointer<N>(pub(crate) Option<NonNull<N>>);
+struct Pointer<N>(Option<NonNull<N>>);
 
 // SAFETY: the pointer is followed under the gate's lock only, while the node is there; and a node
 // that is `Sync` may be reached from any thread.
 unsafe impl<N: Sync> Send for Pointer<N> {}
 
 impl<N> Gate<N> {
-    pub(crate) fn new(node: NonNull<N>) -> Self {
+    /// A gate that leads to `node`.
+    ///
+    /// # Safety
+    ///
+    /// The gate is shut before the node is freed.
+    pub(crate) unsafe fn new(node: NonNull<N>) -> Self {
         Self(Mutex::new(Pointer(Some(node))))
+    }
+
+    /// Calls `f` with the node, under the lock of the gate; `None` once it is shut.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&N) -> R) -> Option<R> {
+        let pointer = self.0.lock();
+        // SAFETY: `new`: the node is alive: its end takes the pointer away first, under the lock
+        // that is held.
+        let node = unsafe { pointer.0?.as_ref() };
+        Some(f(node))
     }
 
     /// Shuts the gate for good. The join word is closed already.

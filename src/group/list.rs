@@ -27,6 +27,12 @@ impl Links {
         }
     }
 
+    /// Whether the element is in a list. Asked under the lock of the lists that it may be in, or by
+    /// the last holder of the element.
+    pub(crate) fn is_linked(&self) -> bool {
+        !self.slot.get().is_null()
+    }
+
     /// Takes the element out of the list that it is in, if it is in one.
     ///
     /// # Safety

@@ -212,7 +212,7 @@ pub(crate) struct Node {
     pub(crate) whole: NonNull<Node>,
     flags: AtomicU32,
     refs: AtomicUsize,
-    pub(crate) parent: AtomicPtr<Node>,
+    parent: AtomicPtr<Node>,
     spawn: NonNull<dyn Spawn>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
@@ -249,20 +249,19 @@ impl fmt::Debug for Node {
 
 /// How a node begins.
 pub(crate) struct Opening {
-    pub(crate) parent: Option<NodeRef>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) shielded: bool,
 }
 
 impl Node {
-    /// A node that is not yet linked to its parent: see `tree::open`.
-    pub(crate) fn new(
+    /// A node that is not yet in its allocation: see [`Whole`].
+    fn new(
         table: &'static NodeTable,
         spawn: NonNull<dyn Spawn>,
+        parent: *mut Self,
         opening: Opening,
     ) -> Self {
-        let parent = opening.parent.map_or(ptr::null_mut(), NodeRef::into_raw);
         Self {
             table,
             whole: NonNull::dangling(),
@@ -334,6 +333,44 @@ impl Node {
         self.spawn
     }
 
+    /// Where the parent is, for a caller that holds a count on this node, or its lock: both keep
+    /// it.
+    #[inline]
+    pub(crate) fn parent_ptr(&self) -> Option<NonNull<Self>> {
+        // Relaxed: it cannot change while a count is held, and was settled before that count began;
+        // or it changes under the lock, which is held.
+        NonNull::new(self.parent.load(Ordering::Relaxed))
+    }
+
+    /// Whether it has no parent.
+    pub(crate) fn is_root(&self) -> bool {
+        // Relaxed: only a root has none, and that never changes.
+        self.parent.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Whether that is the present parent of this node.
+    pub(crate) fn is_child_of(&self, parent: &Self) -> bool {
+        // Relaxed: an address, compared only. A node moves away only from a parent that has ended,
+        // so the answer is exact for one that has not.
+        ptr::eq(self.parent.load(Ordering::Relaxed), parent)
+    }
+
+    /// Puts another parent in the place of the present one, which comes back.
+    ///
+    /// # Safety
+    ///
+    /// 1. The lock of this node is held.
+    /// 2. The present parent has ended: so no child is counted in this node.
+    /// 3. `new` is an ancestor of this node.
+    pub(crate) unsafe fn set_parent(&self, new: NodeRef) -> Option<NodeRef> {
+        // Relaxed: it changes under the lock, which is held (1); readers are counted, or come
+        // through that lock.
+        let former = self.parent.swap(new.into_raw(), Ordering::Relaxed);
+        // SAFETY: `from_raw`: the node owned the reference on its former parent, made by
+        // `into_raw`, and has another parent now.
+        NonNull::new(former).map(|former| unsafe { NodeRef::from_raw(former) })
+    }
+
     /// Whether its children are services of its parent.
     pub(crate) fn serves(&self) -> bool {
         self.flags() & SERVING != 0
@@ -358,12 +395,11 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// For as long as the reference is used the node is counted, or is not yet known to others, or
-    /// is closed and the caller has passed through its lock since, or is the node of the services
-    /// of a group that has not ended.
+    /// For as long as the reference is used the node is counted, or is the node of the services of
+    /// a group that has not ended.
     pub(crate) unsafe fn settled_parent(&self) -> Option<&Self> {
-        // Relaxed: the caller comes after what settled it: the first entry, the making of the node,
-        // or the lock.
+        // Relaxed: the caller comes after what settled it: the first entry, or the making of the
+        // node of services.
         let parent = self.parent.load(Ordering::Relaxed);
         // SAFETY: alive: the node holds a reference on its parent, which does not change for as
         // long as the caller uses the reference (`settled_parent`).
@@ -421,6 +457,103 @@ impl NodeRef {
     }
 }
 
+/// A node and the fields that its kind adds, in one allocation.
+#[repr(C)]
+pub(crate) struct Whole<T> {
+    node: Node,
+    pub(crate) rest: T,
+}
+
+impl<T> Deref for Whole<T> {
+    type Target = Node;
+
+    #[inline]
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl<T> Whole<T> {
+    /// The table of the root of a runtime, which has inner groups alone.
+    const ROOT: NodeTable = NodeTable {
+        reaper: &JobTable {
+            run: |_| unreachable!("a root has no members of its own"),
+            group: |_| ptr::null(),
+            on_stack: false,
+        },
+        free: Self::free,
+        report_errors: |_| {},
+        start_closer: |_| unreachable!("a root has neither services nor defers"),
+        mark_member: |_| unreachable!("a root has no members of its own"),
+        describe_member: |_| unreachable!("a root has no members of its own"),
+    };
+
+    /// Allocates a node, and returns the one reference that it has.
+    #[inline]
+    fn allocate(node: Node, rest: T) -> NodeRef {
+        let whole: NonNull<Node> = NonNull::from(Box::leak(Box::new(Self { node, rest }))).cast();
+        // SAFETY: no other thread has the new node. Written through the pointer that is kept, which
+        // a use of the box would end.
+        unsafe { (*whole.as_ptr()).whole = whole };
+        NodeRef(whole)
+    }
+
+    /// Makes a node under a parent, not linked to it.
+    ///
+    /// # Safety
+    ///
+    /// 1. `table` frees as [`Whole::free`] of this type does.
+    /// 2. Its other functions may be called with this node, and the members that it will have.
+    pub(crate) unsafe fn make(
+        table: &'static NodeTable,
+        parent: NodeRef,
+        opening: Opening,
+        rest: T,
+    ) -> NodeRef {
+        let spawn = parent.spawn;
+        Self::allocate(Node::new(table, spawn, parent.into_raw(), opening), rest)
+    }
+
+    /// The whole of a node.
+    ///
+    /// # Safety
+    ///
+    /// 1. The node was made by a function of this type.
+    /// 2. It is alive for `'a`.
+    #[inline]
+    pub(crate) unsafe fn of<'a>(node: NonNull<Node>) -> &'a Self {
+        // SAFETY: (1): the node is the first field of such a whole (`#[repr(C)]`), and a pointer to
+        // a node is one to the whole: see `allocate`. (2).
+        unsafe { node.cast::<Self>().as_ref() }
+    }
+
+    /// Frees the whole: `NodeTable::free`.
+    ///
+    /// # Safety
+    ///
+    /// 1. The node was made by a function of this type.
+    /// 2. The last reference to it is gone.
+    pub(crate) unsafe fn free(node: NonNull<Node>) {
+        // SAFETY: (1): `allocate` made it as a box of this type. (2): so it is taken back once.
+        drop(unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) });
+    }
+}
+
+impl NodeRef {
+    /// Makes the root of a runtime, which keeps the pool that every node of its tree points to. The
+    /// pool drops its `NodeRef` to break the circle.
+    pub(crate) fn root(spawn: Arc<dyn Spawn>) -> Self {
+        let opening = Opening {
+            name: None,
+            location: Location::caller(),
+            shielded: false,
+        };
+        let pool = NonNull::from(&*spawn);
+        let table = &Whole::<Arc<dyn Spawn>>::ROOT;
+        Whole::allocate(Node::new(table, pool, ptr::null_mut(), opening), spawn)
+    }
+}
+
 impl Deref for NodeRef {
     type Target = Node;
 
@@ -450,6 +583,14 @@ impl Drop for NodeRef {
             // Acquire: pairs with the Release decrements of all other holders: the free comes after
             // their accesses.
             fence(Ordering::Acquire);
+            if node.links.is_linked() {
+                // A bug of ours, which is better leaked than freed: the list still leads here.
+                debug_assert!(
+                    false,
+                    "a group leaves the list of its parent before it is freed"
+                );
+                return;
+            }
             // Relaxed: no other thread can reach the node any more.
             let parent = node.parent.load(Ordering::Relaxed);
             // SAFETY: `NodeTable::free`: the table is the node's own, and the last reference is

@@ -25,11 +25,11 @@ impl<S: AsFd + AsRawFd> Registered<S> {
     pub(crate) fn new(io: S, driver: Arc<Driver>) -> io::Result<Self> {
         driver.must_be_here()?;
         let source = Arc::new(Source::new());
-        let poll = &driver.role.selector;
-        let key = poll.sources.lock().insert(Arc::clone(&source));
+        let selector = &driver.role.selector;
+        let key = selector.sources.lock().insert(Arc::clone(&source));
         let key = key.ok_or_else(|| io::Error::other("too many sources"))?;
-        if let Err(error) = poll.system.add(&io, key) {
-            poll.sources.lock().remove(key);
+        if let Err(error) = selector.system.add(&io, key) {
+            selector.sources.lock().remove(key);
             return Err(error);
         }
         driver.note_change();
@@ -126,9 +126,9 @@ impl<S: AsFd + AsRawFd> Drop for Registered<S> {
             return;
         }
         // An error means that the poller does not know the socket: then there is nothing to delete.
-        let poll = &self.driver.role.selector;
-        let _ = poll.system.delete(&self.io);
-        poll.sources.lock().remove(self.key);
+        let selector = &self.driver.role.selector;
+        let _ = selector.system.delete(&self.io);
+        selector.sources.lock().remove(self.key);
         self.driver.note_change();
     }
 }

@@ -157,24 +157,6 @@ impl<'a> Frame<'a> {
         self.number.get()
     }
 
-    /// The frame of a part of the poll of `around`, on this thread or another one. Of `around` only
-    /// fields that cannot change are read: `shielded` and `locals` are as they were when that part
-    /// was forked off.
-    pub(crate) fn forked(
-        around: &Self,
-        host: &'a Host,
-        shielded: bool,
-        locals: *const Locals,
-    ) -> Self {
-        Self {
-            task: around.task,
-            sheltered: around.sheltered || shielded,
-            shields: Cell::new(shielded.into()),
-            locals: Cell::new(locals),
-            ..Self::new(around.node, host, around.cut)
-        }
-    }
-
     fn inheriting(mut self) -> Self {
         current(|frame| {
             if let Some(frame) = frame {
@@ -192,7 +174,9 @@ impl<'a> Frame<'a> {
         struct Leave(*const Frame<'static>, *const Frame<'static>);
         impl Drop for Leave {
             fn drop(&mut self) {
-                CURRENT.set(self.0);
+                if !ptr::eq(CURRENT.replace(self.0), self.1) {
+                    unwind::abort_misnested();
+                }
                 // SAFETY: frames nest: the one below is on the stack around the guard.
                 let Some(below) = (unsafe { self.0.as_ref() }) else {
                     return;
@@ -296,6 +280,90 @@ impl<'a> Frame<'a> {
     /// Whether the poll waits for its own children and for nothing else of ours.
     pub(crate) fn waits_for_children_only(&self) -> bool {
         self.waits.get() == CHILD
+    }
+}
+
+/// A point at which a part of a poll was forked off: the frame that was on top on the forker's
+/// thread, and those of its fields that may change until the part is run.
+#[derive(Clone, Copy)]
+pub(crate) struct Fork {
+    frame: *const Frame<'static>,
+    shielded: bool,
+    locals: *const Locals,
+}
+
+/// What another thread may know of a [`Fork`], while the forker stays there.
+#[derive(Clone, Copy)]
+pub(crate) struct Forked<'a> {
+    /// Another thread reads nothing in it that can change.
+    frame: Option<&'a Frame<'a>>,
+    shielded: bool,
+    locals: Option<&'a Locals>,
+}
+
+impl Fork {
+    /// The point at which this thread is.
+    #[inline]
+    pub(crate) fn here() -> Self {
+        current(|frame| Self {
+            frame: frame.map_or(ptr::null(), |frame| ptr::from_ref(frame).cast()),
+            shielded: frame.is_some_and(Frame::is_shielded),
+            locals: locals_here(frame),
+        })
+    }
+
+    /// Follows the pointers to the forker's frame.
+    ///
+    /// # Safety
+    ///
+    /// The thread that was at this point stays in the function that it was in for as long as any
+    /// value is used that comes from the returned one.
+    #[inline]
+    pub(crate) unsafe fn follow(&self) -> Forked<'_> {
+        Forked {
+            // SAFETY: the frame is on the stack below the function in which the forker stays.
+            frame: unsafe { self.frame.as_ref() },
+            shielded: self.shielded,
+            // SAFETY: the list is below that function, too, or in the task that is polled there.
+            locals: unsafe { self.locals.as_ref() },
+        }
+    }
+}
+
+impl<'a> Forked<'a> {
+    /// The innermost group, if there is one.
+    pub(crate) fn node(&self) -> Option<&'a Node> {
+        self.frame.map(|frame| frame.node)
+    }
+
+    /// Whether a task was polled there.
+    pub(crate) fn is_in_task(&self) -> bool {
+        self.frame.is_some_and(|frame| frame.task.is_some())
+    }
+
+    /// Whether a shield was around that point, in its frame.
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.shielded
+    }
+
+    /// The task-locals there.
+    pub(crate) fn locals(&self) -> Option<&'a Locals> {
+        self.locals
+    }
+
+    /// A frame for the part, in a host of its own; `None` where there was no frame.
+    pub(crate) fn frame<'b>(&self, host: &'b Host) -> Option<Frame<'b>>
+    where
+        'a: 'b,
+    {
+        let around = self.frame?;
+        Some(Frame {
+            task: around.task,
+            sheltered: around.sheltered || self.shielded,
+            shields: Cell::new(self.shielded.into()),
+            locals: Cell::new(self.locals.map_or(ptr::null(), ptr::from_ref)),
+            ..Frame::new(around.node, host, around.cut)
+        })
     }
 }
 

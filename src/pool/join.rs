@@ -14,6 +14,7 @@
 //! such a deadlock). Only a worker for which no spare can be had does so, too, as in every wait
 //! (`waiting`): if it slept, no thread might be left to run what its half waits for.
 
+use crate::poll::frame::Fork;
 use crate::pool::seats::Seat;
 use crate::pool::stack_jobs::{StackJob, TakenBack};
 use crate::pool::thread_ctx::ThreadCtx;
@@ -21,7 +22,6 @@ use crate::pool::waiting::{self, Step};
 use crate::pool::worker;
 use crate::sync::deque::Steal;
 use crate::tree::awaited::Awaited;
-use crate::tree::branch::Branch;
 use crate::unwind::Payload;
 
 /// Runs `a` on this thread and `b` on this or another one, each to its end; catches panics.
@@ -30,11 +30,11 @@ pub(crate) fn both<RA, RB: Send>(
     ctx: &ThreadCtx,
     a: impl FnOnce() -> RA,
     b: impl FnOnce() -> RB + Send,
-    branch: Branch,
+    fork: Fork,
 ) -> (Result<RA, Payload>, Result<RB, Payload>) {
     let offer = || ctx.offer();
     ctx.stack_jobs
-        .fork::<ThreadCtx, _, _>(a, b, branch, offer, |half| come_back(ctx, half))
+        .fork::<ThreadCtx, _, _>(a, b, fork, offer, |half| come_back(ctx, half))
 }
 
 /// Comes back to a published half. None if another thread has run it.

@@ -235,7 +235,7 @@ impl ClaimedSeat {
         deques.as_ref().expect("a claimed seat has deques")
     }
 
-    /// Counts a task that begins, and pushes its job, to be run before older ones.
+    /// Counts a task that begins, for the metrics, and pushes its job, to be run before older ones.
     #[inline]
     fn push_new(&self, job: Job) {
         self.seat().counts.tasks.begin();
@@ -333,7 +333,7 @@ impl OwnSeat {
         unsafe { self.with(push) }
     }
 
-    /// Counts a task that begins on the seat, and pushes its job: newest first.
+    /// Counts a task that begins on the seat, for the metrics, and pushes its job: newest first.
     #[inline]
     pub(crate) fn push_new(&self, job: Job) -> Result<(), Job> {
         // SAFETY: `OwnSeat::push`: a push to a deque, and a count.

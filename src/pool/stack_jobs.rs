@@ -30,12 +30,12 @@
 use crate::group::node::Node;
 use crate::job::{Job, JobHeader, JobTable};
 use crate::latch::Latch;
-use crate::poll::frame;
+use crate::poll::frame::{self, Fork};
 use crate::pool::shared::Shared;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::cell::UnsafeCell;
 use crate::tree::awaited::LEVELS;
-use crate::tree::branch::Branch;
+use crate::tree::branch;
 use crate::tree::leave;
 use crate::unwind::{self, Payload};
 use std::cell::Cell;
@@ -68,7 +68,8 @@ pub(crate) struct StackJob {
     latch: Latch,
     /// The half that the forker ran for another thread when it forked this one.
     inside: *const StackJob,
-    branch: Branch,
+    /// Where it was forked.
+    fork: Fork,
 }
 
 /// A published half that its forker has taken back.
@@ -195,11 +196,11 @@ impl StackJobs {
         &self,
         a: impl FnOnce() -> RA,
         b: impl FnOnce() -> RB + Send,
-        branch: Branch,
+        fork: Fork,
         offer: impl Fn(),
         come_back: impl FnOnce(&StackJob) -> Option<TakenBack<'_>>,
     ) -> (Result<RA, Payload>, Result<RB, Payload>) {
-        let half = Half::<_, _, H>::new(b, branch, self.inside.get());
+        let half = Half::<_, _, H>::new(b, fork, self.inside.get());
         // The pointer is one to the whole half, whose stack job is first.
         let whole = NonNull::from(&half).cast();
         // SAFETY: `push`: the half stays in this frame, which is left at its end alone: nothing
@@ -228,7 +229,9 @@ impl StackJobs {
     pub(crate) fn publish(&self, shared: &Shared) -> Option<Job> {
         // SAFETY: halves in the list are there: see `push`.
         let oldest = unsafe { self.oldest.get().as_ref() }?;
-        if oldest.branch.task().is_none() {
+        // SAFETY: `follow`: this thread is the forker, further down its stack, and stays there
+        // meanwhile.
+        if !unsafe { oldest.fork.follow() }.is_in_task() {
             oldest.counted.set(Some(count(shared)?));
         }
         let half = self.pop_oldest()?;
@@ -303,7 +306,7 @@ impl<F: FnOnce() -> R, R, H: Here> Half<F, R, H> {
     };
 
     #[inline]
-    fn new(closure: F, branch: Branch, inside: *const StackJob) -> Self {
+    fn new(closure: F, fork: Fork, inside: *const StackJob) -> Self {
         Self {
             job: StackJob {
                 job: JobHeader {
@@ -317,7 +320,7 @@ impl<F: FnOnce() -> R, R, H: Here> Half<F, R, H> {
                 runner: AtomicUsize::new(0),
                 latch: Latch::new(),
                 inside,
-                branch,
+                fork,
             },
             closure: UnsafeCell::new(ManuallyDrop::new(closure)),
             result: UnsafeCell::new(MaybeUninit::uninit()),
@@ -363,8 +366,9 @@ impl<F: FnOnce() -> R, R, H: Here> Half<F, R, H> {
             // SAFETY: `take_closure`: the job is the right to run it, and runs once:
             // `JobTable::run` (2).
             let closure = unsafe { half.take_closure() };
-            // SAFETY: `Branch::enter`: the forker stays in its frame until the latch is set.
-            unwind::catch(|| unsafe { half.job.branch.enter(half.job.unwinds, closure) })
+            // SAFETY: `follow`: the forker stays in its frame until the latch is set.
+            let forked = unsafe { half.job.fork.follow() };
+            unwind::catch(|| branch::enter(forked, half.job.unwinds, closure))
         });
         // SAFETY: only the thread that runs the job writes it, and the forker reads it after the
         // latch was set.
@@ -382,8 +386,9 @@ impl<F: FnOnce() -> R, R, H: Here> Half<F, R, H> {
 unsafe fn group(job: NonNull<JobHeader>) -> *const () {
     // SAFETY: `JobTable::group`: the job has not been run, so its forker is there.
     let half = unsafe { job.cast::<StackJob>().as_ref() };
-    let node = half.branch.node();
-    node.map_or(ptr::null(), |node| node.as_ptr().cast_const().cast())
+    // SAFETY: `follow`: the forker waits until the job was run.
+    let node = unsafe { half.fork.follow() }.node();
+    node.map_or(ptr::null(), |node| node.whole.as_ptr().cast_const().cast())
 }
 
 /// Runs `f` with this thread known to be inside a half of another thread.

@@ -14,6 +14,7 @@ use crate::pool::stack_jobs::{Here, StackJobs};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::tree::awaited::Awaited;
+use crate::unwind;
 use std::cell::{Cell, RefCell};
 use std::ptr;
 
@@ -179,7 +180,9 @@ impl ThreadCtx {
         }
         impl Drop for Restore<'_> {
             fn drop(&mut self) {
-                HERE.set(self.here);
+                if !ptr::eq(HERE.replace(self.here), self.ctx) {
+                    unwind::abort_misnested();
+                }
                 self.ctx.below.set(self.below);
             }
         }

@@ -175,7 +175,7 @@ impl Worker<'_> {
                 self.park();
             }
             searching = true;
-            // What the driver woke may be on the own seat.
+            // Wakers that the driver called on this thread have pushed to this seat.
             if let Some(job) = self.own() {
                 self.found();
                 return Some(job);

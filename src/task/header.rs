@@ -101,6 +101,7 @@ pub(crate) struct Header {
     pub(crate) links: Links,
     pub(crate) location: &'static Location<'static>,
     pub(crate) awaiter: Awaiter,
+    /// As a host: the groups that are open in this task.
     pub(crate) open: Host,
     /// Written by the runner only.
     pub(crate) polls: AtomicU32,

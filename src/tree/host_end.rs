@@ -1,14 +1,10 @@
 //! How a host ends: the groups that are open in it are left, and those that are being cancelled go
 //! on without a poller.
 
-#![expect(unsafe_code, reason = "hosts and groups point to each other")]
-
 use crate::group::node::{Host, OUTER, SHIELDED};
-use crate::sync::atomic::Ordering;
 use crate::tree::cascade::{cancel, end_services, is_parent_cancelled};
-use crate::tree::hosts::{ENDED, lock};
+use crate::tree::hosts::take_all;
 use std::ops::Deref;
-use std::ptr;
 
 impl Host {
     /// Forgets all groups: the host ends. They may be polled elsewhere later.
@@ -30,17 +26,7 @@ impl Host {
     #[cold]
     fn clear_slow(&self, in_shield: bool) {
         let mut left = Vec::new();
-        let locked = lock(self);
-        // Relaxed: under the lock of this list.
-        let mut at = self
-            .first
-            .swap(ptr::null_mut(), Ordering::Relaxed)
-            .cast_const();
-        // SAFETY: a group leaves the list, under the lock that is held, before it is freed; it
-        // leaves here by the store below.
-        while let Some(node) = unsafe { at.as_ref() } {
-            at = node.hosted.next.replace(ptr::null());
-            node.hosted.prev.set(ptr::null());
+        take_all(self, |node| {
             // As in Marking and Linking (`group::node`): a canceller marks, and then asks under the
             // node's lock whether the group was left; here the group is left under that lock, and
             // then the mark is read.
@@ -53,12 +39,7 @@ impl Host {
             if shielded || node.is_cancelled() {
                 left.push(node.to_ref());
             }
-            // Release: pairs with the Acquire in `hosts::exit`: a mover that reads it without the
-            // lock does not touch this host any more, and may end the node after all that was done
-            // to it here.
-            node.hosted.host.store(ENDED, Ordering::Release);
-        }
-        drop(locked);
+        });
         for node in left {
             if node.is_cancelled() {
                 end_services(&node);

@@ -18,14 +18,15 @@
 use crate::group::node::{Host, Node, NodeRef};
 use crate::sync::atomic::Ordering;
 use crate::sync::{MutexGuard, process};
+use crate::unwind;
 use std::ptr;
 
-pub(crate) fn lock(host: *const Host) -> MutexGuard<'static, ()> {
+fn lock(host: *const Host) -> MutexGuard<'static, ()> {
     process::lock_of(host.addr())
 }
 
 /// In place of a host that has ended: the group was not polled since. No host has this address.
-pub(crate) const ENDED: *mut Host = ptr::without_provenance_mut(1);
+const ENDED: *mut Host = ptr::without_provenance_mut(1);
 
 /// Where a group was until its poller took it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +108,7 @@ fn link(node: &Node, list: &Host) {
 /// Takes the group out of the list of its host. Called by the owner of the group's future.
 pub(crate) fn exit(node: &Node) -> Was {
     loop {
-        // Acquire: pairs with the Release in `clear_slow`.
+        // Acquire: pairs with the Release in `take_all`.
         let host = node.hosted.host.load(Ordering::Acquire).cast_const();
         if host.is_null() {
             return Was::Elsewhere;
@@ -140,6 +141,25 @@ pub(crate) fn exit(node: &Node) -> Was {
         // Relaxed: under the lock.
         node.hosted.host.store(ptr::null_mut(), Ordering::Relaxed);
         return Was::Moved;
+    }
+}
+
+/// Takes all groups out of the list of a host that ends; `leave` is called with each, under the
+/// lock of the list.
+pub(crate) fn take_all(host: &Host, mut leave: impl FnMut(&Node)) {
+    let _lock = lock(host);
+    // Relaxed: under the lock of this list.
+    let first = host.first.swap(ptr::null_mut(), Ordering::Relaxed);
+    let mut at = first.cast_const();
+    // SAFETY: a group leaves the list, under the lock that is held, before it is freed; it leaves
+    // here by the store below, and a panic on the way there ends the process.
+    while let Some(node) = unsafe { at.as_ref() } {
+        at = node.hosted.next.replace(ptr::null());
+        node.hosted.prev.set(ptr::null());
+        unwind::never(|| leave(node));
+        // Release: pairs with the Acquire in `exit`: a mover that reads it without the lock does
+        // not touch this host any more, and may end the node after all that was done to it here.
+        node.hosted.host.store(ENDED, Ordering::Release);
     }
 }
 

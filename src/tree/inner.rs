@@ -1,9 +1,16 @@
-//! The elements of a node's lists: the groups inside it, and its members.
+//! The elements of a node's lists: the groups inside it, and its members; and how a group comes
+//! into such a list, goes from one to another, and leaves it.
+//!
+//! # Invariant
+//!
+//! A node is in the list of its present parent, or in none. It enters and leaves the list under the
+//! lock of that parent, and its parent changes under its own lock, which is taken first: so all
+//! that is here is done under both. A node that is in a list is not freed (`NodeRef::drop`).
 
 #![expect(unsafe_code, reason = "the lists are intrusive")]
 
 use crate::group::list::Links;
-use crate::group::node::{Node, NodeRef, Slow};
+use crate::group::node::{Ending, Node, NodeRef, Slow};
 use crate::report::dump::TaskDump;
 use std::mem::offset_of;
 use std::ptr::NonNull;
@@ -23,9 +30,88 @@ unsafe fn node_of<'a>(links: NonNull<Links>) -> &'a Node {
 }
 
 /// A pointer to the links that keeps the provenance of the whole node.
-pub(crate) fn links_of(node: &NodeRef) -> NonNull<Links> {
-    // SAFETY: the offset of a field is in bounds of the node, which the reference keeps.
-    unsafe { node.as_ptr().byte_add(offset_of!(Node, links)) }.cast()
+fn links_of(node: &Node) -> NonNull<Links> {
+    // SAFETY: the offset of a field is in bounds of the node, to which this is the pointer that
+    // keeps the provenance of the whole.
+    unsafe { node.whole.byte_add(offset_of!(Node, links)) }.cast()
+}
+
+/// Puts a node into the list of a parent, whose flags are returned. Called under the node's lock.
+fn push(node: &Node, parent: &Node) -> u32 {
+    let slow = parent.slow.lock();
+    assert!(
+        !node.links.is_linked(),
+        "a group is in the list of one parent"
+    );
+    // SAFETY: `push` (1): the lock is held, and the node is in no list. (2): nodes do not move, and
+    // one that is linked is not freed (`NodeRef::drop`); the parent is kept by the node.
+    unsafe { slow.inner.push(links_of(node)) };
+    parent.flags()
+}
+
+/// Takes a node out of the list of its present parent, if it is there. Called under the node's
+/// lock, which keeps the parent.
+fn take_out(node: &Node, parent: &Node) {
+    let slow = parent.slow.lock();
+    // SAFETY: `unlink` (1): a node is in the list of its present parent or in none, and the lock of
+    // that parent is held. (2): a linked neighbour is not freed (`NodeRef::drop`).
+    unsafe { node.links.unlink() };
+    drop(slow);
+}
+
+/// Puts a new node into the list of its parent, and returns the parent's flags then; `None` for a
+/// root.
+pub(crate) fn link(node: &Node) -> Option<u32> {
+    node.with_parent(|parent| push(node, parent))
+}
+
+/// Takes a node out of the list of its parent.
+pub(crate) fn unlink(node: &Node) {
+    node.with_parent(|parent| take_out(node, parent));
+}
+
+/// What a node finds that was moved.
+pub(crate) struct Moved {
+    /// The flags of the new parent, once the node was in its list.
+    pub(crate) inherited: u32,
+    /// The reference on the former parent. It may be the last one: it is dropped with no lock held.
+    pub(crate) former: Option<NodeRef>,
+}
+
+/// Moves a node whose parent has ended to the nearest ancestor that is open; `None` if its parent
+/// is open, or the node itself has ended.
+///
+/// `arrive` is called under the node's lock just before it is moved, with the flags of the
+/// ancestors that are passed; those of nodes of services do not go for what comes out of them.
+pub(crate) fn move_up(node: &Node, arrive: impl FnOnce(&mut Ending, u32)) -> Option<Moved> {
+    let mut slow = node.slow.lock();
+    // A node that ends closes its word, passes through this lock, and then leaves its list. So this
+    // mover sees it closed, or the end finds it in the list of its new parent: the move is complete
+    // before the lock is given back.
+    if node.word.is_closed() {
+        return None;
+    }
+    // SAFETY: the node holds a reference on its present parent, which cannot change while the lock
+    // is held.
+    let old = unsafe { node.parent_ptr()?.as_ref() };
+    if !old.word.is_closed() {
+        return None; // another mover was faster
+    }
+    let mut new = old.to_ref();
+    let mut passed = 0;
+    while new.word.is_closed() {
+        if !new.serves() {
+            passed |= new.flags();
+        }
+        new = new.parent().expect("a root never closes");
+    }
+    arrive(&mut slow.ending, passed);
+    take_out(node, old);
+    let inherited = push(node, &new);
+    // SAFETY: `set_parent` (1): `slow` is the guard. (2): the word of the parent is closed, and
+    // stays so. (3): `new` was found on the way up.
+    let former = unsafe { node.set_parent(new) };
+    Some(Moved { inherited, former })
 }
 
 /// Calls `f` with each inner node. `slow` is borrowed from the guard of their parent's lock, so

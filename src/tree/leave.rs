@@ -10,15 +10,82 @@
 use crate::group::arena::Arena;
 use crate::group::duties::{Abandon, Departure, Join, Leaver};
 use crate::group::node::{Node, NodeRef, Services};
-use crate::group::word::Leave;
+use crate::group::word::{Enter, Leave};
 use crate::poll::frame::{self, wake};
-use crate::sync::atomic::Ordering;
-use crate::tree::attach;
+use crate::tree::{attach, inner};
 use crate::unwind::{self, Payload};
 use crate::waiters;
 use std::mem;
+use std::ops::Deref;
 use std::ptr::NonNull;
 use std::task::{Poll, Waker};
+
+/// One count on a node: the group does not end, and the node stays, while it is there. Its holder
+/// gives it back by dropping it, while no lock is held.
+pub(crate) struct Counted(NonNull<Node>);
+
+impl Counted {
+    /// Counts one in where others are counted; else the answer of the word.
+    #[inline]
+    pub(crate) fn among_others(node: &Node) -> Result<Self, Enter> {
+        match node.word.enter_nonzero() {
+            Enter::Entered => Ok(Self(node.whole)),
+            refused => Err(refused),
+        }
+    }
+
+    /// The step from no child to one; `above` is one count on the present parent, and becomes that
+    /// of the node in it. A root has no parent. `None`: another entry was faster, or the node has
+    /// ended; `above` is given back.
+    pub(crate) fn first(node: &Node, above: Option<Self>) -> Option<Self> {
+        let fits = match &above {
+            // It is not adopted meanwhile: a parent in which a count is held has not ended.
+            Some(parent) => node.is_child_of(parent),
+            None => node.is_root(),
+        };
+        assert!(fits, "a node counts in its parent");
+        if !node.word.enter_first() {
+            return None;
+        }
+        match above {
+            Some(parent) => parent.keep(),
+            // After the end of a runtime only the nodes below keep the root, and the last of them
+            // may be freed while its last leaver is on the way up: see `leave`.
+            None => _ = node.to_ref().into_raw(),
+        }
+        Some(Self(node.whole))
+    }
+
+    /// The parent of the node, if it has one.
+    pub(crate) fn parent(&self) -> Option<&Node> {
+        // SAFETY: `settled_parent`: the node is counted while `self` is there.
+        unsafe { self.settled_parent() }
+    }
+
+    /// Keeps the count beyond this value: the child that it stands for gives it back by [`leave`].
+    #[inline]
+    pub(crate) fn keep(self) {
+        mem::forget(self);
+    }
+}
+
+impl Deref for Counted {
+    type Target = Node;
+
+    #[inline]
+    fn deref(&self) -> &Node {
+        // SAFETY: the count keeps the node's join open, and so the node alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        // SAFETY: `leave` (1): `self` is that count, and goes away. (2): nothing is touched
+        // afterwards.
+        unsafe { leave(self.0) };
+    }
+}
 
 /// Gives one child's count back, and goes up the tree while that was the last one.
 ///
@@ -34,9 +101,7 @@ pub(crate) unsafe fn leave(node: NonNull<Node>) {
         // alive.
         let here = unsafe { at.as_ref() };
         let serves = here.serves();
-        // Relaxed: the pointer cannot change while a count is held; it was settled before that
-        // count began.
-        let parent = here.parent.load(Ordering::Relaxed);
+        let parent = here.parent_ptr();
         let last = match here.word.leave() {
             Leave::Left => false,
             Leave::Last => true,
@@ -44,12 +109,12 @@ pub(crate) unsafe fn leave(node: NonNull<Node>) {
             // given up. (2): the node is not touched afterwards.
             Leave::Locked => unsafe { leave_locked(at, leaver) },
         };
-        match NonNull::new(parent) {
+        match parent {
             // The last leaver gives back the node's own count in its parent, which keeps the parent
             // alive until then.
             Some(parent) if last => at = parent,
-            // SAFETY: `enter_first` made this reference, by `into_raw`, for the time in which the
-            // root is counted; its count is gone, so the reference is given up.
+            // SAFETY: `from_raw`: `Counted::first` made this reference, by `into_raw`, for the time
+            // in which the root is counted; its count is gone, so the reference is given up.
             None if last => return drop(unsafe { NodeRef::from_raw(at) }),
             _ => return,
         }
@@ -98,17 +163,14 @@ unsafe fn leave_locked(at: NonNull<Node>, leaver: Leaver) -> bool {
 pub(crate) fn start_closer(node: &Node) {
     // An entry may go up the tree, where other locks are taken: it comes first, and is given back
     // if it was for nothing.
-    if !node.enter() {
+    let Some(count) = node.count_in() else {
         return;
-    }
+    };
     let first = node.slow.lock().ending.start_closer(&node.word);
     if first {
-        // SAFETY: the count that was just taken is handed over; the table belongs to this node.
+        count.keep();
+        // SAFETY: the count that was just kept is handed over; the table belongs to this node.
         unsafe { (node.table.start_closer)(node) };
-    } else {
-        // SAFETY: (1): the count that was just taken is given up. (2): nothing is touched
-        // afterwards.
-        unsafe { leave(node.whole) };
     }
 }
 
@@ -236,7 +298,7 @@ pub(crate) fn end(node: &Node) -> Ended {
     if !alone {
         attach::give_away(node);
     }
-    attach::detach(node);
+    inner::unlink(node);
     if !node.serves() {
         node.spawn().group_ends();
     }

@@ -1,4 +1,5 @@
-//! The owner's side of a group without its types: where it is polled, how it joins, how it ends.
+//! The owner's side of a group without the types of its body: where it is polled, how it joins, how
+//! it ends.
 
 use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED};
 use crate::poll::frame;

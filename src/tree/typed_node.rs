@@ -1,21 +1,23 @@
 //! The node with its error type, which only the group's future and its own children know.
 //!
 //! [`TypedRef`] is a counted reference that proves the error type, [`TypedGate`] a gate that does,
-//! and [`Counted`] a count that was taken there. [`Spawner`] is the right to spawn: it proves for
-//! how long children are good.
+//! and [`TypedCounted`] a count that was taken there. [`Spawner`] is the right to spawn: it proves
+//! for how long children are good.
 
-#![expect(unsafe_code, reason = "the node is the first field of its typed whole")]
+#![expect(
+    unsafe_code,
+    reason = "a reference to a node is proof of its error type"
+)]
 
 use crate::group::node::Gate;
 use crate::group::node::Spawn;
-use crate::group::node::{Node, NodeRef, NodeTable, Opening};
+use crate::group::node::{Node, NodeRef, NodeTable, Opening, Whole};
 use crate::report::errors::Errors;
 use crate::report::reason::CancelKind;
 use crate::report::reason::Origin;
 use crate::tree::attach;
 use crate::tree::cascade;
-use crate::tree::leave;
-use crate::tree::leave::end_services_node;
+use crate::tree::leave::{Counted, end_services_node};
 use crate::tree::service_node;
 
 use crate::sync::{Arc, Mutex};
@@ -29,20 +31,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 /// A node and the errors that it collects.
-#[repr(C)]
-pub(crate) struct Typed<E> {
-    node: Node,
-    errors: Mutex<Errors<E>>,
-}
-
-impl<E> Deref for Typed<E> {
-    type Target = Node;
-
-    #[inline]
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
+pub(crate) type Typed<E> = Whole<Mutex<Errors<E>>>;
 
 impl<E: Send + 'static> Typed<E> {
     /// Makes a node under a parent, attached.
@@ -56,24 +45,9 @@ impl<E: Send + 'static> Typed<E> {
         parent: NodeRef,
         opening: Opening,
     ) -> TypedRef<E> {
-        let spawn = parent.spawn_ptr();
-        let typed = Box::new(Self {
-            node: Node::new(
-                table,
-                spawn,
-                Opening {
-                    parent: Some(parent),
-                    ..opening
-                },
-            ),
-            errors: Mutex::new(Errors::none()),
-        });
-        let raw: NonNull<Node> = NonNull::from(Box::leak(typed)).cast();
-        // SAFETY: the new node is not shared yet, so this is the only access. Written through the
-        // pointer that is kept, which a use of the box would end.
-        unsafe { (*raw.as_ptr()).whole = raw };
-        // SAFETY: a new node has one reference, made with it, and this takes it over.
-        let node = unsafe { NodeRef::from_raw(raw) };
+        let errors = Mutex::new(Errors::none());
+        // SAFETY: (1): that of this function. (2): both of this function.
+        let node = unsafe { Self::make(table, parent, opening, errors) };
         attach::attach(&node);
         TypedRef {
             node,
@@ -81,24 +55,13 @@ impl<E: Send + 'static> Typed<E> {
         }
     }
 
-    /// The typed whole of a node.
-    ///
-    /// # Safety
-    ///
-    /// 1. The node was made by `Typed::<E>::open` with this `E`, and the pointer is for its whole.
-    /// 2. It is alive for `'a`.
-    pub(crate) unsafe fn of<'a>(node: NonNull<Node>) -> &'a Self {
-        // SAFETY: (1): the node is the first field of a `Typed<E>` (`#[repr(C)]`); (2).
-        unsafe { node.cast::<Self>().as_ref() }
-    }
-
     /// Records an error without cancelling.
     pub(crate) fn record(&self, error: E, origin: Origin) {
-        let after_cancel = self.node.is_cancelled();
-        self.node.slow.lock().ending.fail();
-        let omitted = self.errors.lock().record(error, origin, after_cancel);
+        let after_cancel = self.is_cancelled();
+        self.slow.lock().ending.fail();
+        let omitted = self.rest.lock().record(error, origin, after_cancel);
         if let Err((error, origin)) = omitted {
-            self.node.report_error(error, origin);
+            self.report_error(error, origin);
         }
     }
 
@@ -114,21 +77,21 @@ impl<E: Send + 'static> Typed<E> {
         // SAFETY: (1): a group has the error type of its services, see `services`. (2): it is this
         // node, which is borrowed, or the group of a service that calls this, and a group ends
         // after its services.
-        let receiver: &Self = unsafe { Self::of(self.node.receiver().whole) };
-        receiver.node.note_reason(kind, origin.clone());
+        let receiver: &Self = unsafe { Self::of(self.receiver().whole) };
+        receiver.note_reason(kind, origin.clone());
         receiver.record(error, origin);
-        cascade::cancel(&receiver.node, 0);
+        cascade::cancel(receiver, 0);
     }
 
     /// Takes the errors that were recorded.
     pub(crate) fn take(&self) -> Errors<E> {
-        std::mem::replace(&mut *self.errors.lock(), Errors::none())
+        std::mem::replace(&mut *self.rest.lock(), Errors::none())
     }
 
     /// The node of the group's services, made with the first of them.
     fn services(&self, location: &'static Location<'static>) -> TypedRef<E> {
         let known = || {
-            let node = self.node.slow.lock().ending.services().cloned()?;
+            let node = self.slow.lock().ending.services().cloned()?;
             // Only this function registers such a node, and it opens it with this error type.
             Some(TypedRef {
                 node,
@@ -139,18 +102,17 @@ impl<E: Send + 'static> Typed<E> {
             return services;
         }
         let opening = Opening {
-            parent: None,
             name: Some(Cow::Borrowed("services")),
             location,
             shielded: true,
         };
         // SAFETY: (1), (2): the table is the one of this node, which has this type, and the
         // services are members of the same kind.
-        let services = unsafe { Self::open(self.node.table, self.node.to_ref(), opening) };
+        let services = unsafe { Self::open(self.table, self.to_ref(), opening) };
         let new = service_node::begin(services.node.clone());
         let slower = {
-            let mut slow = self.node.slow.lock();
-            slow.ending.set_services(&self.node.word, new)
+            let mut slow = self.slow.lock();
+            slow.ending.set_services(&self.word, new)
         };
         match slower {
             None => services,
@@ -159,17 +121,6 @@ impl<E: Send + 'static> Typed<E> {
                 known().unwrap_or(services)
             }
         }
-    }
-
-    /// Frees the whole: `NodeTable::free`.
-    ///
-    /// # Safety
-    ///
-    /// As [`Typed::of`], and there is no other reference to the node.
-    pub(crate) unsafe fn free(node: NonNull<Node>) {
-        // SAFETY: `of` (1): made by `open` as a box of this type. The last reference is gone, so
-        // the box is taken back once.
-        drop(unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) });
     }
 
     /// Hands every recorded error to the hook: `NodeTable::report_errors`.
@@ -181,7 +132,7 @@ impl<E: Send + 'static> Typed<E> {
         // SAFETY: (1), (2): the same two are promised to this function.
         let typed = unsafe { Self::of(node) };
         for (error, origin) in typed.take().into_parts() {
-            typed.node.report_error(error, origin);
+            typed.report_error(error, origin);
         }
     }
 }
@@ -314,9 +265,15 @@ impl<E: Send + 'static> TypedGate<E> {
     pub(crate) fn of(group: &Typed<E>) -> Self {
         let node: &Node = group;
         let mut slow = node.slow.lock();
-        let gate = slow
-            .gate
-            .get_or_insert_with(|| Arc::new(Gate::new(node.whole)));
+        let gate = slow.gate.get_or_insert_with(|| {
+            // SAFETY: `new`: the end of the group, which comes before its node is freed, passes
+            // through the lock that is held after it closes the word: it shuts the gate that it
+            // finds there, or the word is seen closed below.
+            Arc::new(unsafe { Gate::new(node.whole) })
+        });
+        if node.word.is_closed() {
+            gate.shut();
+        }
         Self {
             gate: Arc::clone(gate),
             error: PhantomData,
@@ -329,8 +286,8 @@ impl<E: Send + 'static> TypedGate<E> {
     }
 
     /// Counts one in for a child: see [`Gate::admit`].
-    pub(crate) fn admit(&self) -> Option<Counted<E>> {
-        self.gate.admit().map(Counted::new)
+    pub(crate) fn admit(&self) -> Option<TypedCounted<E>> {
+        self.gate.admit().map(TypedCounted::new)
     }
 
     /// Ends the group with an error at the instant `at`, if it has not ended. Of deadlines at one
@@ -344,7 +301,7 @@ impl<E: Send + 'static> TypedGate<E> {
         error: E,
         origin: Origin,
     ) {
-        let Some(group) = self.gate.enter().map(Counted::<E>::new) else {
+        let Some(group) = self.gate.enter().map(TypedCounted::<E>::new) else {
             // The group ended while its timer fired.
             if let Err(payload) = unwind::drop_quietly(error) {
                 pool.unobserved(origin.lost_panic(payload, String::new()));
@@ -361,34 +318,27 @@ impl<E: Send + 'static> TypedGate<E> {
 }
 
 /// A count that was taken at the gate: the group does not end before this is dropped.
-pub(crate) struct Counted<E> {
-    node: NonNull<Node>,
+pub(crate) struct TypedCounted<E> {
+    count: Counted,
     error: PhantomData<fn(E) -> E>,
 }
 
-impl<E> Counted<E> {
-    /// Of a node to which a [`TypedGate`] of this error type has given one count.
-    fn new(node: NonNull<Node>) -> Self {
+impl<E> TypedCounted<E> {
+    /// Of a count that the [`Gate`] of a [`TypedGate`] of this error type has given.
+    fn new(count: Counted) -> Self {
         Self {
-            node,
+            count,
             error: PhantomData,
         }
     }
 }
 
-impl<E: Send + 'static> Deref for Counted<E> {
+impl<E: Send + 'static> Deref for TypedCounted<E> {
     type Target = Typed<E>;
 
     fn deref(&self) -> &Typed<E> {
         // SAFETY: (1): a `TypedGate` is that of a group of this type. (2): the count keeps the node
         // for as long as `self` is there.
-        unsafe { Typed::of(self.node) }
-    }
-}
-
-impl<E> Drop for Counted<E> {
-    fn drop(&mut self) {
-        // SAFETY: (1): the one count is given up. (2): the node is not used afterwards.
-        unsafe { leave::leave(self.node) };
+        unsafe { Typed::of(self.count.whole) }
     }
 }

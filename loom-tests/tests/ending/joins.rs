@@ -1,8 +1,7 @@
 //! Children, services, defers, joins and early drops against each other.
 
 use crate::children::Stage;
-use crate::group::node::Gate;
-use crate::support::read;
+use crate::support::{gate_of, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
 use crate::tree::leave::leave;
@@ -157,19 +156,16 @@ fn model_a_handle_against_the_closer_of_an_orphan() {
         let Stage {
             tree, owner, drops, ..
         } = stage;
-        let gate = Arc::new(Gate::new(owner.node.as_ptr()));
-        owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let gate = gate_of(&owner);
         parts.defer(&ran);
         let (seen, pool) = (Arc::clone(&ran), Arc::clone(&tree.pool));
         let theirs = Arc::clone(&gate);
         let handle = thread::spawn(move || {
             let parts = parts;
-            if let Some(node) = theirs.admit() {
+            if let Some(counted) = theirs.admit() {
                 read(parts.kept);
                 assert_eq!(seen.get(), 0, "admitted after the work had ended");
-                // SAFETY: (1): the count that `admit` took is given up. (2): the node is not used
-                // afterwards.
-                unsafe { leave(node) };
+                drop(counted);
             }
             pool.run_all();
         });

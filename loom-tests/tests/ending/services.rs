@@ -3,13 +3,11 @@
 //! wait for the body.
 
 use crate::children::{Stage, World};
-use crate::group::node::Gate;
 use crate::tree::cascade;
 use crate::tree::host_end::StackHost;
 use crate::tree::hosts;
-use crate::tree::leave::leave;
 
-use crate::support::{End, read};
+use crate::support::{End, gate_of, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
 use crate::{Parts, join};
@@ -158,8 +156,7 @@ fn a_service_through_the_gate(has_services: bool, has_defers: bool) {
     explore_with(2, move || {
         let mut stage = Stage::new();
         let parts = Parts::of(&stage);
-        let gate = Arc::new(Gate::new(stage.owner.node.as_ptr()));
-        stage.owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+        let gate = gate_of(&stage.owner);
         let (older, newer, ran) = (
             Arc::new(Racy::default()),
             Arc::new(Racy::default()),
@@ -178,16 +175,15 @@ fn a_service_through_the_gate(has_services: bool, has_defers: bool) {
         let pool = Arc::clone(&stage.tree.pool);
         let stranger = thread::spawn(move || {
             let parts = parts;
-            let admitted = handle.admit();
-            if let Some(node) = admitted {
+            let counted = handle.admit();
+            let admitted = counted.is_some();
+            if let Some(counted) = counted {
                 parts.serve(&theirs);
-                // SAFETY: (1): the count that `admit` took is given up. (2): the node is not used
-                // afterwards.
-                unsafe { leave(node) };
+                drop(counted);
             }
             // To leave may have woken the closer, also after a refusal.
             pool.run_all();
-            admitted.is_some()
+            admitted
         });
         join(&mut stage.owner, &stage.tree.pool, &stage.sleeper);
         let ended = newer.get();

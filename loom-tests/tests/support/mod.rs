@@ -1,9 +1,9 @@
-//! What the models of groups have in common: a pool that queues jobs for the model's threads, a tree to open groups in,
-//! and a blocked owner. Protocols are those of the sources.
+//! The common part of the models of groups: a pool that queues jobs for the model's threads, a tree
+//! to open groups in, and a blocked owner. Protocols are those of the sources.
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
-use crate::group::node::{Late, Spawn};
+use crate::group::node::{Gate, Late, Spawn};
 use crate::group::node::{Node, NodeRef, NodeTable, Opening};
 use crate::job::{Job, Ticket};
 use crate::parker::Parker;
@@ -34,7 +34,7 @@ impl Pool {
         self.jobs.lock().pop()
     }
 
-    /// Runs, as a thread for closures that block, what waits in line.
+    /// Runs, as a thread for closures that block, the tasks that wait in the queue.
     pub fn serve(&self) {
         let line = std::mem::take(&mut *self.line.lock());
         for job in line.into_iter().filter_map(Ticket::redeem) {
@@ -50,9 +50,9 @@ impl Pool {
     }
 }
 
-// SAFETY: jobs may be run by any thread, and the rest is watched by the model checker.
+// SAFETY: it may be shared: jobs may be run by any thread, and the model checker watches the rest.
 unsafe impl Sync for Pool {}
-// SAFETY: as above.
+// SAFETY: nothing in it belongs to a thread.
 unsafe impl Send for Pool {}
 
 impl Spawn for Pool {
@@ -139,16 +139,25 @@ pub type Owner = crate::tree::owner::Owner<u32>;
 /// Opens a group as the interface does.
 pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
     let opening = Opening {
-        parent: None,
         name: None,
         location: Location::caller(),
         shielded: false,
     };
-    // SAFETY: the tables of the models are those of `Typed<u32>`, with tasks as members or none.
+    // SAFETY: (1): the tables of the models are those of `Typed<u32>`. (2): their members are
+    // tasks, or there are none.
     Owner::new(unsafe { Typed::<u32>::open(table, parent.to_ref(), opening) })
 }
 
-/// A value that a group keeps: it says when it was dropped, and fails a model in which it is read afterwards.
+/// A gate that leads to a group, which is given it, and so shuts it at its end.
+pub fn gate_of(owner: &Owner) -> Arc<Gate> {
+    // SAFETY: the end of the group shuts the gate that it finds in its node.
+    let gate = Arc::new(unsafe { Gate::new(owner.node.as_ptr()) });
+    owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+    gate
+}
+
+/// A value that a group keeps: it says when it was dropped, and fails a model in which it is read
+/// afterwards.
 pub struct Kept {
     value: Cell<u32>,
     drops: Arc<Racy>,
@@ -174,10 +183,11 @@ pub fn keep(node: &Node, drops: &Arc<Racy>) -> NonNull<Kept> {
     node.slow.lock().arena.keep(Box::new(Kept::new(drops)))
 }
 
-/// What a child does: it reads what its group keeps, and leaves.
+/// A child's work: it reads the value that its group keeps, and leaves.
 pub fn finish(node: NonNull<Node>, kept: NonNull<Kept>) {
     read(kept);
-    // SAFETY: the caller has entered, and touches nothing afterwards.
+    // SAFETY: (1): the caller has entered, and its count is given up. (2): nothing of the node is
+    // touched afterwards.
     unsafe { crate::tree::leave::leave(node) };
 }
 
@@ -186,7 +196,8 @@ pub fn read(kept: NonNull<Kept>) {
     assert_eq!(unsafe { kept.as_ref() }.value.get(), 7);
 }
 
-/// What wakes a blocked owner. Models hold it to their end: the checker does not see the counts of an `Arc`.
+/// The waker of a blocked owner. Models hold it to their end: the checker does not see the counts
+/// of an `Arc`.
 pub struct Sleeper(Parker);
 
 impl Sleeper {
@@ -215,7 +226,7 @@ pub fn join(mut owner: Owner, sleeper: &Arc<Sleeper>) {
 
 /// An owner that does not wait.
 pub trait End {
-    /// Ends the group, if nobody is counted.
+    /// Ends the group, if no child is counted.
     fn ended(&mut self) -> bool;
 }
 

@@ -11,7 +11,7 @@ use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::handle::TaskHandle;
 use crate::task::header::Extension;
 use crate::task::spawn;
-use crate::tree::typed_node::{Counted, Spawner, Typed};
+use crate::tree::typed_node::{Spawner, Typed, TypedCounted};
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -169,7 +169,7 @@ impl<E: Send + 'static> GroupHandle<E> {
 
 /// Lets go of a child that a handle has started, while the group is kept open.
 pub(crate) fn detach<V, E: Send + 'static>(
-    group: &Counted<E>,
+    group: &TypedCounted<E>,
     child: TaskHandle<V>,
     location: &'static Location<'static>,
 ) {

@@ -112,8 +112,8 @@ impl<'s, E> Group<'s, '_, E> {
     /// The node of the group.
     #[inline]
     pub(crate) fn node(self) -> &'s Node {
-        // SAFETY: the group does not end before `'s` does, and its owner, or the last child after an
-        // early drop, keeps the node until then.
+        // SAFETY: the group does not end before `'s` does, and its owner, or the last child after
+        // an early drop, keeps the node until then.
         unsafe { self.node.as_ref() }
     }
 }

@@ -199,7 +199,6 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         let node = handle::open::<E>(
             parent,
             Opening {
-                parent: None,
                 name: setup.name,
                 location: setup.location,
                 shielded,
@@ -271,16 +270,16 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         B: Future,
         S: Split<E, Value = R>,
     {
-        // SAFETY: `body` is the one field that is pinned. The machine is never `Unpin`, and it polls
-        // and drops the body in place, its destructor too.
+        // SAFETY: `body` is the one field that is pinned. The machine is never `Unpin`, and it
+        // polls and drops the body in place, its destructor too.
         let this = unsafe { self.get_unchecked_mut() };
         let mut first = First::default();
         match &mut this.stage {
             Stage::Open(owner) => owner.arrive(),
             Stage::Outlived(outlived) => return outlived.poll(cx),
             Stage::New(_) | Stage::Over => {
-                // SAFETY: `call` hands the group to a body for every lifetime, and does nothing else
-                // with it, says the caller.
+                // SAFETY: `call` hands the group to a body for every lifetime, and does nothing
+                // else with it, says the caller.
                 match unsafe { this.open(call, opened) } {
                     Some(opened) => first = opened,
                     None => return Poll::Pending,
@@ -304,7 +303,8 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                 continue;
             }
             let Some(body) = &mut this.body else { continue };
-            // SAFETY: the body stays in its place in `self`, which is pinned, until it is dropped there.
+            // SAFETY: the body stays in its place in `self`, which is pinned, until it is dropped
+            // there.
             let body = unsafe { Pin::new_unchecked(body) };
             let polled = owner.poll_body(cutting, || body.poll(cx));
             match polled {

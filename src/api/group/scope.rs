@@ -97,7 +97,6 @@ fn run<'p, R, E: Send + 'static>(
         None => (runtime.root(), false),
     });
     let opening = Opening {
-        parent: None,
         name: None,
         location,
         shielded,
@@ -107,23 +106,27 @@ fn run<'p, R, E: Send + 'static>(
     // this function returns, and so within `'p`: what the body throws is caught, and the join does
     // not unwind.
     let group = unsafe { Group::new(&owner.node) };
-    let result = match owner.poll_body(false, || Poll::Ready(body(group))) {
-        Ok(Poll::Ready(Ok(value))) => Some(value),
-        Ok(Poll::Ready(Err(error))) => {
-            owner.node.fail(error, owner.origin());
-            None
-        }
-        Ok(Poll::Pending) => None,
-        Err(payload) => {
-            owner.fail_with_panic(payload);
-            None
-        }
-    };
-    // Groups that the body polled, and that went elsewhere or were forgotten, are polled here no
-    // more.
-    owner.node.body.clear();
-    let joined = owner.node.clone();
-    let panic = block_on::join(&runtime, &joined, |cx| owner.poll_end(cx.waker()));
+    // The children may be using this stack until the join is over.
+    let (result, panic) = unwind::never(|| {
+        let result = match owner.poll_body(false, || Poll::Ready(body(group))) {
+            Ok(Poll::Ready(Ok(value))) => Some(value),
+            Ok(Poll::Ready(Err(error))) => {
+                owner.node.fail(error, owner.origin());
+                None
+            }
+            Ok(Poll::Pending) => None,
+            Err(payload) => {
+                owner.fail_with_panic(payload);
+                None
+            }
+        };
+        // Groups that the body polled, and that went elsewhere or were forgotten, are polled here
+        // no more.
+        owner.node.body.clear();
+        let joined = owner.node.clone();
+        let panic = block_on::join(&runtime, &joined, |cx| owner.poll_end(cx.waker()));
+        (result, panic)
+    });
     match owner.answer(panic, result) {
         Answer::Value(value) => Ok(value),
         Answer::Errors(errors) => Err(errors),

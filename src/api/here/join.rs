@@ -1,12 +1,11 @@
 //! `join`: two closures that may run at the same time.
 
-use crate::poll::frame;
+use crate::poll::frame::{self, Fork};
 use crate::pool::global;
 use crate::pool::join;
 use crate::pool::thread_ctx::{self, ThreadCtx};
 use crate::report::reason::Origin;
 use crate::tree::awaited::Awaited;
-use crate::tree::branch::Branch;
 use crate::unwind::{self, Payload};
 use std::panic::{Location, resume_unwind};
 
@@ -56,7 +55,7 @@ pub fn join<A: Send, B: Send>(
     a: impl FnOnce() -> A + Send,
     b: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    let both = |ctx: &ThreadCtx| join::both(ctx, a, b, Branch::here());
+    let both = |ctx: &ThreadCtx| join::both(ctx, a, b, Fork::here());
     let results = thread_ctx::of_free_functions(|ctx| match ctx {
         Some(ctx) => both(ctx),
         None => from_outside(both),

@@ -11,7 +11,7 @@ use std::task::{Wake, Waker};
 use std::time::Instant;
 
 /// The selector of a driver.
-pub(crate) struct Poll {
+pub(crate) struct SystemSelector {
     pub(crate) system: Arc<System>,
     pub(crate) sources: Mutex<Sources>,
     pub(crate) clock: Clock,
@@ -25,7 +25,7 @@ impl Wake for System {
     }
 }
 
-impl Poll {
+impl SystemSelector {
     pub(crate) fn new(clock: Clock) -> io::Result<Self> {
         let system = Arc::new(System::new()?);
         Ok(Self {
@@ -37,7 +37,7 @@ impl Poll {
     }
 }
 
-impl Selector for Poll {
+impl Selector for SystemSelector {
     type Events = Events;
 
     fn now(&self) -> Instant {
