@@ -5,18 +5,22 @@
 //! cargo run --release -p versus --features mimalloc          # the same under mimalloc
 //! cargo run --release -p versus -- --only skynet --rounds 21
 //! cargo run --release -p versus -- --json
+//! cargo run --release -p versus -- --save docs/speed.tsv     # for `--bin plot`
 //! ```
 //!
 //! # How to read it
 //!
-//! Every side has two workers and runs each program once in every round, the rounds start with another side each, and
-//! the first round only warms up. `wall` and `cpu` are medians in nanoseconds for one operation; CPU time is that of all
-//! threads of the process. `x wall` and `x cpu` say how many times as much as spinney a side took: the median of the
-//! ratios of the rounds, so above 1 spinney is faster. `must` is the target of the project, `ok` or `MISS`; it is
-//! held against wall time where the question is a delay, else against CPU time, which is robust on a busy machine.
+//! Every side has two workers and runs each program once in every round, the rounds start with
+//! another side each, and the first round only warms up. `wall` and `cpu` are medians in
+//! nanoseconds for one operation; CPU time is that of all threads of the process. `x wall` and `x
+//! cpu` say how many times as much as spinney a side took: the median of the ratios of the rounds,
+//! so above 1 spinney is faster. Delays have `p50` and `p99` of a run instead. `must` is the target
+//! of the project, `ok` or `MISS`; it is held against wall time where the question is a delay, else
+//! against CPU time, which is robust on a busy machine.
 //!
-//! Allocators change the ratios by a factor of two, so both are to be published. Memory is measured in a process for
-//! each side. Numbers of different machines, and of different days, do not compare; ratios do.
+//! Allocators change the ratios by a factor of two, so both are to be published. Memory is measured
+//! in a process for each side. Numbers of different machines, and of different days, do not
+//! compare; ratios do.
 
 mod measure;
 mod memory;
@@ -25,10 +29,12 @@ mod table;
 mod workloads;
 
 use clap::Parser;
+use figures::{Figures, Scale, Stamp};
 use memory::Probe;
 use peers::Peers;
 use serde::Serialize;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[cfg(feature = "mimalloc")]
@@ -50,6 +56,9 @@ struct Arguments {
     /// JSON instead of tables.
     #[arg(long)]
     json: bool,
+    /// Puts the figures into this file, in the place of those that it has of the same cases.
+    #[arg(long, conflicts_with = "alone")]
+    save: Option<PathBuf>,
     /// Answers one question about memory, and nothing else.
     #[arg(long, num_args = 2, hide = true)]
     probe: Vec<String>,
@@ -70,7 +79,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads any more: that is no failure of the measurement.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "versus: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -103,10 +115,15 @@ fn run(arguments: &Arguments) -> io::Result<()> {
             report.allocator, report.rounds
         )?;
     }
+    let stamp = Stamp::now();
     let peers = Peers::start();
-    for workload in workloads::ALL
-        .iter()
-        .filter(|workload| wanted(workload.name))
+    let costs = workloads::COSTS.iter();
+    let costs = costs.map(|workload| (workload, [Scale::Wall, Scale::Cpu]));
+    let delays = workloads::DELAYS.iter();
+    let delays = delays.map(|workload| (workload, [Scale::P50, Scale::P99]));
+    for (workload, scales) in costs
+        .chain(delays)
+        .filter(|(workload, _)| wanted(workload.name))
     {
         let sides = if arguments.alone {
             &workload.runs[..1]
@@ -116,7 +133,8 @@ fn run(arguments: &Arguments) -> io::Result<()> {
         let measured = table::Measured {
             workload: workload.name,
             about: workload.about,
-            rows: measure::rounds(workload, sides, &peers, report.rounds),
+            scales,
+            rows: measure::rounds(workload, scales, sides, &peers, report.rounds),
         };
         if !arguments.json {
             measured.print(&mut out)?;
@@ -126,6 +144,14 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     let probes = memory::ALL.iter().filter(|_| !arguments.alone);
     for probe in probes.filter(|probe| wanted(probe.name)) {
         report.memory.push(probe.ask());
+    }
+    if let Some(path) = &arguments.save {
+        let workloads = report.workloads.iter();
+        let mut new: Vec<_> = workloads
+            .flat_map(|measured| measured.figures(&stamp, report.rounds))
+            .collect();
+        new.extend(table::memory_figures(&report.memory, &stamp));
+        Figures::save(path, report.allocator, new)?;
     }
     if arguments.json {
         serde_json::to_writer_pretty(&mut out, &report)?;

@@ -1,4 +1,5 @@
-//! Memory, by what the system says of a process that runs one side once: peak of skynet, bytes of an idle child.
+//! Memory, by what the system says of a process that runs one side once: peak of skynet, bytes of
+//! an idle child.
 
 use crate::peers::{Latch, Peers};
 use crate::workloads::skynet;
@@ -11,35 +12,46 @@ use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::{env, fs};
 
-/// Idle children that are alive at once; enough that the pages of the runtime itself vanish in the mean.
+/// Idle children that are alive at once; enough that the pages of the runtime itself vanish in the
+/// mean.
 const IDLE: u32 = 500_000;
 
 /// A question that a process of its own answers with one number.
 pub(crate) struct Probe {
     pub(crate) name: &'static str,
     pub(crate) peer: &'static str,
+    /// What is counted.
+    about: &'static str,
     /// In bytes.
     run: fn(&Peers) -> f64,
 }
 
 /// All of them; within one name, spinney comes first.
 pub(crate) const ALL: &[Probe] = &[
-    probe("skynet_peak_rss", "spinney", |peers| {
-        peak(peers, skynet::spinney)
-    }),
-    probe("skynet_peak_rss", "tokio", |peers| {
-        peak(peers, skynet::tokio)
-    }),
-    probe("skynet_peak_rss", "async-executor", |peers| {
-        peak(peers, skynet::executor)
-    }),
-    probe("bytes_per_idle_child", "spinney", idle_spinney),
-    probe("bytes_per_idle_child", "tokio", idle_tokio),
-    probe("bytes_per_idle_child", "async-executor", idle_executor),
+    rss("spinney", |peers| peak(peers, skynet::spinney)),
+    rss("tokio", |peers| peak(peers, skynet::tokio)),
+    rss("async-executor", |peers| peak(peers, skynet::executor)),
+    idle("spinney", idle_spinney),
+    idle("tokio", idle_tokio),
+    idle("async-executor", idle_executor),
 ];
 
-const fn probe(name: &'static str, peer: &'static str, run: fn(&Peers) -> f64) -> Probe {
-    Probe { name, peer, run }
+const fn rss(peer: &'static str, run: fn(&Peers) -> f64) -> Probe {
+    Probe {
+        name: "skynet_peak_rss",
+        peer,
+        about: "peak memory of a tree of 1.1 million tasks",
+        run,
+    }
+}
+
+const fn idle(peer: &'static str, run: fn(&Peers) -> f64) -> Probe {
+    Probe {
+        name: "bytes_per_idle_child",
+        peer,
+        about: "memory of a child that waits for ever",
+        run,
+    }
 }
 
 /// One side's answer.
@@ -47,6 +59,8 @@ const fn probe(name: &'static str, peer: &'static str, run: fn(&Peers) -> f64) -
 pub(crate) struct Answer {
     pub(crate) name: &'static str,
     pub(crate) peer: &'static str,
+    #[serde(skip)]
+    pub(crate) about: &'static str,
     pub(crate) bytes: f64,
 }
 
@@ -61,6 +75,7 @@ impl Probe {
         Answer {
             name: self.name,
             peer: self.peer,
+            about: self.about,
             bytes: text.trim().parse().expect("one number"),
         }
     }

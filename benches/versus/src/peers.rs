@@ -34,7 +34,7 @@ impl Peers {
                 .expect("two workers"),
             tokio: tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(WORKERS)
-                .enable_time()
+                .enable_all()
                 .build()
                 .expect("two workers"),
             executor: &EXECUTOR,

@@ -1,4 +1,5 @@
-//! 100,000 children wait for ever; how long until all of them are dropped and joined? Spawning is not measured.
+//! 100,000 children wait for ever; how long until all of them are dropped and joined? Spawning is
+//! not measured.
 
 use crate::measure::{Sample, Watch};
 use crate::peers::{Latch, Peers};

@@ -1,4 +1,5 @@
-//! A group of 100,000 children with results: spinney's group against a `JoinSet` and against vectors of handles.
+//! A group of 100,000 children with results: spinney's group against a `JoinSet` and against
+//! vectors of handles.
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;

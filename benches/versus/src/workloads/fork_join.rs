@@ -1,4 +1,5 @@
-//! Fork-join: naive Fibonacci numbers, where every addition is a `join`, and the price of coming in from outside.
+//! Fork-join: naive Fibonacci numbers, where every addition is a `join`, and the price of coming in
+//! from outside.
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;

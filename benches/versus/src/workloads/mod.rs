@@ -8,18 +8,22 @@ mod fan_in;
 mod fork_join;
 mod one_microsecond;
 mod ping_pong;
+mod requests;
+mod scope;
 pub(crate) mod skynet;
 mod spawn_injected;
 mod spawn_inside;
 mod spawn_outside;
 mod spawn_unobserved;
 mod ten_children;
+mod ticks;
 mod timers;
+mod wake_busy;
 mod yields;
 
 use crate::measure::Sample;
 use crate::peers::Peers;
-use serde::Serialize;
+pub(crate) use figures::Scale;
 
 /// One program, written once for each peer.
 pub(crate) struct Workload {
@@ -47,13 +51,6 @@ pub(crate) struct Must {
     pub(crate) mimalloc: f64,
 }
 
-/// What a target is measured by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(crate) enum Scale {
-    Wall,
-    Cpu,
-}
-
 const fn run(peer: &'static str, run: fn(&Peers) -> Sample) -> Run {
     Run { peer, run }
 }
@@ -67,8 +64,8 @@ const fn must(peer: &'static str, by: Scale, system: f64, mimalloc: f64) -> Must
     }
 }
 
-/// All of them, in the order in which they are run.
-pub(crate) const ALL: &[&Workload] = &[
+/// What is measured in wall time and CPU time, in the order in which it is run.
+pub(crate) const COSTS: &[&Workload] = &[
     &spawn_outside::WORKLOAD,
     &spawn_inside::WORKLOAD,
     &spawn_unobserved::WORKLOAD,
@@ -89,4 +86,14 @@ pub(crate) const ALL: &[&Workload] = &[
     &blocking::WORKLOAD,
     &fork_join::FIB,
     &fork_join::OUTSIDE,
+    &scope::WORKLOAD,
+];
+
+/// What is measured by the median and the tail of its delays; here one operation is a run.
+pub(crate) const DELAYS: &[&Workload] = &[
+    &wake_busy::WORKLOAD,
+    &ticks::IDLE,
+    &ticks::BESIDE_THREADS,
+    &requests::ALONE,
+    &requests::BESIDE_TASKS,
 ];

@@ -1,4 +1,5 @@
-//! A task spawns 10,000 children with about a microsecond of work each: does the work reach both workers?
+//! A task spawns 10,000 children with about a microsecond of work each: does the work reach both
+//! workers?
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;
@@ -23,7 +24,7 @@ pub(crate) const WORKLOAD: Workload = Workload {
 };
 
 /// A chain of dependent multiplications: 4 cycles each on current processors.
-fn work(seed: u32) -> u64 {
+pub(crate) fn work(seed: u32) -> u64 {
     let mut x = black_box(u64::from(seed));
     for _ in 0..700 {
         x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

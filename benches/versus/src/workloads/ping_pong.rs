@@ -1,4 +1,5 @@
-//! Pairs of tasks that send a number to and fro over the same channel crate, one message under way in each pair.
+//! Pairs of tasks that send a number to and fro over the same channel crate, one message under way
+//! in each pair.
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;

@@ -1,6 +1,7 @@
 //! Skynet: a tree of tasks, ten below each, whose million leaves are added up.
 //!
-//! Every peer boxes the inner nodes, since their futures recurse, and spawns the leaves as they are. Peak memory is measured apart, in a process for each peer: see `memory`.
+//! Every peer boxes the inner nodes, since their futures recurse, and spawns the leaves as they
+//! are. Peak memory is measured apart, in a process for each peer: see `memory`.
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;

@@ -1,4 +1,5 @@
-//! A thread that is in no runtime spawns 100,000 children through a handle, while the runtime has nothing else to do.
+//! A thread that is in no runtime spawns 100,000 children through a handle, while the runtime has
+//! nothing else to do.
 
 use crate::measure::{Sample, timed};
 use crate::peers::{Latch, Peers};

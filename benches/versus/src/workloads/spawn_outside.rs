@@ -1,4 +1,5 @@
-//! A thread that is none of the runtime's blocks on a body, which spawns 100,000 children and takes their values.
+//! A thread that is none of the runtime's blocks on a body, which spawns 100,000 children and takes
+//! their values.
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;

@@ -1,4 +1,5 @@
-//! A task spawns 100,000 children whose handles nobody keeps. spinney's group waits for them; the others need a counter.
+//! A task spawns 100,000 children whose handles nobody keeps. spinney's group waits for them; the
+//! others need a counter.
 
 use crate::measure::{Sample, timed};
 use crate::peers::{Latch, Peers};

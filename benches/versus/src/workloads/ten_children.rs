@@ -1,4 +1,5 @@
-//! A task opens 10,000 groups of ten children, one after the other, as a server does for each request.
+//! A task opens 10,000 groups of ten children, one after the other, as a server does for each
+//! request.
 
 use crate::measure::{Sample, timed};
 use crate::peers::Peers;

@@ -1,4 +1,5 @@
-//! Timeouts that do not fire, as every request has one: a timer is set and taken back while 10,000 others are live.
+//! Timeouts that do not fire, as every request has one: a timer is set and taken back while 10,000
+//! others are live.
 
 use crate::measure::{Sample, Watch};
 use crate::workloads::{Must, Run, Scale, Workload, must, run};

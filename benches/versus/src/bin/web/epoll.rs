@@ -1,4 +1,5 @@
-//! A floor: two threads, an epoll instance each, no HTTP but the end of the header, one fixed answer.
+//! A floor: two threads, an epoll instance each, no HTTP but the end of the header, one fixed
+//! answer.
 
 use crate::server::BODY;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};

@@ -1,4 +1,5 @@
-//! The load, a process of its own: one thread, one epoll instance, a request under way on every connection.
+//! The load, a process of its own: one thread, one epoll instance, a request under way on every
+//! connection.
 
 use crate::server::BODY;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};

@@ -1,17 +1,20 @@
-//! A plaintext web server on hyper: the same service on spinney and on tokio, and a bare epoll loop as a floor.
+//! A plaintext web server on hyper: the same service on spinney and on tokio, and a bare epoll loop
+//! as a floor.
 //!
 //! ```sh
 //! cargo run --release -p versus --bin web                    # five pairs of three seconds
 //! cargo run --release -p versus --bin web -- --pairs 3 --seconds 1 --json
+//! cargo run --release -p versus --bin web -- --save docs/speed.tsv
 //! ```
 //!
 //! # How to read it
 //!
-//! Every server is a process of its own with two workers, and so is its load: one thread that keeps 64 connections
-//! alive and sends the next request on each when the answer has come. A round runs all servers one after the other,
-//! and each round begins with another one. `us/request` is CPU time of the server process for each request, which says
-//! more than requests per second: client and server share the machine. `x cpu` and `x rate` compare with spinney within
-//! a round: above 1 spinney is better; the last lines are medians over the rounds.
+//! Every server is a process of its own with two workers, and so is its load: one thread that keeps
+//! 64 connections alive and sends the next request on each when the answer has come. A round runs
+//! all servers one after the other, and each round begins with another one. `us/request` is CPU
+//! time of the server process for each request, which says more than requests per second: client
+//! and server share the machine. `x cpu` and `x rate` compare with spinney within a round: above 1
+//! spinney is better; the last lines are medians over the rounds.
 
 mod epoll;
 mod load;
@@ -20,11 +23,13 @@ mod on_tokio;
 mod server;
 
 use clap::{Parser, ValueEnum};
+use figures::{Figure, Figures, Scale, Spread, Stamp};
 use load::Loaded;
 use serde::Serialize;
 use server::Child;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[cfg(feature = "mimalloc")]
@@ -46,6 +51,9 @@ struct Arguments {
     /// JSON instead of a table.
     #[arg(long)]
     json: bool,
+    /// Puts the figures into this file, in the place of those that it has of the same connections.
+    #[arg(long)]
+    save: Option<PathBuf>,
     /// Serves, until its standard input ends.
     #[arg(long, hide = true)]
     serve: Option<Side>,
@@ -60,6 +68,12 @@ enum Side {
     Spinney,
     Tokio,
     Epoll,
+}
+
+impl Side {
+    fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
 }
 
 const SIDES: [Side; 3] = [Side::Spinney, Side::Tokio, Side::Epoll];
@@ -92,6 +106,7 @@ fn main() -> ExitCode {
 
 fn compare(arguments: &Arguments) -> io::Result<()> {
     let mut out = io::stdout().lock();
+    let stamp = Stamp::now();
     let mut rounds = Vec::new();
     if !arguments.json {
         writeln!(
@@ -114,6 +129,15 @@ fn compare(arguments: &Arguments) -> io::Result<()> {
         }
         rounds.push(measured);
     }
+    if let Some(path) = &arguments.save {
+        let allocator = if cfg!(feature = "mimalloc") {
+            "mimalloc"
+        } else {
+            "system"
+        };
+        let figures = saved(&rounds, arguments.connections, &stamp);
+        Figures::save(path, allocator, figures)?;
+    }
     if arguments.json {
         serde_json::to_writer_pretty(&mut out, &rounds)?;
         return writeln!(out);
@@ -135,13 +159,56 @@ fn compare(arguments: &Arguments) -> io::Result<()> {
     Ok(())
 }
 
+/// Two cases: what a request takes, where the wall time is that between two answers, and how long
+/// its client waits.
+fn saved(rounds: &[Vec<Measured>], connections: usize, stamp: &Stamp) -> Vec<Figure> {
+    let cost = (
+        format!("web_{connections}"),
+        format!("a request to hyper, {connections} connections that never pause"),
+    );
+    let delay = (
+        format!("web_{connections}_delay"),
+        "how long its client waits for the answer".to_owned(),
+    );
+    type Value = fn(&Measured) -> f64;
+    let costs: [(Scale, Value); 2] = [
+        (Scale::Wall, |one| 1e9 / one.rate),
+        (Scale::Cpu, |one| one.cpu_us * 1e3),
+    ];
+    let delays: [(Scale, Value); 2] = [
+        (Scale::P50, |one| one.p50_us * 1e3),
+        (Scale::P99, |one| one.p99_us * 1e3),
+    ];
+    let mut figures = Vec::new();
+    for ((case, about), pair) in [(&cost, costs), (&delay, delays)] {
+        for (at, peer) in SIDES.iter().enumerate().skip(1) {
+            for (scale, value) in pair {
+                let side = |at: usize| rounds.iter().map(move |round| value(&round[at]));
+                let ratios = side(0).zip(side(at)).map(|(ours, theirs)| theirs / ours);
+                figures.push(Figure {
+                    stamp: stamp.clone(),
+                    rounds: rounds.len(),
+                    case: case.clone(),
+                    about: about.clone(),
+                    peer: peer.name(),
+                    scale,
+                    ours: median(side(0)),
+                    theirs: median(side(at)),
+                    ratio: Spread::of(ratios),
+                });
+            }
+        }
+    }
+    figures
+}
+
 /// How much better spinney was: by rate, by CPU time.
 fn ratios(spinney: &Measured, other: &Measured) -> (f64, f64) {
     (spinney.rate / other.rate, other.cpu_us / spinney.cpu_us)
 }
 
 fn print(out: &mut impl Write, round: &str, one: &Measured, rate: f64, cpu: f64) -> io::Result<()> {
-    let side = format!("{:?}", one.side).to_lowercase();
+    let side = one.side.name();
     writeln!(
         out,
         "{round:<5} {side:<8} {:>12.0} {:>8.0} {:>8.0} {:>11.2} {rate:>7.2} {cpu:>7.2}",
@@ -151,9 +218,7 @@ fn print(out: &mut impl Write, round: &str, one: &Measured, rate: f64, cpu: f64)
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    Spread::of(values).median
 }
 
 /// A warm-up of a fifth of the time, then the measurement.

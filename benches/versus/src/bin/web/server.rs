@@ -1,4 +1,5 @@
-//! A server process: says where it listens, and, for each line of its input, how much CPU time it has used.
+//! A server process: says where it listens, and, for each line of its input, how much CPU time it
+//! has used.
 
 use crate::{Side, epoll, on_spinney, on_tokio};
 use rustix::time::{ClockId, clock_gettime};
@@ -38,9 +39,8 @@ pub(crate) struct Child {
 
 impl Child {
     pub(crate) fn start(side: Side) -> io::Result<Self> {
-        let side = format!("{side:?}").to_lowercase();
         let mut process = Command::new(env::current_exe()?)
-            .args(["--serve", &side])
+            .args(["--serve", &side.name()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
