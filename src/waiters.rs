@@ -146,6 +146,7 @@ pub(crate) fn wake(waker: Waker) {
 /// Drops wakers that are not needed any more: those that were replaced, taken back, or never put
 /// anywhere. A panic in the destructor of one is contained: the poll that runs now has a waker of
 /// its own, and did not bring this one. The caller holds no lock.
+#[inline]
 pub(crate) fn discard(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         if let Err(payload) = unwind::drop_quietly(waker) {

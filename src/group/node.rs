@@ -396,10 +396,11 @@ impl Node {
     /// # Safety
     ///
     /// For as long as the reference is used the node is counted, or is the node of the services of
-    /// a group that has not ended.
+    /// a group that has not ended, or is not yet known to others, or its word is closed and the
+    /// caller has passed through its lock since.
     pub(crate) unsafe fn settled_parent(&self) -> Option<&Self> {
-        // Relaxed: the caller comes after what settled it: the first entry, or the making of the
-        // node of services.
+        // Relaxed: the caller comes after what settled it: the first entry, the making of the node,
+        // or the lock.
         let parent = self.parent.load(Ordering::Relaxed);
         // SAFETY: alive: the node holds a reference on its parent, which does not change for as
         // long as the caller uses the reference (`settled_parent`).

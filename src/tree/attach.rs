@@ -42,15 +42,9 @@ impl Node {
     }
 }
 
-/// Attaches a new node to its parent. If the parent is cancelled or stopping, so is the node.
-pub(crate) fn attach(node: &Node) {
-    if let Some(inherited) = inner::link(node) {
-        inherit(node, inherited);
-    }
-}
-
-/// A cancel or a stop that had reached a new parent goes for the node as well.
-fn inherit(node: &Node, flags: u32) {
+/// A cancel or a stop that had reached a new parent, when the node came into its list, goes for the
+/// node as well.
+pub(crate) fn inherit(node: &Node, flags: u32) {
     if flags & CANCELLED != 0 && node.flags() & SHIELDED == 0 {
         cancel(node, OUTER);
     } else if flags & STOPPING != 0 {

@@ -4,8 +4,9 @@
 //! # Invariant
 //!
 //! A node is in the list of its present parent, or in none. It enters and leaves the list under the
-//! lock of that parent, and its parent changes under its own lock, which is taken first: so all
-//! that is here is done under both. A node that is in a list is not freed (`NodeRef::drop`).
+//! lock of that parent, and its parent changes under its own lock, which is taken first. The parent
+//! of a node that is new, or has ended and passed its lock, is settled, and read without that lock.
+//! A node that is in a list is not freed (`NodeRef::drop`).
 
 #![expect(unsafe_code, reason = "the lists are intrusive")]
 
@@ -36,7 +37,7 @@ fn links_of(node: &Node) -> NonNull<Links> {
     unsafe { node.whole.byte_add(offset_of!(Node, links)) }.cast()
 }
 
-/// Puts a node into the list of a parent, whose flags are returned. Called under the node's lock.
+/// Puts a node into the list of a parent, whose flags are returned. The parent is settled.
 fn push(node: &Node, parent: &Node) -> u32 {
     let slow = parent.slow.lock();
     assert!(
@@ -49,8 +50,7 @@ fn push(node: &Node, parent: &Node) -> u32 {
     parent.flags()
 }
 
-/// Takes a node out of the list of its present parent, if it is there. Called under the node's
-/// lock, which keeps the parent.
+/// Takes a node out of the list of its present parent, if it is there. The parent is settled.
 fn take_out(node: &Node, parent: &Node) {
     let slow = parent.slow.lock();
     // SAFETY: `unlink` (1): a node is in the list of its present parent or in none, and the lock of
@@ -61,13 +61,25 @@ fn take_out(node: &Node, parent: &Node) {
 
 /// Puts a new node into the list of its parent, and returns the parent's flags then; `None` for a
 /// root.
-pub(crate) fn link(node: &Node) -> Option<u32> {
-    node.with_parent(|parent| push(node, parent))
+///
+/// # Safety
+///
+/// No other thread knows the node yet.
+pub(crate) unsafe fn link(node: &Node) -> Option<u32> {
+    // SAFETY: `settled_parent`: the node is not yet known to others, says the caller.
+    unsafe { node.settled_parent() }.map(|parent| push(node, parent))
 }
 
-/// Takes a node out of the list of its parent.
-pub(crate) fn unlink(node: &Node) {
-    node.with_parent(|parent| take_out(node, parent));
+/// Takes a node that has ended out of the list of its parent.
+///
+/// # Safety
+///
+/// The word of the node is closed, and the caller has passed through the node's lock since.
+pub(crate) unsafe fn unlink(node: &Node) {
+    // SAFETY: `settled_parent`: the node is closed, and the lock was passed, says the caller.
+    if let Some(parent) = unsafe { node.settled_parent() } {
+        take_out(node, parent);
+    }
 }
 
 /// What a node finds that was moved.

@@ -298,7 +298,8 @@ pub(crate) fn end(node: &Node) -> Ended {
     if !alone {
         attach::give_away(node);
     }
-    inner::unlink(node);
+    // SAFETY: `unlink`: the word was closed by the caller, and the lock was passed above.
+    unsafe { inner::unlink(node) };
     if !node.serves() {
         node.spawn().group_ends();
     }

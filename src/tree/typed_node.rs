@@ -17,6 +17,7 @@ use crate::report::reason::CancelKind;
 use crate::report::reason::Origin;
 use crate::tree::attach;
 use crate::tree::cascade;
+use crate::tree::inner;
 use crate::tree::leave::{Counted, end_services_node};
 use crate::tree::service_node;
 
@@ -48,7 +49,10 @@ impl<E: Send + 'static> Typed<E> {
         let errors = Mutex::new(Errors::none());
         // SAFETY: (1): that of this function. (2): both of this function.
         let node = unsafe { Self::make(table, parent, opening, errors) };
-        attach::attach(&node);
+        // SAFETY: `link`: the node was made here, and is given to no other thread before.
+        if let Some(inherited) = unsafe { inner::link(&node) } {
+            attach::inherit(&node, inherited);
+        }
         TypedRef {
             node,
             error: PhantomData,
