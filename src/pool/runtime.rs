@@ -245,19 +245,19 @@ impl Runtime {
     ///
     /// ```
     /// use spinney::{Runtime, group};
-    /// use std::{thread, time::Duration};
+    /// use std::{sync::mpsc, thread, time::Duration};
     ///
     /// let runtime = Runtime::builder().workers(1).build()?;
+    /// let (tell, told) = mpsc::channel();
     /// thread::scope(|threads| {
     ///     let server = threads.spawn(|| {
     ///         runtime.block_on(group(async |g| {
+    ///             tell.send("open").unwrap();
     ///             g.stopping().await;
     ///             "stopped"
     ///         }))
     ///     });
-    ///     while runtime.metrics().live_groups == 0 {
-    ///         thread::yield_now();
-    ///     }
+    ///     assert_eq!(told.recv(), Ok("open"));
     ///     runtime.shutdown(Duration::from_secs(60)).unwrap(); // at once: the server stops
     ///     assert_eq!(server.join().unwrap(), "stopped");
     /// });

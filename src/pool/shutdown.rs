@@ -60,15 +60,18 @@ const POLLS_ONLY: u32 = 500;
 /// static RUNTIME: LazyLock<Runtime> =
 ///     LazyLock::new(|| Runtime::builder().workers(1).build().unwrap());
 ///
+/// let (go, gone) = mpsc::channel();
 /// let (tell, told) = mpsc::channel();
 /// let entered = RUNTIME.enter();
 /// let mut opened = pin!(group(async move |g| {
 ///     g.spawn_named("admin", async move {
+///         gone.recv().unwrap(); // until the first poll of the group is over
 ///         // The task cannot wait for its own end: a shutdown from inside names its caller.
 ///         tell.send(RUNTIME.shutdown(Duration::ZERO)).unwrap();
 ///     });
 /// }));
 /// let _ = opened.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+/// go.send(()).unwrap();
 /// let stragglers = told.recv().unwrap().unwrap_err();
 /// assert!(stragglers.to_string().starts_with("1 still running: admin #"));
 /// # drop(entered);
@@ -88,10 +91,15 @@ impl Stragglers {
     /// # use std::{pin::pin, task::{Context, Waker}, time::Duration};
     /// # static RUNTIME: LazyLock<Runtime> =
     /// #     LazyLock::new(|| Runtime::builder().workers(1).build().unwrap());
+    /// # let (go, gone) = mpsc::channel();
     /// # let (tell, told) = mpsc::channel();
     /// # let entered = RUNTIME.enter();
-    /// # let mut closure = pin!(blocking(move || tell.send(RUNTIME.shutdown(Duration::ZERO))));
+    /// # let mut closure = pin!(blocking(move || {
+    /// #     gone.recv().unwrap(); // until the first poll is over
+    /// #     tell.send(RUNTIME.shutdown(Duration::ZERO))
+    /// # }));
     /// # let _ = closure.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    /// # go.send(()).unwrap();
     /// // A closure shuts the runtime down from inside.
     /// let stragglers = told.recv().unwrap().unwrap_err();
     /// assert_eq!(stragglers.len(), 1); // the caller
@@ -114,10 +122,15 @@ impl Stragglers {
     /// # use std::{pin::pin, task::{Context, Waker}, time::Duration};
     /// # static RUNTIME: LazyLock<Runtime> =
     /// #     LazyLock::new(|| Runtime::builder().workers(1).build().unwrap());
+    /// # let (go, gone) = mpsc::channel();
     /// # let (tell, told) = mpsc::channel();
     /// # let entered = RUNTIME.enter();
-    /// # let mut closure = pin!(blocking(move || tell.send(RUNTIME.shutdown(Duration::ZERO))));
+    /// # let mut closure = pin!(blocking(move || {
+    /// #     gone.recv().unwrap(); // until the first poll is over
+    /// #     tell.send(RUNTIME.shutdown(Duration::ZERO))
+    /// # }));
     /// # let _ = closure.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    /// # go.send(()).unwrap();
     /// // A closure shuts the runtime down from inside.
     /// let stragglers = told.recv().unwrap().unwrap_err();
     /// assert!(stragglers.iter().all(|task| task.location.file().ends_with(".rs")));

@@ -119,15 +119,18 @@ pub(crate) struct Over;
 /// # use std::{pin::pin, task::{Context, Waker}, time::Duration};
 /// # static RUNTIME: LazyLock<Runtime> =
 /// #     LazyLock::new(|| Runtime::builder().workers(1).build().unwrap());
+/// # let (go, gone) = mpsc::channel();
 /// # let (tell, told) = mpsc::channel();
 /// # let entered = RUNTIME.enter();
 /// # let mut opened = pin!(group(async move |g| {
 /// // The task cannot wait for its own end: a shutdown from inside names its caller.
 /// g.spawn_named("admin", async move {
+/// #   gone.recv().unwrap(); // until the first poll of the group is over
 ///     tell.send(RUNTIME.shutdown(Duration::ZERO)).unwrap();
 /// });
 /// # }));
 /// # let _ = opened.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+/// # go.send(()).unwrap();
 /// let stragglers = told.recv().unwrap().unwrap_err();
 /// let caller = stragglers.iter().next().unwrap();
 /// assert_eq!(caller.name.as_deref(), Some("admin"));
