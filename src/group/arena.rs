@@ -43,7 +43,11 @@ impl Arena {
     }
 
     /// Takes a value. The pointer is good until [`Arena::clear`] or [`Arena::release`].
-    pub(crate) fn keep<T: Send>(&mut self, value: Box<T>) -> NonNull<T> {
+    ///
+    /// # Safety
+    ///
+    /// The arena is cleared, or the value released, or both are forgotten, before `T` ends.
+    pub(crate) unsafe fn keep<T: Send>(&mut self, value: Box<T>) -> NonNull<T> {
         let value = NonNull::from(Box::leak(value));
         self.0.push(Kept {
             value: value.cast(),

@@ -130,9 +130,11 @@ impl ThreadCtx {
 
     /// Gives the seat back, if one was claimed.
     pub(crate) fn leave_seat(&self) {
-        if self.seat.index().is_some() {
-            self.shared.flush(&self.seat);
-            drop(self.seat.take());
+        // Taken out first: where no thread can be had, the flush runs jobs here, and what they push
+        // must not go to a seat that was drained.
+        let own = OwnSeat::new(self.seat.take());
+        if own.index().is_some() {
+            self.shared.flush(&own);
         }
     }
 

@@ -180,7 +180,8 @@ impl Drop for Kept {
 
 /// Gives a value to a group's arena.
 pub fn keep(node: &Node, drops: &Arc<Racy>) -> NonNull<Kept> {
-    node.slow.lock().arena.keep(Box::new(Kept::new(drops)))
+    // SAFETY: it is `'static`.
+    unsafe { node.slow.lock().arena.keep(Box::new(Kept::new(drops))) }
 }
 
 /// A child's work: it reads the value that its group keeps, and leaves.

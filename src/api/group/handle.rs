@@ -184,7 +184,10 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     /// assert_eq!(sum, 15);
     /// ```
     pub fn keep_mut<T: Send + 'p>(self, value: T) -> &'s mut T {
-        let mut place = self.node().slow.lock().arena.keep(Box::new(value));
+        let value = Box::new(value);
+        // SAFETY: `keep`: the arena is cleared when the group ends, within `'p`, or is forgotten
+        // with it, and `T` outlives `'p`.
+        let mut place = unsafe { self.node().slow.lock().arena.keep(value) };
         // SAFETY: the arena drops the value when body and children are gone, and so after `'s`;
         // this is the one reference.
         unsafe { place.as_mut() }

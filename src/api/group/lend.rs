@@ -33,11 +33,12 @@ unsafe impl<S: Send> Send for Loan<S> {}
 // SAFETY: a shared `Loan` gives no access to the value.
 unsafe impl<S: Send> Sync for Loan<S> {}
 
-impl<S: Send> Loan<S> {
+impl<S: Send + 'static> Loan<S> {
     /// Moves the value to the node and returns its place.
     fn lend<E: Send + 'static>(&mut self, owner: &Owner<E>) {
         if let Self::Here(value) = std::mem::replace(self, Self::Back) {
-            let place = owner.node.slow.lock().lent.keep(value);
+            // SAFETY: `keep`: `S` is `'static`.
+            let place = unsafe { owner.node.slow.lock().lent.keep(value) };
             *self = Self::Out(owner.node.to_ref(), place);
         }
     }
