@@ -254,7 +254,10 @@ pub(crate) struct Ended {
 /// The common end: shuts the gate, stops timers, drops the kept values, leaves the parent's list.
 /// The word was closed by the caller.
 pub(crate) fn end(node: &Node) -> Ended {
-    assert!(node.word.is_closed(), "a group ends when its word is closed");
+    assert!(
+        node.word.is_closed(),
+        "a group ends when its word is closed"
+    );
     let (remains, gate, timers, mut arena, alone) = {
         let mut slow = node.slow.lock();
         (
