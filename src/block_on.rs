@@ -4,23 +4,18 @@
 //! of the task or group that it blocks waits for their joins. It cannot be dropped at a suspension,
 //! so a cut unwinds it with a private payload, which the edge of the task or group catches.
 
-use crate::group::node::Host;
-use crate::group::node::{Node, NodeRef, OUTER};
-use crate::poll::frame;
-use crate::poll::frame::Frame;
+use crate::group::node::{Host, Node, NodeRef, OUTER};
+use crate::poll::frame::{self, Frame};
 use crate::poll::own_cancel::OwnCancel;
-use crate::tree::awaited::Awaited;
-use crate::tree::cascade;
-use crate::tree::cut;
-use crate::tree::cut::{Cut, Knew};
-use crate::tree::host_end::StackHost;
-use crate::tree::zero_deadline;
-
 use crate::pool::global;
 use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
 use crate::pool::waiting::{self, Step};
 use crate::sync::Arc;
+use crate::tree::awaited::Awaited;
+use crate::tree::cut::{self, Cut, Knew};
+use crate::tree::host_end::StackHost;
+use crate::tree::{cascade, zero_deadline};
 use crate::unwind::{self, Payload};
 use crate::waiters::Key;
 use std::panic::resume_unwind;

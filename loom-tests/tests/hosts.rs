@@ -12,27 +12,10 @@ loom_tests::groups!();
 mod support;
 
 use group::node::Host;
-use group::node::{Node, NodeTable};
-use support::{End, Owner, Sleeper, Tree, finish, join, keep};
-use tree::cut;
-use tree::cut::{Cut, Knew};
+use support::{End, Sleeper, Tree, finish, join, keep, open_bare};
+use tree::cut::{self, Cut, Knew};
 use tree::host_end::StackHost;
 use tree::hosts;
-use tree::typed_node::Typed;
-
-/// Groups without members and defers.
-static TABLE: NodeTable = NodeTable {
-    reaper: &tree::reaper::TABLE,
-    free: Typed::<u32>::free,
-    report_errors: Typed::<u32>::report,
-    start_closer: |_| unreachable!("neither services nor defers"),
-    mark_member: |_| unreachable!("no members"),
-    describe_member: |_| unreachable!("no members"),
-};
-
-fn open_group(parent: &Node) -> Owner {
-    support::open(parent, &TABLE)
-}
 
 /// Cuts a host until its groups have settled, as a runner and a blocked caller do.
 fn cut(host: &Host, sleeper: &Arc<Sleeper>) {
@@ -53,7 +36,7 @@ fn model_cut_waits_for_joins() {
         let tree = Tree::new();
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
-        let mut owners = [open_group(&tree.root), open_group(&tree.root)];
+        let mut owners = [open_bare(&tree.root), open_bare(&tree.root)];
         let host = StackHost::new(false);
         let children: Vec<_> = owners
             .iter()
@@ -86,8 +69,8 @@ fn model_cut_waits_for_joins() {
 fn model_move_against_the_end_of_a_host() {
     explore_with(3, || {
         let tree = Tree::new();
-        let mut owner = open_group(&tree.root);
-        let mut other = open_group(&tree.root);
+        let mut owner = open_bare(&tree.root);
+        let mut other = open_bare(&tree.root);
         let host = Box::new(StackHost::new(false));
         hosts::enter(&other.node, Some(&host));
         hosts::enter(&owner.node, Some(&host));
@@ -113,8 +96,8 @@ fn model_move_against_a_cut() {
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
         let host = StackHost::new(false);
-        let mut stays = open_group(&tree.root);
-        let moves = open_group(&tree.root);
+        let mut stays = open_bare(&tree.root);
+        let moves = open_bare(&tree.root);
         hosts::enter(&stays.node, Some(&host));
         hosts::enter(&moves.node, Some(&host));
         let kept = keep(&moves.node, &drops);
@@ -143,7 +126,7 @@ fn model_two_movers() {
     explore_with(2, || {
         let tree = Tree::new();
         let hosts = Arc::new([StackHost::new(false), StackHost::new(false)]);
-        let mut owners = [open_group(&tree.root), open_group(&tree.root)];
+        let mut owners = [open_bare(&tree.root), open_bare(&tree.root)];
         for owner in &owners {
             hosts::enter(&owner.node, Some(&hosts[0]));
         }
@@ -176,8 +159,8 @@ fn model_cut_of_a_nest() {
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
         let host = StackHost::new(false);
-        let mut outer = open_group(&tree.root);
-        let inner = open_group(&tree.root);
+        let mut outer = open_bare(&tree.root);
+        let inner = open_bare(&tree.root);
         hosts::enter(&outer.node, Some(&host));
         hosts::enter(&inner.node, Some(&outer.node.body));
         let kept = keep(&inner.node, &drops);

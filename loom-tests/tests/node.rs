@@ -12,29 +12,12 @@ loom_tests::groups!();
 
 mod support;
 
-use group::node::Gate;
-use group::node::{CANCELLED, Node, NodeTable, SHIELDED};
+use group::node::{CANCELLED, Gate, SHIELDED};
 use poll::frame::Frame;
+use support::{End, Owner, Sleeper, Tree, finish, gate_of, join, keep, open_bare, read};
 use tree::cascade;
 use tree::host_end::StackHost;
 use tree::leave::leave;
-
-use support::{End, Owner, Sleeper, Tree, finish, gate_of, join, keep, read};
-use tree::typed_node::Typed;
-
-/// Groups without members and defers.
-static TABLE: NodeTable = NodeTable {
-    reaper: &tree::reaper::TABLE,
-    free: Typed::<u32>::free,
-    report_errors: Typed::<u32>::report,
-    start_closer: |_| unreachable!("neither services nor defers"),
-    mark_member: |_| unreachable!("no members"),
-    describe_member: |_| unreachable!("no members"),
-};
-
-fn open(parent: &Node) -> Owner {
-    support::open(parent, &TABLE)
-}
 
 /// The owner joins and frees the group while its two children leave: no thread touches it after the
 /// last count.
@@ -44,7 +27,7 @@ fn model_join() {
         let tree = Tree::new();
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
-        let owner = open(&tree.root);
+        let owner = open_bare(&tree.root);
         let kept = keep(&owner.node, &drops);
         let node = owner.node.as_ptr();
         let children: Vec<_> = (0..2)
@@ -70,7 +53,7 @@ fn model_leaving_after_the_end() {
         let tree = Tree::new();
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
-        let owner = open(&tree.root);
+        let owner = open_bare(&tree.root);
         let kept = keep(&owner.node, &drops);
         drop(tree);
         let node = owner.node.as_ptr();
@@ -93,7 +76,7 @@ fn model_leaving_after_the_end() {
 fn model_references() {
     explore_with(3, || {
         let tree = Tree::new();
-        let mut owner = open(&tree.root);
+        let mut owner = open_bare(&tree.root);
         let holders: Vec<_> = (0..2)
             .map(|_| {
                 let node = owner.node.clone();
@@ -119,8 +102,8 @@ fn model_first_and_last() {
         let tree = Tree::new();
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
-        let outer = open(&tree.root);
-        let inner = open(&outer.node);
+        let outer = open_bare(&tree.root);
+        let inner = open_bare(&outer.node);
         let kept = keep(&outer.node, &drops);
         let node = inner.node.as_ptr();
         assert!(inner.node.enter());
@@ -144,8 +127,8 @@ fn model_first_and_last() {
 fn model_adoption() {
     explore_with(2, || {
         let tree = Tree::new();
-        let mut outer = open(&tree.root);
-        let mut inner = open(&outer.node);
+        let mut outer = open_bare(&tree.root);
+        let mut inner = open_bare(&outer.node);
         let entering: Vec<_> = (0..2)
             .map(|_| {
                 let node = inner.node.clone();
@@ -180,9 +163,9 @@ fn model_adoption() {
 fn model_adoption_against_the_end_in_the_middle() {
     explore_with(2, || {
         let tree = Tree::new();
-        let mut outer = open(&tree.root);
-        let mut middle = open(&outer.node);
-        let mut inner = open(&middle.node);
+        let mut outer = open_bare(&tree.root);
+        let mut middle = open_bare(&outer.node);
+        let mut inner = open_bare(&middle.node);
         assert!(outer.ended());
         drop(outer);
         let node = inner.node.clone();
@@ -213,8 +196,8 @@ fn model_adoption_against_the_end_in_the_middle() {
 fn model_giving_away_against_a_cascade() {
     explore_with(2, || {
         let tree = Tree::new();
-        let mut outer = open(&tree.root);
-        let mut given = [open(&outer.node), open(&outer.node)];
+        let mut outer = open_bare(&tree.root);
+        let mut given = [open_bare(&outer.node), open_bare(&outer.node)];
         let root = tree.root.clone();
         let canceller = thread::spawn(move || root.cancel_all());
         let ending = thread::spawn(move || assert!(outer.ended()));
@@ -233,9 +216,9 @@ fn model_giving_away_against_a_cascade() {
 fn model_giving_away_while_the_taker_ends() {
     explore_with(2, || {
         let tree = Tree::new();
-        let mut outer = open(&tree.root);
-        let mut middle = open(&outer.node);
-        let mut given = open(&middle.node);
+        let mut outer = open_bare(&tree.root);
+        let mut middle = open_bare(&outer.node);
+        let mut given = open_bare(&middle.node);
         let endings = [
             thread::spawn(move || assert!(outer.ended())),
             thread::spawn(move || assert!(middle.ended())),
@@ -260,12 +243,12 @@ fn model_giving_away_while_the_taker_ends() {
 fn model_cascade_against_attach() {
     explore_with(3, || {
         let tree = Tree::new();
-        let mut outer = open(&tree.root);
+        let mut outer = open_bare(&tree.root);
         let parent = outer.node.clone();
-        let opener = thread::spawn(move || open(&parent));
+        let opener = thread::spawn(move || open_bare(&parent));
         let root = tree.root.clone();
         let canceller = thread::spawn(move || root.cancel_all());
-        let mut here = open(&outer.node);
+        let mut here = open_bare(&outer.node);
         canceller.join().unwrap();
         let mut there = opener.join().unwrap();
         for owner in [&mut here, &mut there] {
@@ -283,7 +266,7 @@ fn model_register_against_cancel() {
     explore_with(2, || {
         let tree = Tree::new();
         let sleeper = Sleeper::new();
-        let mut owner = open(&tree.root);
+        let mut owner = open_bare(&tree.root);
         let root = tree.root.clone();
         let node = owner.node.clone();
         let cancellers = [
@@ -314,8 +297,8 @@ fn model_register_against_cancel() {
 fn model_cascade_against_the_end_of_a_shield() {
     explore_with(2, || {
         let tree = Tree::new();
-        let mut outer = open(&tree.root);
-        let mut owners = [open(&outer.node), open(&outer.node)];
+        let mut outer = open_bare(&tree.root);
+        let mut owners = [open_bare(&outer.node), open_bare(&outer.node)];
         let host = StackHost::new(false);
         let parent = outer.node.clone();
         let frame = Frame::sync(&parent, &host, false);
@@ -343,8 +326,8 @@ fn model_cascade_against_the_end_of_a_shield() {
 fn model_adoption_against_the_end_of_a_shield() {
     explore_with(2, || {
         let tree = Tree::new();
-        let mut outer = open(&tree.root);
-        let mut inner = open(&outer.node);
+        let mut outer = open_bare(&tree.root);
+        let mut inner = open_bare(&outer.node);
         let host = StackHost::new(false);
         let frame = Frame::sync(&tree.root, &host, false);
         frame.enter(|| {
@@ -375,7 +358,7 @@ fn model_gate() {
         let tree = Tree::new();
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
-        let owner = open(&tree.root);
+        let owner = open_bare(&tree.root);
         let kept = keep(&owner.node, &drops);
         let gate = gate_of(&owner);
         let handles: Vec<_> = (0..2)
@@ -414,9 +397,9 @@ impl Wake for Again {
 fn model_gate_of_a_group_whose_parent_ends() {
     explore_with(2, || {
         let tree = Tree::new();
-        let mut outer = open(&tree.root);
+        let mut outer = open_bare(&tree.root);
         outer.node.set_flags(SHIELDED);
-        let mut inner = open(&outer.node);
+        let mut inner = open_bare(&outer.node);
         tree.root.cancel_all();
         assert!(!inner.is_cancelled());
         let gate = gate_of(&inner);
@@ -448,7 +431,7 @@ fn model_orphan() {
     explore_with(2, || {
         let tree = Tree::new();
         let drops = Arc::new(Racy::default());
-        let owner = open(&tree.root);
+        let owner = open_bare(&tree.root);
         let kept = keep(&owner.node, &drops);
         let node = owner.node.as_ptr();
         let children: Vec<_> = (0..2)
@@ -473,7 +456,7 @@ fn model_orphan_against_gate() {
     explore_with(2, || {
         let tree = Tree::new();
         let drops = Arc::new(Racy::default());
-        let owner = open(&tree.root);
+        let owner = open_bare(&tree.root);
         let kept = keep(&owner.node, &drops);
         let gate = gate_of(&owner);
         let node = owner.node.as_ptr();
@@ -500,8 +483,8 @@ fn model_orphan_against_gate() {
 fn model_cascade_against_the_end() {
     explore_with(2, || {
         let tree = Tree::new();
-        let mut outer = open(&tree.root);
-        let mut inner = open(&outer.node);
+        let mut outer = open_bare(&tree.root);
+        let mut inner = open_bare(&outer.node);
         let root = tree.root.clone();
         let canceller = thread::spawn(move || root.cancel_all());
         let walked = tree.root.clone();

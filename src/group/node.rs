@@ -40,13 +40,10 @@
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
 use crate::group::arena::Arena;
-use crate::group::ending;
-use crate::group::gate;
-use crate::group::host;
-use crate::group::host::Hosted;
+use crate::group::host::{self, Hosted};
 use crate::group::list::{Links, List};
-use crate::group::services;
 use crate::group::word::JoinWord;
+use crate::group::{ending, gate, services};
 use crate::job::{Job, JobHeader, JobTable, Ticket};
 use crate::report::dump::TaskDump;
 use crate::report::failure::Unobserved;
@@ -333,26 +330,19 @@ impl Node {
         self.spawn
     }
 
-    /// Where the parent is, for a caller that holds a count on this node, or its lock: both keep
-    /// it.
+    /// Where the parent is; `None` for a root. It is followed only by a caller that knows the
+    /// parent to be settled, or holds the lock of this node: both keep it.
     #[inline]
     pub(crate) fn parent_ptr(&self) -> Option<NonNull<Self>> {
-        // Relaxed: it cannot change while a count is held, and was settled before that count began;
-        // or it changes under the lock, which is held.
+        // Relaxed: a settled parent was settled before the caller came: by the first entry, the
+        // making of the node, or the lock. Others change under the lock, or are compared only.
         NonNull::new(self.parent.load(Ordering::Relaxed))
-    }
-
-    /// Whether it has no parent.
-    pub(crate) fn is_root(&self) -> bool {
-        // Relaxed: only a root has none, and that never changes.
-        self.parent.load(Ordering::Relaxed).is_null()
     }
 
     /// Whether that is the present parent of this node.
     pub(crate) fn is_child_of(&self, parent: &Self) -> bool {
-        // Relaxed: an address, compared only. A node moves away only from a parent that has ended,
-        // so the answer is exact for one that has not.
-        ptr::eq(self.parent.load(Ordering::Relaxed), parent)
+        // A node moves away only from a parent that has ended: exact for one that has not.
+        self.parent_ptr() == Some(parent.whole)
     }
 
     /// Puts another parent in the place of the present one, which comes back.
@@ -379,11 +369,10 @@ impl Node {
     /// Calls `f` with the parent, under the lock of this node; `None`: it is a root.
     pub(crate) fn with_parent<R>(&self, f: impl FnOnce(&Self) -> R) -> Option<R> {
         let _settled = self.slow.lock();
-        // Relaxed: it changes under the lock that is held.
-        let parent = self.parent.load(Ordering::Relaxed);
         // SAFETY: alive: the node holds a reference on its present parent, which cannot change
         // while the lock is held.
-        unsafe { parent.as_ref() }.map(f)
+        self.parent_ptr()
+            .map(|parent| f(unsafe { parent.as_ref() }))
     }
 
     /// The parent, or `None` for a root.
@@ -399,12 +388,9 @@ impl Node {
     /// a group that has not ended, or is not yet known to others, or its word is closed and the
     /// caller has passed through its lock since.
     pub(crate) unsafe fn settled_parent(&self) -> Option<&Self> {
-        // Relaxed: the caller comes after what settled it: the first entry, the making of the node,
-        // or the lock.
-        let parent = self.parent.load(Ordering::Relaxed);
         // SAFETY: alive: the node holds a reference on its parent, which does not change for as
         // long as the caller uses the reference (`settled_parent`).
-        unsafe { parent.as_ref() }
+        self.parent_ptr().map(|parent| unsafe { parent.as_ref() })
     }
 
     /// The node that records failures of this one's children: the group of which they are services,
@@ -592,14 +578,13 @@ impl Drop for NodeRef {
                 );
                 return;
             }
-            // Relaxed: no other thread can reach the node any more.
-            let parent = node.parent.load(Ordering::Relaxed);
+            let parent = node.parent_ptr();
             // SAFETY: `NodeTable::free`: the table is the node's own, and the last reference is
             // gone, so no other thread can reach the node.
             unsafe { (node.table.free)(at) };
             // The node's reference on its parent is the next to release: a loop, because trees are
             // deep.
-            match NonNull::new(parent) {
+            match parent {
                 Some(parent) => at = parent,
                 None => return,
             }

@@ -6,11 +6,10 @@ use crate::net::resolve::resolve;
 use crate::net::stream::TcpStream;
 use crate::pool::global;
 use crate::waiters::Key;
-use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::{fmt, io};
 
 /// Connections that the system keeps for us until they are accepted. The standard library asks for
 /// 128; a burst beyond that loses handshakes, which clients repeat after a whole second. 1024 is

@@ -4,8 +4,7 @@
 use crate::driver::driver::Driver;
 use crate::driver::source::Readiness;
 use crate::driver::sources::{Direction, Source};
-use crate::poll::frame;
-use crate::poll::tally;
+use crate::poll::{frame, tally};
 use crate::sync::Arc;
 use crate::waiters::Key;
 use std::io;

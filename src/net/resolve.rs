@@ -2,8 +2,7 @@
 
 use crate::poll::frame;
 use crate::pool::blocking::Work;
-use crate::pool::blocking_threads;
-use crate::pool::global;
+use crate::pool::{blocking_threads, global};
 use crate::sync::{Arc, Mutex};
 use crate::waiters;
 use std::io;

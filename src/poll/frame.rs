@@ -123,7 +123,7 @@ impl<'a> Frame<'a> {
 
     /// The frame of a poll of a group's body, in whichever task polls it.
     pub(crate) fn body(node: &'a Node, cut: bool) -> Self {
-        Self::inheriting(Self::new(node, &node.body, cut))
+        Self::sync(node, &node.body, cut)
     }
 
     /// The frame of a future that a blocked caller polls.

@@ -11,8 +11,7 @@
 //! it finds one, and wakes it, or starts one if something is left. A caretaker leaves under the
 //! same lock, and only if nothing is left: `Shared::caretaker_leaves`.
 
-use crate::poll::frame;
-use crate::poll::tally;
+use crate::poll::{frame, tally};
 use crate::pool::seats::OwnSeat;
 use crate::pool::shared::Shared;
 use crate::pool::worker::{self, Kind};

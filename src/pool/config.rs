@@ -4,8 +4,7 @@ use crate::driver::clock::{Clock, ManualClock};
 use crate::pool::hooks::Hooks;
 use crate::report::failure::Unobserved;
 use std::error::Error;
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 /// More workers than this are refused: at about 16,000 threads a Linux process of default limits
 /// aborts.

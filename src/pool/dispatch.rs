@@ -4,8 +4,7 @@
 //! A thread in a context of the runtime pushes to its own seat and counts in that seat's counts;
 //! any other thread pushes to the queue for outsiders, and counts in the runtime's.
 
-use crate::group::node::Node;
-use crate::group::node::{Late, Spawn};
+use crate::group::node::{Late, Node, Spawn};
 use crate::job::{Job, Ticket};
 use crate::pool::blocking::Work;
 use crate::pool::blocking_threads;

@@ -2,11 +2,9 @@
 //! the one that free functions use in `global`.
 
 use crate::driver::driver::Driver;
-use crate::group::node::NodeRef;
-use crate::group::node::Spawn;
+use crate::group::node::{NodeRef, Spawn};
 use crate::poll::live::LiveCounts;
 use crate::pool::blocking::Blocking;
-use crate::pool::caretaker;
 use crate::pool::config::{BuildError, Kind, RuntimeBuilder};
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
@@ -14,8 +12,7 @@ use crate::pool::seats::Seats;
 use crate::pool::sentinel::Sentinel;
 use crate::pool::shared::{Shared, Spares};
 use crate::pool::shutdown::Stragglers;
-use crate::pool::thread_ctx;
-use crate::pool::worker;
+use crate::pool::{caretaker, thread_ctx, worker};
 use crate::report::dump::Dump;
 use crate::report::failure::Unobserved;
 use crate::sleep::Sleep;
@@ -24,10 +21,9 @@ use crate::sync::deque::Injector;
 use crate::sync::{Arc, Mutex, Weak};
 use crate::tree::survey;
 use crate::waiters::Waiters;
-use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
 use std::time::Duration;
+use std::{fmt, mem};
 
 /// A set of worker threads, a driver, and the root of a tree of groups.
 ///

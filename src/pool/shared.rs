@@ -3,23 +3,21 @@
 
 use crate::driver::driver::Driver;
 use crate::group::node::NodeRef;
-use crate::poll::frame;
-use crate::poll::live;
-use crate::poll::live::LiveCounts;
-use crate::report::failure::{Straggler, TaskId, Unobserved};
-use crate::tree::paths;
-
 use crate::job::Job;
+use crate::poll::frame;
+use crate::poll::live::{self, LiveCounts};
 use crate::pool::blocking::Blocking;
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::seats::{OwnSeat, Seat, Seats};
 use crate::pool::sentinel::Sentinel;
+use crate::report::failure::{Straggler, TaskId, Unobserved};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::{Injector, Steal};
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Mutex, Weak};
+use crate::tree::paths;
 use crate::unwind;
 use crate::waiters::Waiters;
 

@@ -16,24 +16,20 @@ use crate::driver::clock::Clock;
 use crate::group::node::NodeRef;
 use crate::poll::frame;
 use crate::poll::live::LiveCounts;
-use crate::report::failure::{Straggler, TaskId};
-use crate::tree::paths;
-use crate::tree::survey;
-
-use crate::pool::caretaker;
 use crate::pool::shared::Shared;
-use crate::pool::spares;
 use crate::pool::thread_ctx::{self, ThreadRole};
+use crate::pool::{caretaker, spares};
+use crate::report::failure::{Straggler, TaskId};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::sync::bed::{Condvar, Mutex};
+use crate::tree::{paths, survey};
 use crate::waiters::Key;
 use std::error::Error;
-use std::fmt;
 use std::panic::Location;
-use std::ptr;
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
+use std::{fmt, ptr};
 
 /// How often a shutdown looks whether teardown makes progress.
 const LOOK: Duration = Duration::from_millis(10);

@@ -5,19 +5,16 @@
     reason = "future and output share one place, and the table erases their types"
 )]
 
-use crate::group::node::Host;
-use crate::group::node::Node;
-use crate::poll::frame;
-use crate::poll::tally;
-use crate::report::reason::Origin;
-use crate::tree::cascade;
-
+use crate::group::node::{Host, Node};
 use crate::job::JobTable;
+use crate::poll::{frame, tally};
+use crate::report::reason::Origin;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::cell::UnsafeCell;
 use crate::task::awaiter::Awaiter;
 use crate::task::header::{Extension, Header, Polled, TaskTable};
 use crate::task::state::State;
+use crate::tree::cascade;
 use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
 use std::marker::PhantomData;

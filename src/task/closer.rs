@@ -14,12 +14,11 @@ use crate::group::services::Serving;
 use crate::poll::frame;
 use crate::poll::locals::Locals;
 use crate::report::reason::Origin;
-use crate::tree::cascade;
-
 use crate::sync::cell::Cell;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
 use crate::task::spawn;
+use crate::tree::cascade;
 use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;

@@ -6,12 +6,11 @@
 )]
 
 use crate::group::services::Serving;
-use crate::poll::frame;
-use crate::poll::frame::AwaitedTask;
-use crate::report::failure::TaskId;
-use crate::report::failure::{describe, name_or_place};
+use crate::poll::frame::{self, AwaitedTask};
+use crate::report::failure::{TaskId, describe, name_or_place};
 use crate::task::header::Header;
 use crate::task::state::Release;
+use crate::tree::unresolvable::{Asked, unresolvable};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -95,6 +94,16 @@ impl<V> TaskHandle<V> {
             // SAFETY: (1): the handle's reference keeps the task. (2): the canceller is the body or
             // a child of the group, or belongs to one, so the group has not ended.
             unsafe { Header::cut(task) };
+        }
+    }
+
+    /// Waits for the value of the task, for an awaiter that cannot go on without: see
+    /// [`unresolvable`].
+    pub(crate) fn poll_value(&mut self, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<V> {
+        match self.poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(value)) => Poll::Ready(value),
+            Poll::Ready(None) => unresolvable(|| self.describe(), asked, cx),
         }
     }
 

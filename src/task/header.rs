@@ -9,11 +9,9 @@
 )]
 
 use crate::group::list::Links;
-use crate::group::node::Host;
-use crate::group::node::Node;
+use crate::group::node::{Host, Node};
 use crate::job::{Job, JobHeader, JobTable, Ticket};
-use crate::poll::frame;
-use crate::poll::frame::TaskView;
+use crate::poll::frame::{self, TaskView};
 use crate::poll::locals::Locals;
 use crate::poll::running::age;
 use crate::poll::tally;

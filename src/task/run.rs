@@ -12,8 +12,7 @@
 
 use crate::group::node::Node;
 use crate::job::{JobHeader, JobTable};
-use crate::poll::frame;
-use crate::poll::frame::Frame;
+use crate::poll::frame::{self, Frame};
 use crate::poll::running::Publication;
 use crate::poll::tally;
 use crate::sync::atomic::Ordering;
@@ -21,8 +20,7 @@ use crate::task::cell::fail_with_panic;
 use crate::task::header::{Header, Polled};
 use crate::task::state::Pause;
 use crate::task::waker;
-use crate::tree::cut;
-use crate::tree::cut::{Cut, Knew};
+use crate::tree::cut::{self, Cut, Knew};
 use crate::tree::leave;
 use std::borrow::Cow;
 use std::ptr::NonNull;

@@ -41,7 +41,7 @@ impl Counted {
         let fits = match &above {
             // It is not adopted meanwhile: a parent in which a count is held has not ended.
             Some(parent) => node.is_child_of(parent),
-            None => node.is_root(),
+            None => node.parent_ptr().is_none(),
         };
         assert!(fits, "a node counts in its parent");
         if !node.word.enter_first() {

@@ -2,21 +2,14 @@
 //! it ends.
 
 use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED};
-use crate::poll::frame;
-use crate::poll::frame::Frame;
-use crate::poll::frame::wake;
+use crate::poll::frame::{self, Frame, wake};
 use crate::report::errors::Errors;
-use crate::report::reason::CancelKind;
-use crate::report::reason::Origin;
-use crate::tree::cascade;
-use crate::tree::cut;
-use crate::tree::cut::{Cut, Knew};
-use crate::tree::hosts::Was;
-use crate::tree::leave;
-use crate::tree::paths;
+use crate::report::reason::{CancelKind, Origin};
+use crate::tree::cut::{self, Cut, Knew};
+use crate::tree::hosts::{self, Was};
 use crate::tree::typed_node::TypedRef;
 use crate::tree::unresolvable::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
-use crate::tree::{hosts, zero_deadline};
+use crate::tree::{cascade, leave, paths, zero_deadline};
 use crate::unwind::{self, Payload};
 use crate::waiters;
 use std::ptr;

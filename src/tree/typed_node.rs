@@ -9,19 +9,12 @@
     reason = "a reference to a node is proof of its error type"
 )]
 
-use crate::group::node::Gate;
-use crate::group::node::Spawn;
-use crate::group::node::{Node, NodeRef, NodeTable, Opening, Whole};
+use crate::group::node::{Gate, Node, NodeRef, NodeTable, Opening, Spawn, Whole};
 use crate::report::errors::Errors;
-use crate::report::reason::CancelKind;
-use crate::report::reason::Origin;
-use crate::tree::attach;
-use crate::tree::cascade;
-use crate::tree::inner;
-use crate::tree::leave::{Counted, end_services_node};
-use crate::tree::service_node;
-
+use crate::report::reason::{CancelKind, Origin};
 use crate::sync::{Arc, Mutex};
+use crate::tree::leave::{Counted, end_services_node};
+use crate::tree::{attach, cascade, inner, service_node};
 use crate::unwind;
 use std::borrow::Cow;
 use std::fmt;

@@ -7,7 +7,6 @@
 
 use crate::poll::frame;
 use crate::tree::paths;
-
 use crate::unwind;
 use std::task::{Context, Poll};
 

@@ -5,8 +5,7 @@
 //! never be over, so the thread that is about to wait calls [`blocks`]: the frame that blocks is
 //! unwound by the cut.
 
-use crate::group::node::Late;
-use crate::group::node::Node;
+use crate::group::node::{Late, Node};
 use crate::poll::frame;
 
 /// Holds back what ends the group.

@@ -1,33 +1,11 @@
 //! The shape of the source: floors, homes of unsafe, heads of files, labelled orderings.
 
+use crate::files::{root, rust_files};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 fn sources() -> Vec<(String, String)> {
-    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                walk(&path, found);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                found.push(path);
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(&root().join("src"), &mut found);
-    found
-        .into_iter()
-        .map(|path| {
-            let name = path.strip_prefix(root()).unwrap().display().to_string();
-            (name, fs::read_to_string(path).unwrap())
-        })
-        .collect()
+    rust_files("src")
 }
 
 /// Top-level module -> floor, from the table in ARCHITECTURE.md.
@@ -48,21 +26,8 @@ fn module_of(file: &str) -> &str {
 
 /// Modules that a file names by `crate::..`, outside comments.
 fn imports(text: &str) -> Vec<String> {
-    let code = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
-    code.flat_map(|line| {
-        line.split("crate::")
-            .skip(1)
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    })
-    .map(|rest| {
-        rest.chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
-    })
-    .collect()
+    let first = |path: &String| path.split("::").next().unwrap_or_default().to_owned();
+    paths(text).iter().map(first).collect()
 }
 
 #[test]

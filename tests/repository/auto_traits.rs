@@ -7,8 +7,7 @@
 )]
 
 use spinney::compat::hyper::Timer;
-use spinney::current::GroupPath;
-use spinney::current::{CancelKind, CancelReason};
+use spinney::current::{CancelKind, CancelReason, GroupPath};
 use spinney::dump::{Dump, GroupDump, Straggler, Stragglers, TaskDump, TaskId, TaskState};
 use spinney::future::{
     CancelSupervised, CancelTask, GroupFuture, Shield, SpawnBounded, Start, TaskLocalScope,
@@ -24,12 +23,11 @@ use spinney::{
 };
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::fs;
-use std::future;
 use std::marker::{PhantomData, PhantomPinned};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::Path;
 use std::rc::Rc;
+use std::{fs, future};
 
 /// Whether a type has a trait: an inherent constant, which is there if it has, comes before that of
 /// a trait.

@@ -1,37 +1,20 @@
 //! `docs/conformance.md` tells the truth: each row has a known state, its tests exist, and the
 //! counts are right.
 
+use crate::files::{root, rust_files};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 
 const STATES: [&str; 3] = ["holds", "differs", "cannot occur"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The tests and models of the repository, as `file::function`, and the refused and accepted
 /// programs, as paths.
 fn repository() -> BTreeSet<String> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.extension() {
-                _ if path.is_dir() => walk(&path, found),
-                Some(extension) if extension == "rs" => found.push(path),
-                _ => {}
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(&root().join("tests"), &mut found);
-    walk(&root().join("loom-tests/tests"), &mut found);
     let mut tests = BTreeSet::new();
-    for path in found {
-        let file = path.strip_prefix(root()).unwrap().to_str().unwrap();
+    let files = ["tests", "loom-tests/tests"].map(rust_files);
+    for (file, text) in files.into_iter().flatten() {
         let mut is_test = false;
-        for line in fs::read_to_string(&path).unwrap().lines().map(str::trim) {
+        for line in text.lines().map(str::trim) {
             if line.starts_with("#[") {
                 is_test |= line == "#[test]";
             } else if !line.starts_with("//") {
@@ -44,7 +27,7 @@ fn repository() -> BTreeSet<String> {
                 is_test = false;
             }
         }
-        tests.insert(file.to_owned());
+        tests.insert(file);
     }
     tests
 }

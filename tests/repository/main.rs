@@ -3,3 +3,4 @@
 mod architecture;
 mod auto_traits;
 mod conformance;
+mod files;

@@ -3,13 +3,11 @@
 //! wait for the body.
 
 use crate::children::{Stage, World};
-use crate::tree::cascade;
-use crate::tree::host_end::StackHost;
-use crate::tree::hosts;
-
 use crate::support::{End, gate_of, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
+use crate::tree::host_end::StackHost;
+use crate::tree::{cascade, hosts};
 use crate::{Parts, join};
 use loom_tests::run::explore_with;
 

@@ -3,8 +3,7 @@
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
-use crate::group::node::{Gate, Late, Spawn};
-use crate::group::node::{Node, NodeRef, NodeTable, Opening};
+use crate::group::node::{Gate, Late, Node, NodeRef, NodeTable, Opening, Spawn};
 use crate::job::{Job, Ticket};
 use crate::parker::Parker;
 use crate::report::failure::Unobserved;
@@ -135,6 +134,21 @@ impl Tree {
 
 /// The owner of a group here: there is one error type.
 pub type Owner = crate::tree::owner::Owner<u32>;
+
+/// Groups without members and defers.
+static BARE: NodeTable = NodeTable {
+    reaper: &crate::tree::reaper::TABLE,
+    free: Typed::<u32>::free,
+    report_errors: Typed::<u32>::report,
+    start_closer: |_| unreachable!("neither services nor defers"),
+    mark_member: |_| unreachable!("no members"),
+    describe_member: |_| unreachable!("no members"),
+};
+
+/// Opens a group that will have neither members nor defers.
+pub fn open_bare(parent: &Node) -> Owner {
+    open(parent, &BARE)
+}
 
 /// Opens a group as the interface does.
 pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {

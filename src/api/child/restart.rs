@@ -6,7 +6,6 @@ use crate::api::group::handle::Group;
 use crate::api::here::current;
 use crate::report::reason::Origin;
 use crate::unwind::{self, Payload};
-
 use std::future::poll_fn;
 use std::panic::{Location, resume_unwind};
 use std::pin::pin;

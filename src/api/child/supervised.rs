@@ -10,7 +10,7 @@ use crate::task::cell::Kind;
 use crate::task::handle::TaskHandle;
 use crate::task::spawn;
 use crate::tree::typed_node::Typed;
-use crate::tree::unresolvable::{Asked, unresolvable};
+use crate::tree::unresolvable::Asked;
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;
 use std::fmt;
@@ -188,14 +188,8 @@ impl<T, E: Send + 'static> Future for Supervised<'_, T, E> {
     type Output = Result<T, Failure<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.handle.poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(result)) => Poll::Ready(result),
-            Poll::Ready(None) => {
-                let Self { handle, asked, .. } = &mut *self;
-                unresolvable(|| handle.describe(), asked, cx)
-            }
-        }
+        let Self { handle, asked, .. } = &mut *self;
+        handle.poll_value(asked, cx)
     }
 }
 

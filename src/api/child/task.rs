@@ -2,7 +2,7 @@
 
 use crate::report::failure::TaskId;
 use crate::task::handle::TaskHandle;
-use crate::tree::unresolvable::{Asked, unresolvable};
+use crate::tree::unresolvable::Asked;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -124,14 +124,8 @@ impl<T> Future for Task<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        match self.handle.poll(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(value)) => Poll::Ready(value),
-            Poll::Ready(None) => {
-                let Self { handle, asked, .. } = &mut *self;
-                unresolvable(|| handle.describe(), asked, cx)
-            }
-        }
+        let Self { handle, asked, .. } = &mut *self;
+        handle.poll_value(asked, cx)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use crate::api::group::handle::Group;
 use crate::group::node::Late;
-use crate::report::reason::CancelKind;
-use crate::report::reason::Origin;
+use crate::report::reason::{CancelKind, Origin};
 use crate::tree::zero_deadline;
 use std::panic::Location;
 use std::time::{Duration, Instant};

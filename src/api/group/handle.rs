@@ -9,9 +9,7 @@
 use crate::api::here::current::Stopping;
 use crate::api::here::local::{self, Carrying};
 use crate::group::node::{Node, NodeRef, NodeTable, Opening};
-use crate::report::reason::CancelKind;
-use crate::report::reason::Origin;
-
+use crate::report::reason::{CancelKind, Origin};
 use crate::task::{closer, header};
 use crate::tree::cascade;
 use crate::tree::typed_node::{Spawner, Typed, TypedGate, TypedRef};

@@ -7,14 +7,13 @@
 )]
 
 use crate::api::group::handle::{self, Group, Never};
-use crate::block_on;
 use crate::group::node::Opening;
 use crate::poll::frame;
 use crate::pool::global;
 use crate::report::errors::Errors;
 use crate::tree::owner::{Answer, Owner};
 use crate::tree::unresolvable::poller_is_cut;
-use crate::unwind;
+use crate::{block_on, unwind};
 use std::panic::{Location, resume_unwind};
 use std::task::Poll;
 

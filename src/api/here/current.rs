@@ -1,15 +1,11 @@
 //! A read-only view of the innermost group of the code that runs. There is no implicit spawn.
 
 use crate::group::node::{Node, NodeRef, SHIELDED};
-use crate::poll::frame;
-use crate::poll::frame::{Frame, TaskView};
+use crate::poll::frame::{self, Frame, TaskView};
 use crate::poll::own_cancel::OwnCancel;
-use crate::report::failure::TaskId;
-use crate::report::failure::name_or_place;
-use crate::report::reason::Origin;
-use crate::report::reason::{CancelKind, CancelReason, Reason};
+use crate::report::failure::{TaskId, name_or_place};
+use crate::report::reason::{CancelKind, CancelReason, Origin, Reason};
 use crate::tree::paths;
-
 use crate::waiters::Key;
 use std::borrow::Cow;
 use std::fmt;

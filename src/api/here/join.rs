@@ -1,9 +1,8 @@
 //! `join`: two closures that may run at the same time.
 
 use crate::poll::frame::{self, Fork};
-use crate::pool::global;
-use crate::pool::join;
 use crate::pool::thread_ctx::{self, ThreadCtx};
+use crate::pool::{global, join};
 use crate::report::reason::Origin;
 use crate::tree::awaited::Awaited;
 use crate::unwind::{self, Payload};

@@ -5,12 +5,10 @@ use crate::poll::frame;
 use crate::poll::locals::{Locals, Value};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicU32;
-use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
 use std::pin::Pin;
-use std::ptr;
 use std::task::{Context, Poll};
+use std::{fmt, mem, ptr};
 
 /// A value that goes with a task and with every child that it starts.
 ///

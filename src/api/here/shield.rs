@@ -1,10 +1,8 @@
 //! A stretch that cannot be cut.
 
 use crate::pin::pin_field;
-use crate::poll::frame;
-use crate::poll::frame::Frame;
-use crate::unwind;
-use crate::waiters;
+use crate::poll::frame::{self, Frame};
+use crate::{unwind, waiters};
 use std::fmt;
 use std::panic::resume_unwind;
 use std::pin::Pin;

@@ -9,10 +9,9 @@ pub use spread::Spread;
 
 use serde::Serialize;
 use std::fmt::Write as _;
-use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::{env, fs, thread};
+use std::{env, fs, io, thread};
 
 const COLUMNS: &str =
     "date\tcommit\tload\trounds\tcase\tpeer\tscale\tours\ttheirs\tratio\tlow\thigh\tabout";
