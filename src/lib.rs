@@ -39,7 +39,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Floor 0: the ground.
-mod pin;
 mod rng;
 mod sync;
 mod unwind;

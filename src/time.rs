@@ -4,9 +4,9 @@
 //! never.
 
 use crate::driver::driver::Timer;
-use crate::pin::pin_field;
 use crate::poll::frame;
 use crate::pool::global;
+use pin_project_lite::pin_project;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
@@ -181,43 +181,44 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     }
 }
 
-/// The future of [`timeout`].
-///
-/// # Examples
-///
-/// ```
-/// use spinney::time::{Timeout, timeout};
-/// use std::future::ready;
-/// use std::time::Duration;
-///
-/// fn soon<F: Future>(future: F) -> Timeout<F> {
-///     timeout(Duration::from_secs(1), future)
-/// }
-///
-/// assert_eq!(spinney::block_on(soon(ready(1))), Ok(1));
-/// ```
-#[must_use = "futures do nothing unless polled"]
-pub struct Timeout<F> {
-    future: Option<F>,
-    sleep: Sleep,
+pin_project! {
+    /// The future of [`timeout`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::time::{Timeout, timeout};
+    /// use std::future::ready;
+    /// use std::time::Duration;
+    ///
+    /// fn soon<F: Future>(future: F) -> Timeout<F> {
+    ///     timeout(Duration::from_secs(1), future)
+    /// }
+    ///
+    /// assert_eq!(spinney::block_on(soon(ready(1))), Ok(1));
+    /// ```
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Timeout<F> {
+        #[pin]
+        future: Option<F>,
+        sleep: Sleep,
+    }
 }
-
-pin_field!([F] Timeout<F> { future: Option<F>; sleep: Sleep });
 
 impl<F: Future> Future for Timeout<F> {
     type Output = Result<F::Output, Elapsed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (mut place, (sleep,)) = self.project();
-        let future = place.as_mut().as_pin_mut();
+        let mut this = self.project();
+        let future = this.future.as_mut().as_pin_mut();
         let future = future.expect("polled after it was ready");
         if let Poll::Ready(value) = future.poll(cx) {
             return Poll::Ready(Ok(value));
         }
-        if Pin::new(sleep).poll(cx).is_pending() {
+        if Pin::new(this.sleep).poll(cx).is_pending() {
             return Poll::Pending;
         }
-        place.set(None);
+        this.future.set(None);
         Poll::Ready(Err(Elapsed(())))
     }
 }

@@ -943,6 +943,17 @@ pub mod cell {
     }
 }
 
+#[macro_export]
+macro_rules! process_static {
+    (static $name:ident: $type:ty = $value:expr;) => {
+        loom::lazy_static! {
+            static ref $name: $type = $value;
+        }
+    };
+}
+
+pub use process_static;
+
 /// Process-wide things of modelled files.
 pub mod process {
     use super::MutexGuard;
@@ -950,7 +961,7 @@ pub mod process {
 
     /// Few, because each is an object of every execution; enough that two hosts of a model have a
     /// lock each.
-    const STRIPES: usize = 4;
+    pub const STRIPES: usize = 4;
 
     struct Stripes {
         /// In the order of first use, because addresses differ between executions and a model must
@@ -966,19 +977,22 @@ pub mod process {
         };
     }
 
+    pub fn stripe_of(address: usize) -> usize {
+        let stripes: &'static Stripes = &LOCKS;
+        let mut known = stripes.known.lock().unwrap();
+        let at = known
+            .iter()
+            .position(|&other| other == address)
+            .unwrap_or_else(|| {
+                known.push(address);
+                known.len() - 1
+            });
+        at % STRIPES
+    }
+
     pub fn lock_of(address: usize) -> MutexGuard<'static, ()> {
         let stripes: &'static Stripes = &LOCKS;
-        let at = {
-            let mut known = stripes.known.lock().unwrap();
-            known
-                .iter()
-                .position(|&other| other == address)
-                .unwrap_or_else(|| {
-                    known.push(address);
-                    known.len() - 1
-                })
-        };
-        MutexGuard::new(&stripes.locks[at % STRIPES])
+        MutexGuard::new(&stripes.locks[stripe_of(address)])
     }
 
     pub fn next_number() -> u64 {

@@ -22,18 +22,17 @@ mod api {
         #[expect(dead_code, reason = "models need a part of it")]
         pub mod machine;
 
+        #[expect(dead_code, reason = "models need a part of it")]
+        pub mod lifetime;
+
         /// The name of a group in its body: only its node.
         pub mod handle {
-            use crate::group::node::{Node, NodeRef, Opening};
-            use crate::tree::typed_node::{Typed, TypedRef};
-            use std::marker::PhantomData;
+            use crate::api::group::lifetime::Alive;
+            use crate::group::node::Node;
             use std::panic::Location;
-            use std::ptr::NonNull;
             use std::time::Duration;
 
-            pub type Invariant<'a> = fn(&'a ()) -> &'a ();
-
-            pub struct Group<'s, 'p, E>(pub NonNull<Node>, PhantomData<(&'s E, &'p E)>);
+            pub struct Group<'s, 'p, E>(Alive<'s, 'p, E>);
 
             impl<E> Clone for Group<'_, '_, E> {
                 fn clone(&self) -> Self {
@@ -43,12 +42,15 @@ mod api {
 
             impl<E> Copy for Group<'_, '_, E> {}
 
-            impl<E: Send + 'static> Group<'_, '_, E> {
-                /// # Safety
-                ///
-                /// The node is alive while the handle is used.
-                pub unsafe fn new(node: &TypedRef<E>) -> Self {
-                    Self(node.as_ptr(), PhantomData)
+            impl<'s, E> Group<'s, '_, E> {
+                pub fn node(self) -> &'s Node {
+                    self.0.node()
+                }
+            }
+
+            impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
+                pub fn new(alive: Alive<'s, 'p, E>) -> Self {
+                    Self(alive)
                 }
 
                 pub fn grant(self, _: E, _: &'static Location<'static>) {
@@ -58,12 +60,6 @@ mod api {
                 pub fn deadline_at(self, _: Duration, _: E, _: &'static Location<'static>) {
                     unreachable!("no deadlines")
                 }
-            }
-
-            pub fn open<E: Send + 'static>(parent: NodeRef, opening: Opening) -> TypedRef<E> {
-                // SAFETY: (1): the only error type of the models is that of the table. (2): their
-                // members are tasks, as the table demands.
-                unsafe { Typed::open(&crate::children::TABLE, parent, opening) }
             }
         }
     }
@@ -93,10 +89,8 @@ mod children;
 mod support;
 
 use api::group::handle::Group;
-use api::group::machine::{Machine, Setup, Whole};
+use api::group::machine::{Machine, Plain as Unfailing, Setup};
 use children::{Plain, Stage, World, spawn};
-use group::node::Node;
-
 use support::{keep, read};
 use task::cell::Birth;
 use task::handle::TaskHandle;
@@ -125,7 +119,7 @@ where
         let machine = unsafe { self.map_unchecked_mut(|this| &mut this.machine) };
         // SAFETY: the closure uses the group while its body runs, and so for any lifetime of it.
         let polled =
-            unsafe { machine.poll_with(cx, |closure, group| closure(group), |_| {}, Whole) };
+            unsafe { machine.poll_with(cx, |closure, group| closure(group), |_| {}, Unfailing) };
         polled.map(Result::ok)
     }
 }
@@ -157,8 +151,7 @@ fn spawn_outer(
 ) -> TaskHandle<Option<u32>> {
     let (world, drops) = (Arc::clone(world), Arc::clone(inner_drops));
     let closure = move |group: Group<'static, 'static, u32>| {
-        // SAFETY: the body runs here, and the group is open while its body runs.
-        let node: &Node = unsafe { group.0.as_ref() };
+        let node = group.node();
         Body(spawn(node, &world, keep(node, &drops)))
     };
     let outer = Outer {

@@ -7,12 +7,15 @@
 )]
 
 use crate::unwind::{self, Payload};
+use std::any::TypeId;
 use std::ptr::NonNull;
 
 /// A value whose type was taken away.
 struct Kept {
     value: NonNull<()>,
     drop: unsafe fn(NonNull<()>),
+    /// Its type, if it can be had back.
+    lent: Option<TypeId>,
 }
 
 // SAFETY: the value goes with its `Kept`, and `Arena::keep` asks for `T: Send`.
@@ -20,6 +23,27 @@ unsafe impl Send for Kept {}
 
 /// The values that a group keeps.
 pub(crate) struct Arena(Vec<Kept>);
+
+/// The right to have a value back from the arena to which it was lent.
+pub(crate) struct Lent<T>(NonNull<T>);
+
+// SAFETY: it stands for the value, which is `Send`.
+unsafe impl<T: Send> Send for Lent<T> {}
+// SAFETY: a shared one gives no access to the value.
+unsafe impl<T: Send> Sync for Lent<T> {}
+
+impl<T> Lent<T> {
+    /// The lent value, to write to.
+    ///
+    /// # Safety
+    ///
+    /// Until the reference is gone no other one is made, and the value stays in its arena: it is
+    /// neither had back nor dropped.
+    pub(crate) unsafe fn borrow<'a>(&mut self) -> &'a mut T {
+        // SAFETY: the value is in the arena, at this place, and this is the one reference.
+        unsafe { self.0.as_mut() }
+    }
+}
 
 /// Drops a kept value of type `T`.
 ///
@@ -42,29 +66,38 @@ impl Arena {
         self.0.is_empty()
     }
 
-    /// Takes a value. The pointer is good until [`Arena::clear`] or [`Arena::release`].
+    /// Takes a value. The pointer is good until [`Arena::clear`].
     ///
     /// # Safety
     ///
-    /// The arena is cleared, or the value released, or both are forgotten, before `T` ends.
+    /// The arena is cleared, or forgotten, before `T` ends.
     pub(crate) unsafe fn keep<T: Send>(&mut self, value: Box<T>) -> NonNull<T> {
+        self.push(value, None)
+    }
+
+    fn push<T: Send>(&mut self, value: Box<T>, lent: Option<TypeId>) -> NonNull<T> {
         let value = NonNull::from(Box::leak(value));
         self.0.push(Kept {
             value: value.cast(),
             drop: drop_as::<T>,
+            lent,
         });
         value
     }
 
-    /// Gives a value back without dropping it. Answers whether it was still here.
-    pub(crate) fn release<T>(&mut self, value: NonNull<T>) -> bool {
-        match self.0.iter().rposition(|kept| kept.value == value.cast()) {
-            Some(at) => {
-                self.0.remove(at);
-                true
-            }
-            None => false,
-        }
+    /// Takes a value that can be had back.
+    pub(crate) fn lend<T: Send + 'static>(&mut self, value: Box<T>) -> Lent<T> {
+        Lent(self.push(value, Some(TypeId::of::<T>())))
+    }
+
+    /// Gives a value back that was lent to this arena, if it is still here.
+    pub(crate) fn reclaim<T: Send + 'static>(&mut self, lent: Lent<T>) -> Option<Box<T>> {
+        let place = lent.0.cast();
+        let is_it = |kept: &Kept| kept.value == place && kept.lent == Some(TypeId::of::<T>());
+        self.0.remove(self.0.iter().rposition(is_it)?);
+        // SAFETY: `push` made it from a box of this type, and the arena has given it up. No
+        // reference is left, as `Lent::borrow` demands.
+        Some(unsafe { Box::from_raw(lent.0.as_ptr()) })
     }
 
     /// Drops all values, newest first, and returns the first panic of a destructor; `second` is

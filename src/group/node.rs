@@ -54,7 +54,7 @@ use crate::waiters::Waiters;
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, offset_of};
 use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
@@ -110,10 +110,6 @@ pub(crate) trait Spawn: Send + Sync {
     /// Counts a task that has no output because it was cut, or born cancelled.
     fn count_cut(&self);
 
-    /// Waiters for the mark of a task of this runtime: callers that are blocked inside the task,
-    /// and code in it that waits for its own cancel (`poll::own_cancel`).
-    fn blocked(&self) -> &Waiters;
-
     /// Whether the runtime was shut down: a group that is first polled now panics.
     fn is_shut_down(&self) -> bool;
 
@@ -134,7 +130,7 @@ pub(crate) trait Spawn: Send + Sync {
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {
     /// How the reaper is run: the job of the node that cuts its members.
-    pub(crate) reaper: &'static JobTable,
+    pub(crate) reaper: &'static NodeJobTable,
     /// Frees the node, as the type that it was allocated as.
     pub(crate) free: unsafe fn(NonNull<Node>),
     /// Hands every recorded error to the runtime's hook.
@@ -145,6 +141,43 @@ pub(crate) struct NodeTable {
     pub(crate) mark_member: unsafe fn(NonNull<Links>) -> Option<Job>,
     /// Describes the member to a human.
     pub(crate) describe_member: unsafe fn(NonNull<Links>) -> TaskDump,
+}
+
+/// A job of a node, which owns a reference to it.
+pub(crate) trait NodeJob {
+    fn run(node: NodeRef);
+}
+
+/// How the job of a node is run.
+pub(crate) struct NodeJobTable(JobTable);
+
+impl NodeJobTable {
+    /// Of the job that `J` is.
+    pub(crate) const fn of<J: NodeJob>() -> Self {
+        Self(JobTable {
+            run: Self::run::<J>,
+            group: |_| ptr::null(),
+            on_stack: false,
+        })
+    }
+
+    unsafe fn run<J: NodeJob>(header: NonNull<JobHeader>) {
+        // SAFETY: `JobTable::run` (1): the pointer is the one that `into_job` made from a whole
+        // node by adding this offset.
+        let node = unsafe { header.byte_sub(offset_of!(Node, reaper)) };
+        // SAFETY: `into_job` gave one reference up to this job, by `into_raw`. `JobTable::run` (2):
+        // it is called once for each job.
+        J::run(unsafe { NodeRef::from_raw(node.cast()) });
+    }
+}
+
+/// The job of a root, which has no members of its own.
+struct Memberless;
+
+impl NodeJob for Memberless {
+    fn run(_: NodeRef) {
+        unreachable!("a root has no members of its own");
+    }
 }
 
 /// A word alone on its cache line, wherever that line begins: 56 bytes on both sides. An alignment
@@ -272,7 +305,7 @@ impl Node {
             hosted: Hosted::new(),
             body: Host::new(),
             reaper: JobHeader {
-                table: table.reaper,
+                table: &table.reaper.0,
             },
             slow: Mutex::new(Slow {
                 ending: Ending::new(),
@@ -433,6 +466,18 @@ impl NodeRef {
         ManuallyDrop::new(self).0.as_ptr()
     }
 
+    /// The job of the node's table, which this reference goes to.
+    pub(crate) fn into_job(self) -> Job {
+        let node = ManuallyDrop::new(self).0;
+        // SAFETY: in bounds of the node; the pointer keeps the provenance of the whole node.
+        let header = unsafe { node.byte_add(offset_of!(Node, reaper)) };
+        // SAFETY: (1): the reference, which is given up, keeps the node until the job runs, which
+        // takes it over. (2): nodes are `Send` and `Sync`, so any thread may run it. (3): there may
+        // be a second job for this node, but each owns a reference of its own, and a `NodeJob` is
+        // safe code, which may run twice at once.
+        unsafe { Job::new(header.cast()) }
+    }
+
     /// Takes a reference over.
     ///
     /// # Safety
@@ -463,11 +508,7 @@ impl<T> Deref for Whole<T> {
 impl<T> Whole<T> {
     /// The table of the root of a runtime, which has inner groups alone.
     const ROOT: NodeTable = NodeTable {
-        reaper: &JobTable {
-            run: |_| unreachable!("a root has no members of its own"),
-            group: |_| ptr::null(),
-            on_stack: false,
-        },
+        reaper: &NodeJobTable::of::<Memberless>(),
         free: Self::free,
         report_errors: |_| {},
         start_closer: |_| unreachable!("a root has neither services nor defers"),

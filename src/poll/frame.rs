@@ -61,6 +61,11 @@ impl TaskView {
         self.task().cancel_requested()
     }
 
+    /// Where the task is: to tell it from others.
+    pub(crate) fn address(&self) -> usize {
+        self.task.cast::<()>().addr().get()
+    }
+
     /// The task as a message names it.
     pub(crate) fn describe(&self) -> String {
         describe(self.id, self.name(), self.location)

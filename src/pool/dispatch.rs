@@ -14,7 +14,6 @@ use crate::pool::thread_ctx::{self, ThreadCtx, ThreadRole};
 use crate::report::failure::Unobserved;
 use crate::sync::Weak;
 use crate::sync::atomic::Ordering;
-use crate::waiters::Waiters;
 use std::any::Any;
 use std::time::Instant;
 
@@ -176,10 +175,6 @@ impl Spawn for Shared {
             Some(seat) => seat.counters.cut_tasks.bump(),
             None => self.counters.cut_tasks.bump_shared(),
         });
-    }
-
-    fn blocked(&self) -> &Waiters {
-        &self.blocked
     }
 
     fn is_shut_down(&self) -> bool {

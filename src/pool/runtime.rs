@@ -107,7 +107,6 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         guests: AtomicUsize::new(0),
         halves: AtomicUsize::new(0),
         guests_gone: Waiters::new(),
-        blocked: Waiters::new(),
         counts: LiveCounts::new(),
         counters: Counters::default(),
     });

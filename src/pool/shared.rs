@@ -65,8 +65,6 @@ pub(crate) struct Shared {
     pub(crate) halves: AtomicUsize,
     /// Those who wait for the last guest to return.
     pub(crate) guests_gone: Waiters,
-    /// Callers that are blocked inside tasks.
-    pub(crate) blocked: Waiters,
     /// For threads without a seat.
     pub(crate) counts: LiveCounts,
     /// For what is counted by threads without a seat, and for what is rare.

@@ -12,8 +12,8 @@ use crate::report::reason::Origin;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::cell::UnsafeCell;
 use crate::task::awaiter::Awaiter;
-use crate::task::header::{Extension, Header, Polled, TaskTable};
-use crate::task::state::State;
+use crate::task::header::{Extension, Header, Polled, TaskRef, TaskTable};
+use crate::task::state::{Release, State};
 use crate::tree::cascade;
 use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
@@ -255,5 +255,87 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         // SAFETY: `TaskTable` (3): the last reference is gone, so the box is taken back once; the
         // table belongs to this type. The union drops nothing.
         drop(unsafe { Box::from_raw(this.cast::<Self>().as_ptr()) });
+    }
+}
+
+/// The one right to the output of a task whose value is a `V`, with the reference of the handle.
+pub(crate) struct OutputRef<V> {
+    /// `None` once the output was taken, or given up.
+    task: Option<TaskRef>,
+    value: PhantomData<V>,
+}
+
+// SAFETY: it moves a `V` between threads at most, and the task may be reached from any.
+unsafe impl<V: Send> Send for OutputRef<V> {}
+// SAFETY: a shared one only reads the state.
+unsafe impl<V: Send> Sync for OutputRef<V> {}
+
+impl<V> OutputRef<V> {
+    /// Takes over a handle's reference.
+    ///
+    /// # Safety
+    ///
+    /// 1. The caller owns that reference, and gives it up.
+    /// 2. The task's value is a `V`.
+    pub(crate) unsafe fn new(task: NonNull<Header>) -> Self {
+        Self {
+            // SAFETY: (1).
+            task: Some(unsafe { TaskRef::from_raw(task) }),
+            value: PhantomData,
+        }
+    }
+
+    /// The task, until its output was taken.
+    pub(crate) fn task(&self) -> Option<&TaskRef> {
+        self.task.as_ref()
+    }
+
+    /// Takes the value out, if the task has ended with one, and gives the right to it up.
+    pub(crate) fn take(&mut self) -> Option<V> {
+        let task = self.task.take()?;
+        task.awaiter.forget();
+        let state = task.state.load();
+        if state.is_complete() {
+            // The completer has passed, and does not look at `HANDLE` and `VALUE` any more: they
+            // may stay. The reference is given up at the end.
+            // SAFETY: the value is there, and the one handle takes it, once.
+            return state.has_value().then(|| unsafe { Self::read(&task) });
+        }
+        let table = task.table;
+        let raw = task.into_raw();
+        // SAFETY: the handle's reference keeps it until `drop_handle`.
+        match unsafe { raw.as_ref() }.state.drop_handle() {
+            Release::Done => None,
+            Release::Free => {
+                // SAFETY: `TaskTable` (3): that was the last reference, so the engine's is gone:
+                // the task is complete. It has no value.
+                unsafe { (table.free)(raw) };
+                None
+            }
+            Release::DropOutput => {
+                // SAFETY: with `DropOutput` the handle's reference is still the caller's.
+                let task = unsafe { TaskRef::from_raw(raw) };
+                // SAFETY: the value is there, and `drop_handle` made it this caller's alone.
+                Some(unsafe { Self::read(&task) })
+            }
+        }
+    }
+
+    /// Moves the value out.
+    ///
+    /// # Safety
+    ///
+    /// The task has a value, which is a `V`, and this caller alone takes it, once.
+    unsafe fn read(task: &TaskRef) -> V {
+        // SAFETY: in bounds of the task: the table's own offset.
+        let place = unsafe { task.as_ptr().byte_add(task.table.output) };
+        // SAFETY: the value is there, of this type, and this caller's alone.
+        unsafe { place.cast::<V>().read() }
+    }
+}
+
+impl<V> Drop for OutputRef<V> {
+    fn drop(&mut self) {
+        drop(self.take());
     }
 }

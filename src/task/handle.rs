@@ -1,57 +1,31 @@
 //! The right to a task's output, and the reference by which the closer cuts a service.
 
-#![expect(
-    unsafe_code,
-    reason = "a handle owns the output of a task whose type was taken away"
-)]
-
 use crate::group::services::Serving;
 use crate::poll::frame::{self, AwaitedTask};
 use crate::report::failure::{TaskId, describe, name_or_place};
-use crate::task::header::Header;
-use crate::task::state::Release;
+use crate::task::cell::OutputRef;
+use crate::task::header::{Header, TaskRef};
 use crate::tree::unresolvable::{Asked, unresolvable};
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 use std::panic::Location;
-use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 /// The right to a task's output. Dropping it leaves the task alone.
 pub(crate) struct TaskHandle<V> {
-    /// `None` once the output was taken.
-    task: Option<NonNull<Header>>,
+    output: OutputRef<V>,
     id: TaskId,
-    value: PhantomData<V>,
 }
 
-// SAFETY: the handle moves a `V` between threads at most, and the header is reached through its
-// atomics.
-unsafe impl<V: Send> Send for TaskHandle<V> {}
-// SAFETY: a shared handle only reads the state.
-unsafe impl<V: Send> Sync for TaskHandle<V> {}
-
 impl<V> TaskHandle<V> {
-    /// Takes over a handle's reference.
-    ///
-    /// # Safety
-    ///
-    /// 1. The caller owns that reference, and gives it up.
-    /// 2. The task's value is a `V`.
-    pub(crate) unsafe fn new(task: NonNull<Header>) -> Self {
-        // SAFETY: the reference that was taken over keeps the task alive.
-        let id = unsafe { task.as_ref() }.id;
-        Self {
-            task: Some(task),
-            id,
-            value: PhantomData,
-        }
+    /// Of a task that was just started.
+    pub(crate) fn new(output: OutputRef<V>) -> Self {
+        let id = output.task().expect("it was just started").id;
+        Self { output, id }
     }
 
     fn header(&self) -> Option<&Header> {
-        // SAFETY: the handle's reference keeps it alive.
-        self.task.map(|task| unsafe { task.as_ref() })
+        self.output.task().map(|task| &**task)
     }
 
     pub(crate) fn id(&self) -> TaskId {
@@ -90,10 +64,8 @@ impl<V> TaskHandle<V> {
 
     /// Cuts the task, if it has not ended.
     pub(crate) fn cancel(&self) {
-        if let Some(task) = self.task {
-            // SAFETY: (1): the handle's reference keeps the task. (2): the canceller is the body or
-            // a child of the group, or belongs to one, so the group has not ended.
-            unsafe { Header::cut(task) };
+        if let Some(task) = self.output.task() {
+            task.cut();
         }
     }
 
@@ -127,93 +99,23 @@ impl<V> TaskHandle<V> {
 
     /// Takes the value out, if the task has ended with one.
     pub(crate) fn take(&mut self) -> Option<V> {
-        let task = self.task.take()?;
-        // SAFETY: the handle's reference keeps it alive, until it is given up by `drop_handle`, or
-        // below.
-        let header = unsafe { task.as_ref() };
-        let table = header.table;
-        header.awaiter.forget();
-        let state = header.state.load();
-        if state.is_complete() {
-            // The completer has passed, and does not look at `HANDLE` and `VALUE` any more: they
-            // may stay.
-            let value = state.has_value().then(|| {
-                // SAFETY: in bounds of the task: the table's own offset.
-                let place = unsafe { task.byte_add(table.output) }.cast::<V>();
-                // SAFETY: the value is there, of this type, and only the one handle takes it, once.
-                unsafe { place.read() }
-            });
-            // SAFETY: the handle's reference is given up.
-            unsafe { Header::release(task) };
-            return value;
-        }
-        match header.state.drop_handle() {
-            Release::Done => None,
-            Release::Free => {
-                // SAFETY: that was the last reference, so the engine's is gone: the task is
-                // complete. It has no value.
-                unsafe { (table.free)(task) };
-                None
-            }
-            Release::DropOutput => {
-                // SAFETY: in bounds of the task: the table's own offset.
-                let place = unsafe { task.byte_add(table.output) }.cast::<V>();
-                // SAFETY: the value is there, of this type, and `drop_handle` made it this caller's
-                // alone.
-                let value = unsafe { place.read() };
-                // SAFETY: with `DropOutput` the handle's reference is still the caller's.
-                unsafe { Header::release(task) };
-                Some(value)
-            }
-        }
+        self.output.take()
     }
-}
 
-impl<V> TaskHandle<V> {
     /// Another reference, for the closer, which has to cut the task.
     pub(crate) fn serving(&self) -> Option<Box<dyn Serving>> {
-        let task = self.task?;
-        self.header()?.state.add_reference();
-        Some(Box::new(Service(task)))
+        Some(Box::new(self.output.task()?.clone()))
     }
 }
 
 /// A service, as the task that ends its group sees it.
-struct Service(NonNull<Header>);
-
-// SAFETY: the header is reached through its atomics, and a counted reference, which may be given
-// back on any thread, keeps it.
-unsafe impl Send for Service {}
-
-impl Service {
-    fn header(&self) -> &Header {
-        // SAFETY: the reference that was taken over keeps the task alive.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl Serving for Service {
+impl Serving for TaskRef {
     fn is_over(&self) -> bool {
-        self.header().state.load().is_complete()
+        self.state.load().is_complete()
     }
 
     fn cut(&self) {
-        // SAFETY: (1): the reference keeps the task. (2): the closer, which calls this, counts in
-        // the group of the services, and that keeps their node.
-        unsafe { Header::cut(self.0) };
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        // SAFETY: the reference that `serving` counted is given up.
-        unsafe { Header::release(self.0) };
-    }
-}
-
-impl<V> Drop for TaskHandle<V> {
-    fn drop(&mut self) {
-        drop(self.take());
+        self.cut();
     }
 }
 

@@ -13,6 +13,7 @@ use crate::group::node::{Host, Node};
 use crate::job::{Job, JobHeader, JobTable, Ticket};
 use crate::poll::frame::{self, TaskView};
 use crate::poll::locals::Locals;
+use crate::poll::own_cancel;
 use crate::poll::running::age;
 use crate::poll::tally;
 use crate::report::dump::{TaskDump, TaskState};
@@ -24,7 +25,8 @@ use crate::task::awaiter::Awaiter;
 use crate::task::state::State;
 use crate::unwind::Payload;
 use std::borrow::Cow;
-use std::mem::offset_of;
+use std::mem::{ManuallyDrop, offset_of};
+use std::ops::Deref;
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::task::Context;
@@ -269,33 +271,6 @@ impl Header {
         node.spawn().wake(job, node);
     }
 
-    /// Marks the task to be cut by itself, queues it if it is idle, and wakes it if it is blocked.
-    ///
-    /// # Safety
-    ///
-    /// 1. The task is alive.
-    /// 2. Its group is alive.
-    pub(crate) unsafe fn cut(this: NonNull<Self>) {
-        // SAFETY: (1): the task is alive.
-        let header = unsafe { this.as_ref() };
-        // A task that ends meanwhile does not matter: nothing of it waits for the mark any more.
-        let before = header.state.load();
-        if header.state.cancel() {
-            // SAFETY: `cancel` gave the right to run it to this caller.
-            unsafe { Self::queue_woken(this) };
-        }
-        let after = header.state.load();
-        if [before, after]
-            .iter()
-            .any(|state| state.is_held() || state.is_running())
-        {
-            // Its poll may be blocked in a wait, or something in a shield may wait for the mark.
-            // SAFETY: (2): the group is alive.
-            let node = unsafe { header.group.as_ref() };
-            frame::outside(|| node.spawn().blocked().wake_all());
-        }
-    }
-
     /// Gives a reference back and frees the task if it was the last one.
     ///
     /// # Safety
@@ -325,6 +300,82 @@ impl Header {
     pub(crate) fn links_of(this: NonNull<Self>) -> NonNull<Links> {
         // SAFETY: the offset of a field is in bounds of the task.
         unsafe { this.byte_add(offset_of!(Self, links)) }.cast()
+    }
+}
+
+/// A counted reference to a task.
+pub(crate) struct TaskRef(NonNull<Header>);
+
+// SAFETY: the header is reached through its atomics, and a counted reference, which may be given
+// back on any thread, keeps it.
+unsafe impl Send for TaskRef {}
+// SAFETY: a shared reference gives a `&Header`, which is reached through its atomics.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// Takes a reference over.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns one reference to the task, and gives it up.
+    #[inline]
+    pub(crate) unsafe fn from_raw(task: NonNull<Header>) -> Self {
+        Self(task)
+    }
+
+    /// Where the task is, with the provenance of the whole.
+    #[inline]
+    pub(crate) fn as_ptr(&self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// The task, whose reference is the caller's from now on.
+    #[inline]
+    pub(crate) fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// Marks the task to be cut by itself, queues it if it is idle, and wakes it if it is blocked.
+    pub(crate) fn cut(&self) {
+        // A task that ends meanwhile does not matter: nothing of it waits for the mark any more.
+        let before = self.state.load();
+        if self.state.cancel() {
+            // SAFETY: `cancel` gave the right to run it to this caller.
+            unsafe { Header::queue_woken(self.0) };
+        }
+        let after = self.state.load();
+        if [before, after]
+            .iter()
+            .any(|state| state.is_held() || state.is_running())
+        {
+            // Its poll may be blocked in a wait, or code in a shield may wait for the mark.
+            own_cancel::wake_waiters(self.0.addr().get());
+        }
+    }
+}
+
+impl Deref for TaskRef {
+    type Target = Header;
+
+    #[inline]
+    fn deref(&self) -> &Header {
+        // SAFETY: the reference keeps the task.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        self.state.add_reference();
+        Self(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the reference is given up.
+        unsafe { Header::release(self.0) };
     }
 }
 

@@ -19,7 +19,7 @@
 //! | field | actor |
 //! |---|---|
 //! | `state`, `awaiter` | every holder of a reference |
-//! | `group` | while the task is not complete: the owner of the right to run it or to queue it, and a holder of the group's lock if it is linked; a canceller that keeps the group by itself |
+//! | `group` | while the task is not complete: the owner of the right to run it or to queue it, and a holder of the group's lock if it is linked |
 //! | `links` | under the group's lock |
 //! | `open` | under the lock of that host; polls add to it, while they run |
 //! | `polls`, the future | its runner (`RUNNING`); dumps read `polls` |

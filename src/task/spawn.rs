@@ -8,7 +8,7 @@
 use crate::group::node::Node;
 use crate::job::Job;
 use crate::poll::{frame, tally};
-use crate::task::cell::{Birth, Kind, TaskCell, fail_with_panic};
+use crate::task::cell::{Birth, Kind, OutputRef, TaskCell, fail_with_panic};
 use crate::task::handle::TaskHandle;
 use crate::task::header::{Header, TaskTable};
 use crate::task::run;
@@ -112,7 +112,7 @@ where
     let task = new::<F, K>(node, State::waiting(), Some(future), birth);
     spawn.task_begins();
     // SAFETY: (1): a new task has one reference for its handle. (2): its value is a `K::Value`.
-    let handle = unsafe { TaskHandle::new(task) };
+    let handle = TaskHandle::new(unsafe { OutputRef::new(task) });
     // SAFETY: a waiting task has one reference for its ticket, which is given up here.
     let ticket = unsafe { Header::ticket(task) };
     if run::link(task, node, false) {
@@ -175,7 +175,7 @@ where
     let job = unsafe { Header::job(task) };
     spawn.fork(job);
     // SAFETY: (1): a new task has one reference for its handle. (2): its value is a `K::Value`.
-    unsafe { TaskHandle::new(task) }
+    TaskHandle::new(unsafe { OutputRef::new(task) })
 }
 
 #[cold]
@@ -187,7 +187,7 @@ where
     let task = new::<F, K>(node, State::stillborn(), None, birth);
     // SAFETY: (1): a task born cancelled has one reference, for its handle. (2): its value type is
     // `K::Value`; it has no value.
-    let handle = unsafe { TaskHandle::new(task) };
+    let handle = TaskHandle::new(unsafe { OutputRef::new(task) });
     node.spawn().count_cut();
     // A count is given back afterwards, so a destructor that panics must not get past here.
     // SAFETY: the reference of `handle`, which is there to the end of this function, keeps the

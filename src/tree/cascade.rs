@@ -43,7 +43,7 @@ pub(crate) fn cancel(root: &Node, why: u32) {
             (owner, left, !slow.members.is_empty())
         };
         if reap {
-            reaper::queue(node.clone());
+            reaper::queue(&node);
         }
         wake(owner);
         frame::outside(|| node.stop_waiters.wake_all());

@@ -12,6 +12,7 @@
 
 use crate::group::list::Links;
 use crate::group::node::{Ending, Node, NodeRef, Slow};
+use crate::job::Job;
 use crate::report::dump::TaskDump;
 use std::mem::offset_of;
 use std::ptr::NonNull;
@@ -136,6 +137,29 @@ pub(crate) fn each_inner(slow: &Slow, mut f: impl FnMut(&Node)) {
     };
     // SAFETY: the lock of the list is held, as `slow` shows.
     unsafe { slow.inner.for_each(&mut visit) };
+}
+
+/// Marks members that no reaper has seen, as many as there are places in `claimed`, and puts the
+/// right to cut those that were idle there. Answers whether members are left.
+pub(crate) fn mark_members(node: &Node, claimed: &mut [Option<Job>]) -> bool {
+    let slow = node.slow.lock();
+    for place in claimed {
+        let Some(member) = slow.members.first() else {
+            return false;
+        };
+        // SAFETY: a linked member is alive: it unlinks under the lock, which is held, before it is
+        // freed.
+        let links = unsafe { member.as_ref() };
+        // SAFETY: `unlink` (1): the lock is held. (2): the neighbours are linked, and so alive.
+        unsafe { links.unlink() };
+        // SAFETY: `push` (1): the lock is held, and the member was just unlinked. (2): the member
+        // stays where it is until it unlinks, and the list is in the node, which does not move.
+        unsafe { slow.marked.push(member) };
+        // SAFETY: (1): the member is linked, and alive. (2): the lock is held, so that it can
+        // neither unlink nor end; and the table is that of its group.
+        *place = unsafe { (node.table.mark_member)(member) };
+    }
+    !slow.members.is_empty()
 }
 
 /// Calls `f` with a description of each member of a node. `slow` is borrowed from the guard of its

@@ -10,7 +10,6 @@ use crate::report::failure::Unobserved;
 use crate::sync::cell::{Balance, Cell, Racy};
 use crate::sync::{Arc, Mutex};
 use crate::tree::typed_node::Typed;
-use crate::waiters::Waiters;
 use std::any::Any;
 use std::panic::Location;
 use std::ptr::NonNull;
@@ -23,7 +22,6 @@ pub struct Pool {
     jobs: Mutex<Vec<Job>>,
     line: Mutex<Vec<Ticket>>,
     pub unobserved: Racy,
-    blocked: Waiters,
     tasks: Balance,
     groups: Balance,
 }
@@ -89,10 +87,6 @@ impl Spawn for Pool {
     }
 
     fn count_cut(&self) {}
-
-    fn blocked(&self) -> &Waiters {
-        &self.blocked
-    }
 
     fn is_shut_down(&self) -> bool {
         false

@@ -2,10 +2,10 @@
 
 use crate::api::child::outcome::Outcome;
 use crate::api::here::current;
-use crate::pin::pin_field;
 use crate::poll::frame;
 use crate::pool::global;
 use crate::unwind::{self, Payload};
+use pin_project_lite::pin_project;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -19,17 +19,15 @@ pub(crate) trait Completion<O> {
     fn complete(self, end: Result<O, Payload>) -> Self::Output;
 }
 
-/// A future with its completion, dropped in this order.
-pub(crate) struct Completing<F, C, E> {
-    future: Option<F>,
-    completion: Option<C>,
-    error: PhantomData<fn() -> E>,
+pin_project! {
+    /// A future with its completion, dropped in this order.
+    pub(crate) struct Completing<F, C, E> {
+        #[pin]
+        future: Option<F>,
+        completion: Option<C>,
+        error: PhantomData<fn() -> E>,
+    }
 }
-
-pin_field!([F, C, E] Completing<F, C, E> {
-    future: Option<F>;
-    completion: Option<C>
-});
 
 impl<F, C, E> Completing<F, C, E> {
     pub(crate) fn new(future: F, completion: C) -> Self {
@@ -50,15 +48,15 @@ where
     type Output = C::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
-        let (mut place, (completion,)) = self.project();
-        let future = place.as_mut().as_pin_mut();
+        let mut this = self.project();
+        let future = this.future.as_mut().as_pin_mut();
         let future = future.expect("polled after it was ready");
         let polled = match unwind::catch(|| future.poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(output)) => Ok(output),
             Err(payload) => Err(payload),
         };
-        let dropped = unwind::catch(|| frame::drop_shielded(|| place.set(None)));
+        let dropped = unwind::catch(|| frame::drop_shielded(|| this.future.set(None)));
         let end = match (polled, dropped) {
             (end, Ok(())) => end,
             (Ok(output), Err(payload)) => {
@@ -70,7 +68,7 @@ where
                 Err(first)
             }
         };
-        let completion = completion.take().expect("completed once");
+        let completion = this.completion.take().expect("completed once");
         Poll::Ready(completion.complete(end))
     }
 }

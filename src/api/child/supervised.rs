@@ -3,7 +3,8 @@
 
 use crate::api::child::failure::Failure;
 use crate::api::child::spawn::birth;
-use crate::api::group::handle::{Group, Invariant};
+use crate::api::group::handle::Group;
+use crate::api::group::lifetime::Invariant;
 use crate::report::failure::TaskId;
 use crate::report::reason::Origin;
 use crate::task::cell::Kind;

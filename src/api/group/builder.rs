@@ -116,12 +116,8 @@ impl<E: Send + 'static> GroupBuilder<E> {
             + FnOnce(Group<'static, 'static, E>) -> B,
         B: Future<Output = Result<R, E>>,
     {
-        let setup = Setup {
-            name: self.name,
-            deadline: self.deadline,
-            ..Setup::at(Location::caller())
-        };
-        TryGroupFuture::new(body, setup)
+        let setup = Setup::at(Location::caller());
+        TryGroupFuture::new(body, setup.with(self.name, self.deadline))
     }
 }
 
@@ -166,12 +162,8 @@ impl<E: Send + 'static> GroupBuilder<E> {
         B: Future<Output = Result<R, E>>,
         E0: Send + 'static,
     {
-        let setup = Setup {
-            name: self.name,
-            deadline: self.deadline,
-            ..group.nested(Location::caller())
-        };
-        TryGroupFuture::new(body, setup)
+        let setup = Setup::within(group, Location::caller());
+        TryGroupFuture::new(body, setup.with(self.name, self.deadline))
     }
 }
 

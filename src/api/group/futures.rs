@@ -1,9 +1,10 @@
 //! The futures of groups, and the functions that make them: free groups, and groups inside groups.
 
-use crate::api::group::handle::{Group, Invariant, Never};
-use crate::api::group::machine::{Call, Machine, Setup, Whole};
-use crate::pin::pin_field;
+use crate::api::group::handle::{Group, Never};
+use crate::api::group::lifetime::Invariant;
+use crate::api::group::machine::{Call, Machine, Plain, Setup};
 use crate::report::errors::Errors;
+use pin_project_lite::pin_project;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -103,7 +104,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         F: for<'i> AsyncFnOnce(Group<'i, 's>) -> R + FnOnce(Group<'s, 's>) -> B,
         B: Future<Output = R>,
     {
-        GroupFuture::new(body, self.nested(Location::caller()))
+        GroupFuture::new(body, Setup::within(self, Location::caller()))
     }
 
     /// As [`group`](Group::group), for a group that can fail.
@@ -145,66 +146,59 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         B: Future<Output = Result<R, E2>>,
         E2: Send + 'static,
     {
-        TryGroupFuture::new(body, self.nested(Location::caller()))
-    }
-
-    pub(crate) fn nested<E2>(self, location: &'static Location<'static>) -> Setup<'s, E2> {
-        Setup {
-            parent: Some(self.node()),
-            ..Setup::at(location)
-        }
+        TryGroupFuture::new(body, Setup::within(self, Location::caller()))
     }
 }
 
-/// The future of [`group`].
-///
-/// # Examples
-///
-/// ```
-/// use spinney::future::GroupFuture;
-///
-/// /// A group that is opened when it is awaited.
-/// struct Later<R, F, B>(GroupFuture<'static, R, F, B>);
-///
-/// let later = Later(spinney::group(async |g| g.spawn(async { Ok(7) }).await));
-/// assert_eq!(spinney::block_on(later.0), 7);
-/// ```
-#[must_use = "a group does nothing unless it is awaited"]
-pub struct GroupFuture<'s, R, F, B> {
-    machine: Machine<'s, F, B, R, Never>,
-    call: Call<'s, Never, F, B>,
-    lifetime: PhantomData<Invariant<'s>>,
+pin_project! {
+    /// The future of [`group`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::future::GroupFuture;
+    ///
+    /// /// A group that is opened when it is awaited.
+    /// struct Later<R, F, B>(GroupFuture<'static, R, F, B>);
+    ///
+    /// let later = Later(spinney::group(async |g| g.spawn(async { Ok(7) }).await));
+    /// assert_eq!(spinney::block_on(later.0), 7);
+    /// ```
+    #[must_use = "a group does nothing unless it is awaited"]
+    pub struct GroupFuture<'s, R, F, B> {
+        #[pin]
+        machine: Machine<'s, F, B, R, Never>,
+        call: Call<'s, Never, F, B>,
+        lifetime: PhantomData<Invariant<'s>>,
+    }
 }
 
-/// The future of [`try_group`].
-///
-/// # Examples
-///
-/// ```
-/// use spinney::{Group, block_on, future::TryGroupFuture, try_group};
-///
-/// /// A group that is opened when it is awaited.
-/// struct Later<R, F, B>(TryGroupFuture<'static, R, u8, F, B>);
-///
-/// let later = Later(try_group(async |_: Group<'_, '_, u8>| Err::<(), _>(7)));
-/// assert_eq!(block_on(later.0).unwrap_err().into_first(), 7);
-/// ```
-#[must_use = "a group does nothing unless it is awaited"]
-pub struct TryGroupFuture<'s, R, E: Send + 'static, F, B> {
-    machine: Machine<'s, F, B, R, E>,
-    call: Call<'s, E, F, B>,
-    lifetime: PhantomData<Invariant<'s>>,
+pin_project! {
+    /// The future of [`try_group`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, block_on, future::TryGroupFuture, try_group};
+    ///
+    /// /// A group that is opened when it is awaited.
+    /// struct Later<R, F, B>(TryGroupFuture<'static, R, u8, F, B>);
+    ///
+    /// let later = Later(try_group(async |_: Group<'_, '_, u8>| Err::<(), _>(7)));
+    /// assert_eq!(block_on(later.0).unwrap_err().into_first(), 7);
+    /// ```
+    #[must_use = "a group does nothing unless it is awaited"]
+    pub struct TryGroupFuture<'s, R, E, F, B>
+    where
+        E: Send,
+        E: 'static,
+    {
+        #[pin]
+        machine: Machine<'s, F, B, R, E>,
+        call: Call<'s, E, F, B>,
+        lifetime: PhantomData<Invariant<'s>>,
+    }
 }
-
-pin_field!(['s, R, F, B] GroupFuture<'s, R, F, B> {
-    machine: Machine<'s, F, B, R, Never>;
-    call: Call<'s, Never, F, B>
-});
-
-pin_field!(['s, R, E: Send + 'static, F, B] TryGroupFuture<'s, R, E, F, B> {
-    machine: Machine<'s, F, B, R, E>;
-    call: Call<'s, E, F, B>
-});
 
 impl<'s, R, F, B> GroupFuture<'s, R, F, B>
 where
@@ -237,11 +231,13 @@ impl<R, F, B: Future<Output = R>> Future for GroupFuture<'_, R, F, B> {
     type Output = R;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
-        let (machine, (call,)) = self.project();
-        machine.poll(cx, *call, Whole).map(|result| match result {
-            Ok(value) => value,
-            Err(errors) => match errors.into_first() {},
-        })
+        let this = self.project();
+        this.machine
+            .poll(cx, *this.call, Plain)
+            .map(|result| match result {
+                Ok(value) => value,
+                Err(errors) => match errors.into_first() {},
+            })
     }
 }
 
@@ -253,8 +249,8 @@ where
     type Output = Result<R, Errors<E>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (machine, (call,)) = self.project();
-        machine.poll(cx, *call, |output| output)
+        let this = self.project();
+        this.machine.poll(cx, *this.call, |output| output)
     }
 }
 

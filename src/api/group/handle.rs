@@ -1,23 +1,15 @@
 //! The handle of an open group: what its body and its children do with it, but for spawning and for
 //! opening inner groups.
 
-#![expect(
-    unsafe_code,
-    reason = "the lifetime `'s` stands for a node that is alive"
-)]
-
+use crate::api::group::lifetime::Alive;
 use crate::api::here::current::Stopping;
 use crate::api::here::local::{self, Carrying};
-use crate::group::node::{Node, NodeRef, NodeTable, Opening};
+use crate::group::node::Node;
 use crate::report::reason::{CancelKind, Origin};
-use crate::task::{closer, header};
 use crate::tree::cascade;
-use crate::tree::typed_node::{Spawner, Typed, TypedGate, TypedRef};
+use crate::tree::typed_node::{Spawner, Typed, TypedGate};
 use std::fmt;
-use std::marker::PhantomData;
 use std::panic::Location;
-use std::pin::Pin;
-use std::ptr::NonNull;
 
 /// The error of a group that cannot fail.
 ///
@@ -33,29 +25,6 @@ use std::ptr::NonNull;
 /// assert_eq!(block_on(group(async |g| answer(g).await)), 42);
 /// ```
 pub type Never = std::convert::Infallible;
-
-struct Table<E>(PhantomData<E>);
-
-impl<E: Send + 'static> Table<E> {
-    const TABLE: NodeTable = NodeTable {
-        reaper: &crate::tree::reaper::TABLE,
-        free: Typed::<E>::free,
-        report_errors: Typed::<E>::report,
-        start_closer: closer::start::<E>,
-        mark_member: header::mark_member,
-        describe_member: header::describe_member,
-    };
-}
-
-/// Makes the node of a group whose members are tasks, attached to its parent.
-pub(crate) fn open<E: Send + 'static>(parent: NodeRef, opening: Opening) -> TypedRef<E> {
-    // SAFETY: (1): the table frees and reports as `Typed<E>` does. (2): members of such a node are
-    // tasks: they come by `spawn::spawn_into` and by the closer.
-    unsafe { Typed::open(&Table::<E>::TABLE, parent, opening) }
-}
-
-/// Can be neither shortened nor lengthened.
-pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
 
 /// An open group: where children are spawned and values kept.
 ///
@@ -78,13 +47,7 @@ pub(crate) type Invariant<'a> = fn(&'a ()) -> &'a ();
 ///
 /// assert_eq!(block_on(group(async |g| sum(g, vec![1, 2, 3]).await)), 6);
 /// ```
-// Invariant: the node is of error type `E`, and the group does not end before `'s` does: see
-// `Group::new`.
-pub struct Group<'s, 'p: 's, E = Never> {
-    node: NonNull<Node>,
-    lifetimes: PhantomData<(Invariant<'s>, Invariant<'p>)>,
-    error: PhantomData<fn(E) -> E>,
-}
+pub struct Group<'s, 'p: 's, E = Never>(Alive<'s, 'p, E>);
 
 impl<E> Clone for Group<'_, '_, E> {
     fn clone(&self) -> Self {
@@ -93,12 +56,6 @@ impl<E> Clone for Group<'_, '_, E> {
 }
 
 impl<E> Copy for Group<'_, '_, E> {}
-
-// SAFETY: the node is `Send` and `Sync`; `'s` keeps it alive; an `E` is only ever moved in, and
-// must be `Send` then.
-unsafe impl<E> Send for Group<'_, '_, E> {}
-// SAFETY: all that a shared handle allows it allows by value, as it is `Copy`: see `Send`.
-unsafe impl<E> Sync for Group<'_, '_, E> {}
 
 impl<E> fmt::Debug for Group<'_, '_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -110,40 +67,25 @@ impl<'s, E> Group<'s, '_, E> {
     /// The node of the group.
     #[inline]
     pub(crate) fn node(self) -> &'s Node {
-        // SAFETY: the group does not end before `'s` does, and its owner, or the last child after
-        // an early drop, keeps the node until then.
-        unsafe { self.node.as_ref() }
+        self.0.node()
     }
 }
 
 impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
-    /// The handle of a group that its owner has opened, for the one call of the closure that is its
-    /// body.
-    ///
-    /// # Safety
-    ///
-    /// The handle is given to code that was checked for every `'s` within `'p`, and to no other.
-    /// The owner ends the group, or leaves that to the last child, before `'p` ends.
-    pub(crate) unsafe fn new(node: &TypedRef<E>) -> Self {
-        Self {
-            node: node.as_ptr(),
-            lifetimes: PhantomData,
-            error: PhantomData,
-        }
+    /// The handle of a group that is open.
+    pub(crate) fn new(alive: Alive<'s, 'p, E>) -> Self {
+        Self(alive)
     }
 
     #[inline]
     pub(crate) fn typed(self) -> &'s Typed<E> {
-        // SAFETY: (1): made from a `TypedRef<E>`. (2): the group does not end before `'s` does.
-        unsafe { Typed::of(self.node) }
+        self.0.typed()
     }
 
     /// The right to spawn into this group.
     #[inline]
     pub(crate) fn spawner(self) -> Spawner<'s, 's, E> {
-        // SAFETY: children and services of a group end before it does, and it does not end before
-        // `'s`: code that was checked for every `'s` cannot tell `'s` from the time until then.
-        unsafe { Spawner::new(self.typed()) }
+        self.0.spawner()
     }
 
     /// Gives a value to the group, which drops it after the last child, newest first. Children
@@ -182,13 +124,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     /// assert_eq!(sum, 15);
     /// ```
     pub fn keep_mut<T: Send + 'p>(self, value: T) -> &'s mut T {
-        let value = Box::new(value);
-        // SAFETY: `keep`: the arena is cleared when the group ends, within `'p`, or is forgotten
-        // with it, and `T` outlives `'p`.
-        let mut place = unsafe { self.node().slow.lock().arena.keep(value) };
-        // SAFETY: the arena drops the value when body and children are gone, and so after `'s`;
-        // this is the one reference.
-        unsafe { place.as_mut() }
+        self.0.keep(Box::new(value))
     }
 
     /// Asks the group, and all groups inside it, to stop: a flag for loops, and nothing else.
@@ -296,20 +232,10 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         F: Future<Output = ()> + Send + 's,
     {
         let locals = local::around();
-        let boxed: Pin<Box<dyn Future<Output = ()> + Send + 's>> = match locals.is_none() {
+        self.0.defer(match locals.is_none() {
             true => Box::pin(cleanup),
             false => Box::pin(Carrying::new(cleanup, locals)),
-        };
-        // SAFETY: only the lifetime changes. The future is run, or dropped, before the group ends,
-        // and so within `'s`.
-        let boxed = unsafe {
-            std::mem::transmute::<
-                Pin<Box<dyn Future<Output = ()> + Send + 's>>,
-                Pin<Box<dyn Future<Output = ()> + Send + 'static>>,
-            >(boxed)
-        };
-        let node = self.node();
-        node.slow.lock().ending.defer(&node.word, boxed);
+        });
     }
 
     /// The gate of the group, for handles that may outlive it.

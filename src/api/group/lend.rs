@@ -1,21 +1,15 @@
 //! Groups that are lent a value: children borrow it, and the caller gets it back.
 
-#![expect(
-    unsafe_code,
-    reason = "the lent value is owned by the group's node while the group is open"
-)]
-
 use crate::api::group::handle::{Group, Never};
-use crate::api::group::machine::{Machine, Setup, Split, Whole};
+use crate::api::group::machine::{LendCall, Machine, Plain, Setup, Split};
+use crate::group::arena::Lent;
 use crate::group::node::NodeRef;
-use crate::pin::pin_field;
 use crate::report::errors::Errors;
-use crate::tree::owner::Owner;
+use pin_project_lite::pin_project;
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 /// Where the lent value is.
@@ -23,80 +17,61 @@ enum Loan<S> {
     /// In the future, which was not polled yet.
     Here(Box<S>),
     /// With the group's node, which drops it if its future does not claim it back.
-    Out(NodeRef, NonNull<S>),
+    Out(NodeRef, Lent<S>),
     /// Given back.
     Back,
 }
 
-// SAFETY: a `Loan` owns the value as the box did that the pointer came from, and `S` is `Send`.
-unsafe impl<S: Send> Send for Loan<S> {}
-// SAFETY: a shared `Loan` gives no access to the value.
-unsafe impl<S: Send> Sync for Loan<S> {}
-
 impl<S: Send + 'static> Loan<S> {
-    /// Moves the value to the node and returns its place.
-    fn lend<E: Send + 'static>(&mut self, owner: &Owner<E>) {
-        if let Self::Here(value) = std::mem::replace(self, Self::Back) {
-            // SAFETY: `keep`: `S` is `'static`.
-            let place = unsafe { owner.node.slow.lock().lent.keep(value) };
-            *self = Self::Out(owner.node.to_ref(), place);
-        }
-    }
-
     /// Takes the value back from the node of a group that has ended.
-    fn reclaim(&mut self) -> Option<S> {
-        let Self::Out(node, place) = std::mem::replace(self, Self::Back) else {
+    fn reclaim(self) -> Option<S> {
+        let Self::Out(node, lent) = self else {
             return None;
         };
-        let still_there = node.slow.lock().lent.release(place);
-        // SAFETY: it was made from a box by `lend`, and the node has given it up.
-        still_there.then(|| *unsafe { Box::from_raw(place.as_ptr()) })
+        let value = node.slow.lock().lent.reclaim(lent);
+        value.map(|value| *value)
     }
 }
 
-/// The future behind [`group_with`] and [`try_group_with`]; `W` splits what the body resolves to.
-struct LendFuture<S, R, E: Send + 'static, F, B, W> {
-    machine: Machine<'static, F, B, R, E>,
-    loan: Loan<S>,
-    wrap: PhantomData<fn() -> W>,
+pin_project! {
+    // The future behind [`group_with`] and [`try_group_with`]; `W` splits what the body resolves
+    // to.
+    struct LendFuture<S, R, E, F, B, W>
+    where
+        S: 'static,
+        E: Send,
+        E: 'static,
+    {
+        #[pin]
+        machine: Machine<'static, F, B, R, E>,
+        call: LendCall<E, F, B, S>,
+        loan: Loan<S>,
+        wrap: PhantomData<fn() -> W>,
+    }
 }
-
-pin_field!([S, R, E: Send + 'static, F, B, W] LendFuture<S, R, E, F, B, W> {
-    machine: Machine<'static, F, B, R, E>;
-    loan: Loan<S>
-});
 
 impl<S, R, E, F, B, W> Future for LendFuture<S, R, E, F, B, W>
 where
     S: Send + 'static,
     E: Send + 'static,
-    F: FnOnce(Group<'static, 'static, E>, &'static mut S) -> B,
     B: Future,
     W: From<B::Output> + Split<E, Value = R>,
 {
     type Output = (S, Result<R, Errors<E>>);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (machine, (loan,)) = self.project();
-        let place = Cell::new(NonNull::<S>::dangling());
-        let call = |body: F, group| {
-            // SAFETY: `opened` runs before the closure is called, and stores the place of the
-            // value, which the node owns until body and children are gone; this is the one
-            // reference to it.
-            body(group, unsafe { &mut *place.get().as_ptr() })
+        let this = self.project();
+        let loan = Cell::from_mut(this.loan);
+        let value = || match loan.replace(Loan::Back) {
+            Loan::Here(value) => value,
+            Loan::Out(..) | Loan::Back => unreachable!("a group is opened once"),
         };
-        let opened = |owner: &Owner<E>| {
-            loan.lend(owner);
-            if let Loan::Out(_, value) = loan {
-                place.set(*value);
-            }
-        };
-        // SAFETY: `group_with` and `try_group_with`, which make every `LendFuture`, ask for a
-        // closure that is a body for every lifetime of group and reference; the group goes to that
-        // closure alone.
-        let polled = unsafe { machine.poll_with(cx, call, opened, W::from) };
+        let lent = |node, lent| loan.set(Loan::Out(node, lent));
+        let polled = this
+            .machine
+            .poll_lending(cx, *this.call, value, lent, W::from);
         polled.map(|result| {
-            let value = loan.reclaim();
+            let value = loan.replace(Loan::Back).reclaim();
             (
                 value.expect("a group that has ended gives back what it was lent"),
                 result,
@@ -105,7 +80,7 @@ where
     }
 }
 
-impl<R> From<R> for Whole<R> {
+impl<R> From<R> for Plain<R> {
     fn from(value: R) -> Self {
         Self(value)
     }
@@ -144,8 +119,9 @@ where
         + FnOnce(Group<'static, 'static>, &'static mut S) -> B,
     B: Future<Output = R>,
 {
-    let future: LendFuture<S, R, Never, F, B, Whole<R>> = LendFuture {
+    let future: LendFuture<S, R, Never, F, B, Plain<R>> = LendFuture {
         machine: Machine::new(body, Setup::at(Location::caller())),
+        call: LendCall::of_body(),
         loan: Loan::Here(Box::new(state)),
         wrap: PhantomData,
     };
@@ -193,19 +169,21 @@ where
 {
     let future: LendFuture<S, R, E, F, B, Result<R, E>> = LendFuture {
         machine: Machine::new(body, Setup::at(Location::caller())),
+        call: LendCall::of_body(),
         loan: Loan::Here(Box::new(state)),
         wrap: PhantomData,
     };
     future
 }
 
-/// The future of a group that cannot fail.
-#[must_use = "a group does nothing unless it is awaited"]
-struct Unfailing<W> {
-    inner: W,
+pin_project! {
+    // The future of a group that cannot fail.
+    #[must_use = "a group does nothing unless it is awaited"]
+    struct Unfailing<W> {
+        #[pin]
+        inner: W,
+    }
 }
-
-pin_field!([W] Unfailing<W> { inner: W; });
 
 impl<S, R, W> Future for Unfailing<W>
 where
@@ -214,10 +192,12 @@ where
     type Output = (S, R);
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(S, R)> {
-        let (inner, ()) = self.project();
-        inner.poll(cx).map(|(state, result)| match result {
-            Ok(value) => (state, value),
-            Err(errors) => match errors.into_first() {},
-        })
+        self.project()
+            .inner
+            .poll(cx)
+            .map(|(state, result)| match result {
+                Ok(value) => (state, value),
+                Err(errors) => match errors.into_first() {},
+            })
     }
 }

@@ -17,17 +17,21 @@
 
 #![expect(
     unsafe_code,
-    reason = "the handle of the group, and structural pinning of the body"
+    reason = "the handle of the group goes to a body that was checked for every lifetime"
 )]
 
-use crate::api::group::handle::{self, Group, Invariant};
-use crate::group::node::{Node, Opening};
+use crate::api::group::handle::Group;
+use crate::api::group::lifetime::{self, Alive, Invariant};
+use crate::group::arena::Lent;
+use crate::group::node::{Node, NodeRef, Opening};
 use crate::poll::frame;
 use crate::report::errors::Errors;
 use crate::tree::cut::Cut;
 use crate::tree::owner::{Answer, Outlived, Owner};
 use crate::tree::zero_deadline;
+use pin_project_lite::pin_project;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::marker::{PhantomData, PhantomPinned};
 use std::mem;
 use std::panic::{Location, resume_unwind};
@@ -37,20 +41,49 @@ use std::time::Duration;
 
 /// Where a group is opened, and under what options.
 pub(crate) struct Setup<'p, E> {
-    pub(crate) location: &'static Location<'static>,
-    pub(crate) name: Option<Cow<'static, str>>,
-    pub(crate) deadline: Option<(Duration, E)>,
+    location: &'static Location<'static>,
+    name: Option<Cow<'static, str>>,
+    deadline: Option<(Duration, E)>,
     /// The outer group of a nested one; a free group finds its parent at its first poll.
-    pub(crate) parent: Option<&'p Node>,
+    parent: Option<&'p Node>,
 }
 
-impl<E> Setup<'_, E> {
+impl<E> Setup<'static, E> {
+    /// Of a free group.
     pub(crate) fn at(location: &'static Location<'static>) -> Self {
         Self {
             location,
             name: None,
             deadline: None,
             parent: None,
+        }
+    }
+}
+
+impl<'p, E> Setup<'p, E> {
+    /// Of a group inside another one.
+    pub(crate) fn within<E2>(
+        outer: Group<'p, '_, E2>,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Self {
+            location,
+            name: None,
+            deadline: None,
+            parent: Some(outer.node()),
+        }
+    }
+
+    /// The same, under these options.
+    pub(crate) fn with(
+        self,
+        name: Option<Cow<'static, str>>,
+        deadline: Option<(Duration, E)>,
+    ) -> Self {
+        Self {
+            name,
+            deadline,
+            ..self
         }
     }
 }
@@ -81,16 +114,61 @@ impl<'s, E, F, B> Call<'s, E, F, B> {
     }
 }
 
-/// The state machine behind the public futures.
-pub(crate) struct Machine<'s, F, B, R, E: Send + 'static> {
-    stage: Stage<'s, E>,
-    closure: Option<F>,
-    /// Pinned. There while the stage is `Open` and the body has not ended.
-    body: Option<B>,
-    /// What the body returned, until the group answers.
-    value: Option<R>,
-    lifetime: PhantomData<Invariant<'s>>,
-    _pinned: PhantomPinned,
+/// As [`Call`], of a body that is lent an `S`.
+pub(crate) struct LendCall<E: 'static, F, B, S: 'static>(LendFn<E, F, B, S>);
+
+type LendFn<E, F, B, S> = fn(F, Group<'static, 'static, E>, &'static mut S) -> B;
+
+impl<E: 'static, F, B, S: 'static> Clone for LendCall<E, F, B, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<E: 'static, F, B, S: 'static> Copy for LendCall<E, F, B, S> {}
+
+impl<E: 'static, F, B, S: 'static> LendCall<E, F, B, S> {
+    /// Of a closure that is a body for every lifetime `'i`.
+    pub(crate) fn of_body<R>() -> Self
+    where
+        F: for<'i> AsyncFnOnce(Group<'i, 'static, E>, &'i mut S) -> R
+            + FnOnce(Group<'static, 'static, E>, &'static mut S) -> B,
+    {
+        Self(|body, group, value| body(group, value))
+    }
+}
+
+pin_project! {
+    /// The state machine behind the public futures.
+    pub(crate) struct Machine<'s, F, B, R, E>
+    where
+        E: Send,
+        E: 'static,
+    {
+        stage: Stage<'s, E>,
+        closure: Option<F>,
+        // There while the stage is `Open` and the body has not ended.
+        #[pin]
+        body: Option<B>,
+        // What the body returned, until the group answers.
+        value: Option<R>,
+        lifetime: PhantomData<Invariant<'s>>,
+        #[pin]
+        _pinned: PhantomPinned,
+    }
+
+    impl<F, B, R, E> PinnedDrop for Machine<'_, F, B, R, E>
+    where
+        E: Send,
+        E: 'static,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Stage::Open(owner) = mem::replace(this.stage, Stage::Over) {
+                owner.abandon(|| this.body.set(None), || *this.value = None);
+            }
+        }
+    }
 }
 
 /// How far the future has come.
@@ -121,9 +199,9 @@ pub(crate) trait Split<E> {
 }
 
 /// The output of a body that cannot fail.
-pub(crate) struct Whole<R>(pub(crate) R);
+pub(crate) struct Plain<R>(pub(crate) R);
 
-impl<R, E> Split<E> for Whole<R> {
+impl<R, E> Split<E> for Plain<R> {
     type Value = R;
     fn split(self) -> Result<R, E> {
         Ok(self.0)
@@ -164,11 +242,12 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
     /// As [`Machine::poll_with`].
     #[inline(never)]
     unsafe fn open(
-        &mut self,
+        self: Pin<&mut Self>,
         call: impl FnOnce(F, Group<'s, 's, E>) -> B,
         opened: impl FnOnce(&Owner<E>),
     ) -> Option<First> {
-        let Stage::New(setup) = &self.stage else {
+        let mut this = self.project();
+        let Stage::New(setup) = &*this.stage else {
             panic!("a group is not polled after its end");
         };
         let (parent, shielded) = frame::current(|frame| match frame {
@@ -193,10 +272,10 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             "a group was polled for the first time after the runtime `{}` was shut down",
             parent.spawn().name()
         );
-        let Stage::New(setup) = mem::replace(&mut self.stage, Stage::Over) else {
+        let Stage::New(setup) = mem::replace(this.stage, Stage::Over) else {
             return None;
         };
-        let node = handle::open::<E>(
+        let node = lifetime::open::<E>(
             parent,
             Opening {
                 name: setup.name,
@@ -206,16 +285,18 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         );
         // Kept before any user code can panic: an owner that is dropped without `abandon` leaves
         // its node in the tree.
-        self.stage = Stage::Open(Owner::new(node));
-        let Stage::Open(owner) = &mut self.stage else {
+        *this.stage = Stage::Open(Owner::new(node));
+        let Stage::Open(owner) = this.stage else {
             return None;
         };
         owner.arrive();
         opened(owner);
-        // SAFETY: it is given to `call`, which hands it to a body for every lifetime, says the
-        // caller. The owner ends the group, or leaves that to the last child; the parent, which is
-        // open for `'s`, counts the children, also if this future is forgotten.
-        let group = unsafe { Group::new(&owner.node) };
+        // SAFETY: (1): it is given to `call`, which hands it to a body for every lifetime, says the
+        // caller; `poll_with` drops what that returns before the owner joins. (2): the
+        // owner ends the group, or leaves that to the last child; the parent, which is open for
+        // `'s`, counts the children, also if this future is forgotten. A free group has no such
+        // parent, and `'s` is `'static` (`Setup::at`).
+        let group = Group::new(unsafe { Alive::new(&owner.node) });
         let mut first = First {
             granted: !owner.is_cancelled(),
             held_back: false,
@@ -228,10 +309,10 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             Some((after, error)) => group.deadline_at(after, error, setup.location),
             None => {}
         }
-        let closure = self.closure.take()?;
+        let closure = this.closure.take()?;
         let called = owner.poll_body(false, || Poll::Ready(call(closure, group)));
         match called {
-            Ok(Poll::Ready(body)) => self.body = Some(body),
+            Ok(Poll::Ready(body)) => this.body.set(Some(body)),
             Ok(Poll::Pending) => {}
             Err(payload) => owner.fail_with_panic(payload),
         }
@@ -253,6 +334,38 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         unsafe { self.poll_with(cx, call.0, |_| {}, wrap) }
     }
 
+    /// As [`Machine::poll`], for a body that is lent a value: the first poll takes it from `value`,
+    /// and leaves the right to have it back with `lent`.
+    pub(crate) fn poll_lending<S, T>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        call: LendCall<E, F, B, T>,
+        value: impl FnOnce() -> Box<T>,
+        lent: impl FnOnce(NodeRef, Lent<T>),
+        wrap: impl FnOnce(B::Output) -> S,
+    ) -> Poll<Result<R, Errors<E>>>
+    where
+        's: 'static,
+        B: Future,
+        S: Split<E, Value = R>,
+        T: Send + 'static,
+    {
+        let place = Cell::new(None);
+        let opened = |owner: &Owner<E>| {
+            let mut right = owner.node.slow.lock().lent.lend(value());
+            // SAFETY: `Lent::borrow`: the body was checked for every lifetime of the reference,
+            // which goes to it alone; the node owns the value until body and children are gone.
+            place.set(Some(unsafe { right.borrow() }));
+            lent(owner.node.to_ref(), right);
+        };
+        let call = |body: F, group| {
+            let value = place.take().expect("`opened` is called before");
+            (call.0)(body, group, value)
+        };
+        // SAFETY: a `LendCall` hands the group to a closure that is a body for every lifetime.
+        unsafe { self.poll_with(cx, call, opened, wrap) }
+    }
+
     /// As [`Machine::poll`]; `opened` is called before the closure.
     ///
     /// # Safety
@@ -260,7 +373,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
     /// `call` hands the group to a closure that is a body for every lifetime in place of the
     /// group's first, and does nothing else with it.
     pub(crate) unsafe fn poll_with<S>(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         call: impl FnOnce(F, Group<'s, 's, E>) -> B,
         opened: impl FnOnce(&Owner<E>),
@@ -270,17 +383,14 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         B: Future,
         S: Split<E, Value = R>,
     {
-        // SAFETY: `body` is the one field that is pinned. The machine is never `Unpin`, and it
-        // polls and drops the body in place, its destructor too.
-        let this = unsafe { self.get_unchecked_mut() };
         let mut first = First::default();
-        match &mut this.stage {
+        match self.as_mut().project().stage {
             Stage::Open(owner) => owner.arrive(),
             Stage::Outlived(outlived) => return outlived.poll(cx),
             Stage::New(_) | Stage::Over => {
                 // SAFETY: `call` hands the group to a body for every lifetime, and does nothing
                 // else with it, says the caller.
-                match unsafe { this.open(call, opened) } {
+                match unsafe { self.as_mut().open(call, opened) } {
                     Some(opened) => first = opened,
                     None => return Poll::Pending,
                 }
@@ -288,24 +398,21 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         }
         let mut wrap = Some(wrap);
         loop {
-            let Stage::Open(owner) = &mut this.stage else {
+            let mut this = self.as_mut().project();
+            let Stage::Open(owner) = this.stage else {
                 return Poll::Pending;
             };
-            if this.body.is_none() {
+            let Some(body) = this.body.as_mut().as_pin_mut() else {
                 if first.held_back {
                     owner.decide();
                 }
-                return this.finish(cx);
-            }
+                return self.finish(cx);
+            };
             let cutting = !mem::take(&mut first.granted) && owner.is_cancelled();
             if cutting && owner.cut_before_poll(cx.waker()) == Cut::Drop {
-                drop_body(owner, &mut this.body);
+                owner.drop_in_body(|| this.body.set(None));
                 continue;
             }
-            let Some(body) = &mut this.body else { continue };
-            // SAFETY: the body stays in its place in `self`, which is pinned, until it is dropped
-            // there.
-            let body = unsafe { Pin::new_unchecked(body) };
             let polled = owner.poll_body(cutting, || body.poll(cx));
             match polled {
                 Ok(Poll::Pending) => {
@@ -313,7 +420,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                         zero_deadline::expire(&owner.node);
                     }
                     if cutting && owner.cut_after_poll(cx.waker()) == Cut::Drop {
-                        drop_body(owner, &mut this.body);
+                        owner.drop_in_body(|| this.body.set(None));
                         continue;
                     }
                     if !owner.register(cx.waker(), cutting) {
@@ -323,16 +430,16 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                     return Poll::Pending;
                 }
                 Ok(Poll::Ready(output)) => {
-                    drop_body(owner, &mut this.body);
+                    owner.drop_in_body(|| this.body.set(None));
                     if let Some(wrap) = wrap.take() {
                         match wrap(output).split() {
-                            Ok(value) => this.value = Some(value),
+                            Ok(value) => *this.value = Some(value),
                             Err(error) => owner.node.fail(error, owner.origin()),
                         }
                     }
                 }
                 Err(payload) => {
-                    drop_body(owner, &mut this.body);
+                    owner.drop_in_body(|| this.body.set(None));
                     owner.fail_with_panic(payload);
                 }
             }
@@ -341,14 +448,15 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
 
     /// Joins and answers. The body is gone.
     #[inline(never)]
-    fn finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<R, Errors<E>>> {
-        let Stage::Open(owner) = &mut self.stage else {
+    fn finish(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<R, Errors<E>>> {
+        let this = self.project();
+        let Stage::Open(owner) = this.stage else {
             return Poll::Pending;
         };
         owner.node.body.clear();
         let panic = ready!(owner.poll_end(cx.waker()));
-        let answer = owner.answer(panic, self.value.take());
-        let Stage::Open(owner) = mem::replace(&mut self.stage, Stage::Over) else {
+        let answer = owner.answer(panic, this.value.take());
+        let Stage::Open(owner) = mem::replace(this.stage, Stage::Over) else {
             return Poll::Pending;
         };
         match answer {
@@ -356,27 +464,13 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             Answer::Errors(errors) => Poll::Ready(Err(errors)),
             Answer::Panic(payload) => resume_unwind(payload),
             Answer::Outer(value) => {
-                self.value = value;
-                self.stage = Stage::Outlived(owner.into_outlived());
-                match &mut self.stage {
+                *this.value = value;
+                *this.stage = Stage::Outlived(owner.into_outlived());
+                match this.stage {
                     Stage::Outlived(outlived) => outlived.poll(cx),
                     _ => Poll::Pending,
                 }
             }
-        }
-    }
-}
-
-/// Drops the body in place.
-fn drop_body<B, E: Send + 'static>(owner: &mut Owner<E>, body: &mut Option<B>) {
-    owner.drop_in_body(|| *body = None);
-}
-
-impl<F, B, R, E: Send + 'static> Drop for Machine<'_, F, B, R, E> {
-    fn drop(&mut self) {
-        if let Stage::Open(owner) = mem::replace(&mut self.stage, Stage::Over) {
-            let (body, value) = (&mut self.body, &mut self.value);
-            owner.abandon(|| *body = None, || *value = None);
         }
     }
 }

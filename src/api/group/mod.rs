@@ -12,6 +12,7 @@ pub(crate) mod futures;
 pub(crate) mod group_handle;
 pub(crate) mod handle;
 pub(crate) mod lend;
+pub(crate) mod lifetime;
 pub(crate) mod machine;
 pub(crate) mod scope;
 pub(crate) mod service_handle;

@@ -1,12 +1,8 @@
 //! Blocking scopes: children borrow the caller's stack, because the call does not return before
 //! they have ended.
 
-#![expect(
-    unsafe_code,
-    reason = "the scope's node is alive until the scope returns"
-)]
-
-use crate::api::group::handle::{self, Group, Never};
+use crate::api::group::handle::{Group, Never};
+use crate::api::group::lifetime;
 use crate::group::node::Opening;
 use crate::poll::frame;
 use crate::pool::global;
@@ -15,7 +11,6 @@ use crate::tree::owner::{Answer, Owner};
 use crate::tree::unresolvable::poller_is_cut;
 use crate::{block_on, unwind};
 use std::panic::{Location, resume_unwind};
-use std::task::Poll;
 
 /// Runs `body` on this thread with a group whose children may borrow the caller's stack, and waits
 /// for all of them.
@@ -100,33 +95,14 @@ fn run<'p, R, E: Send + 'static>(
         location,
         shielded,
     };
-    let mut owner = Owner::new(handle::open::<E>(parent, opening));
-    // SAFETY: it is given to `body`, which was checked for every `'s`. The group has ended when
-    // this function returns, and so within `'p`: what the body throws is caught, and the join does
-    // not unwind.
-    let group = unsafe { Group::new(&owner.node) };
-    // The children may be using this stack until the join is over.
-    let (result, panic) = unwind::never(|| {
-        let result = match owner.poll_body(false, || Poll::Ready(body(group))) {
-            Ok(Poll::Ready(Ok(value))) => Some(value),
-            Ok(Poll::Ready(Err(error))) => {
-                owner.node.fail(error, owner.origin());
-                None
-            }
-            Ok(Poll::Pending) => None,
-            Err(payload) => {
-                owner.fail_with_panic(payload);
-                None
-            }
-        };
-        // Groups that the body polled, and that went elsewhere or were forgotten, are polled here
-        // no more.
-        owner.node.body.clear();
-        let joined = owner.node.clone();
-        let panic = block_on::join(&runtime, &joined, |cx| owner.poll_end(cx.waker()));
-        (result, panic)
-    });
-    match owner.answer(panic, result) {
+    let mut owner = Owner::new(lifetime::open::<E>(parent, opening));
+    let joined = owner.node.clone();
+    let (value, panic) = lifetime::scoped(
+        &mut owner,
+        |group| body(Group::new(group)),
+        |poll| block_on::join(&runtime, &joined, poll),
+    );
+    match owner.answer(panic, value) {
         Answer::Value(value) => Ok(value),
         Answer::Errors(errors) => Err(errors),
         Answer::Panic(payload) => resume_unwind(payload),

@@ -1,10 +1,10 @@
 //! Task-locals: values that go with a task, and with all that it starts, without a parameter.
 
-use crate::pin::pin_field;
 use crate::poll::frame;
 use crate::poll::locals::{Locals, Value};
 use crate::sync::Arc;
 use crate::sync::atomic::AtomicU32;
+use pin_project_lite::pin_project;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -166,47 +166,57 @@ pub(crate) fn around() -> Locals {
     frame::locals(|locals| locals.cloned().unwrap_or_default())
 }
 
-/// The future of [`TaskLocal::scope`].
-///
-/// # Examples
-///
-/// ```
-/// use spinney::{TaskLocal, block_on, future::TaskLocalScope};
-///
-/// static USER: TaskLocal<&'static str> = TaskLocal::new();
-///
-/// fn as_ada<F: Future>(future: F) -> TaskLocalScope<F> {
-///     USER.scope("ada", future)
-/// }
-///
-/// assert_eq!(block_on(as_ada(async { USER.get() })), Some("ada"));
-/// ```
-#[must_use = "futures do nothing unless polled"]
-pub struct TaskLocalScope<F> {
-    /// Its task-locals are the value and those around it at the last poll.
-    inner: Carrying<F>,
-    /// Those around it at the last poll.
-    around: Locals,
-    key: usize,
-    value: Value,
+pin_project! {
+    /// The future of [`TaskLocal::scope`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{TaskLocal, block_on, future::TaskLocalScope};
+    ///
+    /// static USER: TaskLocal<&'static str> = TaskLocal::new();
+    ///
+    /// fn as_ada<F: Future>(future: F) -> TaskLocalScope<F> {
+    ///     USER.scope("ada", future)
+    /// }
+    ///
+    /// assert_eq!(block_on(as_ada(async { USER.get() })), Some("ada"));
+    /// ```
+    #[must_use = "futures do nothing unless polled"]
+    pub struct TaskLocalScope<F> {
+        // Its task-locals are the value and those around it at the last poll.
+        #[pin]
+        inner: Carrying<F>,
+        // Those around it at the last poll.
+        around: Locals,
+        key: usize,
+        value: Value,
+    }
+
+    impl<F> PinnedDrop for TaskLocalScope<F> {
+        fn drop(this: Pin<&mut Self>) {
+            // The destructor of the future comes next.
+            this.arrive();
+        }
+    }
 }
 
 impl<F> TaskLocalScope<F> {
     /// The value goes on top of what is set around this poll. That is nearly always the same as
     /// last time.
     fn arrive(self: Pin<&mut Self>) -> Pin<&mut Carrying<F>> {
-        let (mut inner, (before, key, value)) = self.project();
-        let (_, (locals,)) = inner.as_mut().project();
+        let mut this = self.project();
+        let locals = this.inner.as_mut().project().locals;
         let same = !locals.is_none()
-            && frame::locals(|around| before.is(around.unwrap_or(&Locals::none())));
+            && frame::locals(|around| this.around.is(around.unwrap_or(&Locals::none())));
         if !same {
             let around = around();
-            let new = around.clone().and(*key, Arc::clone(value));
+            let new = around.clone().and(*this.key, Arc::clone(this.value));
             // Both are in place before a destructor of an old value runs.
-            let around = mem::replace(before, around);
+            let around = mem::replace(this.around, around);
             drop((mem::replace(locals, new), around));
         }
-        inner
+        this.inner
     }
 }
 
@@ -218,25 +228,27 @@ impl<F: Future> Future for TaskLocalScope<F> {
     }
 }
 
-pin_field!([F] TaskLocalScope<F> {
-    inner: Carrying<F>;
-    around: Locals, key: usize, value: Value
-} drop(this) {
-    // The destructor of the future comes next.
-    this.arrive();
-});
-
 impl<F> fmt::Debug for TaskLocalScope<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskLocalScope").finish_non_exhaustive()
     }
 }
 
-/// A future that is polled and dropped with these task-locals.
-pub(crate) struct Carrying<F> {
-    /// `None` once it is ready.
-    future: Option<F>,
-    locals: Locals,
+pin_project! {
+    /// A future that is polled and dropped with these task-locals.
+    pub(crate) struct Carrying<F> {
+        // `None` once it is ready.
+        #[pin]
+        future: Option<F>,
+        locals: Locals,
+    }
+
+    impl<F> PinnedDrop for Carrying<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            frame::with_locals(Some(this.locals), || this.future.set(None));
+        }
+    }
 }
 
 impl<F> Carrying<F> {
@@ -252,19 +264,14 @@ impl<F: Future> Future for Carrying<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let (mut place, (locals,)) = self.project();
-        frame::with_locals(Some(locals), || {
-            let future = place.as_mut().as_pin_mut();
+        let mut this = self.project();
+        frame::with_locals(Some(this.locals), || {
+            let future = this.future.as_mut().as_pin_mut();
             let polled = future.expect("polled after it was ready").poll(cx);
             if polled.is_ready() {
-                place.set(None);
+                this.future.set(None);
             }
             polled
         })
     }
 }
-
-pin_field!([F] Carrying<F> { future: Option<F>; locals: Locals } drop(this) {
-    let (mut place, (locals,)) = this.project();
-    frame::with_locals(Some(locals), || place.set(None));
-});

@@ -1,8 +1,8 @@
 //! A stretch that cannot be cut.
 
-use crate::pin::pin_field;
 use crate::poll::frame::{self, Frame};
 use crate::{unwind, waiters};
+use pin_project_lite::pin_project;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::pin::Pin;
@@ -44,33 +44,47 @@ pub fn shield<F: Future>(future: F) -> Shield<F> {
     }
 }
 
-/// The future of [`shield`].
-///
-/// # Examples
-///
-/// ```
-/// use spinney::{block_on, future::Shield, shield};
-///
-/// fn unharmed<F: Future>(future: F) -> Shield<F> {
-///     shield(future)
-/// }
-///
-/// assert_eq!(block_on(unharmed(async { 1 })), 1);
-/// ```
-#[must_use = "futures do nothing unless polled"]
-pub struct Shield<F> {
-    future: F,
-    /// Whom it holds: the task whose poll reached it last.
-    host: Option<Waker>,
-    /// It was unwound by a cut: it is not polled again.
-    cut: bool,
+pin_project! {
+    /// The future of [`shield`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{block_on, future::Shield, shield};
+    ///
+    /// fn unharmed<F: Future>(future: F) -> Shield<F> {
+    ///     shield(future)
+    /// }
+    ///
+    /// assert_eq!(block_on(unharmed(async { 1 })), 1);
+    /// ```
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Shield<F> {
+        #[pin]
+        future: F,
+        // Whom it holds: the task whose poll reached it last.
+        host: Option<Waker>,
+        // It was unwound by a cut: it is not polled again.
+        cut: bool,
+    }
+
+    impl<F> PinnedDrop for Shield<F> {
+        fn drop(this: Pin<&mut Self>) {
+            // A cut host sleeps until its shields have ended. One that is dropped half-way holds
+            // it no more, but the poll that reached it does not know: another poll looks again.
+            if let Some(host) = this.project().host.take() {
+                waiters::wake(host);
+            }
+        }
+    }
 }
 
 impl<F: Future> Future for Shield<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let (future, (host, cut)) = self.project();
+        let this = self.project();
+        let (future, host, cut) = (this.future, this.host, this.cut);
         if *cut {
             return Poll::Pending;
         }
@@ -96,15 +110,6 @@ impl<F: Future> Future for Shield<F> {
         })
     }
 }
-
-pin_field!([F] Shield<F> { future: F; host: Option<Waker>, cut: bool } drop(this) {
-    // A cut host sleeps until its shields have ended. One that is dropped half-way holds it no
-    // more, but the poll that reached it does not know: another poll looks again.
-    let (_, (host, _)) = this.project();
-    if let Some(host) = host.take() {
-        waiters::wake(host);
-    }
-});
 
 fn poll_in<F: Future>(
     frame: &Frame<'_>,
