@@ -212,6 +212,14 @@ pub(crate) mod alive {
         TRUSTED.set(true);
     }
 
+    /// Makes a static of an execution, which is dropped after the count of what lives.
+    pub fn uncounted<T>(make: impl FnOnce() -> T) -> T {
+        let before = LIVE.get();
+        let made = make();
+        LIVE.set(before);
+        made
+    }
+
     /// Objects that were made and not dropped.
     pub fn live() -> usize {
         LIVE.get()
@@ -219,7 +227,7 @@ pub(crate) mod alive {
 
     impl Alive {
         pub fn new() -> Self {
-            LIVE.set(LIVE.get() + 1);
+            LIVE.set(LIVE.get().wrapping_add(1));
             Self(std::cell::Cell::new(MARK))
         }
 
@@ -947,12 +955,15 @@ pub mod cell {
 macro_rules! process_static {
     (static $name:ident: $type:ty = $value:expr;) => {
         loom::lazy_static! {
-            static ref $name: $type = $value;
+            static ref $name: $type = $crate::sync::uncounted(|| $value);
         }
     };
 }
 
 pub use process_static;
+
+/// For [`process_static`].
+pub use alive::uncounted;
 
 /// Process-wide things of modelled files.
 pub mod process {

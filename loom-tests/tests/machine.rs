@@ -20,6 +20,8 @@ mod api {
     #[path = "../../src/api/group"]
     pub mod group {
         #[expect(dead_code, reason = "models need a part of it")]
+        pub mod body;
+        #[expect(dead_code, reason = "models need a part of it")]
         pub mod machine;
 
         #[expect(dead_code, reason = "models need a part of it")]
@@ -88,8 +90,9 @@ mod pool {
 mod children;
 mod support;
 
+use api::group::body::Plain as Unfailing;
 use api::group::handle::Group;
-use api::group::machine::{Machine, Plain as Unfailing, Setup};
+use api::group::machine::{Machine, Setup};
 use children::{Plain, Stage, World, spawn};
 use support::{keep, read};
 use task::cell::Birth;

@@ -1,8 +1,9 @@
 //! The futures of groups, and the functions that make them: free groups, and groups inside groups.
 
+use crate::api::group::body::{Call, Plain};
 use crate::api::group::handle::{Group, Never};
 use crate::api::group::lifetime::Invariant;
-use crate::api::group::machine::{Call, Machine, Plain, Setup};
+use crate::api::group::machine::{Machine, Setup};
 use crate::report::errors::Errors;
 use pin_project_lite::pin_project;
 use std::fmt;

@@ -1,7 +1,8 @@
 //! Groups that are lent a value: children borrow it, and the caller gets it back.
 
+use crate::api::group::body::{LendCall, Plain, Split};
 use crate::api::group::handle::{Group, Never};
-use crate::api::group::machine::{LendCall, Machine, Plain, Setup, Split};
+use crate::api::group::machine::{Machine, Setup};
 use crate::group::arena::Lent;
 use crate::group::node::NodeRef;
 use crate::report::errors::Errors;

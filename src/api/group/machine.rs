@@ -8,18 +8,13 @@
 //! 3. Join: wait until no child is counted and services and defers have ended; the word is closed
 //!    then.
 //! 4. Drop what is kept, leave the parent's list, answer.
-//!
-//! # Soundness of the call
-//!
-//! The closure is called with `Group<'s, 's, ..>`, an instance of the higher-ranked bound that
-//! [`Call::of_body`] demands: it was checked for every lifetime in place of the first `'s`, and
-//! lifetimes are erased, so the one body serves the real one.
 
 #![expect(
     unsafe_code,
     reason = "the handle of the group goes to a body that was checked for every lifetime"
 )]
 
+use crate::api::group::body::{Call, LendCall, Split};
 use crate::api::group::handle::Group;
 use crate::api::group::lifetime::{self, Alive, Invariant};
 use crate::group::arena::Lent;
@@ -88,56 +83,6 @@ impl<'p, E> Setup<'p, E> {
     }
 }
 
-/// How the closure of a group is called: as a body that was checked for every lifetime of the
-/// group.
-///
-/// A function pointer, and not a bound on `Future`: with `F: FnOnce(..) -> B` there, code that
-/// needs the output of a group's future as a projection would have to prove `B` again, and cannot
-/// where lifetimes are erased, which is in every check that an `async` block is `Send`.
-pub(crate) struct Call<'s, E, F, B>(fn(F, Group<'s, 's, E>) -> B);
-
-impl<E, F, B> Clone for Call<'_, E, F, B> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E, F, B> Copy for Call<'_, E, F, B> {}
-
-impl<'s, E, F, B> Call<'s, E, F, B> {
-    /// Of a closure that is a body for every lifetime `'i`.
-    pub(crate) fn of_body<R>() -> Self
-    where
-        F: for<'i> AsyncFnOnce(Group<'i, 's, E>) -> R + FnOnce(Group<'s, 's, E>) -> B,
-    {
-        Self(|body, group| body(group))
-    }
-}
-
-/// As [`Call`], of a body that is lent an `S`.
-pub(crate) struct LendCall<E: 'static, F, B, S: 'static>(LendFn<E, F, B, S>);
-
-type LendFn<E, F, B, S> = fn(F, Group<'static, 'static, E>, &'static mut S) -> B;
-
-impl<E: 'static, F, B, S: 'static> Clone for LendCall<E, F, B, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<E: 'static, F, B, S: 'static> Copy for LendCall<E, F, B, S> {}
-
-impl<E: 'static, F, B, S: 'static> LendCall<E, F, B, S> {
-    /// Of a closure that is a body for every lifetime `'i`.
-    pub(crate) fn of_body<R>() -> Self
-    where
-        F: for<'i> AsyncFnOnce(Group<'i, 'static, E>, &'i mut S) -> R
-            + FnOnce(Group<'static, 'static, E>, &'static mut S) -> B,
-    {
-        Self(|body, group, value| body(group, value))
-    }
-}
-
 pin_project! {
     /// The state machine behind the public futures.
     pub(crate) struct Machine<'s, F, B, R, E>
@@ -190,29 +135,6 @@ struct First {
     granted: bool,
     /// It is granted by a deadline of zero, which is held back.
     held_back: bool,
-}
-
-/// How a body's output is split into value and error.
-pub(crate) trait Split<E> {
-    type Value;
-    fn split(self) -> Result<Self::Value, E>;
-}
-
-/// The output of a body that cannot fail.
-pub(crate) struct Plain<R>(pub(crate) R);
-
-impl<R, E> Split<E> for Plain<R> {
-    type Value = R;
-    fn split(self) -> Result<R, E> {
-        Ok(self.0)
-    }
-}
-
-impl<R, E> Split<E> for Result<R, E> {
-    type Value = R;
-    fn split(self) -> Self {
-        self
-    }
 }
 
 impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
@@ -331,7 +253,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         S: Split<E, Value = R>,
     {
         // SAFETY: a `Call` hands the group to a closure that is a body for every lifetime.
-        unsafe { self.poll_with(cx, call.0, |_| {}, wrap) }
+        unsafe { self.poll_with(cx, |body, group| call.call(body, group), |_| {}, wrap) }
     }
 
     /// As [`Machine::poll`], for a body that is lent a value: the first poll takes it from `value`,
@@ -360,7 +282,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         };
         let call = |body: F, group| {
             let value = place.take().expect("`opened` is called before");
-            (call.0)(body, group, value)
+            call.call(body, group, value)
         };
         // SAFETY: a `LendCall` hands the group to a closure that is a body for every lifetime.
         unsafe { self.poll_with(cx, call, opened, wrap) }

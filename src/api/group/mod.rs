@@ -6,6 +6,7 @@
 //! names options; `lend` lends state; `scope` blocks instead. `group_handle` and `service_handle`
 //! let callbacks in.
 
+pub(crate) mod body;
 pub(crate) mod builder;
 pub(crate) mod deadline;
 pub(crate) mod futures;
