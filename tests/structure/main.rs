@@ -8,6 +8,7 @@ mod matrix;
 mod attach;
 mod endings;
 mod forgotten;
+mod lent;
 mod no_orphans;
 mod random_trees;
 mod services;
