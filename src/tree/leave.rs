@@ -273,7 +273,8 @@ pub(crate) fn end(node: &Node) -> Ended {
         end_services_node(services);
     }
     if let Some(gate) = gate {
-        gate.shut();
+        // Not the last reference: `node` is borrowed from another one. No lock is held.
+        drop(gate.shut());
         // Handles may wait for a stop that will not come any more.
         frame::outside(|| node.stop_waiters.wake_all());
     }

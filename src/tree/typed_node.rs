@@ -262,17 +262,19 @@ impl<E: Send + 'static> TypedGate<E> {
     pub(crate) fn of(group: &Typed<E>) -> Self {
         let node: &Node = group;
         let mut slow = node.slow.lock();
-        let gate = slow.gate.get_or_insert_with(|| {
-            // SAFETY: `new`: the end of the group, which comes before its node is freed, passes
-            // through the lock that is held after it closes the word: it shuts the gate that it
-            // finds there, or the word is seen closed below.
-            Arc::new(unsafe { Gate::new(node.whole) })
-        });
-        if node.word.is_closed() {
-            gate.shut();
-        }
+        let gate = match &slow.gate {
+            Some(gate) => Arc::clone(gate),
+            // The end of the group, after it closes the word, passes through the lock that is held,
+            // and shuts the gate that it finds there. If it may have passed, none is left there.
+            None if node.word.is_closed() => Arc::new(Gate::closed()),
+            None => {
+                let gate = Arc::new(Gate::new(node.to_ref()));
+                slow.gate = Some(Arc::clone(&gate));
+                gate
+            }
+        };
         Self {
-            gate: Arc::clone(gate),
+            gate,
             error: PhantomData,
         }
     }
