@@ -56,6 +56,15 @@ impl Counted {
         Some(Self(node.whole))
     }
 
+    /// Takes a count over.
+    ///
+    /// # Safety
+    ///
+    /// One count on `node` is handed over.
+    pub(crate) unsafe fn take_over(node: &Node) -> Self {
+        Self(node.whole)
+    }
+
     /// The parent of the node, if it has one.
     pub(crate) fn parent(&self) -> Option<&Node> {
         // SAFETY: `settled_parent`: the node is counted while `self` is there.

@@ -10,7 +10,8 @@ use crate::api::here::current::Stopping;
 use crate::api::here::local::{self, Carrying};
 use crate::group::node::{Node, NodeRef, NodeTable, Opening};
 use crate::report::reason::{CancelKind, Origin};
-use crate::task::{closer, header};
+use crate::task::closer::Closer;
+use crate::task::header;
 use crate::tree::cascade;
 use crate::tree::typed_node::{Spawner, Typed, TypedGate, TypedRef};
 use std::fmt;
@@ -41,7 +42,7 @@ impl<E: Send + 'static> Table<E> {
         reaper: &crate::tree::reaper::TABLE,
         free: Typed::<E>::free,
         report_errors: Typed::<E>::report,
-        start_closer: closer::start::<E>,
+        start_closer: Typed::<E>::start_closer::<Closer>,
         mark_member: header::mark_member,
         describe_member: header::describe_member,
     };
