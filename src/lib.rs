@@ -41,6 +41,7 @@
 // Floor 0: the ground.
 mod pin;
 mod rng;
+mod scoped;
 mod sync;
 mod unwind;
 // Floor 1: waiting.
