@@ -40,6 +40,7 @@
 
 // Floor 0: the ground.
 mod rng;
+mod scoped;
 mod sync;
 mod unwind;
 // Floor 1: waiting.

@@ -87,6 +87,23 @@ fn model_move_against_the_end_of_a_host() {
     });
 }
 
+/// The only group of a host leaves it while it ends: a host that finds its list empty goes without
+/// the lock, and the mover does not touch it any more.
+#[test]
+fn model_the_last_group_leaves_a_host_that_ends() {
+    explore_with(3, || {
+        let tree = Tree::new();
+        let mut owner = open_bare(&tree.root);
+        let host = Box::new(StackHost::new(false));
+        hosts::enter(&owner.node, Some(&host));
+        let ending = thread::spawn(move || drop(host));
+        hosts::enter(&owner.node, None);
+        assert!(owner.ended());
+        drop(owner);
+        ending.join().unwrap();
+    });
+}
+
 /// A group's future moves to another host and ends there while its first host is being cut.
 #[test]
 fn model_move_against_a_cut() {

@@ -67,7 +67,7 @@ pub(crate) type Services = services::Services<NodeRef>;
 /// A host of groups.
 pub(crate) type Host = host::Host<Node>;
 /// The gate of a group, for handle holders.
-pub(crate) type Gate = gate::Gate<Node>;
+pub(crate) type Gate = gate::Gate<NodeRef>;
 
 /// See the table in the module's documentation.
 pub(crate) const CANCELLED: u32 = 1;

@@ -10,7 +10,8 @@ use crate::group::node::{Host, Node, NodeRef};
 use crate::poll::locals::Locals;
 use crate::poll::tally;
 use crate::report::failure::{TaskId, describe};
-use crate::sync::{process, thread};
+use crate::scoped::{self, Place, Scoped};
+use crate::sync::{LocalKey, process, thread};
 use crate::unwind::{self, Payload};
 use crate::waiters;
 use std::borrow::Cow;
@@ -88,7 +89,6 @@ pub(crate) struct AwaitedTask {
 
 /// One poll on this thread's stack.
 pub(crate) struct Frame<'a> {
-    below: Cell<*const Frame<'static>>,
     node: &'a Node,
     host: &'a Host,
     task: Option<NonNull<TaskView>>,
@@ -107,8 +107,28 @@ pub(crate) struct Frame<'a> {
     locals: Cell<*const Locals>,
 }
 
+/// Frames are entered; where a thread runs code that is none of a poll's business, that there is
+/// none.
+struct Frames;
+
+impl Scoped for Frames {
+    type At<'a> = Option<&'a Frame<'a>>;
+
+    const NOTHING: Option<&'static Frame<'static>> = None;
+
+    const PLACE: &'static LocalKey<Place<Self>> = &CURRENT;
+
+    #[inline]
+    fn shorten<'s, 'l>(frame: Option<&'l Frame<'l>>) -> Option<&'s Frame<'s>>
+    where
+        'l: 's,
+    {
+        frame
+    }
+}
+
 crate::sync::thread_local! {
-    static CURRENT: Cell<*const Frame<'static>> = const { Cell::new(ptr::null()) };
+    static CURRENT: Place<Frames> = const { Place::new() };
     // The task-locals of code that runs in no frame.
     static FRAMELESS: Cell<*const Locals> = const { Cell::new(ptr::null()) };
     // A part of a poll runs here that was forked off on a thread which unwinds.
@@ -138,7 +158,6 @@ impl<'a> Frame<'a> {
 
     fn new(node: &'a Node, host: &'a Host, cut: bool) -> Self {
         Self {
-            below: Cell::new(ptr::null()),
             node,
             host,
             task: None,
@@ -176,28 +195,15 @@ impl<'a> Frame<'a> {
     /// Runs `f` with this frame on top.
     #[inline]
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Leave(*const Frame<'static>, *const Frame<'static>);
-        impl Drop for Leave {
+        struct PassOn<'a>(&'a Cell<u8>);
+        impl Drop for PassOn<'_> {
             fn drop(&mut self) {
-                if !ptr::eq(CURRENT.replace(self.0), self.1) {
-                    unwind::abort_misnested();
-                }
-                // SAFETY: frames nest: the one below is on the stack around the guard.
-                let Some(below) = (unsafe { self.0.as_ref() }) else {
-                    return;
-                };
-                // SAFETY: this frame is borrowed by `enter`, on whose stack the guard is.
-                if let Some(this) = unsafe { self.1.as_ref() } {
-                    below.waits.set(below.waits.get() | this.waits.get());
-                }
+                note(self.0.get());
             }
         }
-        // The guard takes the frame away again before its borrows can end.
-        let this = ptr::from_ref(self).cast::<Frame<'static>>();
-        let below = CURRENT.replace(this);
-        self.below.set(below);
-        let _leave = Leave(below, this);
-        f()
+        // After this frame was left: the one below waits for the same.
+        let _pass_on = PassOn(&self.waits);
+        scoped::enter::<Frames, _>(Some(self), f)
     }
 
     /// Runs `f`, which drops the future that was polled here, or its output, with this frame on top
@@ -375,25 +381,19 @@ impl<'a> Forked<'a> {
 /// Calls `f` with the frame of the poll that runs on this thread.
 #[inline]
 pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
-    // During the destruction of thread locals there is no frame: a frame is on the stack of a
-    // running poll.
-    let frame = CURRENT.try_with(Cell::get).unwrap_or(ptr::null());
-    // SAFETY: a frame leaves `CURRENT` before it leaves the stack.
-    f(unsafe { frame.as_ref() })
+    scoped::with::<Frames, _>(f)
 }
 
 /// The outermost group that `is_it` and whose body is polled by this thread.
 pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
-    current(|frame| {
+    scoped::with_all::<Frames, _>(|entries| {
         let mut outermost = None;
-        let mut at = frame;
-        while let Some(frame) = at {
+        // Up to the point from which on this poll goes.
+        for frame in entries.iter().map_while(|frame| frame) {
             let node = frame.group();
             if ptr::eq(frame.host, &raw const node.body) && is_it(node) {
                 outermost = Some(node);
             }
-            // SAFETY: frames nest: the one below is on the stack as long as the one above it.
-            at = unsafe { frame.below.get().as_ref() };
         }
         outermost.map(Node::to_ref)
     })
@@ -423,17 +423,7 @@ pub(crate) fn drop_quietly<T>(value: T) -> Result<(), Payload> {
 
 /// Runs `f` with no frame: for calls into code that is none of this poll's business.
 pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
-    struct Restore(*const Frame<'static>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            let _ = CURRENT.try_with(|current| current.set(self.0));
-        }
-    }
-    let frame = CURRENT
-        .try_with(|current| current.replace(ptr::null()))
-        .unwrap_or(ptr::null());
-    let _restore = Restore(frame);
-    f()
+    scoped::enter::<Frames, _>(None, f)
 }
 
 fn note(wait: u8) {

@@ -1,35 +1,50 @@
 //! The notes of a thread while it runs jobs: parts of its seat to write to, ids that it may give,
 //! operations that the poll may spend.
 
-#![expect(unsafe_code, reason = "the parts of a seat are borrowed around a job")]
-
 use crate::poll::live::LiveCounts;
 use crate::poll::running::Running;
 use crate::report::failure::TaskId;
-use crate::sync::process;
+use crate::scoped::{self, Place, Scoped};
+use crate::sync::{LocalKey, process};
 use std::cell::Cell;
-use std::ptr;
 
-/// The parts of its seat that this thread writes to, or null.
+/// The parts of its seat that this thread writes to.
 #[derive(Clone, Copy)]
-struct Tally {
+struct Tally<'a> {
     /// The record of the task that runs now, if that is published.
-    running: *const Running,
+    running: Option<&'a Running>,
     /// The counts of tasks that end, and of members that are marked to be cut, in the jobs run
     /// here.
-    counts: *const LiveCounts,
+    counts: Option<&'a LiveCounts>,
 }
 
-const NO_TALLY: Tally = Tally {
-    running: ptr::null(),
-    counts: ptr::null(),
-};
+/// A [`Tally`] is entered around the jobs.
+struct Tallies;
+
+impl Scoped for Tallies {
+    type At<'a> = Tally<'a>;
+
+    const NOTHING: Tally<'static> = Tally {
+        running: None,
+        counts: None,
+    };
+
+    const PLACE: &'static LocalKey<Place<Self>> = &TALLY;
+
+    #[inline]
+    fn shorten<'s, 'l>(tally: Tally<'l>) -> Tally<'s>
+    where
+        'l: 's,
+    {
+        tally
+    }
+}
 
 /// Ids that a thread takes at once: one contended addition for each 1,024 spawns.
 const ID_BLOCK: u64 = 1024;
 
 crate::sync::thread_local! {
-    static TALLY: Cell<Tally> = const { Cell::new(NO_TALLY) };
+    static TALLY: Place<Tallies> = const { Place::new() };
     static IDS: Cell<u64> = const { Cell::new(0) };
     static BUDGET: Cell<u8> = const { Cell::new(BUDGET_OF_A_POLL) };
 }
@@ -77,36 +92,18 @@ pub(crate) fn with_tally<R>(
     counts: Option<&LiveCounts>,
     f: impl FnOnce() -> R,
 ) -> R {
-    struct Restore(Tally);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            TALLY.set(self.0);
-        }
-    }
-    let _restore = Restore(TALLY.replace(Tally {
-        running: running.map_or(ptr::null(), ptr::from_ref),
-        counts: counts.map_or(ptr::null(), ptr::from_ref),
-    }));
-    f()
+    scoped::enter::<Tallies, _>(Tally { running, counts }, f)
 }
 
-/// The record in which this thread publishes the task that it runs.
-///
-/// # Safety
-///
-/// The reference is used within one job.
-pub(crate) unsafe fn record<'a>() -> Option<&'a Running> {
-    // SAFETY: null, or borrowed by `with_tally` around the job, within which the caller uses it.
-    unsafe { TALLY.get().running.as_ref() }
+/// Calls `f` with the record in which this thread publishes the task that it runs.
+#[inline]
+pub(crate) fn with_record<R>(f: impl FnOnce(Option<&Running>) -> R) -> R {
+    scoped::with::<Tallies, _>(|tally| f(tally.running))
 }
 
-/// The counts for tasks that end in the jobs which this thread runs. They belong to the runtime of
-/// those.
-///
-/// # Safety
-///
-/// The reference is used within one job.
-pub(crate) unsafe fn counts<'a>() -> Option<&'a LiveCounts> {
-    // SAFETY: null, or borrowed by `with_tally` around the job, within which the caller uses it.
-    unsafe { TALLY.get().counts.as_ref() }
+/// Calls `f` with the counts for tasks that end in the jobs which this thread runs. They belong to
+/// the runtime of those.
+#[inline]
+pub(crate) fn with_counts<R>(f: impl FnOnce(Option<&LiveCounts>) -> R) -> R {
+    scoped::with::<Tallies, _>(|tally| f(tally.counts))
 }

@@ -5,16 +5,14 @@
 //! something in it. They nest: a worker whose task blocks for another runtime has a context there,
 //! too, above its own.
 
-#![expect(unsafe_code, reason = "a thread's context lives on its own stack")]
-
 use crate::job::Job;
 use crate::pool::seats::{ClaimedSeat, OwnSeat};
 use crate::pool::shared::Shared;
 use crate::pool::stack_jobs::{Here, StackJobs};
-use crate::sync::Arc;
+use crate::scoped::{self, Entries, Place, Scoped};
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, LocalKey};
 use crate::tree::awaited::Awaited;
-use crate::unwind;
 use std::cell::{Cell, RefCell};
 use std::ptr;
 
@@ -46,9 +44,6 @@ pub(crate) struct ThreadCtx {
     pub(crate) searching: Cell<bool>,
     /// Halves of `join` that were forked off here.
     pub(crate) stack_jobs: StackJobs,
-    /// The context in which this thread was when it occupied this one; null while it is not
-    /// occupied.
-    below: Cell<*const ThreadCtx>,
     /// Entries with a smaller number were made before the context was occupied: they do not count
     /// in it.
     since: Cell<u64>,
@@ -58,9 +53,29 @@ pub(crate) struct ThreadCtx {
 /// order.
 static NEXT_ENTRY: AtomicU64 = AtomicU64::new(1);
 
+/// A context is entered while a thread occupies it.
+#[derive(Clone, Copy)]
+struct Occupied;
+
+impl Scoped for Occupied {
+    type At<'a> = Option<&'a ThreadCtx>;
+
+    const NOTHING: Option<&'static ThreadCtx> = None;
+
+    const PLACE: &'static LocalKey<Place<Self>> = &HERE;
+
+    #[inline]
+    fn shorten<'s, 'l>(ctx: Option<&'l ThreadCtx>) -> Option<&'s ThreadCtx>
+    where
+        'l: 's,
+    {
+        ctx
+    }
+}
+
 thread_local! {
-    /// The context that this thread occupies, or null.
-    static HERE: Cell<*const ThreadCtx> = const { Cell::new(ptr::null()) };
+    /// The context that this thread occupies.
+    static HERE: Place<Occupied> = const { Place::new() };
     static ENTERED: RefCell<Vec<(u64, Arc<Shared>)>> = const { RefCell::new(Vec::new()) };
     /// The number of the last of these, or zero.
     static NEWEST: Cell<u64> = const { Cell::new(0) };
@@ -77,7 +92,6 @@ impl ThreadCtx {
             waits: Cell::new(false),
             searching: Cell::new(false),
             stack_jobs: StackJobs::new(),
-            below: Cell::new(ptr::null()),
             since: Cell::new(0),
         }
     }
@@ -175,27 +189,10 @@ impl ThreadCtx {
 
     /// Runs `f` with this thread in this context.
     pub(crate) fn occupy<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct Restore<'a> {
-            ctx: &'a ThreadCtx,
-            here: *const ThreadCtx,
-            below: *const ThreadCtx,
-        }
-        impl Drop for Restore<'_> {
-            fn drop(&mut self) {
-                if !ptr::eq(HERE.replace(self.here), self.ctx) {
-                    unwind::abort_misnested();
-                }
-                self.ctx.below.set(self.below);
-            }
-        }
-        let here = HERE.replace(self);
-        let below = self.below.replace(here);
         // Relaxed: compared with numbers that this thread drew; an RMW chain on one word is in
         // order for each thread.
         self.since.set(NEXT_ENTRY.load(Ordering::Relaxed));
-        let ctx = self;
-        let _restore = Restore { ctx, here, below };
-        f()
+        scoped::enter::<Occupied, _>(Some(self), f)
     }
 }
 
@@ -214,28 +211,21 @@ impl Here for ThreadCtx {
 /// Calls `f` with this thread's context, if it has one.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(Option<&ThreadCtx>) -> R) -> R {
-    // Destructors of thread locals run without a context.
-    let here = HERE.try_with(Cell::get).unwrap_or(ptr::null());
-    // SAFETY: `occupy` borrows the context that it puts into `HERE`, and takes it out again at its
-    // end. `f` is called within.
-    f(unsafe { here.as_ref() })
+    scoped::with::<Occupied, _>(f)
 }
 
 /// The contexts of a thread. They are occupied as long as this can be used.
 #[derive(Clone, Copy)]
-pub(crate) struct Contexts<'a>(Option<&'a ThreadCtx>);
+pub(crate) struct Contexts<'a>(Entries<'a, Occupied>);
 
 impl<'a> Contexts<'a> {
     pub(crate) fn innermost(self) -> Option<&'a ThreadCtx> {
-        self.0
+        self.0.top()
     }
 
     /// All of them, the innermost first.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a ThreadCtx> {
-        // SAFETY: `with_all` alone makes `Contexts`, for the time of its call. All that time the
-        // innermost one is occupied, and so are those below it: `occupy` borrows each of them until
-        // then.
-        std::iter::successors(self.0, |ctx| unsafe { ctx.below.get().as_ref() })
+        self.0.iter().flatten()
     }
 
     /// The innermost one of this role.
@@ -246,7 +236,7 @@ impl<'a> Contexts<'a> {
 
 /// Calls `f` with all contexts of this thread.
 pub(crate) fn with_all<R>(f: impl FnOnce(Contexts<'_>) -> R) -> R {
-    with(|ctx| f(Contexts(ctx)))
+    scoped::with_all::<Occupied, _>(|entries| f(Contexts(entries)))
 }
 
 /// The runtime that was entered on this thread, or in whose context it is. What was entered before

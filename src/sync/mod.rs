@@ -212,4 +212,5 @@ pub(crate) mod bed {
 pub(crate) use parking_lot::{Mutex, MutexGuard};
 pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::{Arc, OnceLock, Weak};
+pub(crate) use std::thread::LocalKey;
 pub(crate) use std::thread_local;

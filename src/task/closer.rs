@@ -6,10 +6,8 @@
 //! its end, and begins anew, until nothing is left. `group::ending` decides the next step each
 //! time. The closer counts in the group like any child, so the group ends after it.
 
-#![expect(unsafe_code, reason = "it refers to the group that counts it")]
-
 use crate::group::duties::{Defer, Next};
-use crate::group::node::Node;
+use crate::group::node::{Node, NodeRef};
 use crate::group::services::Serving;
 use crate::poll::frame;
 use crate::poll::locals::Locals;
@@ -19,29 +17,25 @@ use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
 use crate::task::spawn;
 use crate::tree::cascade;
-use crate::tree::typed_node::Typed;
+use crate::tree::typed_node::{Closing, Typed, TypedCounted};
 use crate::unwind::{self, Payload};
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
 /// Ends the services of a group and runs its defers.
-struct Closer {
-    node: NonNull<Node>,
+pub(crate) struct Closer {
+    /// Given back with the future, before the count of the task: never the last one.
+    node: NodeRef,
     /// The service that was cut last.
     ending: Option<Box<dyn Serving>>,
     current: Option<Defer>,
 }
 
-// SAFETY: the node is `Send` and `Sync`, and the task counts in it, which keeps it alive.
-unsafe impl Send for Closer {}
-
 impl Closer {
     fn node(&self) -> &Node {
-        // SAFETY: the task counts in the group, so the node is alive.
-        unsafe { self.node.as_ref() }
+        &self.node
     }
 
     /// The next defer, once neither work nor a service is left. Ready with false: there is no
@@ -156,28 +150,23 @@ impl<E: Send + 'static> Kind<()> for Infallible<E> {
     fn unclaimed((): (), _: &Typed<E>, _: Origin) {}
 }
 
-/// `NodeTable::start_closer`.
-///
-/// # Safety
-///
-/// 1. The node is of error type `E`.
-/// 2. One count is handed over.
-pub(crate) unsafe fn start<E: Send + 'static>(node: &Node) {
-    let birth = Birth {
-        location: node.location,
-        extension: Some(Box::new(Extension {
-            name: Some(Cow::Borrowed("defer")),
-            shielded: true,
-            locals: Cell::new(Locals::none()),
-        })),
-    };
-    let future = Closer {
-        node: node.whole,
-        ending: None,
-        current: None,
-    };
-    // SAFETY: (1): the node is borrowed, so alive, and of error type `E`. (2): the future is `Send`
-    // and borrows nothing; the count keeps the node to which it points. (3): the count that this
-    // function was given is handed over.
-    drop(unsafe { spawn::spawn_counted::<_, Infallible<E>>(node, future, birth) });
+impl<E: Send + 'static> Closing<E> for Closer {
+    fn start(count: TypedCounted<E>) {
+        let birth = Birth {
+            location: count.location,
+            extension: Some(Box::new(Extension {
+                name: Some(Cow::Borrowed("defer")),
+                shielded: true,
+                locals: Cell::new(Locals::none()),
+            })),
+        };
+        let future = Self {
+            node: count.to_ref(),
+            ending: None,
+            current: None,
+        };
+        drop(spawn::spawn_in_place_of::<_, Infallible<E>>(
+            count, future, birth,
+        ));
+    }
 }

@@ -392,10 +392,11 @@ pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
     if header.is_shielded() {
         return None;
     }
-    // SAFETY: the reference is used within one job, the reaper.
-    if let Some(counts) = unsafe { tally::counts() } {
-        counts.mark();
-    }
+    tally::with_counts(|counts| {
+        if let Some(counts) = counts {
+            counts.mark();
+        }
+    });
     // SAFETY: `cancel` gave the right to run it to this caller.
     header.state.cancel().then(|| unsafe { Header::job(task) })
 }

@@ -114,25 +114,26 @@ fn poll(
     let name = header.name();
     let view = header.view();
     let frame = Frame::task(node, &header.open, &view, cutting);
-    // SAFETY: the reference is used within this job.
-    let record = unsafe { tally::record() };
-    if let Some(record) = record {
-        record.begin(&Publication {
-            task: header.id,
-            location: header.location,
-            name: match name {
-                Some(Cow::Borrowed(name)) => Some(name),
-                _ => None,
-            },
-            group: node.whole.addr().get(),
-            birth: header.birth,
-        });
-    }
-    // SAFETY: `TaskTable` (1): the caller runs the task, and the future is there.
-    let polled = frame.enter(|| unsafe { (header.table.poll)(this, cx) });
-    if let Some(record) = record {
-        record.end();
-    }
+    let polled = tally::with_record(|record| {
+        if let Some(record) = record {
+            record.begin(&Publication {
+                task: header.id,
+                location: header.location,
+                name: match name {
+                    Some(Cow::Borrowed(name)) => Some(name),
+                    _ => None,
+                },
+                group: node.whole.addr().get(),
+                birth: header.birth,
+            });
+        }
+        // SAFETY: `TaskTable` (1): the caller runs the task, and the future is there.
+        let polled = frame.enter(|| unsafe { (header.table.poll)(this, cx) });
+        if let Some(record) = record {
+            record.end();
+        }
+        polled
+    });
     (polled, frame.ended_in_shield())
 }
 
@@ -205,13 +206,12 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     }
     // Before the end can be awaited: an awaiter of the task, or of its group, does not find it
     // alive afterwards.
-    // SAFETY: the reference is used within this job.
-    match unsafe { tally::counts() } {
+    tally::with_counts(|counts| match counts {
         Some(counts) => counts.tasks.end(),
         // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used in this call
         // only.
         None => unsafe { header.node() }.spawn().task_ends(),
-    }
+    });
     let group = header.group;
     let before = header.state.complete(value);
     if value && !before.has_handle() {

@@ -14,8 +14,9 @@ use crate::task::header::{Header, TaskTable};
 use crate::task::run;
 use crate::task::state::State;
 use crate::tree::leave;
-use crate::tree::typed_node::Spawner;
+use crate::tree::typed_node::{Spawner, TypedCounted};
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 /// The table of the tasks of these types.
@@ -159,11 +160,7 @@ impl Entry {
 /// 1 and 2 of [`spawn`], and:
 ///
 /// 3. One count on `node` is handed over.
-pub(crate) unsafe fn spawn_counted<F, K>(
-    node: &Node,
-    future: F,
-    birth: Birth,
-) -> TaskHandle<K::Value>
+unsafe fn spawn_counted<F, K>(node: &Node, future: F, birth: Birth) -> TaskHandle<K::Value>
 where
     F: Future,
     K: Kind<F::Output>,
@@ -176,6 +173,23 @@ where
     spawn.fork(job);
     // SAFETY: (1): a new task has one reference for its handle. (2): its value is a `K::Value`.
     TaskHandle::new(unsafe { OutputRef::new(task) })
+}
+
+/// Starts a child that borrows nothing, for which `count` was taken; also in a group that is
+/// cancelled.
+pub(crate) fn spawn_in_place_of<F, K>(
+    count: TypedCounted<K::Error>,
+    future: F,
+    birth: Birth,
+) -> TaskHandle<K::Value>
+where
+    F: Future + Send + 'static,
+    K: Kind<F::Output, Value: Send + 'static>,
+{
+    let count = ManuallyDrop::new(count);
+    // SAFETY: (1): a `TypedCounted` keeps a node of its error type. (2): future and value are
+    // `Send`, and borrow nothing. (3): the count is not given back here.
+    unsafe { spawn_counted::<F, K>(&count, future, birth) }
 }
 
 #[cold]

@@ -1,14 +1,9 @@
 //! How the holder of a handle gets into its group: through the gate (`group::gate`).
 
-use crate::group::node::{Gate, Node, NodeRef};
+use crate::group::node::Gate;
 use crate::tree::leave::Counted;
 
 impl Gate {
-    /// The group, until it has ended.
-    pub(crate) fn node(&self) -> Option<NodeRef> {
-        self.with(Node::to_ref)
-    }
-
     /// As [`Gate::enter`], for a child: the group is closed to handles when its parent has ended,
     /// and while services and defers end.
     pub(crate) fn admit(&self) -> Option<Counted> {

@@ -9,7 +9,8 @@
 //! Each list is protected by one of a fixed set of locks (`sync::process`), chosen by the address
 //! of the host, so a mover can lock the list of a host that may be gone by now: the mover looks at
 //! `Hosted::host` again under the lock, and an ending host changes that field, under the same lock,
-//! of every group that is still in its list.
+//! of every group that is still in its list. A host whose list is empty ends without the lock: the
+//! store by which a mover takes its last group away is the mover's last touch of the host.
 //!
 //! The lock of a list is taken before that of a node, and never while one is held.
 
@@ -44,9 +45,10 @@ impl Host {
     /// only take groups away.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        // Relaxed: links are made by this host's own polls, so the caller sees them by program
-        // order.
-        self.first.load(Ordering::Relaxed).is_null()
+        // Acquire: pairs with the Release in `exit`: a host that is empty may go without the lock,
+        // and a mover that took the last group away does not touch it any more. Links are made by
+        // the host's own polls, so the caller sees them by program order.
+        self.first.load(Ordering::Acquire).is_null()
     }
 
     /// References to the groups that are open here.
@@ -135,10 +137,11 @@ pub(crate) fn exit(node: &Node) -> Was {
         } else {
             // SAFETY: the host still has this group in its list, so it has not ended.
             let list = unsafe { &*host };
-            // Relaxed: under the lock of the list.
-            list.first.store(next.cast_mut(), Ordering::Relaxed);
+            // Release: pairs with the Acquire in `is_empty`: a host that finds its list empty,
+            // without the lock, may be gone after this.
+            list.first.store(next.cast_mut(), Ordering::Release);
         }
-        // Relaxed: under the lock.
+        // Relaxed: the owner, which calls this, alone follows it; others compare it.
         node.hosted.host.store(ptr::null_mut(), Ordering::Relaxed);
         return Was::Moved;
     }

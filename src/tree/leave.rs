@@ -56,6 +56,15 @@ impl Counted {
         Some(Self(node.whole))
     }
 
+    /// Takes a count over.
+    ///
+    /// # Safety
+    ///
+    /// One count on `node` is handed over.
+    pub(crate) unsafe fn take_over(node: &Node) -> Self {
+        Self(node.whole)
+    }
+
     /// The parent of the node, if it has one.
     pub(crate) fn parent(&self) -> Option<&Node> {
         // SAFETY: `settled_parent`: the node is counted while `self` is there.
@@ -273,7 +282,8 @@ pub(crate) fn end(node: &Node) -> Ended {
         end_services_node(services);
     }
     if let Some(gate) = gate {
-        gate.shut();
+        // Not the last reference: `node` is borrowed from another one. No lock is held.
+        drop(gate.shut());
         // Handles may wait for a stop that will not come any more.
         frame::outside(|| node.stop_waiters.wake_all());
     }

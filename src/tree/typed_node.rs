@@ -1,7 +1,7 @@
 //! The node with its error type, which only the group's future and its own children know.
 //!
 //! [`TypedRef`] is a counted reference that proves the error type, [`TypedGate`] a gate that does,
-//! and [`TypedCounted`] a count that was taken there. [`Spawner`] is the right to spawn: it proves
+//! and [`TypedCounted`] a count that does. [`Spawner`] is the right to spawn: it proves
 //! for how long children are good.
 
 #![expect(
@@ -120,6 +120,19 @@ impl<E: Send + 'static> Typed<E> {
         }
     }
 
+    /// Starts the closer: `NodeTable::start_closer`.
+    ///
+    /// # Safety
+    ///
+    /// 1. The node is of error type `E`.
+    /// 2. One count on it is handed over.
+    pub(crate) unsafe fn start_closer<C: Closing<E>>(node: &Node) {
+        // SAFETY: (2): the count that this function was given.
+        let count = unsafe { Counted::take_over(node) };
+        // Of this error type, says (1).
+        C::start(TypedCounted::new(count));
+    }
+
     /// Hands every recorded error to the hook: `NodeTable::report_errors`.
     ///
     /// # Safety
@@ -132,6 +145,12 @@ impl<E: Send + 'static> Typed<E> {
             typed.report_error(error, origin);
         }
     }
+}
+
+/// A closer of groups of error type `E`.
+pub(crate) trait Closing<E> {
+    /// Starts it in the group of this count, which it gives back when it has ended.
+    fn start(count: TypedCounted<E>);
 }
 
 /// A counted reference to a node whose error type is `E`: made where the node is.
@@ -262,17 +281,19 @@ impl<E: Send + 'static> TypedGate<E> {
     pub(crate) fn of(group: &Typed<E>) -> Self {
         let node: &Node = group;
         let mut slow = node.slow.lock();
-        let gate = slow.gate.get_or_insert_with(|| {
-            // SAFETY: `new`: the end of the group, which comes before its node is freed, passes
-            // through the lock that is held after it closes the word: it shuts the gate that it
-            // finds there, or the word is seen closed below.
-            Arc::new(unsafe { Gate::new(node.whole) })
-        });
-        if node.word.is_closed() {
-            gate.shut();
-        }
+        let gate = match &slow.gate {
+            Some(gate) => Arc::clone(gate),
+            // The end of the group, after it closes the word, passes through the lock that is held,
+            // and shuts the gate that it finds there. If it may have passed, none is left there.
+            None if node.word.is_closed() => Arc::new(Gate::closed()),
+            None => {
+                let gate = Arc::new(Gate::new(node.to_ref()));
+                slow.gate = Some(Arc::clone(&gate));
+                gate
+            }
+        };
         Self {
-            gate: Arc::clone(gate),
+            gate,
             error: PhantomData,
         }
     }
@@ -314,14 +335,15 @@ impl<E: Send + 'static> TypedGate<E> {
     }
 }
 
-/// A count that was taken at the gate: the group does not end before this is dropped.
+/// A count on a group whose error type is `E`: the group does not end before this is dropped.
 pub(crate) struct TypedCounted<E> {
     count: Counted,
     error: PhantomData<fn(E) -> E>,
 }
 
 impl<E> TypedCounted<E> {
-    /// Of a count that the [`Gate`] of a [`TypedGate`] of this error type has given.
+    /// Of a count on a node of this error type: the [`Gate`] of a [`TypedGate`] has given it, or a
+    /// caller that promises it.
     fn new(count: Counted) -> Self {
         Self {
             count,
@@ -334,7 +356,7 @@ impl<E: Send + 'static> Deref for TypedCounted<E> {
     type Target = Typed<E>;
 
     fn deref(&self) -> &Typed<E> {
-        // SAFETY: (1): a `TypedGate` is that of a group of this type. (2): the count keeps the node
+        // SAFETY: (1): `new` has counts on nodes of this type alone. (2): the count keeps the node
         // for as long as `self` is there.
         unsafe { Typed::of(self.count.whole) }
     }

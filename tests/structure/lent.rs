@@ -184,22 +184,21 @@ fn a_future_that_moves_gives_the_state_back() {
         let go = Arc::new(AtomicBool::new(false));
         let goes = Arc::clone(&go);
         let state = State::new(&counts.drops);
-        let mut future: Pin<Box<dyn Future<Output = (State, Result<u32, _>)> + Send>> =
-            Box::pin(try_group_with(
-                state,
-                async move |g: spinney::Group<'_, '_, Never>, state: &mut State| {
-                    let state = &*state;
-                    let borrower = theirs.borrower(state);
-                    let child = g.spawn(async move {
-                        let _borrower = borrower;
-                        while !goes.load(SeqCst) {
-                            spinney::yield_now().await;
-                        }
-                        Ok(7)
-                    });
-                    Ok(child.await)
-                },
-            ));
+        let mut future = Box::pin(try_group_with(
+            state,
+            async move |g: spinney::Group<'_, '_, Never>, state: &mut State| {
+                let state = &*state;
+                let borrower = theirs.borrower(state);
+                let child = g.spawn(async move {
+                    let _borrower = borrower;
+                    while !goes.load(SeqCst) {
+                        spinney::yield_now().await;
+                    }
+                    Ok(7)
+                });
+                Ok(child.await)
+            },
+        ));
         {
             let _entered = runtime.enter();
             let mut cx = Context::from_waker(Waker::noop());

@@ -9,8 +9,9 @@ use crate::support::{self, Kept, Owner, Sleeper, Tree, join, keep, read};
 use crate::sync::cell::{Cell, Racy};
 use crate::sync::{Arc, Mutex, thread};
 use crate::task::cell::{Birth, Kind};
+use crate::task::closer::Closer;
 use crate::task::handle::TaskHandle;
-use crate::task::{closer, header};
+use crate::task::header;
 use crate::tree::typed_node::Typed;
 use crate::unwind::Payload;
 use std::future::Future;
@@ -24,7 +25,7 @@ pub static TABLE: NodeTable = NodeTable {
     reaper: &crate::tree::reaper::TABLE,
     free: Typed::<u32>::free,
     report_errors: Typed::<u32>::report,
-    start_closer: closer::start::<u32>,
+    start_closer: Typed::<u32>::start_closer::<Closer>,
     mark_member: header::mark_member,
     describe_member: header::describe_member,
 };

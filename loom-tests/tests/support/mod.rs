@@ -158,8 +158,7 @@ pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
 
 /// A gate that leads to a group, which is given it, and so shuts it at its end.
 pub fn gate_of(owner: &Owner) -> Arc<Gate> {
-    // SAFETY: the end of the group shuts the gate that it finds in its node.
-    let gate = Arc::new(unsafe { Gate::new(owner.node.as_ptr()) });
+    let gate = Arc::new(Gate::new(owner.node.to_ref()));
     owner.node.slow.lock().gate = Some(Arc::clone(&gate));
     gate
 }

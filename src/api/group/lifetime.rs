@@ -13,7 +13,8 @@
 )]
 
 use crate::group::node::{Node, NodeRef, NodeTable, Opening};
-use crate::task::{closer, header};
+use crate::task::closer::Closer;
+use crate::task::header;
 use crate::tree::owner::Owner;
 use crate::tree::typed_node::{Spawner, Typed, TypedRef};
 use crate::unwind::{self, Payload};
@@ -30,7 +31,7 @@ impl<E: Send + 'static> Table<E> {
         reaper: &crate::tree::reaper::TABLE,
         free: Typed::<E>::free,
         report_errors: Typed::<E>::report,
-        start_closer: closer::start::<E>,
+        start_closer: Typed::<E>::start_closer::<Closer>,
         mark_member: header::mark_member,
         describe_member: header::describe_member,
     };
