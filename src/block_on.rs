@@ -172,7 +172,7 @@ impl<'a> Blocked<'a> {
         });
         let own = caller
             .as_ref()
-            .filter(|node| std::ptr::addr_eq(node.spawn_ptr().as_ptr(), runtime))
+            .filter(|node| std::ptr::addr_eq(node.pool_ptr().as_ptr(), runtime))
             .cloned();
         Self {
             runtime,

@@ -155,7 +155,7 @@ impl Parts {
     /// and runs the queued jobs.
     fn leaver(
         self,
-        pool: &Arc<support::Pool>,
+        pool: &Arc<support::TestPool>,
         act: impl FnOnce(Self) + Send + 'static,
     ) -> thread::JoinHandle<()> {
         let pool = Arc::clone(pool);
@@ -213,7 +213,7 @@ impl<F: FnOnce() + Unpin> Drop for Until<F> {
 }
 
 /// Joins as the owner's task would, which also runs the queued jobs.
-fn join(owner: &mut Owner, pool: &Arc<support::Pool>, sleeper: &Arc<Sleeper>) {
+fn join(owner: &mut Owner, pool: &Arc<support::TestPool>, sleeper: &Arc<Sleeper>) {
     let waker = Waker::from(Arc::clone(sleeper));
     while owner.poll_end(&waker).is_pending() {
         pool.run_all();

@@ -2,7 +2,7 @@
 //! pool; what happens between groups is in `tree`.
 //!
 //! `node` is a group without its types, and has tables of the functions that it needs from the
-//! floors above (`NodeTable`, `Spawn`); `word` counts its children; `ending` decides how it ends,
+//! floors above (`NodeTable`, `Pool`); `word` counts its children; `ending` decides how it ends,
 //! by answers that are `duties`; `services` end with it; members and inner groups hang in a `list`;
 //! `arena` keeps values; `gate` lets handle holders in; a `host` polls it.
 

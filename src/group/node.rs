@@ -3,7 +3,7 @@
 //! `tree` opens it, connects it with its parent, counts children in and out, cancels, empties and
 //! ends it; `task` links members to it; `poll` and `pool` read it. It knows counters, flags, lists,
 //! wakers and defers, and no type of a task, of a child's future or of an error: all that depends
-//! on those is behind [`NodeTable`], and the pool is behind [`Spawn`].
+//! on those is behind [`NodeTable`], and the pool is behind [`Pool`].
 //!
 //! # Two numbers
 //!
@@ -77,10 +77,10 @@ pub(crate) const SHIELDED: u32 = 1 << 3;
 pub(crate) const SERVING: u32 = 1 << 4;
 
 /// A call at a later instant. It catches the panics of user code in it, and hands them to the pool.
-pub(crate) type Late = Box<dyn FnOnce(&dyn Spawn) + Send>;
+pub(crate) type Late = Box<dyn FnOnce(&dyn Pool) + Send>;
 
 /// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
-pub(crate) trait Spawn: Send + Sync {
+pub(crate) trait Pool: Send + Sync {
     /// Counts a task that begins and queues its job: newest first on the pushing worker, stealable,
     /// and a sleeper is woken for it if no worker searches.
     fn fork(&self, job: Job);
@@ -243,7 +243,7 @@ pub(crate) struct Node {
     flags: AtomicU32,
     refs: AtomicUsize,
     parent: AtomicPtr<Node>,
-    spawn: NonNull<dyn Spawn>,
+    pool: NonNull<dyn Pool>,
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
     /// In the parent's `inner` list, under the parent's lock.
@@ -260,10 +260,10 @@ pub(crate) struct Node {
 }
 
 // SAFETY: the lists are reached under locks (`links` under the parent's, `hosted` under the host's,
-// those in `slow` under the node's own); `spawn` points to a `Sync` object that the root keeps
+// those in `slow` under the node's own); `pool` points to a `Sync` object that the root keeps
 // alive; the rest is atomic or immutable.
 unsafe impl Sync for Node {}
-// SAFETY: nothing in it belongs to a thread: the lists are reached under locks, `spawn` points to
+// SAFETY: nothing in it belongs to a thread: the lists are reached under locks, `pool` points to
 // an object that is `Send` and `Sync`, and the rest is `Send`.
 unsafe impl Send for Node {}
 
@@ -288,7 +288,7 @@ impl Node {
     /// A node that is not yet in its allocation: see [`Whole`].
     fn new(
         table: &'static NodeTable,
-        spawn: NonNull<dyn Spawn>,
+        pool: NonNull<dyn Pool>,
         parent: *mut Self,
         opening: Opening,
     ) -> Self {
@@ -298,7 +298,7 @@ impl Node {
             flags: AtomicU32::new(if opening.shielded { SHIELDED } else { 0 }),
             refs: AtomicUsize::new(1),
             parent: AtomicPtr::new(parent),
-            spawn,
+            pool,
             name: opening.name,
             location: opening.location,
             links: Links::new(),
@@ -353,14 +353,14 @@ impl Node {
         self.flags() & (CANCELLED | STOPPING) != 0
     }
 
-    pub(crate) fn spawn(&self) -> &dyn Spawn {
+    pub(crate) fn pool(&self) -> &dyn Pool {
         // SAFETY: the root of this tree keeps the object alive, and the chain of parents keeps the
         // root.
-        unsafe { self.spawn.as_ref() }
+        unsafe { self.pool.as_ref() }
     }
 
-    pub(crate) fn spawn_ptr(&self) -> NonNull<dyn Spawn> {
-        self.spawn
+    pub(crate) fn pool_ptr(&self) -> NonNull<dyn Pool> {
+        self.pool
     }
 
     /// Where the parent is; `None` for a root. It is followed only by a caller that knows the
@@ -538,8 +538,8 @@ impl<T> Whole<T> {
         opening: Opening,
         rest: T,
     ) -> NodeRef {
-        let spawn = parent.spawn;
-        Self::allocate(Node::new(table, spawn, parent.into_raw(), opening), rest)
+        let pool = parent.pool;
+        Self::allocate(Node::new(table, pool, parent.into_raw(), opening), rest)
     }
 
     /// The whole of a node.
@@ -570,15 +570,15 @@ impl<T> Whole<T> {
 impl NodeRef {
     /// Makes the root of a runtime, which keeps the pool that every node of its tree points to. The
     /// pool drops its `NodeRef` to break the circle.
-    pub(crate) fn root(spawn: Arc<dyn Spawn>) -> Self {
+    pub(crate) fn root(pool: Arc<dyn Pool>) -> Self {
         let opening = Opening {
             name: None,
             location: Location::caller(),
             shielded: false,
         };
-        let pool = NonNull::from(&*spawn);
-        let table = &Whole::<Arc<dyn Spawn>>::ROOT;
-        Whole::allocate(Node::new(table, pool, ptr::null_mut(), opening), spawn)
+        let address = NonNull::from(&*pool);
+        let table = &Whole::<Arc<dyn Pool>>::ROOT;
+        Whole::allocate(Node::new(table, address, ptr::null_mut(), opening), pool)
     }
 }
 

@@ -14,8 +14,8 @@ pub(crate) trait Serving: Send {
     /// Whether its future has been dropped.
     fn is_over(&self) -> bool;
 
-    /// Cuts it.
-    fn cut(&self);
+    /// Marks it to be cut.
+    fn cancel(&self);
 }
 
 /// The services of one group; `R` keeps the node whose children they are.

@@ -1,10 +1,10 @@
-//! What the pool does for groups and tasks on the thread that asks: `Shared` as the `Spawn` of its
+//! What the pool does for groups and tasks on the thread that asks: `Shared` as the `Pool` of its
 //! groups, and its guests.
 //!
 //! A thread in a context of the runtime pushes to its own seat and counts in that seat's counts;
 //! any other thread pushes to the queue for outsiders, and counts in the runtime's.
 
-use crate::group::node::{Late, Node, Spawn};
+use crate::group::node::{Late, Node, Pool};
 use crate::job::{Job, Ticket};
 use crate::pool::blocking::Work;
 use crate::pool::blocking_threads;
@@ -97,7 +97,7 @@ impl Shared {
     }
 }
 
-impl Spawn for Shared {
+impl Pool for Shared {
     #[inline]
     fn fork(&self, job: Job) {
         let pushed = with_own(self, |ctx| match ctx {

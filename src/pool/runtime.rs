@@ -2,7 +2,7 @@
 //! the one that free functions use in `global`.
 
 use crate::driver::driver::Driver;
-use crate::group::node::{NodeRef, Spawn};
+use crate::group::node::{NodeRef, Pool};
 use crate::poll::live::LiveCounts;
 use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Kind, RuntimeBuilder};
@@ -110,8 +110,8 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         counts: LiveCounts::new(),
         counters: Counters::default(),
     });
-    let spawn: Arc<dyn Spawn> = Arc::clone(&shared) as Arc<dyn Spawn>;
-    *shared.root.lock() = Some(NodeRef::root(spawn));
+    let pool: Arc<dyn Pool> = Arc::clone(&shared) as Arc<dyn Pool>;
+    *shared.root.lock() = Some(NodeRef::root(pool));
     let runtime = Runtime { shared };
     for index in 0..options.workers {
         let shared = Arc::clone(&runtime.shared);

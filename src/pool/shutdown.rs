@@ -162,7 +162,7 @@ impl Shared {
             }
             return Ok(());
         };
-        // Release: pairs with the Acquire in `Spawn::is_shut_down`.
+        // Release: pairs with the Acquire in `Pool::is_shut_down`.
         self.shut_down.store(true, Ordering::Release);
         root.stop();
         if let Some(caller) = inside {

@@ -117,7 +117,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
             awaiter: Awaiter::new(),
             open: Host::new(),
             polls: AtomicU32::new(0),
-            birth: node.spawn().coarse_millis(),
+            birth: node.pool().coarse_millis(),
             id: tally::next_id(),
             extension: birth.extension,
         };

@@ -50,7 +50,7 @@ impl Closer {
             match next {
                 Next::Work => return Poll::Pending,
                 Next::Service(service) => {
-                    service.cut();
+                    service.cancel();
                     self.ending = Some(service);
                 }
                 Next::Services(services) => {

@@ -65,7 +65,7 @@ impl<V> TaskHandle<V> {
     /// Cuts the task, if it has not ended.
     pub(crate) fn cancel(&self) {
         if let Some(task) = self.output.task() {
-            task.cut();
+            task.cancel();
         }
     }
 
@@ -114,8 +114,8 @@ impl Serving for TaskRef {
         self.state.load().is_complete()
     }
 
-    fn cut(&self) {
-        self.cut();
+    fn cancel(&self) {
+        self.cancel();
     }
 }
 

@@ -148,7 +148,7 @@ impl Header {
         // SAFETY: (1), (2): the task is in a poll, or linked under the lock of its group, for the
         // length of this call.
         let node = unsafe { self.node() };
-        age(self.birth, node.spawn().coarse_millis())
+        age(self.birth, node.pool().coarse_millis())
     }
 
     /// The view that frames have of this task.
@@ -268,7 +268,7 @@ impl Header {
         let node = unsafe { header.node() };
         // SAFETY: the right to run it, which the caller owns, is given to the job.
         let job = unsafe { Self::job(this) };
-        node.spawn().wake(job, node);
+        node.pool().wake(job, node);
     }
 
     /// Gives a reference back and frees the task if it was the last one.
@@ -336,7 +336,7 @@ impl TaskRef {
     }
 
     /// Marks the task to be cut by itself, queues it if it is idle, and wakes it if it is blocked.
-    pub(crate) fn cut(&self) {
+    pub(crate) fn cancel(&self) {
         // A task that ends meanwhile does not matter: nothing of it waits for the mark any more.
         let before = self.state.load();
         if self.state.cancel() {

@@ -171,7 +171,7 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
     let frame = Frame::task(node, &header.open, &view, true);
     // SAFETY: `TaskTable` (1): the caller runs the task, (1), and the future is there, (3).
     frame.enter_to_drop(|| unsafe { (header.table.drop_future)(this) });
-    node.spawn().count_cut();
+    node.pool().count_cut();
     // SAFETY: (1): the caller runs the task, and gives that up. (2): the future was just dropped.
     // (3): there is no output, and `linked` is the caller's.
     unsafe { complete(this, false, linked) };
@@ -210,7 +210,7 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
         Some(counts) => counts.tasks.end(),
         // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used in this call
         // only.
-        None => unsafe { header.node() }.spawn().task_ends(),
+        None => unsafe { header.node() }.pool().task_ends(),
     });
     let group = header.group;
     let before = header.state.complete(value);

@@ -109,9 +109,9 @@ where
     if entry != Entry::Open {
         return stillborn::<F, K>(node, future, birth, entry);
     }
-    let spawn = node.spawn();
+    let pool = node.pool();
     let task = new::<F, K>(node, State::waiting(), Some(future), birth);
-    spawn.task_begins();
+    pool.task_begins();
     // SAFETY: (1): a new task has one reference for its handle. (2): its value is a `K::Value`.
     let handle = TaskHandle::new(unsafe { OutputRef::new(task) });
     // SAFETY: a waiting task has one reference for its ticket, which is given up here.
@@ -124,7 +124,7 @@ where
         debug_assert!(cut.is_some(), "no other thread knows the task");
         return handle;
     }
-    spawn.fork_blocking(ticket);
+    pool.fork_blocking(ticket);
     handle
 }
 
@@ -165,12 +165,12 @@ where
     F: Future,
     K: Kind<F::Output>,
 {
-    let spawn = node.spawn();
+    let pool = node.pool();
     let task = new::<F, K>(node, State::scheduled(), Some(future), birth);
     // SAFETY: a new task is scheduled, and no other thread knows it: this caller owns the right to
     // run it.
     let job = unsafe { Header::job(task) };
-    spawn.fork(job);
+    pool.fork(job);
     // SAFETY: (1): a new task has one reference for its handle. (2): its value is a `K::Value`.
     TaskHandle::new(unsafe { OutputRef::new(task) })
 }
@@ -202,7 +202,7 @@ where
     // SAFETY: (1): a task born cancelled has one reference, for its handle. (2): its value type is
     // `K::Value`; it has no value.
     let handle = TaskHandle::new(unsafe { OutputRef::new(task) });
-    node.spawn().count_cut();
+    node.pool().count_cut();
     // A count is given back afterwards, so a destructor that panics must not get past here.
     // SAFETY: the reference of `handle`, which is there to the end of this function, keeps the
     // task.

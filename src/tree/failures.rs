@@ -65,20 +65,20 @@ impl Node {
     #[cold]
     pub(crate) fn count_unwound(&self, marked: bool) {
         if marked || self.receiver().is_cancelled() {
-            self.spawn().count_cut();
+            self.pool().count_cut();
         }
     }
 
     /// Hands a panic of this group, which has no receiver, to the hook.
     pub(crate) fn report_panic(&self, payload: Payload, origin: Origin) {
         let group = path(self);
-        self.spawn().unobserved(origin.lost_panic(payload, group));
+        self.pool().unobserved(origin.lost_panic(payload, group));
     }
 
     /// Hands an error of this group, which has no receiver, to the hook.
     pub(crate) fn report_error<E: Send + 'static>(&self, error: E, origin: Origin) {
         let group = path(self);
-        self.spawn().unobserved(origin.lost_error(error, group));
+        self.pool().unobserved(origin.lost_error(error, group));
     }
 
     /// The origin of a failure of the body.

@@ -315,7 +315,7 @@ pub(crate) fn end(node: &Node) -> Ended {
     // SAFETY: `unlink`: the word was closed by the caller, and the lock was passed above.
     unsafe { inner::unlink(node) };
     if !node.serves() {
-        node.spawn().group_ends();
+        node.pool().group_ends();
     }
     Ended {
         recorded: remains.panic,

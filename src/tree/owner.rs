@@ -80,7 +80,7 @@ impl<E: Send + 'static> Owner<E> {
     /// Of a node that was just made: the group begins.
     #[inline]
     pub(crate) fn new(node: TypedRef<E>) -> Self {
-        node.spawn().group_begins();
+        node.pool().group_begins();
         Self {
             node,
             registered: None,
@@ -315,10 +315,10 @@ impl Outlived {
             return pend_until_dropped(&mut self.asked, cx);
         }
         panic!(
-            "group `{}` was ended from outside by its parent or by the shutdown of runtime `{}`, and whoever awaits it \
+            "group `{}` was ended from outside by its parent or by the shutdown of runtime `{}`, and its awaiter \
              is not being cut",
             paths::path(&self.node),
-            self.node.spawn().name()
+            self.node.pool().name()
         );
     }
 }

@@ -9,7 +9,7 @@
     reason = "a reference to a node is proof of its error type"
 )]
 
-use crate::group::node::{Gate, Node, NodeRef, NodeTable, Opening, Spawn, Whole};
+use crate::group::node::{Gate, Node, NodeRef, NodeTable, Opening, Pool, Whole};
 use crate::report::errors::Errors;
 use crate::report::reason::{CancelKind, Origin};
 use crate::sync::{Arc, Mutex};
@@ -66,11 +66,11 @@ impl<E: Send + 'static> Typed<E> {
     /// group that it serves.
     pub(crate) fn fail(&self, error: E, origin: Origin) {
         let kind = origin.failed();
-        self.end(kind, error, origin);
+        self.cancel(kind, error, origin);
     }
 
     /// As [`Typed::fail`], for a reason of its own.
-    pub(crate) fn end(&self, kind: CancelKind, error: E, origin: Origin) {
+    pub(crate) fn cancel(&self, kind: CancelKind, error: E, origin: Origin) {
         // SAFETY: (1): a group has the error type of its services, see `services`. (2): it is this
         // node, which is borrowed, or the group of a service that calls this, and a group ends
         // after its services.
@@ -313,7 +313,7 @@ impl<E: Send + 'static> TypedGate<E> {
     /// of an error that is not used goes to the hook.
     pub(crate) fn cancel_late(
         &self,
-        pool: &dyn Spawn,
+        pool: &dyn Pool,
         at: Instant,
         kind: CancelKind,
         error: E,
@@ -328,7 +328,7 @@ impl<E: Send + 'static> TypedGate<E> {
         };
         let outer_speaks = kind == CancelKind::Deadline && group.is_ended_by_outer(at);
         if !outer_speaks {
-            group.end(kind, error, origin);
+            group.cancel(kind, error, origin);
         } else if let Err(payload) = unwind::drop_quietly(error) {
             group.report_panic(payload, origin);
         }

@@ -17,7 +17,7 @@ pub(crate) fn hold_back(node: &Node, end: Late) {
 pub(crate) fn expire(node: &Node) {
     let end = node.slow.lock().held_back.take();
     if let Some(end) = end {
-        end(node.spawn());
+        end(node.pool());
     }
 }
 

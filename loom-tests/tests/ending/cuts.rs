@@ -3,7 +3,7 @@
 use crate::children::{self, Stage};
 use crate::group::node::Host;
 use crate::poll::frame::Frame;
-use crate::support::{End, Owner, Pool, Sleeper, keep, read};
+use crate::support::{End, Owner, Sleeper, TestPool, keep, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
 use crate::tree::cut::{self, Cut, Knew};
@@ -15,7 +15,7 @@ use loom_tests::run::explore_with;
 use std::task::Waker;
 
 /// Cuts a host until its groups are quiet, as a runner does. `poll` is what a poll of it does.
-fn cut(host: &Host, pool: &Arc<Pool>, sleeper: &Arc<Sleeper>, mut poll: impl FnMut()) {
+fn cut(host: &Host, pool: &Arc<TestPool>, sleeper: &Arc<Sleeper>, mut poll: impl FnMut()) {
     let waker = Waker::from(Arc::clone(sleeper));
     while cut::before_poll(host, &waker, false) == Cut::Poll {
         poll();

@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
-use crate::group::node::{Gate, Late, Node, NodeRef, NodeTable, Opening, Spawn};
+use crate::group::node::{Gate, Late, Node, NodeRef, NodeTable, Opening, Pool};
 use crate::job::{Job, Ticket};
 use crate::parker::Parker;
 use crate::report::failure::Unobserved;
@@ -18,7 +18,7 @@ use std::time::Instant;
 
 /// Queues jobs; the model's threads run them.
 #[derive(Default)]
-pub struct Pool {
+pub struct TestPool {
     jobs: Mutex<Vec<Job>>,
     line: Mutex<Vec<Ticket>>,
     pub unobserved: Racy,
@@ -26,7 +26,7 @@ pub struct Pool {
     groups: Balance,
 }
 
-impl Pool {
+impl TestPool {
     pub fn next(&self) -> Option<Job> {
         self.jobs.lock().pop()
     }
@@ -48,11 +48,11 @@ impl Pool {
 }
 
 // SAFETY: it may be shared: jobs may be run by any thread, and the model checker watches the rest.
-unsafe impl Sync for Pool {}
+unsafe impl Sync for TestPool {}
 // SAFETY: nothing in it belongs to a thread.
-unsafe impl Send for Pool {}
+unsafe impl Send for TestPool {}
 
-impl Spawn for Pool {
+impl Pool for TestPool {
     fn fork(&self, job: Job) {
         self.tasks.begin();
         self.jobs.lock().push(job);
@@ -111,16 +111,16 @@ impl Spawn for Pool {
 
 /// A runtime as far as groups are concerned.
 pub struct Tree {
-    pub pool: Arc<Pool>,
+    pub pool: Arc<TestPool>,
     pub root: NodeRef,
 }
 
 impl Tree {
     pub fn new() -> Self {
-        let pool = Arc::new(Pool::default());
-        let spawn: Arc<dyn Spawn> = Arc::clone(&pool) as Arc<dyn Spawn>;
+        let pool = Arc::new(TestPool::default());
+        let dynamic: Arc<dyn Pool> = Arc::clone(&pool) as Arc<dyn Pool>;
         Self {
-            root: NodeRef::root(spawn),
+            root: NodeRef::root(dynamic),
             pool,
         }
     }

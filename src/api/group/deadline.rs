@@ -52,7 +52,7 @@ impl<E: Send + 'static> Group<'_, '_, E> {
     #[track_caller]
     pub fn stop_within(self, grace: Duration, error: E) {
         self.stop();
-        if let Some(at) = self.node().spawn().now().checked_add(grace) {
+        if let Some(at) = self.node().pool().now().checked_add(grace) {
             self.end_at(at, CancelKind::GraceOver, error, Location::caller());
         }
     }
@@ -71,7 +71,7 @@ impl<E: Send + 'static> Group<'_, '_, E> {
     /// Makes the instant visible to `current::deadline`; `None`: never.
     fn note_deadline(self, after: Duration) -> Option<Instant> {
         let node = self.node();
-        let at = node.spawn().now().checked_add(after)?;
+        let at = node.pool().now().checked_add(after)?;
         let mut slow = node.slow.lock();
         slow.deadline = Some(slow.deadline.map_or(at, |earlier| earlier.min(at)));
         Some(at)
@@ -81,7 +81,7 @@ impl<E: Send + 'static> Group<'_, '_, E> {
     fn end_at(self, at: Instant, kind: CancelKind, error: E, location: &'static Location<'static>) {
         let late = self.late(at, kind, error, location);
         let node = self.node();
-        let timer = node.spawn().call_at(at, late);
+        let timer = node.pool().call_at(at, late);
         node.slow.lock().kept_open.push(timer);
     }
 

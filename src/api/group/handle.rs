@@ -203,7 +203,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
     #[track_caller]
     pub fn cancel(self, error: E) {
         let origin = Origin::call(Location::caller());
-        self.typed().end(CancelKind::Cancelled, error, origin);
+        self.typed().cancel(CancelKind::Cancelled, error, origin);
     }
 
     /// Registers async cleanup: it runs after the last child, newest first, in every ending, and

@@ -190,9 +190,9 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             }
         })?;
         assert!(
-            !(parent.spawn().is_shut_down() && parent.is_cancelled() && parent.parent().is_none()),
+            !(parent.pool().is_shut_down() && parent.is_cancelled() && parent.parent().is_none()),
             "a group was polled for the first time after the runtime `{}` was shut down",
-            parent.spawn().name()
+            parent.pool().name()
         );
         let Stage::New(setup) = mem::replace(this.stage, Stage::Over) else {
             return None;
