@@ -36,15 +36,13 @@ impl EventCount {
         }
     }
 
-    /// After the condition may have come true: whether the caller must wake the waiter. `matters`
-    /// may look at the rest of the condition: it sees all that a thread wrote before a fence and
-    /// the last step that made the condition true.
+    /// After the condition may have come true: whether the caller must wake the waiter.
     #[must_use]
-    pub(crate) fn raise(&self, matters: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn raise(&self) -> bool {
         // SeqCst: RaiseFence, pairs with WaitFence in `fall_asleep`.
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence.
-        self.asleep.load(Ordering::Relaxed) && matters() && self.take()
+        self.asleep.load(Ordering::Relaxed) && self.take()
     }
 
     /// The waiter says that it sleeps. It looks at the condition once more before it does.

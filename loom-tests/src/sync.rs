@@ -570,6 +570,11 @@ pub mod time {
         });
     }
 
+    /// How many timed waits may still end by themselves.
+    pub fn left() -> u32 {
+        LEFT.get().unwrap_or(0)
+    }
+
     pub(crate) fn is_modelled() -> bool {
         LEFT.get().is_some()
     }

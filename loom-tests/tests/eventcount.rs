@@ -41,7 +41,7 @@ fn model_two_raisers_one_waiter() {
                 let world = Arc::clone(&world);
                 thread::spawn(move || {
                     world.condition.set(1);
-                    if world.count.raise(|| true) {
+                    if world.count.raise() {
                         world.tokens[at].set(1);
                     }
                 })

@@ -68,6 +68,9 @@ use job::{Job, JobHeader, JobTable};
 use pool::seats::{OwnSeat, Seats};
 use sleep::Sleep;
 
+/// More than there is to steal in a model.
+const BATCH: usize = 32;
+
 /// A job that must run once: a second run, or one that is not ordered after the push, fails the
 /// model.
 #[repr(C)]
@@ -127,7 +130,7 @@ fn steal_all(seats: &Seats, thief: &OwnSeat) {
             continue;
         }
         loop {
-            match thief.steal(seats.get(victim)) {
+            match thief.steal(seats.get(victim), BATCH) {
                 Steal::Success(job) => job.run(),
                 // Another thief got it, which this one has seen: no yield, which would hide stale
                 // values.
@@ -216,7 +219,7 @@ fn model_two_thieves() {
                 let (seats, claimed) = (Arc::clone(&seats), seats.claim(seat));
                 thread::spawn(move || {
                     let thief = OwnSeat::new(claimed);
-                    match thief.steal(seats.get(0)) {
+                    match thief.steal(seats.get(0), BATCH) {
                         Steal::Success(job) => job.run(),
                         Steal::Retry | Steal::Empty => {}
                     }
@@ -324,7 +327,7 @@ fn model_outsiders_against_thieves() {
                 let (claimed, injector) = (seats.claim(seat), Arc::clone(&injector));
                 thread::spawn(move || {
                     let seat = OwnSeat::new(claimed);
-                    match seat.steal_injected(&injector) {
+                    match seat.steal_injected(&injector, BATCH) {
                         Steal::Success(job) => Job::run(job),
                         Steal::Retry | Steal::Empty => {}
                     }

@@ -1,6 +1,7 @@
 //! Models of `src/pool/sentinel.rs`, over the real event count, parkers, role and list of sleepers:
 //! a worker leaves the driver and never comes back, while another one sleeps. The sentinel wakes
-//! the sleeper, whatever the sentinel was about to do itself, and it ends with the runtime.
+//! the sleeper, whatever the sentinel was about to do itself, which then sleeps in the driver; and
+//! the sentinel ends with the runtime.
 //!
 //! The files below that have orderings have models of their own. Ticks take no time here; that a
 //! sentinel with nothing to do sleeps is how a model ends.
@@ -68,7 +69,7 @@ impl Shared {
     }
 
     fn raise_sentinel(self: &Arc<Self>) {
-        self.sentinel.raise(&self.sleep, || {
+        self.sentinel.raise(|| {
             let theirs = Arc::clone(self);
             let watch = move || {
                 let notify = || theirs.notify();
@@ -129,21 +130,35 @@ impl Selector for Bell {
     }
 }
 
-/// The worker of seat 0 sleeps in the driver until an event comes, and says that it has left.
-fn drive(shared: &Arc<Shared>) {
-    let awake = || shared.raise_sentinel();
-    shared.role.park(&shared.parkers[0], || {}, awake);
+/// The worker of that seat sleeps in the driver until an event comes, says that it has left, and
+/// never comes back.
+fn drive(shared: &Arc<Shared>, seat: usize) {
+    let mut left = false;
+    while !left {
+        shared.sleep.fall_asleep(seat, false);
+        let awake = || {
+            let _ = shared.sleep.stay_awake(seat);
+            left = true;
+            shared.raise_sentinel();
+        };
+        shared.role.park(&shared.parkers[seat], || {}, awake);
+        // It has counted as searching since it was woken.
+        let _ = shared.sleep.stop_search();
+    }
 }
 
-/// The worker of seat 1 sleeps on its parker until the sentinel, or the end, finds that it is
-/// needed.
-fn sleeps(shared: &Arc<Shared>) -> thread::JoinHandle<()> {
-    shared.sleep.fall_asleep(1, false);
+/// The worker of that seat sleeps on its parker until the sentinel, or the end, finds that it is
+/// needed; then, unless that was the end, it sleeps in the driver.
+fn sleeps(shared: &Arc<Shared>, seat: usize, drives: bool) -> thread::JoinHandle<()> {
+    shared.sleep.fall_asleep(seat, false);
     let theirs = Arc::clone(shared);
     thread::spawn(move || {
-        theirs.parkers[1].park();
+        theirs.parkers[seat].park();
         // It counts as searching since it was woken, and has found that no worker is in the driver.
         let _ = theirs.sleep.stop_search();
+        if drives {
+            drive(&theirs, seat);
+        }
     })
 }
 
@@ -156,18 +171,39 @@ fn end(shared: &Shared) {
     }
 }
 
-/// The first time: the sentinel's thread is started, and two looks are enough.
+/// The first time: the sentinel's thread is started, and two looks are enough, once no worker
+/// searches.
 #[test]
 fn model_the_driver_is_left() {
     explore_with(2, || {
-        sync::time::ends(2);
+        sync::time::ends(1);
         let shared = Shared::new();
-        let sleeper = sleeps(&shared);
+        let sleeper = sleeps(&shared, 1, true);
         shared.role.selector.ring();
-        drive(&shared);
+        drive(&shared, 0);
+        sync::time::passes(2);
+        shared.role.selector.ring();
         sleeper.join().unwrap();
         end(&shared);
     });
+}
+
+/// Up to here the sentinel has looked twice, and all but two times in vain of those after which it
+/// sleeps. The worker of seat 1 is in the driver.
+fn looks_in_vain() -> (Arc<Shared>, thread::JoinHandle<()>) {
+    sync::time::ends(2);
+    let shared = Shared::new();
+    let sleeper = sleeps(&shared, 1, true);
+    shared.role.selector.ring();
+    drive(&shared, 0);
+    while shared.role.left_after().is_some() {
+        thread::yield_now();
+    }
+    sync::time::passes(18);
+    while sync::time::left() > 0 {
+        thread::yield_now();
+    }
+    (shared, sleeper)
 }
 
 /// Later: the sentinel has looked in vain for a while, and is about to sleep, or does.
@@ -175,21 +211,17 @@ fn model_the_driver_is_left() {
 fn model_the_driver_is_left_again() {
     explore_with(2, || {
         loom::stop_exploring();
-        // Two, and then all but two of those in vain after which it sleeps.
-        sync::time::ends(20);
-        let shared = Shared::new();
-        let sleeper = sleeps(&shared);
-        shared.role.selector.ring();
-        drive(&shared);
-        sleeper.join().unwrap();
+        let (shared, first) = looks_in_vain();
+        let second = sleeps(&shared, 0, true);
         loom::explore();
         sync::time::passes(2);
-        let sleeper = sleeps(&shared);
         shared.role.selector.ring();
-        drive(&shared);
-        // Two looks from now on are enough.
-        sync::time::passes(2);
-        sleeper.join().unwrap();
+        first.join().unwrap();
+        // Two looks from now on are enough; or four, if the worker came while the first one was
+        // about to give the role up.
+        sync::time::passes(4);
+        shared.role.selector.ring();
+        second.join().unwrap();
         end(&shared);
     });
 }
@@ -200,9 +232,9 @@ fn model_the_end_of_the_runtime() {
     explore_with(2, || {
         sync::time::ends(1);
         let shared = Shared::new();
-        let sleeper = sleeps(&shared);
+        let sleeper = sleeps(&shared, 1, false);
         shared.role.selector.ring();
-        drive(&shared);
+        drive(&shared, 0);
         end(&shared);
         shared.notify();
         sleeper.join().unwrap();
@@ -214,14 +246,11 @@ fn model_the_end_of_the_runtime() {
 fn model_the_end_while_the_sentinel_falls_asleep() {
     explore_with(2, || {
         loom::stop_exploring();
-        sync::time::ends(20);
-        let shared = Shared::new();
-        let sleeper = sleeps(&shared);
-        shared.role.selector.ring();
-        drive(&shared);
-        sleeper.join().unwrap();
+        let (shared, sleeper) = looks_in_vain();
         loom::explore();
         sync::time::passes(2);
         end(&shared);
+        shared.role.selector.ring();
+        sleeper.join().unwrap();
     });
 }

@@ -10,7 +10,7 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::{Arc, OnceLock};
 use std::io;
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What an idle worker sleeps in.
 pub(crate) struct Driver {
@@ -68,13 +68,14 @@ impl Driver {
         self.coarse.load(Ordering::Relaxed)
     }
 
-    /// Brings the coarse clock up to date.
-    pub(crate) fn tick(&self) {
+    /// Brings the coarse clock up to date; the time since the start.
+    pub(crate) fn tick(&self) -> Duration {
         let since = self.now().saturating_duration_since(self.started);
         // Wraps after 49 days, as does every difference that is taken of it.
         let millis = since.as_millis() as u32;
         // Relaxed: as above.
         self.coarse.store(millis, Ordering::Relaxed);
+        since
     }
 
     /// Sleeps: see [`Role::park`].
@@ -90,10 +91,16 @@ impl Driver {
         self.role.unpark(parker);
     }
 
-    /// Looks at time and I/O without waiting: see [`Role::turn`].
-    pub(crate) fn turn(&self) -> Turn {
-        self.tick();
-        self.role.turn()
+    /// Looks at time and I/O without waiting, if there is anything to look for: the time since the
+    /// start, and what [`Role::turn`] says.
+    pub(crate) fn turn(&self) -> (Duration, Turn) {
+        let now = self.tick();
+        // A timer or source that comes now is seen at the next look.
+        let turn = match self.is_idle() {
+            true => Turn::default(),
+            false => self.role.turn(),
+        };
+        (now, turn)
     }
 
     /// From now on `changed` is called whenever a timer or a source was added or taken away.

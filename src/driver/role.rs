@@ -138,13 +138,12 @@ impl<S: Selector> Role<S> {
         taken
     }
 
-    /// If the role is free: how often it was taken before.
+    /// If no thread sleeps here: how often the role was taken so far, be it to look. One that wakes
+    /// up says so under the same lock, before it gives the role up.
     pub(crate) fn left_after(&self) -> Option<u32> {
-        // Relaxed: as of some moment, here and below; the sentinel has passed a fence after the
-        // role was given up, or asks again.
-        let taken = self.taken.load(Ordering::Relaxed);
-        // Relaxed: as above.
-        (self.word.load(Ordering::Relaxed) == FREE).then_some(taken)
+        let awake = self.shelf.lock().until == Until::Awake;
+        // Relaxed: as of some moment; the sentinel asks again.
+        awake.then(|| self.taken.load(Ordering::Relaxed))
     }
 
     /// Takes the role, or says that it was wanted.

@@ -122,9 +122,9 @@ fn a_manual_clock_fires_exactly() {
     let call = Box::new(move || theirs.lock().push(1));
     let _timer = driver.insert_call(driver.now() + Duration::from_millis(5), call);
     clock.advance(Duration::from_micros(4_999));
-    assert!(!driver.turn().woken);
+    assert!(!driver.turn().1.woken);
     clock.advance(Duration::from_micros(1));
-    assert!(driver.turn().woken);
+    assert!(driver.turn().1.woken);
     assert_eq!(*fired.lock(), [1]);
     assert_eq!(driver.coarse_millis(), 6);
 }

@@ -56,7 +56,7 @@ pub(crate) fn look_after(shared: &Shared) {
     // No thread can be had: at least what is queued is run here, be it on a seat of another
     // runtime.
     let none = OwnSeat::new(None);
-    while let Some(job) = alone.then(|| shared.take_injected(&none)).flatten() {
+    while let Some(job) = alone.then(|| shared.take_injected(&none, 1)).flatten() {
         tally::with_tally(None, None, || frame::outside(|| job.run()));
     }
 }

@@ -1,8 +1,9 @@
 //! The pool: threads, seats, queues, and the runtime that owns them.
 //!
 //! From the bottom up. What a runtime is made of: `metrics`, `hooks` and `config` are numbers,
-//! callbacks and options; `seats` is the table of places from which jobs are run; `sentinel` sees
-//! that a thread watches time and I/O; `blocking` is the queue of closures that block. `shared` is
+//! callbacks and options; `looks` says when a busy worker looks around; `seats` is the table of
+//! places from which jobs are run; `sentinel` sees that they do, and that a thread watches time and
+//! I/O; `blocking` is the queue of closures that block. `shared` is
 //! what all threads of a runtime see of these.
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
@@ -21,6 +22,7 @@ mod dispatch;
 pub(crate) mod global;
 mod hooks;
 pub(crate) mod join;
+pub(crate) mod looks;
 pub(crate) mod metrics;
 pub(crate) mod runtime;
 pub(crate) mod seats;

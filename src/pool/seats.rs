@@ -194,6 +194,18 @@ impl Seat {
             .map_or(Steal::Empty, |ends| ends.fork.steal())
     }
 
+    /// Steals the oldest job of one of the deques.
+    pub(crate) fn steal_one(&self) -> Option<Job> {
+        let ends = self.ends.get()?;
+        loop {
+            match ends.fork.steal().or_else(|| ends.wake.steal()) {
+                Steal::Success(job) => return Some(job),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
+    }
+
     /// Whether there is something to steal.
     pub(crate) fn has_work(&self) -> bool {
         self.ends
@@ -258,15 +270,18 @@ impl ClaimedSeat {
         }
     }
 
-    /// Steals up to a batch into the own deques and returns one job.
-    fn steal(&self, victim: &Seat) -> Steal<Job> {
+    /// Steals up to `batch` jobs into the own deques and returns one.
+    fn steal(&self, victim: &Seat, batch: usize) -> Steal<Job> {
         let Some(ends) = victim.ends.get() else {
             return Steal::Empty;
         };
         let deques = self.deques();
         ends.fork
-            .steal_batch_and_pop(&deques.fork)
-            .or_else(|| ends.wake.steal_batch_and_pop(&deques.wake))
+            .steal_batch_with_limit_and_pop(&deques.fork, batch)
+            .or_else(|| {
+                ends.wake
+                    .steal_batch_with_limit_and_pop(&deques.wake, batch)
+            })
     }
 }
 
@@ -359,6 +374,22 @@ impl OwnSeat {
         unsafe { self.with(|seat| seat?.deques().fork.pop()) }
     }
 
+    /// The oldest job of the fork deque.
+    pub(crate) fn pop_oldest(&self) -> Option<Job> {
+        let pop = |seat: Option<&ClaimedSeat>| {
+            let seat = seat?.seat();
+            loop {
+                match seat.steal_fork() {
+                    Steal::Success(job) => return Some(job),
+                    Steal::Empty => return None,
+                    Steal::Retry => {}
+                }
+            }
+        };
+        // SAFETY: `OwnSeat::with`: a steal from a deque.
+        unsafe { self.with(pop) }
+    }
+
     /// Whether there is nothing in the fork deque.
     pub(crate) fn is_fork_empty(&self) -> bool {
         // SAFETY: `OwnSeat::with`: a look at a deque.
@@ -382,16 +413,16 @@ impl OwnSeat {
         unsafe { self.with(drain) }
     }
 
-    /// Steals up to a batch to this seat and returns one job; nothing without a seat.
-    pub(crate) fn steal(&self, victim: &Seat) -> Steal<Job> {
+    /// Steals up to `batch` jobs to this seat and returns one; nothing without a seat.
+    pub(crate) fn steal(&self, victim: &Seat, batch: usize) -> Steal<Job> {
         // SAFETY: `OwnSeat::with`: deques alone are changed.
-        unsafe { self.with(|seat| seat.map_or(Steal::Empty, |seat| seat.steal(victim))) }
+        unsafe { self.with(|seat| seat.map_or(Steal::Empty, |seat| seat.steal(victim, batch))) }
     }
 
-    /// Takes one job from a queue, and a batch along with it if there is a seat for it.
-    pub(crate) fn steal_injected(&self, injector: &Injector<Job>) -> Steal<Job> {
+    /// Takes up to `batch` jobs from a queue, one if there is no seat for more, and returns one.
+    pub(crate) fn steal_injected(&self, injector: &Injector<Job>, batch: usize) -> Steal<Job> {
         let steal = |seat: Option<&ClaimedSeat>| match seat {
-            Some(seat) => injector.steal_batch_and_pop(&seat.deques().wake),
+            Some(seat) => injector.steal_batch_with_limit_and_pop(&seat.deques().wake, batch),
             None => injector.steal(),
         };
         // SAFETY: `OwnSeat::with`: deques alone are changed.

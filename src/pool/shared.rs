@@ -20,6 +20,7 @@ use crate::sync::{Arc, Mutex, Weak};
 use crate::tree::paths;
 use crate::unwind;
 use crate::waiters::Waiters;
+use std::time::Duration;
 
 /// Looks for the group of what runs on a seat: another task may run there by then, or the group be
 /// on its way to another parent. What is stuck is found by the first one.
@@ -121,20 +122,21 @@ impl Shared {
         }
     }
 
-    /// Looks at time and I/O without waiting; whether anything was woken. If a worker went to sleep
-    /// elsewhere meanwhile because it could not have the driver's role, it is woken to take it:
-    /// else no thread would watch.
-    pub(crate) fn turn(&self) -> bool {
-        let turn = self.driver.turn();
+    /// Looks at time and I/O without waiting: the time, since the driver was made, and whether
+    /// anything was woken. If a worker went to sleep elsewhere meanwhile because it could not have
+    /// the driver's role, it is woken to take it: else no thread would watch. While a searcher is
+    /// counted none is woken, and it may find a job: then the sentinel finds that none watches.
+    pub(crate) fn turn(&self) -> (Duration, bool) {
+        let (now, turn) = self.driver.turn();
         if turn.wanted {
             self.notify();
         }
-        turn.woken
+        (now, turn.woken)
     }
 
     /// A worker has left the driver: see [`Sentinel`].
     pub(crate) fn raise_sentinel(self: &Arc<Self>) {
-        self.sentinel.raise(&self.sleep, || {
+        self.sentinel.raise(|| {
             let theirs = Arc::clone(self);
             let watch = move || {
                 let notify = || theirs.notify();
@@ -196,11 +198,14 @@ impl Shared {
         }
     }
 
-    /// Takes one job from the queue for outsiders, and a batch along with it if there is a seat for
-    /// it.
-    pub(crate) fn take_injected(&self, seat: &OwnSeat) -> Option<Job> {
+    /// Takes up to `batch` jobs from the queue for outsiders, one if there is no seat for more, and
+    /// returns one.
+    pub(crate) fn take_injected(&self, seat: &OwnSeat, batch: usize) -> Option<Job> {
+        if self.injector.is_empty() {
+            return None;
+        }
         loop {
-            match seat.steal_injected(&self.injector) {
+            match seat.steal_injected(&self.injector, batch) {
                 Steal::Success(job) => return Some(job),
                 Steal::Empty => return None,
                 Steal::Retry => {}
@@ -209,8 +214,8 @@ impl Shared {
     }
 
     /// As [`Shared::take_injected`], for a thread that does not count as searching.
-    pub(crate) fn take_injected_and_share(&self, seat: &OwnSeat) -> Option<Job> {
-        let job = self.take_injected(seat);
+    pub(crate) fn take_injected_and_share(&self, seat: &OwnSeat, batch: usize) -> Option<Job> {
+        let job = self.take_injected(seat, batch);
         if let (Some(_), Some(seat)) = (&job, seat.index()) {
             self.share(seat);
         }

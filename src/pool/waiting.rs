@@ -15,11 +15,11 @@ use crate::job::Job;
 use crate::parker::Parker;
 use crate::poll::frame::{self, AwaitedTask};
 use crate::poll::tally;
+use crate::pool::looks;
 use crate::pool::shared::Shared;
 use crate::pool::spares::{self, Replaced};
 use crate::pool::stack_jobs::group_of;
 use crate::pool::thread_ctx::{self, ThreadCtx, ThreadRole};
-use crate::pool::worker;
 use crate::sync::{Arc, thread};
 use crate::tree::awaited::Awaited;
 use crate::unwind;
@@ -155,8 +155,8 @@ fn drive<R>(
 
 /// A wait whose future was woken already after this many polls in a row, in which nothing else ran
 /// on this thread, holds up what is on its seat and, on a worker, what that worker would do. As
-/// often as a worker looks outside.
-const BUSY_AFTER: u32 = worker::OUTSIDE_EVERY;
+/// often as a worker looks at time and I/O.
+const BUSY_AFTER: u32 = looks::LOOK_EVERY;
 
 /// Hands the queue away, and has others take the place of the thread that waits here, if it is a
 /// worker or one for closures that block.
@@ -294,7 +294,7 @@ fn last_resort(parker: &Parker) {
         let mut tick = 0_u32;
         while !parker.take_token() {
             tick = tick.wrapping_add(1);
-            if tick % worker::OUTSIDE_EVERY == 0 {
+            if tick % looks::LOOK_EVERY == 0 {
                 turn(shared);
             }
             match any_job(worker, tick) {
@@ -326,19 +326,19 @@ fn run_as(worker: &ThreadCtx, job: Job) {
 /// As [`Shared::turn`], in a worker that is in the middle of a poll: wakers and deadlines are no
 /// part of that.
 fn turn(shared: &Shared) -> bool {
-    frame::outside(|| shared.turn())
+    frame::outside(|| shared.turn().1)
 }
 
 /// A job from the worker's seat, from outside, or from any other seat.
 fn any_job(worker: &ThreadCtx, tick: u32) -> Option<Job> {
     let (shared, own) = (&worker.shared, &worker.seat);
     let job = own.pop(tick);
-    let job = job.or_else(|| shared.take_injected_and_share(own));
+    let job = job.or_else(|| shared.take_injected_and_share(own, 1));
     job.or_else(|| {
         let index = own.index()?;
         let others = shared.seats.active_from(0).filter(|other| *other != index);
         let stolen = others
-            .filter_map(|other| own.steal(shared.seats.get(other)).success())
+            .filter_map(|other| own.steal(shared.seats.get(other), 1).success())
             .next();
         if stolen.is_some() {
             shared.share(index);

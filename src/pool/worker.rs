@@ -2,33 +2,28 @@
 
 use crate::job::Job;
 use crate::poll::tally;
+use crate::pool::looks::{Due, Looks};
 use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
 use crate::pool::thread_ctx::{self, ThreadCtx};
 use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
 use crate::sync::deque::Steal;
-use crate::sync::{Arc, spin_loop, thread};
+use crate::sync::{Arc, spin_loop};
 
-/// Jobs between two looks at the outsiders' queue and the driver. Source: tokio and Go use 61, a
-/// prime, so that no pattern of jobs keeps step with it.
-pub(crate) const OUTSIDE_EVERY: u32 = 61;
+/// Looks at every other queue before a worker goes to sleep: with their pauses about 10 us, the
+/// price of a sleep and a wake-up. Measured: with 1 round there were 400 times as many parks, with
+/// ten times as many rounds no further gain.
+pub(crate) const SEARCH_ROUNDS: u32 = 34;
 
-/// Looks at every other queue before a worker goes to sleep. Measured: 50 rounds are 5-10 us; with
-/// 1 round there were 400 times as many parks, with 500 no further gain.
-pub(crate) const SEARCH_ROUNDS: u32 = 50;
-
-/// The last rounds give the processor away, which matters where threads are more than cores.
-const YIELD_ROUNDS: u32 = 10;
-
-/// The pause after this one of [`SEARCH_ROUNDS`].
+/// The pause after this one of [`SEARCH_ROUNDS`]: twice as long after every four, up to 32 spins.
+///
+/// The processor is never given away: a searcher is on its way to the driver, and where threads are
+/// more than processors it would come back a slice later for each time (measured: a tick of 1 ms
+/// was tens of milliseconds late beside two threads that spin).
 pub(crate) fn pause(round: u32) {
-    if round + YIELD_ROUNDS >= SEARCH_ROUNDS {
-        thread::yield_now();
-    } else {
-        for _ in 0..8 {
-            spin_loop();
-        }
+    for _ in 0..1 << (round / 4).min(5) {
+        spin_loop();
     }
 }
 
@@ -38,7 +33,7 @@ pub(crate) struct Worker<'a> {
     own: &'a OwnSeat,
     index: usize,
     seat: &'a Seat,
-    tick: u32,
+    looks: Looks,
     rng: Rng,
     kind: Kind,
 }
@@ -76,13 +71,18 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             own: &ctx.seat,
             index,
             seat,
-            tick: 0,
+            looks: Looks::new(shared.sentinel.beat(), shared.driver.tick()),
             rng: Rng::new(index as u64),
             kind,
         };
-        while let Some(job) = worker.next() {
+        let Some(first) = worker.next() else { return };
+        // It may not have slept in the driver before.
+        shared.raise_sentinel();
+        let mut job = Some(first);
+        while let Some(next) = job {
             seat.counters.jobs.bump();
-            job.run();
+            next.run();
+            job = worker.next();
         }
     };
     tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
@@ -101,20 +101,19 @@ impl Worker<'_> {
             if self.kind == Kind::Spare && self.retires() {
                 return None;
             }
-            self.tick = self.tick.wrapping_add(1);
-            if self.tick % OUTSIDE_EVERY == 0 {
-                self.shared.turn();
-                if let Some(job) = self.shared.take_injected_and_share(self.own) {
+            let due = self.looks.next(self.shared.sentinel.beat());
+            if !due.is_nothing() {
+                if let Some(job) = self.look(due) {
                     return Some(job);
                 }
             }
             if let Some(job) = self.own() {
                 return Some(job);
             }
-            if let Some(job) = self.shared.take_injected_and_share(self.own) {
+            if let Some(job) = self.take_injected() {
                 return Some(job);
             }
-            if self.shared.turn() {
+            if self.turn() {
                 continue;
             }
             if self.kind == Kind::Caretaker && self.shared.caretaker_leaves() {
@@ -127,6 +126,32 @@ impl Worker<'_> {
                 return None;
             }
         }
+    }
+
+    /// Looks beyond the own queues.
+    fn look(&mut self, due: Due) -> Option<Job> {
+        if due.drive {
+            self.turn();
+        }
+        if due.outside {
+            if let Some(job) = self.take_injected() {
+                return Some(job);
+            }
+        }
+        if due.oldest {
+            return self.own.pop_oldest();
+        }
+        if due.other {
+            return self.steal_one();
+        }
+        None
+    }
+
+    /// Looks at time and I/O; whether anything was woken.
+    fn turn(&mut self) -> bool {
+        let (now, woken) = self.shared.turn();
+        self.looks.looked(now);
+        woken
     }
 
     /// Whether there is nothing left to do for a worker of this kind.
@@ -146,7 +171,7 @@ impl Worker<'_> {
     }
 
     fn own(&self) -> Option<Job> {
-        self.own.pop(self.tick)
+        self.own.pop(self.looks.jobs())
     }
 
     /// Searches, if not enough others do; then sleeps, and searches again when woken.
@@ -173,6 +198,7 @@ impl Worker<'_> {
             } else {
                 self.seat.counters.parks.bump();
                 self.park();
+                self.looks.slept(self.shared.driver.tick());
             }
             searching = true;
             // Wakers that the driver called on this thread have pushed to this seat.
@@ -224,12 +250,19 @@ impl Worker<'_> {
         }
     }
 
+    /// Jobs from outside, for a worker that does not search.
+    fn take_injected(&self) -> Option<Job> {
+        let batch = self.looks.batch();
+        self.shared.take_injected_and_share(self.own, batch)
+    }
+
     fn search(&mut self) -> Option<Job> {
+        let batch = self.looks.batch();
         for round in 0..SEARCH_ROUNDS {
             if let Some(job) = self.steal() {
                 return Some(job);
             }
-            if let Some(job) = self.shared.take_injected(self.own) {
+            if let Some(job) = self.shared.take_injected(self.own, batch) {
                 return Some(job);
             }
             pause(round);
@@ -237,14 +270,29 @@ impl Worker<'_> {
         None
     }
 
+    /// One job of another seat, the oldest of the first that has any.
+    fn steal_one(&mut self) -> Option<Job> {
+        let start = self.rng.below(self.shared.seats.len()) as usize;
+        let others = self.shared.seats.active_from(start);
+        let others = others.filter(|other| *other != self.index);
+        let job = others
+            .filter_map(|other| self.shared.seats.get(other).steal_one())
+            .next();
+        if job.is_some() {
+            self.seat.counters.steals.bump();
+        }
+        job
+    }
+
     fn steal(&mut self) -> Option<Job> {
+        let batch = self.looks.batch();
         let start = self.rng.below(self.shared.seats.len()) as usize;
         for victim in self.shared.seats.active_from(start) {
             if victim == self.index {
                 continue;
             }
             // A thief that loses a race tries the next victim; the search comes around again.
-            if let Steal::Success(job) = self.own.steal(self.shared.seats.get(victim)) {
+            if let Steal::Success(job) = self.own.steal(self.shared.seats.get(victim), batch) {
                 self.seat.counters.steals.bump();
                 return Some(job);
             }

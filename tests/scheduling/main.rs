@@ -7,3 +7,4 @@ mod depth;
 mod progress;
 mod stalls;
 mod stress;
+mod turns;

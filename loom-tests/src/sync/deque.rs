@@ -158,8 +158,8 @@ impl<T> Stealer<T> {
         self.0.steal()
     }
 
-    /// Takes one, and half of the others to the thief's own deque.
-    pub fn steal_batch_and_pop(&self, thief: &Worker<T>) -> Steal<T> {
+    /// Takes one, and half of the others to the thief's own deque: `limit` at most.
+    pub fn steal_batch_with_limit_and_pop(&self, thief: &Worker<T>, limit: usize) -> Steal<T> {
         let stolen = self.0.steal();
         if let Steal::Success(_) = stolen {
             let left = self
@@ -167,7 +167,7 @@ impl<T> Stealer<T> {
                 .back
                 .load(Acquire)
                 .saturating_sub(self.0.front.load(Acquire));
-            for _ in 0..left / 2 {
+            for _ in 0..(left / 2).min(limit - 1) {
                 match self.0.steal() {
                     Steal::Success(more) => thief.push(more),
                     Steal::Empty | Steal::Retry => break,
@@ -239,10 +239,10 @@ impl<T> Injector<T> {
         Steal::Success(value.expect("written"))
     }
 
-    /// Takes one, and one more to the thief's own deque if there is one.
-    pub fn steal_batch_and_pop(&self, thief: &Worker<T>) -> Steal<T> {
+    /// Takes one, and one more to the thief's own deque if there is one, and `limit` allows it.
+    pub fn steal_batch_with_limit_and_pop(&self, thief: &Worker<T>, limit: usize) -> Steal<T> {
         let stolen = self.steal();
-        if let Steal::Success(_) = stolen {
+        if let (Steal::Success(_), 2..) = (&stolen, limit) {
             if let Steal::Success(more) = self.steal() {
                 thief.push(more);
             }

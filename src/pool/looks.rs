@@ -1,0 +1,206 @@
+//! When a busy worker looks beyond the queues of its seat.
+//!
+//! By number: at the queue for outsiders every few jobs, at time and I/O after as many jobs as took
+//! about [`LOOK_AFTER`] the last time. By time: when the sentinel has beaten, which it does every
+//! millisecond while no worker sleeps in the driver. So what comes from outside, a timer and a
+//! socket are seen within two beats, or one job if that takes longer, and no clock is read for each
+//! job.
+//!
+//! A beat is also where the oldest come first: the oldest child that waits on the seat, and one job
+//! of another seat, whose thread may be busy with something else, are run before what is newest
+//! here. At most `seats::SPILL` new children wait on a seat, and those that come later are newer:
+//! so each begins after that many beats at the latest, and as many jobs.
+
+use std::time::Duration;
+
+/// Jobs between two looks at the queue for outsiders: a look costs about 1 ns.
+const OUTSIDE_EVERY: u32 = 4;
+
+/// What a worker aims at between two looks at time and I/O. A look costs about 0.15 us.
+const LOOK_AFTER: Duration = Duration::from_micros(64);
+
+/// Jobs between two looks at time and I/O at first, and for a clock that stands still. Source:
+/// tokio and Go use 61, a prime, so that no pattern of jobs keeps step with it.
+pub(crate) const LOOK_EVERY: u32 = 61;
+
+/// Jobs between two looks at most: at 50 ns each about the time that is aimed at.
+const LOOK_EVERY_MOST: u32 = 1024;
+
+/// Jobs that are taken along from another queue at most: crossbeam's own limit.
+const BATCH_MOST: u32 = 32;
+
+/// Steps of a beat.
+const STEPS: u32 = 6;
+
+/// What a worker does before its next job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// Look at time and I/O.
+    pub(crate) drive: bool,
+    /// Look at the queue for outsiders.
+    pub(crate) outside: bool,
+    /// Take the oldest child of the seat.
+    pub(crate) oldest: bool,
+    /// Take a job of another seat.
+    pub(crate) other: bool,
+}
+
+impl Due {
+    /// Whether there is nothing to do but the next job.
+    #[inline]
+    pub(crate) fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// The looks of one worker.
+#[derive(Debug)]
+pub(crate) struct Looks {
+    jobs: u32,
+    beat: u32,
+    /// Steps that the last beat left to do.
+    owed: u32,
+    /// When the driver was looked at last, as a number of jobs and as a time.
+    last_jobs: u32,
+    last_time: Duration,
+    every: u32,
+}
+
+impl Looks {
+    /// Of a worker that begins at this time, since the driver was made.
+    pub(crate) fn new(beat: u32, now: Duration) -> Self {
+        Self {
+            jobs: 0,
+            beat,
+            owed: 0,
+            last_jobs: 0,
+            last_time: now,
+            every: LOOK_EVERY,
+        }
+    }
+
+    /// How many jobs to take along from another queue: as many as take a few microseconds, so that
+    /// long ones do not keep what is woken here waiting.
+    pub(crate) fn batch(&self) -> usize {
+        (self.every / 8).clamp(1, BATCH_MOST) as usize
+    }
+
+    /// How many jobs came so far.
+    #[inline]
+    pub(crate) fn jobs(&self) -> u32 {
+        self.jobs
+    }
+
+    /// A job comes next: what is to be done before.
+    #[inline]
+    pub(crate) fn next(&mut self, beat: u32) -> Due {
+        self.jobs = self.jobs.wrapping_add(1);
+        if beat != self.beat || self.owed != 0 {
+            return self.beaten(beat);
+        }
+        Due {
+            drive: self.jobs.wrapping_sub(self.last_jobs) >= self.every,
+            outside: self.jobs % OUTSIDE_EVERY == 0,
+            ..Due::default()
+        }
+    }
+
+    /// One step for each job. Every other step is a job of the own queues, so that what the look
+    /// has woken waits for one other job at most, also where each job takes longer than a beat.
+    #[cold]
+    fn beaten(&mut self, beat: u32) -> Due {
+        let drive = beat != self.beat;
+        self.beat = beat;
+        self.owed = self.owed.checked_sub(1).unwrap_or(STEPS - 1);
+        Due {
+            drive,
+            outside: self.owed == 4,
+            oldest: self.owed == 2,
+            other: self.owed == 0,
+        }
+    }
+
+    /// The worker slept until this time: what it does next says nothing of the jobs before.
+    pub(crate) fn slept(&mut self, now: Duration) {
+        self.last_jobs = self.jobs;
+        self.last_time = now;
+    }
+
+    /// The driver was looked at, at this time.
+    pub(crate) fn looked(&mut self, now: Duration) {
+        let jobs = self.jobs.wrapping_sub(self.last_jobs);
+        let took = now.saturating_sub(self.last_time);
+        if jobs > 0 {
+            let most = (2 * self.every).min(LOOK_EVERY_MOST);
+            let aim = LOOK_AFTER.as_nanos() * u128::from(jobs);
+            self.every = match aim.checked_div(took.as_nanos()) {
+                Some(every) => u32::try_from(every).unwrap_or(most).clamp(1, most),
+                None => LOOK_EVERY,
+            };
+        }
+        self.slept(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LOOK_EVERY, LOOK_EVERY_MOST, Looks};
+    use std::time::Duration;
+
+    /// Looks at the driver `looks` times, with jobs that take so long; jobs between the last two.
+    fn settles(job: Duration, looks: u32) -> u32 {
+        let mut of = Looks::new(0, Duration::ZERO);
+        let mut between = 0;
+        for _ in 0..looks {
+            between = 0;
+            loop {
+                between += 1;
+                if of.next(0).drive {
+                    break;
+                }
+            }
+            let now = job * of.jobs();
+            of.looked(now);
+        }
+        between
+    }
+
+    #[test]
+    fn the_driver_is_looked_at_by_time() {
+        assert_eq!(settles(Duration::from_micros(1), 4), 64);
+        assert_eq!(settles(Duration::from_millis(10), 2), 1);
+        assert_eq!(settles(Duration::from_nanos(10), 20), LOOK_EVERY_MOST);
+        assert_eq!(settles(Duration::ZERO, 4), LOOK_EVERY);
+    }
+
+    #[test]
+    fn a_beat_is_six_steps() {
+        let steps = |beats: [u32; 6]| {
+            let mut looks = Looks::new(7, Duration::ZERO);
+            assert!(looks.next(7).is_nothing());
+            beats.map(|beat| looks.next(beat)).map(|due| {
+                let own = !(due.outside || due.oldest || due.other);
+                (due.drive, own, due.outside, due.oldest, due.other)
+            })
+        };
+        let all = [
+            (true, true, false, false, false),
+            (false, false, true, false, false),
+            (false, true, false, false, false),
+            (false, false, false, true, false),
+            (false, true, false, false, false),
+            (false, false, false, false, true),
+        ];
+        assert_eq!(steps([8; 6]), all);
+        // Jobs that take longer than a beat: all comes in its turn, and each time the driver.
+        let long = steps([8, 9, 10, 11, 12, 13]);
+        assert_eq!(long, all.map(|step| (true, step.1, step.2, step.3, step.4)));
+    }
+
+    #[test]
+    fn outsiders_are_looked_for_every_few_jobs() {
+        let mut looks = Looks::new(0, Duration::ZERO);
+        let seen = (0..40).filter(|_| looks.next(0).outside).count();
+        assert_eq!(seen, 10);
+    }
+}

@@ -1,0 +1,140 @@
+//! Turns: whatever else runs, and however long it takes, the oldest child begins, a timer is seen,
+//! and a job from outside, or of a seat whose thread is busy, is run.
+
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{until, wait_until};
+use crate::common::runtimes::{noting, workers};
+use spinney::{Runtime, group, sleep, yield_now};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// Keeps a processor busy.
+fn burn(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// A task starts a child in each of its turns: the newest always comes next, and the oldest begins
+/// all the same.
+#[test]
+fn the_oldest_child_begins_under_a_load_of_newer_ones() {
+    without_hanging(|| {
+        for count in [1, 2] {
+            let (runtime, _) = workers(count);
+            let runtime = &runtime;
+            runtime.block_on(group(async |g| {
+                let over = g.keep(AtomicBool::new(false));
+                let begun = g.keep(AtomicUsize::new(0));
+                for _ in 0..count {
+                    g.spawn(async move {
+                        // The first one is the oldest all the time.
+                        g.spawn(async move {
+                            begun.fetch_add(1, SeqCst);
+                        });
+                        while !over.load(SeqCst) {
+                            g.spawn(async {});
+                            yield_now().await;
+                        }
+                    });
+                }
+                until(|| begun.load(SeqCst) == count).await;
+                over.store(true, SeqCst);
+            }));
+        }
+    });
+}
+
+/// Jobs of milliseconds, of which there are always more: a timer that is due is seen after a few of
+/// them, and not after a number that is right for short jobs.
+#[test]
+fn a_timer_is_seen_after_a_few_long_jobs() {
+    without_hanging(|| {
+        let (runtime, _) = noting(Runtime::builder().workers(1).callers_take_part(false));
+        let jobs = runtime.block_on(group(async |g| {
+            let (due, set) = (
+                g.keep(AtomicBool::new(false)),
+                g.keep(AtomicBool::new(false)),
+            );
+            g.spawn(async {
+                let nap = sleep(Duration::from_millis(1));
+                set.store(true, SeqCst);
+                nap.await;
+                due.store(true, SeqCst);
+            });
+            let mut loads = Vec::new();
+            for _ in 0..4 {
+                loads.push(g.spawn(async {
+                    let mut jobs = 0;
+                    while !due.load(SeqCst) {
+                        burn(Duration::from_millis(3));
+                        jobs += usize::from(set.load(SeqCst));
+                        yield_now().await;
+                    }
+                    Ok(jobs)
+                }));
+            }
+            let mut jobs = 0;
+            for load in loads {
+                jobs += load.await;
+            }
+            jobs
+        }));
+        assert!(jobs < 30, "{jobs} jobs of 3 ms ran before a timer of 1 ms");
+    });
+}
+
+/// Closures from outside, more than a worker runs in a while: what a timer wakes is not behind all
+/// that it took along.
+#[test]
+fn a_woken_task_does_not_wait_for_a_queue_of_long_closures() {
+    without_hanging(|| {
+        let (runtime, _) = noting(Runtime::builder().workers(1).callers_take_part(false));
+        let ran = runtime.block_on(group(async |g| {
+            let ran = g.keep(AtomicUsize::new(0));
+            let sleeper = g.spawn(async {
+                for _ in 0..5 {
+                    sleep(Duration::from_millis(1)).await;
+                }
+                Ok(ran.load(SeqCst))
+            });
+            for _ in 0..100 {
+                g.compute(|| {
+                    burn(Duration::from_millis(2));
+                    ran.fetch_add(1, SeqCst);
+                });
+            }
+            sleeper.await
+        }));
+        assert!(
+            ran < 50,
+            "{ran} closures of 2 ms ran during five sleeps of 1 ms"
+        );
+    });
+}
+
+/// A worker does not return from a task that waits for its own child, which is on its seat. The
+/// other worker has always something to do, and takes the child all the same.
+#[test]
+fn a_job_of_a_busy_seat_is_taken_by_a_busy_worker() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        runtime.block_on(group(async |g| {
+            let loaded = g.keep(AtomicBool::new(false));
+            let ran = g.keep(AtomicBool::new(false));
+            g.spawn(async move {
+                g.spawn(async {
+                    while !ran.load(SeqCst) {
+                        loaded.store(true, SeqCst);
+                        yield_now().await;
+                    }
+                });
+                // The other worker has stolen it.
+                wait_until(|| loaded.load(SeqCst));
+                g.spawn(async { ran.store(true, SeqCst) });
+                wait_until(|| ran.load(SeqCst));
+            });
+        }));
+    });
+}
