@@ -195,14 +195,14 @@ impl<'a> Frame<'a> {
     /// Runs `f` with this frame on top.
     #[inline]
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
-        struct PassOn<'a>(&'a Cell<u8>);
-        impl Drop for PassOn<'_> {
+        struct PassOn<'f, 'a>(&'f Frame<'a>);
+        impl Drop for PassOn<'_, '_> {
             fn drop(&mut self) {
-                note(self.0.get());
+                note(self.0.waits.get(), self.0.awaited.get());
             }
         }
         // After this frame was left: the one below waits for the same.
-        let _pass_on = PassOn(&self.waits);
+        let _pass_on = PassOn(self);
         scoped::enter::<Frames, _>(Some(self), f)
     }
 
@@ -426,10 +426,13 @@ pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
     scoped::enter::<Frames, _>(None, f)
 }
 
-fn note(wait: u8) {
+fn note(wait: u8, task: Option<AwaitedTask>) {
     current(|frame| {
         if let Some(frame) = frame {
             frame.waits.set(frame.waits.get() | wait);
+            if task.is_some() {
+                frame.awaited.set(task);
+            }
         }
     });
 }
@@ -437,22 +440,17 @@ fn note(wait: u8) {
 /// Notes that this poll waits for a timer, a source of I/O, a deadline or a stop. A blocked caller
 /// that waits for one of these polls its body only.
 pub(crate) fn note_leaf() {
-    note(LEAF);
+    note(LEAF, None);
 }
 
 /// Notes that this poll waits for children of its own: one that is ready is not waited for.
 pub(crate) fn note_child() {
-    note(CHILD);
+    note(CHILD, None);
 }
 
 /// As [`note_child`], for one child: a blocked caller may run it.
 pub(crate) fn note_task(task: AwaitedTask) {
-    current(|frame| {
-        if let Some(frame) = frame {
-            frame.waits.set(frame.waits.get() | CHILD);
-            frame.awaited.set(Some(task));
-        }
-    });
+    note(CHILD, Some(task));
 }
 
 /// Runs `f`, a part of a poll that was forked off on another thread; `unwinds`: that thread does.

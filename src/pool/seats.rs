@@ -368,6 +368,12 @@ impl OwnSeat {
         unsafe { self.push(job, |seat, job| seat.deques().fork.push(job)) }
     }
 
+    /// The oldest job of the wake deque.
+    pub(crate) fn pop_woken(&self) -> Option<Job> {
+        // SAFETY: `OwnSeat::with`: a pop from a deque.
+        unsafe { self.with(|seat| seat?.deques().wake.pop()) }
+    }
+
     /// The newest job of the fork deque.
     pub(crate) fn pop_fork(&self) -> Option<Job> {
         // SAFETY: `OwnSeat::with`: a pop from a deque.

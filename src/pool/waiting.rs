@@ -3,9 +3,11 @@
 //! An outside thread polls in place. What its poll spawns or wakes lands on a seat of its own,
 //! where thieves find it; it runs those jobs itself only right after a poll that waits for nothing
 //! but its own children, and only until it has parked once, so that a loop that accepts requests is
-//! never stuck behind a request.
+//! never stuck behind a request. It runs what it waits for: the one task that its body awaits, or,
+//! at a join, any child. A sibling of the awaited task may take long, and the body would go on only
+//! after that.
 //!
-//! A worker that blocks first runs the new children of what it awaits, and no others'. Then it
+//! A worker that blocks first runs the new children of what it awaits, and no others. Then it
 //! hands its queue away and has a spare worker take its place, so progress never depends on it. The
 //! same goes for one that waits without ever sleeping, because its future wakes itself again and
 //! again: after some polls in a row it counts as blocked, until its wait is over.
@@ -97,7 +99,10 @@ pub(crate) fn wait<R>(
         // Dropped also when the poll panicked.
         let ctx = ThreadCtx::blocked(Arc::clone(shared), awaited);
         let alone = frame::current(|frame| frame.is_none());
-        let runs = if alone { Runs::Any } else { Runs::Nothing };
+        let runs = match alone {
+            true => Runs::Seat(awaited),
+            false => Runs::Nothing,
+        };
         ctx.occupy(|| drive(home, &sleeper.0, &waker, runs, step))
     };
     let _ = SLEEPER.try_with(|slot| slot.set(Some(sleeper)));
@@ -107,10 +112,11 @@ pub(crate) fn wait<R>(
 /// What a blocked caller runs before it parks.
 #[derive(Clone, Copy)]
 enum Runs {
-    /// All that is on its seat: nothing of this runtime is below on this stack.
-    Any,
-    /// What belongs to the groups that it awaits. Others on the seat are strangers, and one of them
-    /// might want a lock that the frame below holds.
+    /// What it awaits, wherever that is on its seat: nothing of this runtime is below on this
+    /// stack. Others are left to the workers, which may be long in them.
+    Seat(Awaited),
+    /// New children of what it awaits. Others on the seat are strangers, and one of them might want
+    /// a lock that the frame below holds.
     Own(Awaited),
     /// Nothing: it waits for another runtime.
     Nothing,
@@ -133,7 +139,7 @@ fn drive<R>(
         };
         let mut ran = false;
         let mut run = |ctx: &ThreadCtx| match runs {
-            Runs::Any => run_seat(ctx, parker, &mut ran),
+            Runs::Seat(awaited) => run_seat(ctx, parker, awaited, task, &mut ran),
             Runs::Own(awaited) => run_own(ctx, parker, awaited, task, &mut ran),
             Runs::Nothing => false,
         };
@@ -214,19 +220,58 @@ fn run_jobs(
     })
 }
 
-/// Runs all that is on the caller's seat, but services.
-fn run_seat(ctx: &ThreadCtx, parker: &Parker, ran: &mut bool) -> bool {
-    let mut tick = 0_u32;
+/// Whether a caller that waits for `task`, or, without one, for all that is `awaited`, waits for
+/// this job.
+fn awaits(job: &Job, awaited: Awaited, task: Option<AwaitedTask>) -> bool {
+    let group = group_of(job).filter(|group| !serves(group));
+    match task {
+        // The task, or a child of a group that is open in it.
+        Some(task) => {
+            let inside = Awaited::In(task.host);
+            job.address() == task.job || group.is_some_and(|group| inside.contains(group))
+        }
+        None => group.is_some_and(|group| awaited.contains(group)),
+    }
+}
+
+/// Runs what is awaited from the caller's seat: woken jobs first, and of children the newest, or
+/// the oldest, which is the one that a body awaits first.
+fn run_seat(
+    ctx: &ThreadCtx,
+    parker: &Parker,
+    awaited: Awaited,
+    task: Option<AwaitedTask>,
+    ran: &mut bool,
+) -> bool {
     run_jobs(ctx, parker, true, ran, || {
-        loop {
-            tick = tick.wrapping_add(1);
-            let job = ctx.seat.pop(tick)?;
-            if !group_of(&job).is_some_and(serves) {
+        while let Some(job) = ctx.seat.pop_woken() {
+            if awaits(&job, awaited, task) {
                 return Some(job);
             }
             ctx.shared.inject(job);
         }
+        let newest = ctx.seat.pop_fork()?;
+        if awaits(&newest, awaited, task) {
+            return Some(newest);
+        }
+        let oldest = ctx.seat.pop_oldest();
+        put_back(ctx, newest);
+        let oldest = oldest?;
+        if awaits(&oldest, awaited, task) {
+            return Some(oldest);
+        }
+        put_back(ctx, oldest);
+        None
     })
+}
+
+/// Puts a job back on the caller's seat. A thief may have looked for it in vain meanwhile, and have
+/// fallen asleep.
+fn put_back(ctx: &ThreadCtx, job: Job) {
+    match ctx.seat.push_fork(job) {
+        Ok(()) => ctx.shared.notify(),
+        Err(job) => ctx.shared.inject(job),
+    }
 }
 
 /// Whether the group is one of services. They end after the body that starts them. One that blocked
@@ -237,7 +282,7 @@ fn serves(group: &Node) -> bool {
 }
 
 /// Runs new children of what is awaited from the top of this thread's queue, until the next job is
-/// a stranger's. A tree of blocking scopes runs on as many stack frames as it has levels, like a
+/// none of them. A tree of blocking scopes runs on as many stack frames as it has levels, like a
 /// tree of calls.
 fn run_own(
     ctx: &ThreadCtx,
@@ -249,15 +294,10 @@ fn run_own(
     // Not published: what is, is the task below, which is blocked.
     run_jobs(ctx, parker, false, ran, || {
         let job = ctx.seat.pop_fork()?;
-        let group = group_of(&job).filter(|group| !serves(group));
-        let awaits = |awaited: Awaited| group.is_some_and(|group| awaited.contains(group));
-        let is_in = |task: AwaitedTask| job.address() == task.job || awaits(Awaited::In(task.host));
-        if awaits(awaited) || task.is_some_and(is_in) {
+        if awaits(&job, awaited, task) {
             return Some(job);
         }
-        if let Err(job) = ctx.seat.push_fork(job) {
-            ctx.shared.inject(job);
-        }
+        put_back(ctx, job);
         None
     })
 }

@@ -3,7 +3,7 @@
 
 use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
-use crate::common::polls::until;
+use crate::common::polls::{until, wait_until};
 use crate::common::runtimes::{noting, one_by_one, without_spares, workers};
 use spinney::{Group, Runtime, Wait, group, yield_now};
 use std::cell::Cell;
@@ -89,6 +89,28 @@ fn new_children_run_newest_first_and_woken_ones_in_order() {
             });
         }));
         assert_eq!(ran.load(SeqCst), 10_000);
+    });
+}
+
+/// A body in `block_on` awaits one child. The caller takes part, but does not run the sibling,
+/// which ends only after the body has gone on.
+#[test]
+fn a_caller_runs_no_sibling_of_what_it_waits_for() {
+    without_hanging(|| {
+        let (runtime, _) = noting(Runtime::builder().workers(2));
+        for _ in 0..200 {
+            runtime.block_on(group(async |g| {
+                let begun = g.keep(AtomicBool::new(false));
+                let over = g.keep(AtomicBool::new(false));
+                let quick = g.spawn(async { Ok(until(|| begun.load(SeqCst)).await) });
+                g.spawn(async {
+                    begun.store(true, SeqCst);
+                    wait_until(|| over.load(SeqCst));
+                });
+                quick.await;
+                over.store(true, SeqCst);
+            }));
+        }
     });
 }
 
