@@ -1,10 +1,11 @@
 //! A group always ends, and soundly: the last registration is not lost, a cut ends whatever is
 //! polled no more, and a group that has ended leaves nothing behind.
 
+use crate::common::drops::on_drop;
 use crate::common::durations::{NOW, SECOND};
 use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
-use crate::common::polls::{self, once};
+use crate::common::polls::{self, once, until};
 use crate::common::runtimes::{clocked, workers};
 use spinney::{
     Group, GroupHandle, Never, Runtime, Wait, current, group, shield, sleep, timeout, try_group,
@@ -224,12 +225,20 @@ fn a_cut_does_not_wait_for_the_failure_of_a_group_that_is_not_polled() {
                         });
                         pending::<()>().await
                     }));
+                    let cut = outer.keep(AtomicBool::new(false));
                     let mut failed = Box::pin(outer.try_group(async |i: Group<'_, '_, u8>| {
+                        let guard = on_drop(|| cut.store(true, SeqCst));
+                        i.spawn(async move {
+                            let _guard = guard;
+                            pending::<()>().await
+                        });
                         i.spawn(async { Err::<(), _>(1) });
                         pending::<Result<(), u8>>().await
                     }));
                     assert!(once(inner.as_mut()).await.is_pending());
                     assert!(once(failed.as_mut()).await.is_pending());
+                    // The failure has cut the other child.
+                    until(|| cut.load(SeqCst)).await;
                     sleep(SECOND * 9).await;
                 })
             };
