@@ -14,9 +14,8 @@ mod support;
 
 use group::node::{CANCELLED, Gate, SHIELDED};
 use poll::frame::Frame;
-use support::{End, Owner, Sleeper, Tree, finish, gate_of, join, keep, open_bare, read};
+use support::{End, OwnHost, Owner, Sleeper, Tree, finish, gate_of, join, keep, open_bare, read};
 use tree::cascade;
-use tree::host_end::StackHost;
 use tree::leave::leave;
 
 /// The owner joins and frees the group while its two children leave: no thread touches it after the
@@ -299,9 +298,9 @@ fn model_cascade_against_the_end_of_a_shield() {
         let tree = Tree::new();
         let mut outer = open_bare(&tree.root);
         let mut owners = [open_bare(&outer.node), open_bare(&outer.node)];
-        let host = StackHost::new(false);
+        let host = OwnHost::new();
         let parent = outer.node.clone();
-        let frame = Frame::sync(&parent, &host, false);
+        let frame = Frame::sync(&parent, host.at(), false);
         frame.enter(|| {
             frame.shielded(|| owners.iter().for_each(Owner::arrive));
         });
@@ -328,8 +327,8 @@ fn model_adoption_against_the_end_of_a_shield() {
         let tree = Tree::new();
         let mut outer = open_bare(&tree.root);
         let mut inner = open_bare(&outer.node);
-        let host = StackHost::new(false);
-        let frame = Frame::sync(&tree.root, &host, false);
+        let host = OwnHost::new();
+        let frame = Frame::sync(&tree.root, host.at(), false);
         frame.enter(|| {
             frame.shielded(|| {
                 outer.arrive();

@@ -17,6 +17,7 @@ use crate::waiters;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
+use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::Waker;
 use std::time::Duration;
@@ -85,7 +86,7 @@ pub(crate) struct AwaitedTask {
 /// One poll on this thread's stack.
 pub(crate) struct Frame<'a> {
     node: &'a Node,
-    host: &'a Host,
+    host: Pin<&'a Host>,
     task: Option<NonNull<TaskView>>,
     cut: bool,
     /// A shield is around this frame, in the same task.
@@ -132,7 +133,7 @@ crate::sync::thread_local! {
 
 impl<'a> Frame<'a> {
     /// The frame of a poll of a task.
-    pub(crate) fn task(node: &'a Node, host: &'a Host, task: &'a TaskView, cut: bool) -> Self {
+    pub(crate) fn task(node: &'a Node, host: Pin<&'a Host>, task: &'a TaskView, cut: bool) -> Self {
         tally::new_budget();
         Self {
             task: Some(NonNull::from(task)),
@@ -143,15 +144,15 @@ impl<'a> Frame<'a> {
 
     /// The frame of a poll of a group's body, in whichever task polls it.
     pub(crate) fn body(node: &'a Node, cut: bool) -> Self {
-        Self::sync(node, &node.body, cut)
+        Self::sync(node, node.body(), cut)
     }
 
     /// The frame of a future that a blocked caller polls.
-    pub(crate) fn sync(node: &'a Node, host: &'a Host, cut: bool) -> Self {
+    pub(crate) fn sync(node: &'a Node, host: Pin<&'a Host>, cut: bool) -> Self {
         Self::inheriting(Self::new(node, host, cut))
     }
 
-    fn new(node: &'a Node, host: &'a Host, cut: bool) -> Self {
+    fn new(node: &'a Node, host: Pin<&'a Host>, cut: bool) -> Self {
         Self {
             node,
             host,
@@ -218,7 +219,7 @@ impl<'a> Frame<'a> {
         (node.serves() && ptr::eq(node.receiver(), group)).then(|| node.to_ref())
     }
 
-    pub(crate) fn host(&self) -> &Host {
+    pub(crate) fn host(&self) -> Pin<&Host> {
         self.host
     }
 
@@ -358,7 +359,7 @@ impl<'a> Forked<'a> {
     }
 
     /// A frame for the part, in a host of its own; `None` where there was no frame.
-    pub(crate) fn frame<'b>(&self, host: &'b Host) -> Option<Frame<'b>>
+    pub(crate) fn frame<'b>(&self, host: Pin<&'b Host>) -> Option<Frame<'b>>
     where
         'a: 'b,
     {
@@ -386,7 +387,7 @@ pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
         // Up to the point from which on this poll goes.
         for frame in entries.iter().map_while(|frame| frame) {
             let node = frame.group();
-            if ptr::eq(frame.host, &raw const node.body) && is_it(node) {
+            if ptr::eq(&raw const *frame.host, &raw const node.body) && is_it(node) {
                 outermost = Some(node);
             }
         }

@@ -26,6 +26,7 @@ use crate::unwind::Payload;
 use std::borrow::Cow;
 use std::mem::offset_of;
 use std::panic::Location;
+use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Context;
 use std::time::Duration;
@@ -147,6 +148,14 @@ impl Header {
         // length of this call.
         let node = unsafe { self.node() };
         age(self.birth, node.spawn().coarse_millis())
+    }
+
+    /// The host of the groups that are open in this task.
+    #[inline]
+    pub(crate) fn open(&self) -> Pin<&Host> {
+        // SAFETY: a header stays in its cell, which does not move, until it is dropped there:
+        // `TaskCell::allocate` alone makes headers.
+        unsafe { Pin::new_unchecked(&self.open) }
     }
 
     /// The view that frames have of this task.

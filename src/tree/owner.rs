@@ -96,7 +96,7 @@ impl<E: Send + 'static> Owner<E> {
             let node: &Node = &self.node;
             let host = frame.map(Frame::host);
             let mut was = Was::Elsewhere;
-            if !hosts::is_in(node, host.map_or(ptr::null(), ptr::from_ref)) {
+            if !hosts::is_in(node, host.map_or(ptr::null(), |host| &raw const *host)) {
                 if let Some(frame) = frame {
                     refuse_own_child(node, frame);
                 }
