@@ -201,22 +201,20 @@ impl<'a> Blocked<'a> {
             // now.
             let _ = cut::before_poll(&self.host, cx.waker(), true);
         }
-        let frame = Frame::sync(&self.node, self.host, self.cut);
-        let polled = frame.enter(|| {
-            if self.shielded {
-                frame.shielded(|| poll(cx))
-            } else {
-                poll(cx)
-            }
+        let (polled, held, pending) = frame::of_future(&self.node, self.host, self.cut, |frame| {
+            let polled = frame.enter(|| match self.shielded {
+                true => frame.shielded(|| poll(cx)),
+                false => poll(cx),
+            });
+            let pending = Step::Pending {
+                take_part: frame.waits_for_children_only(),
+                task: frame.awaited(),
+            };
+            (polled, frame.ended_in_shield(), pending)
         });
         if let Poll::Ready(value) = polled {
             return Step::Ready(Ok(value));
         }
-        let held = frame.ended_in_shield();
-        let pending = Step::Pending {
-            take_part: frame.waits_for_children_only(),
-            task: frame.awaited(),
-        };
         zero_deadline::blocks();
         self.be_guest(!self.host.is_empty());
         if let Some(ended) = self.ended(cx) {
@@ -231,8 +229,8 @@ impl<'a> Blocked<'a> {
     /// Drops what was waited for, as a cut drops a task: in the frame of the wait, and as in a
     /// shield. Returns the payload of a destructor that panicked.
     fn drop_awaited(&mut self, drop: impl FnOnce()) -> Result<(), Payload> {
-        let frame = Frame::sync(&self.node, self.host, true);
-        let dropped = unwind::catch(|| frame.enter_to_drop(drop));
+        let enter = |frame: &Frame<'_>| unwind::catch(|| frame.enter_to_drop(drop));
+        let dropped = frame::of_future(&self.node, self.host, true, enter);
         dropped.or_else(unwind::ignore_cut)
     }
 

@@ -30,7 +30,7 @@ impl OwnCancel {
             if task.cancel_requested() {
                 return true;
             }
-            let here = task.task().group();
+            let here = task.task.group();
             // A future may move to a task of another runtime.
             if self
                 .group

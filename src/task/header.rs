@@ -160,16 +160,17 @@ impl Header {
 
     /// The view that frames have of this task.
     #[inline]
-    pub(crate) fn view(&self) -> TaskView {
+    pub(crate) fn view(&self) -> TaskView<'_> {
         let extension = self.extension.as_deref();
         TaskView {
             id: self.id,
-            name: extension.and_then(|extension| extension.name.as_ref().map(NonNull::from)),
+            name: extension.and_then(|extension| extension.name.as_ref()),
             location: self.location,
-            locals: extension.map_or(std::ptr::null(), |extension| {
-                extension.locals.as_ptr().cast_const()
+            locals: extension.map(|extension| {
+                // SAFETY: the list is replaced once, by `drop_locals`, after the last poll.
+                unsafe { &*extension.locals.as_ptr().cast_const() }
             }),
-            task: NonNull::from(self as &dyn frame::PolledTask),
+            task: self,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::children::{self, Stage};
 use crate::group::node::Host;
-use crate::poll::frame::Frame;
+use crate::poll::frame;
 use crate::support::{End, OwnHost, Owner, Pool, Sleeper, keep, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
@@ -73,8 +73,7 @@ trait Arrive {
 impl Arrive for Owner {
     fn arrive_in(&self, host: Pin<&Host>) {
         let parent = self.node.parent().expect("a group in a group");
-        let frame = Frame::sync(&parent, host, false);
-        frame.enter(|| self.arrive());
+        frame::of_future(&parent, host, false, |frame| frame.enter(|| self.arrive()));
     }
 }
 
