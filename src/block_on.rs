@@ -19,7 +19,7 @@ use crate::tree::{cascade, zero_deadline};
 use crate::unwind::{self, Payload};
 use crate::waiters::Key;
 use std::panic::resume_unwind;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 /// Runs a future to its end on the calling thread.
@@ -137,7 +137,7 @@ struct Blocked<'a> {
     /// and that is a panic with a message.
     visiting: bool,
     /// Not in it: others follow pointers to the host while this is borrowed for writing.
-    host: &'a Host,
+    host: Pin<&'a Host>,
     stops: [Key; 2],
     own_cancel: OwnCancel,
     /// The caller was being cut already when it began to wait.
@@ -161,7 +161,7 @@ enum Ended {
 }
 
 impl<'a> Blocked<'a> {
-    fn new(runtime: &'a Shared, host: &'a Host) -> Self {
+    fn new(runtime: &'a Shared, host: Pin<&'a Host>) -> Self {
         let (caller, cut, shielded) = frame::current(|frame| match frame {
             Some(frame) => {
                 let node = frame.group();
@@ -199,29 +199,27 @@ impl<'a> Blocked<'a> {
         if self.cut {
             // It is polled in any case, and what it waits for may be ready: nothing was lost until
             // now.
-            let _ = cut::before_poll(self.host, cx.waker(), true);
+            let _ = cut::before_poll(&self.host, cx.waker(), true);
         }
-        let frame = Frame::sync(&self.node, self.host, self.cut);
-        let polled = frame.enter(|| {
-            if self.shielded {
-                frame.shielded(|| poll(cx))
-            } else {
-                poll(cx)
-            }
+        let (polled, held, pending) = frame::of_future(&self.node, self.host, self.cut, |frame| {
+            let polled = frame.enter(|| match self.shielded {
+                true => frame.shielded(|| poll(cx)),
+                false => poll(cx),
+            });
+            let pending = Step::Pending {
+                take_part: frame.waits_for_children_only(),
+                task: frame.awaited(),
+            };
+            (polled, frame.ended_in_shield(), pending)
         });
         if let Poll::Ready(value) = polled {
             return Step::Ready(Ok(value));
         }
-        let held = frame.ended_in_shield();
-        let pending = Step::Pending {
-            take_part: frame.waits_for_children_only(),
-            task: frame.awaited(),
-        };
         zero_deadline::blocks();
         self.be_guest(!self.host.is_empty());
         if let Some(ended) = self.ended(cx) {
             self.cut = true;
-            if cut::after_poll(self.host, cx.waker(), held, knew) == Cut::Drop {
+            if cut::after_poll(&self.host, cx.waker(), held, knew) == Cut::Drop {
                 return Step::Ready(Err(ended));
             }
         }
@@ -231,8 +229,8 @@ impl<'a> Blocked<'a> {
     /// Drops what was waited for, as a cut drops a task: in the frame of the wait, and as in a
     /// shield. Returns the payload of a destructor that panicked.
     fn drop_awaited(&mut self, drop: impl FnOnce()) -> Result<(), Payload> {
-        let frame = Frame::sync(&self.node, self.host, true);
-        let dropped = unwind::catch(|| frame.enter_to_drop(drop));
+        let enter = |frame: &Frame<'_>| unwind::catch(|| frame.enter_to_drop(drop));
+        let dropped = frame::of_future(&self.node, self.host, true, enter);
         dropped.or_else(unwind::ignore_cut)
     }
 
@@ -293,10 +291,11 @@ fn cancel_requested(own: &mut OwnCancel, cx: &mut Context<'_>) -> bool {
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
 pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
-    let host = StackHost::new(false);
-    let mut blocked = Blocked::new(runtime, &host);
+    let host = pin!(Host::new());
+    let host = StackHost::new(host.as_ref(), false);
+    let mut blocked = Blocked::new(runtime, host.host());
     let mut future = pin!(Some(future));
-    let awaited = Awaited::In(&raw const *host);
+    let awaited = Awaited::In(&raw const *host.host());
     let ended = waiting::wait(runtime, awaited, &mut |cx| {
         blocked.step(cx, |cx| match future.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),

@@ -12,9 +12,8 @@ loom_tests::groups!();
 mod support;
 
 use group::node::Host;
-use support::{End, Sleeper, Tree, finish, join, keep, open_bare};
+use support::{End, OwnHost, Sleeper, Tree, finish, join, keep, open_bare};
 use tree::cut::{self, Cut, Knew};
-use tree::host_end::StackHost;
 use tree::hosts;
 
 /// Cuts a host until its groups have settled, as a runner and a blocked caller do.
@@ -37,11 +36,11 @@ fn model_cut_waits_for_joins() {
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
         let mut owners = [open_bare(&tree.root), open_bare(&tree.root)];
-        let host = StackHost::new(false);
+        let host = OwnHost::new();
         let children: Vec<_> = owners
             .iter()
             .map(|owner| {
-                hosts::enter(&owner.node, Some(&host));
+                hosts::enter(&owner.node, Some(host.at()));
                 let kept = keep(&owner.node, &drops);
                 let node = owner.node.as_ptr();
                 assert!(owner.node.enter());
@@ -71,12 +70,12 @@ fn model_move_against_the_end_of_a_host() {
         let tree = Tree::new();
         let mut owner = open_bare(&tree.root);
         let mut other = open_bare(&tree.root);
-        let host = Box::new(StackHost::new(false));
-        hosts::enter(&other.node, Some(&host));
-        hosts::enter(&owner.node, Some(&host));
+        let host = OwnHost::new();
+        hosts::enter(&other.node, Some(host.at()));
+        hosts::enter(&owner.node, Some(host.at()));
         let ending = thread::spawn(move || drop(host));
-        let second = StackHost::new(false);
-        hosts::enter(&owner.node, Some(&second));
+        let second = OwnHost::new();
+        hosts::enter(&owner.node, Some(second.at()));
         assert!(!second.is_empty());
         hosts::enter(&owner.node, None);
         assert!(second.is_empty());
@@ -94,8 +93,8 @@ fn model_the_last_group_leaves_a_host_that_ends() {
     explore_with(3, || {
         let tree = Tree::new();
         let mut owner = open_bare(&tree.root);
-        let host = Box::new(StackHost::new(false));
-        hosts::enter(&owner.node, Some(&host));
+        let host = OwnHost::new();
+        hosts::enter(&owner.node, Some(host.at()));
         let ending = thread::spawn(move || drop(host));
         hosts::enter(&owner.node, None);
         assert!(owner.ended());
@@ -112,19 +111,19 @@ fn model_move_against_a_cut() {
         let cutter = Sleeper::new();
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
-        let host = StackHost::new(false);
+        let host = OwnHost::new();
         let mut stays = open_bare(&tree.root);
         let moves = open_bare(&tree.root);
-        hosts::enter(&stays.node, Some(&host));
-        hosts::enter(&moves.node, Some(&host));
+        hosts::enter(&stays.node, Some(host.at()));
+        hosts::enter(&moves.node, Some(host.at()));
         let kept = keep(&moves.node, &drops);
         let node = moves.node.as_ptr();
         assert!(moves.node.enter());
         let child = thread::spawn(move || finish(node, kept));
         let theirs = Arc::clone(&sleeper);
         let mover = thread::spawn(move || {
-            let second = StackHost::new(false);
-            hosts::enter(&moves.node, Some(&second));
+            let second = OwnHost::new();
+            hosts::enter(&moves.node, Some(second.at()));
             join(moves, &theirs);
             assert!(second.is_empty());
         });
@@ -142,17 +141,17 @@ fn model_move_against_a_cut() {
 fn model_two_movers() {
     explore_with(2, || {
         let tree = Tree::new();
-        let hosts = Arc::new([StackHost::new(false), StackHost::new(false)]);
+        let hosts = Arc::new([OwnHost::new(), OwnHost::new()]);
         let mut owners = [open_bare(&tree.root), open_bare(&tree.root)];
         for owner in &owners {
-            hosts::enter(&owner.node, Some(&hosts[0]));
+            hosts::enter(&owner.node, Some(hosts[0].at()));
         }
         let movers: Vec<_> = owners
             .iter()
             .map(|owner| {
                 let hosts = Arc::clone(&hosts);
                 let node = owner.node.clone();
-                thread::spawn(move || hosts::enter(&node, Some(&hosts[1])))
+                thread::spawn(move || hosts::enter(&node, Some(hosts[1].at())))
             })
             .collect();
         for mover in movers {
@@ -175,11 +174,11 @@ fn model_cut_of_a_nest() {
         let tree = Tree::new();
         let sleeper = Sleeper::new();
         let drops = Arc::new(Racy::default());
-        let host = StackHost::new(false);
+        let host = OwnHost::new();
         let mut outer = open_bare(&tree.root);
         let inner = open_bare(&tree.root);
-        hosts::enter(&outer.node, Some(&host));
-        hosts::enter(&inner.node, Some(&outer.node.body));
+        hosts::enter(&outer.node, Some(host.at()));
+        hosts::enter(&inner.node, Some(outer.node.body()));
         let kept = keep(&inner.node, &drops);
         let node = inner.node.as_ptr();
         let children: Vec<_> = (0..2)
@@ -204,7 +203,7 @@ fn model_cut_of_a_nest() {
 
 #[test]
 fn mutants_die() {
-    mutants(&["src/tree/hosts.rs"], &[]);
+    mutants(&["src/group/host.rs", "src/tree/hosts.rs"], &[]);
 }
 
 #[test]

@@ -12,11 +12,10 @@ loom_tests::groups!();
 
 mod support;
 
-use group::node::{CANCELLED, Gate, SHIELDED};
-use poll::frame::Frame;
-use support::{End, Owner, Sleeper, Tree, finish, gate_of, join, keep, open_bare, read};
+use group::node::{CANCELLED, Gate, Node, SHIELDED};
+use poll::frame::{self, Frame};
+use support::{End, OwnHost, Owner, Sleeper, Tree, finish, gate_of, join, keep, open_bare, read};
 use tree::cascade;
-use tree::host_end::StackHost;
 use tree::leave::leave;
 
 /// The owner joins and frees the group while its two children leave: no thread touches it after the
@@ -291,6 +290,11 @@ fn model_register_against_cancel() {
     });
 }
 
+/// One poll of a blocked caller, whose groups are open in this host.
+fn in_frame(parent: &Node, host: &OwnHost, f: impl FnOnce(&Frame<'_>)) {
+    frame::of_future(parent, host.at(), false, |frame| frame.enter(|| f(frame)));
+}
+
 /// A cascade passes over a group that its owner polled inside a shield, while the owner polls it
 /// outside again: one of both sees the other. Two groups, each with its own owner.
 #[test]
@@ -299,19 +303,18 @@ fn model_cascade_against_the_end_of_a_shield() {
         let tree = Tree::new();
         let mut outer = open_bare(&tree.root);
         let mut owners = [open_bare(&outer.node), open_bare(&outer.node)];
-        let host = StackHost::new(false);
+        let host = OwnHost::new();
         let parent = outer.node.clone();
-        let frame = Frame::sync(&parent, &host, false);
-        frame.enter(|| {
+        in_frame(&parent, &host, |frame| {
             frame.shielded(|| owners.iter().for_each(Owner::arrive));
         });
         let node = outer.node.clone();
         let canceller = thread::spawn(move || cascade::cancel(&node, 0));
-        frame.enter(|| owners[0].arrive());
+        in_frame(&parent, &host, |_| owners[0].arrive());
         canceller.join().unwrap();
         assert!(owners[0].is_cancelled(), "missed by the cascade");
         assert!(!owners[1].is_cancelled(), "shielded");
-        frame.enter(|| owners[1].arrive());
+        in_frame(&parent, &host, |_| owners[1].arrive());
         assert!(owners[1].is_cancelled());
         for owner in &mut owners {
             assert!(owner.ended());
@@ -328,9 +331,8 @@ fn model_adoption_against_the_end_of_a_shield() {
         let tree = Tree::new();
         let mut outer = open_bare(&tree.root);
         let mut inner = open_bare(&outer.node);
-        let host = StackHost::new(false);
-        let frame = Frame::sync(&tree.root, &host, false);
-        frame.enter(|| {
+        let host = OwnHost::new();
+        in_frame(&tree.root, &host, |frame| {
             frame.shielded(|| {
                 outer.arrive();
                 inner.arrive();
@@ -341,7 +343,7 @@ fn model_adoption_against_the_end_of_a_shield() {
         drop(outer);
         let node = inner.node.clone();
         let first = thread::spawn(move || assert!(node.enter()));
-        frame.enter(|| inner.arrive());
+        in_frame(&tree.root, &host, |_| inner.arrive());
         first.join().unwrap();
         assert!(inner.is_cancelled(), "missed by the adoption");
         // SAFETY: (1): a count that was taken above is given up. (2): the owner's reference keeps

@@ -57,6 +57,7 @@ use std::fmt;
 use std::mem::{ManuallyDrop, offset_of};
 use std::ops::Deref;
 use std::panic::Location;
+use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::time::Instant;
 
@@ -424,6 +425,14 @@ impl Node {
         // SAFETY: alive: the node holds a reference on its parent, which does not change for as
         // long as the caller uses the reference (`settled_parent`).
         self.parent_ptr().map(|parent| unsafe { parent.as_ref() })
+    }
+
+    /// The host of the groups that are open in this group's body.
+    #[inline]
+    pub(crate) fn body(&self) -> Pin<&Host> {
+        // SAFETY: a node stays where it was allocated until it is dropped there: `allocate` is the
+        // only way out of `new`.
+        unsafe { Pin::new_unchecked(&self.body) }
     }
 
     /// The node that records failures of this one's children: the group of which they are services,

@@ -4,7 +4,10 @@
 //! does a part of a poll that was forked off. A frame says which group is the innermost one, where
 //! groups that are polled now are open (the host), and whether the poll belongs to a cut.
 
-#![expect(unsafe_code, reason = "the current frame lives on the stack below")]
+#![expect(
+    unsafe_code,
+    reason = "a list of task-locals, and the frame of a forker, live on a stack below"
+)]
 
 use crate::group::node::{Host, Node, NodeRef};
 use crate::poll::locals::Locals;
@@ -17,7 +20,8 @@ use crate::waiters;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
-use std::ptr::{self, NonNull};
+use std::pin::Pin;
+use std::ptr;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -33,43 +37,29 @@ pub(crate) trait PolledTask {
     fn group(&self) -> &Node;
 }
 
-/// What a frame knows of the task that is polled.
-pub(crate) struct TaskView {
+/// What a frame knows of the task that is polled, which outlives it.
+pub(crate) struct TaskView<'a> {
     pub(crate) id: TaskId,
-    /// Borrowed from the task, which outlives the frame.
-    pub(crate) name: Option<NonNull<Cow<'static, str>>>,
+    pub(crate) name: Option<&'a Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
-    /// Its task-locals, if it has any; borrowed like the name.
-    pub(crate) locals: *const Locals,
-    /// The task itself.
-    pub(crate) task: NonNull<dyn PolledTask>,
+    /// Its task-locals, if it has any.
+    pub(crate) locals: Option<&'a Locals>,
+    pub(crate) task: &'a dyn PolledTask,
 }
 
-impl TaskView {
-    pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
-        // SAFETY: the task is not freed while it is polled, and the view lives no longer than that
-        // poll.
-        self.name.map(|name| unsafe { name.as_ref() })
-    }
-
-    pub(crate) fn task(&self) -> &dyn PolledTask {
-        // SAFETY: the task is not freed while it is polled, and the view lives no longer than that
-        // poll.
-        unsafe { self.task.as_ref() }
-    }
-
+impl TaskView<'_> {
     pub(crate) fn cancel_requested(&self) -> bool {
-        self.task().cancel_requested()
+        self.task.cancel_requested()
     }
 
     /// Where the task is: to tell it from others.
     pub(crate) fn address(&self) -> usize {
-        self.task.cast::<()>().addr().get()
+        ptr::from_ref(self.task).cast::<()>().addr()
     }
 
     /// The task as a message names it.
     pub(crate) fn describe(&self) -> String {
-        describe(self.id, self.name(), self.location)
+        describe(self.id, self.name, self.location)
     }
 }
 
@@ -90,8 +80,8 @@ pub(crate) struct AwaitedTask {
 /// One poll on this thread's stack.
 pub(crate) struct Frame<'a> {
     node: &'a Node,
-    host: &'a Host,
-    task: Option<NonNull<TaskView>>,
+    host: Pin<&'a Host>,
+    task: Option<&'a TaskView<'a>>,
     cut: bool,
     /// A shield is around this frame, in the same task.
     sheltered: bool,
@@ -137,26 +127,21 @@ crate::sync::thread_local! {
 
 impl<'a> Frame<'a> {
     /// The frame of a poll of a task.
-    pub(crate) fn task(node: &'a Node, host: &'a Host, task: &'a TaskView, cut: bool) -> Self {
+    pub(crate) fn task(
+        node: &'a Node,
+        host: Pin<&'a Host>,
+        task: &'a TaskView<'a>,
+        cut: bool,
+    ) -> Self {
         tally::new_budget();
         Self {
-            task: Some(NonNull::from(task)),
-            locals: Cell::new(task.locals),
+            task: Some(task),
+            locals: Cell::new(task.locals.map_or(ptr::null(), ptr::from_ref)),
             ..Self::new(node, host, cut)
         }
     }
 
-    /// The frame of a poll of a group's body, in whichever task polls it.
-    pub(crate) fn body(node: &'a Node, cut: bool) -> Self {
-        Self::sync(node, &node.body, cut)
-    }
-
-    /// The frame of a future that a blocked caller polls.
-    pub(crate) fn sync(node: &'a Node, host: &'a Host, cut: bool) -> Self {
-        Self::inheriting(Self::new(node, host, cut))
-    }
-
-    fn new(node: &'a Node, host: &'a Host, cut: bool) -> Self {
+    fn new(node: &'a Node, host: Pin<&'a Host>, cut: bool) -> Self {
         Self {
             node,
             host,
@@ -179,17 +164,6 @@ impl<'a> Frame<'a> {
             self.number.set(process::next_number() as u32);
         }
         self.number.get()
-    }
-
-    fn inheriting(mut self) -> Self {
-        current(|frame| {
-            if let Some(frame) = frame {
-                self.task = frame.task;
-                self.sheltered = frame.is_sheltered();
-            }
-            self.locals = locals_cell(frame, Cell::clone);
-        });
-        self
     }
 
     /// Runs `f` with this frame on top.
@@ -223,14 +197,12 @@ impl<'a> Frame<'a> {
         (node.serves() && ptr::eq(node.receiver(), group)).then(|| node.to_ref())
     }
 
-    pub(crate) fn host(&self) -> &Host {
+    pub(crate) fn host(&self) -> Pin<&Host> {
         self.host
     }
 
-    pub(crate) fn task_view(&self) -> Option<&TaskView> {
-        // SAFETY: the view lives in the frame's function, in one further down the stack, or on the
-        // stack of the forker, which waits for this part of its poll.
-        self.task.map(|task| unsafe { task.as_ref() })
+    pub(crate) fn task_view(&self) -> Option<&TaskView<'_>> {
+        self.task
     }
 
     /// Whether the future that is polled here is being cut, as seen from this point: inside a
@@ -292,6 +264,30 @@ impl<'a> Frame<'a> {
     pub(crate) fn waits_for_children_only(&self) -> bool {
         self.waits.get() == CHILD
     }
+}
+
+/// Calls `f` with the frame of a poll of a group's body, in whichever task polls it.
+#[inline]
+pub(crate) fn of_body<R>(node: &Node, cut: bool, f: impl FnOnce(&Frame<'_>) -> R) -> R {
+    of_future(node, node.body(), cut, f)
+}
+
+/// Calls `f` with the frame of a future that a blocked caller polls.
+#[inline]
+pub(crate) fn of_future<R>(
+    node: &Node,
+    host: Pin<&Host>,
+    cut: bool,
+    f: impl FnOnce(&Frame<'_>) -> R,
+) -> R {
+    current(|around| {
+        f(&Frame {
+            task: around.and_then(|around| around.task),
+            sheltered: around.is_some_and(Frame::is_sheltered),
+            locals: Cell::new(locals_here(around)),
+            ..Frame::new(node, host, cut)
+        })
+    })
 }
 
 /// A point at which a part of a poll was forked off: the frame that was on top on the forker's
@@ -363,7 +359,7 @@ impl<'a> Forked<'a> {
     }
 
     /// A frame for the part, in a host of its own; `None` where there was no frame.
-    pub(crate) fn frame<'b>(&self, host: &'b Host) -> Option<Frame<'b>>
+    pub(crate) fn frame<'b>(&self, host: Pin<&'b Host>) -> Option<Frame<'b>>
     where
         'a: 'b,
     {
@@ -391,7 +387,7 @@ pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
         // Up to the point from which on this poll goes.
         for frame in entries.iter().map_while(|frame| frame) {
             let node = frame.group();
-            if ptr::eq(frame.host, &raw const node.body) && is_it(node) {
+            if ptr::eq(&raw const *frame.host, &raw const node.body) && is_it(node) {
                 outermost = Some(node);
             }
         }
@@ -466,7 +462,7 @@ pub(crate) fn unwinding_elsewhere<R>(unwinds: bool, f: impl FnOnce() -> R) -> R 
 }
 
 /// The list of task-locals of the code that runs in this frame, or in none; null if there are none.
-pub(crate) fn locals_here(frame: Option<&Frame<'_>>) -> *const Locals {
+fn locals_here(frame: Option<&Frame<'_>>) -> *const Locals {
     locals_cell(frame, Cell::get)
 }
 
@@ -490,16 +486,26 @@ pub(crate) fn locals<R>(f: impl FnOnce(Option<&Locals>) -> R) -> R {
 
 /// Runs `f` with these task-locals in place of those around it.
 pub(crate) fn with_locals<R>(locals: Option<&Locals>, f: impl FnOnce() -> R) -> R {
-    struct Restore<'a>(&'a Cell<*const Locals>, *const Locals);
+    struct Restore<'a> {
+        cell: &'a Cell<*const Locals>,
+        around: *const Locals,
+        locals: *const Locals,
+    }
     impl Drop for Restore<'_> {
         fn drop(&mut self) {
-            self.0.set(self.1);
+            if !ptr::eq(self.cell.replace(self.around), self.locals) {
+                unwind::abort_misnested();
+            }
         }
     }
     current(|frame| {
         locals_cell(frame, |cell| {
             let locals = locals.map_or(ptr::null(), ptr::from_ref);
-            let _restore = Restore(cell, cell.replace(locals));
+            let _restore = Restore {
+                cell,
+                around: cell.replace(locals),
+                locals,
+            };
             f()
         })
     })

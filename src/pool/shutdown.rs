@@ -244,10 +244,10 @@ fn caller_in(shared: &Arc<Shared>) -> Option<Straggler> {
             match task {
                 Some(task) if ptr::eq(at, innermost) => Some(Straggler {
                     task: task.id,
-                    name: task.name().map(ToString::to_string),
+                    name: task.name.map(ToString::to_string),
                     location: task.location,
-                    age: task.task().age(),
-                    group: paths::path(task.task().group()),
+                    age: task.task.age(),
+                    group: paths::path(task.task.group()),
                 }),
                 // A hook, a waker or a destructor between two tasks.
                 _ if at.role != ThreadRole::Caller => Some(running().unwrap_or_else(|| {

@@ -28,6 +28,7 @@ use std::borrow::Cow;
 use std::mem::{ManuallyDrop, offset_of};
 use std::ops::Deref;
 use std::panic::Location;
+use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::Context;
 use std::time::Duration;
@@ -151,18 +152,27 @@ impl Header {
         age(self.birth, node.pool().coarse_millis())
     }
 
+    /// The host of the groups that are open in this task.
+    #[inline]
+    pub(crate) fn open(&self) -> Pin<&Host> {
+        // SAFETY: a header stays in its cell, which does not move, until it is dropped there:
+        // `TaskCell::allocate` alone makes headers.
+        unsafe { Pin::new_unchecked(&self.open) }
+    }
+
     /// The view that frames have of this task.
     #[inline]
-    pub(crate) fn view(&self) -> TaskView {
+    pub(crate) fn view(&self) -> TaskView<'_> {
         let extension = self.extension.as_deref();
         TaskView {
             id: self.id,
-            name: extension.and_then(|extension| extension.name.as_ref().map(NonNull::from)),
+            name: extension.and_then(|extension| extension.name.as_ref()),
             location: self.location,
-            locals: extension.map_or(std::ptr::null(), |extension| {
-                extension.locals.as_ptr().cast_const()
+            locals: extension.map(|extension| {
+                // SAFETY: the list is replaced once, by `drop_locals`, after the last poll.
+                unsafe { &*extension.locals.as_ptr().cast_const() }
             }),
-            task: NonNull::from(self as &dyn frame::PolledTask),
+            task: self,
         }
     }
 

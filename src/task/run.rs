@@ -113,7 +113,7 @@ fn poll(
     header.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
     let name = header.name();
     let view = header.view();
-    let frame = Frame::task(node, &header.open, &view, cutting);
+    let frame = Frame::task(node, header.open(), &view, cutting);
     let polled = tally::with_record(|record| {
         if let Some(record) = record {
             record.begin(&Publication {
@@ -168,7 +168,7 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
     // `complete`.
     let node = unsafe { header.node() };
     let view = header.view();
-    let frame = Frame::task(node, &header.open, &view, true);
+    let frame = Frame::task(node, header.open(), &view, true);
     // SAFETY: `TaskTable` (1): the caller runs the task, (1), and the future is there, (3).
     frame.enter_to_drop(|| unsafe { (header.table.drop_future)(this) });
     node.pool().count_cut();

@@ -4,7 +4,7 @@
 use crate::group::node::{Host, OUTER, SHIELDED};
 use crate::tree::cascade::{cancel, end_services, is_parent_cancelled};
 use crate::tree::hosts::take_all;
-use std::ops::Deref;
+use std::pin::Pin;
 
 impl Host {
     /// Forgets all groups: the host ends. They may be polled elsewhere later.
@@ -51,35 +51,28 @@ impl Host {
     }
 }
 
-/// A host on the stack, which ends with its scope.
-pub(crate) struct StackHost {
-    host: Host,
+/// A host that ends with a scope on the stack.
+pub(crate) struct StackHost<'a> {
+    host: Pin<&'a Host>,
     in_shield: bool,
 }
 
-impl StackHost {
+impl<'a> StackHost<'a> {
     /// `in_shield`: a shield around the scope outlives it.
-    pub(crate) fn new(in_shield: bool) -> Self {
-        Self {
-            host: Host::new(),
-            in_shield,
-        }
+    pub(crate) fn new(host: Pin<&'a Host>, in_shield: bool) -> Self {
+        Self { host, in_shield }
+    }
+
+    pub(crate) fn host(&self) -> Pin<&'a Host> {
+        self.host
     }
 }
 
-impl Deref for StackHost {
-    type Target = Host;
-
-    fn deref(&self) -> &Host {
-        &self.host
-    }
-}
-
-impl Drop for StackHost {
+impl Drop for StackHost<'_> {
     fn drop(&mut self) {
         match self.in_shield {
-            true => self.clear_in_shield(),
-            false => self.clear(),
+            true => self.host.clear_in_shield(),
+            false => self.host.clear(),
         }
     }
 }

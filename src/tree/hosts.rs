@@ -20,6 +20,7 @@ use crate::group::node::{Host, Node, NodeRef};
 use crate::sync::atomic::Ordering;
 use crate::sync::{MutexGuard, process};
 use crate::unwind;
+use std::pin::Pin;
 use std::ptr;
 
 fn lock(host: *const Host) -> MutexGuard<'static, ()> {
@@ -41,16 +42,6 @@ pub(crate) enum Was {
 }
 
 impl Host {
-    /// Whether no group is open here. Exact for the thread that polls in this host: other threads
-    /// only take groups away.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        // Acquire: pairs with the Release in `exit`: a host that is empty may go without the lock,
-        // and a mover that took the last group away does not touch it any more. Links are made by
-        // the host's own polls, so the caller sees them by program order.
-        self.first.load(Ordering::Acquire).is_null()
-    }
-
     /// References to the groups that are open here.
     pub(crate) fn groups(&self, into: &mut Vec<NodeRef>) {
         if self.is_empty() {
@@ -80,7 +71,7 @@ pub(crate) fn is_in(node: &Node, host: *const Host) -> bool {
 
 /// Makes `host`, which polls right now, the host of `node`, which is in another one; `None` for a
 /// poller that is none of ours. Called by the owner of the group's future.
-pub(crate) fn enter(node: &Node, host: Option<&Host>) -> Was {
+pub(crate) fn enter(node: &Node, host: Option<Pin<&Host>>) -> Was {
     let was = exit(node);
     if let Some(host) = host {
         link(node, host);
@@ -88,7 +79,8 @@ pub(crate) fn enter(node: &Node, host: Option<&Host>) -> Was {
     was
 }
 
-fn link(node: &Node, list: &Host) {
+fn link(node: &Node, list: Pin<&Host>) {
+    let list = list.get_ref();
     let _lock = lock(list);
     // Relaxed: under the lock of the list.
     let next = list.first.load(Ordering::Relaxed).cast_const();
@@ -137,8 +129,8 @@ pub(crate) fn exit(node: &Node) -> Was {
         } else {
             // SAFETY: the host still has this group in its list, so it has not ended.
             let list = unsafe { &*host };
-            // Release: pairs with the Acquire in `is_empty`: a host that finds its list empty,
-            // without the lock, may be gone after this.
+            // Release: pairs with the Acquire in `is_empty` (`group::host`): a host that finds its
+            // list empty, without the lock, may be gone after this.
             list.first.store(next.cast_mut(), Ordering::Release);
         }
         // Relaxed: the owner, which calls this, alone follows it; others compare it.

@@ -96,7 +96,7 @@ impl<E: Send + 'static> Owner<E> {
             let node: &Node = &self.node;
             let host = frame.map(Frame::host);
             let mut was = Was::Elsewhere;
-            if !hosts::is_in(node, host.map_or(ptr::null(), ptr::from_ref)) {
+            if !hosts::is_in(node, host.map_or(ptr::null(), |host| &raw const *host)) {
                 if let Some(frame) = frame {
                     refuse_own_child(node, frame);
                 }
@@ -128,16 +128,18 @@ impl<E: Send + 'static> Owner<E> {
         cutting: bool,
         poll: impl FnOnce() -> Poll<R>,
     ) -> Result<Poll<R>, Payload> {
-        let frame = Frame::body(&self.node, cutting);
-        let polled = unwind::catch(|| frame.enter(poll));
-        self.in_shield = frame.ended_in_shield();
+        let (polled, in_shield) = frame::of_body(&self.node, cutting, |frame| {
+            let polled = unwind::catch(|| frame.enter(poll));
+            (polled, frame.ended_in_shield())
+        });
+        self.in_shield = in_shield;
         polled
     }
 
     /// Drops the body, or its value, in the body's frame and as in a shield.
     pub(crate) fn drop_in_body(&mut self, drop: impl FnOnce()) {
-        let frame = Frame::body(&self.node, true);
-        let dropped = unwind::catch(|| frame.enter_to_drop(drop));
+        let enter = |frame: &Frame<'_>| unwind::catch(|| frame.enter_to_drop(drop));
+        let dropped = frame::of_body(&self.node, true, enter);
         self.in_shield = false;
         if let Err(payload) = dropped {
             self.fail_with_panic(payload);

@@ -102,7 +102,7 @@ fn a_caller_runs_no_sibling_of_what_it_waits_for() {
             runtime.block_on(group(async |g| {
                 let begun = g.keep(AtomicBool::new(false));
                 let over = g.keep(AtomicBool::new(false));
-                let quick = g.spawn(async { Ok(until(|| begun.load(SeqCst)).await) });
+                let quick = g.spawn(until(|| begun.load(SeqCst)));
                 g.spawn(async {
                     begun.store(true, SeqCst);
                     wait_until(|| over.load(SeqCst));

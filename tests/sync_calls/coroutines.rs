@@ -3,13 +3,13 @@
 
 use crate::common::process::{is_alone, make_alone, test_of};
 use generator::{Gn, done};
-use spinney::Wait;
+use spinney::{TaskLocal, Wait};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
 #[test]
 fn what_does_not_nest_ends_the_process() {
-    let escape = || {
+    ends_the_process(|| {
         let mut coroutine = Gn::<()>::new_scoped(|mut suspend| {
             spinney::scope(|_| {
                 suspend.yield_(());
@@ -19,10 +19,28 @@ fn what_does_not_nest_ends_the_process() {
         spinney::scope(|_| {
             coroutine.resume();
         });
-    };
+    });
+}
+
+/// The value of a task-local would be one on a stack that is gone.
+#[test]
+fn a_task_local_that_does_not_nest_ends_the_process() {
+    static NUMBER: TaskLocal<u32> = TaskLocal::new();
+    ends_the_process(|| {
+        let mut coroutine = Gn::<()>::new_scoped(|mut suspend| {
+            NUMBER.sync_scope(1, || suspend.yield_(()));
+            done!()
+        });
+        coroutine.resume();
+        NUMBER.sync_scope(2, || coroutine.resume());
+    });
+}
+
+/// Runs it in a process of its own.
+fn ends_the_process(escape: impl Fn()) {
     if is_alone() {
         escape();
-        unreachable!("the outer scope returned before the inner one");
+        unreachable!("the outer call returned before the inner one");
     }
     let mut me = Command::new(std::env::current_exe().unwrap());
     make_alone(&mut me, test_of(&escape));

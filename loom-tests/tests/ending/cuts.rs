@@ -2,16 +2,16 @@
 
 use crate::children::{self, Stage};
 use crate::group::node::Host;
-use crate::poll::frame::Frame;
-use crate::support::{End, Owner, Sleeper, TestPool, keep, read};
+use crate::poll::frame;
+use crate::support::{End, OwnHost, Owner, Sleeper, TestPool, keep, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
 use crate::tree::cut::{self, Cut, Knew};
-use crate::tree::host_end::StackHost;
 use crate::tree::hosts;
 use crate::tree::leave::leave;
 use crate::{Parts, join};
 use loom_tests::run::explore_with;
+use std::pin::Pin;
 use std::task::Waker;
 
 /// Cuts a host until its groups are quiet, as a runner does. `poll` is what a poll of it does.
@@ -46,8 +46,8 @@ fn model_a_cut_of_a_group_with_a_defer() {
             sleeper,
             ..
         } = stage;
-        let host = StackHost::new(false);
-        hosts::enter(&owner.node, Some(&host));
+        let host = OwnHost::new();
+        hosts::enter(&owner.node, Some(host.at()));
         parts.defer(&ran);
         assert!(owner.node.enter());
         assert!(!is_quiet(&host));
@@ -67,14 +67,13 @@ fn model_a_cut_of_a_group_with_a_defer() {
 
 /// An owner that is polled in a host.
 trait Arrive {
-    fn arrive_in(&self, host: &Host);
+    fn arrive_in(&self, host: Pin<&Host>);
 }
 
 impl Arrive for Owner {
-    fn arrive_in(&self, host: &Host) {
+    fn arrive_in(&self, host: Pin<&Host>) {
         let parent = self.node.parent().expect("a group in a group");
-        let frame = Frame::sync(&parent, host, false);
-        frame.enter(|| self.arrive());
+        frame::of_future(&parent, host, false, |frame| frame.enter(|| self.arrive()));
     }
 }
 
@@ -92,8 +91,8 @@ fn model_a_failure_in_a_host_that_is_cut() {
             sleeper,
             ..
         } = stage;
-        let host = StackHost::new(false);
-        hosts::enter(&owner.node, Some(&host));
+        let host = OwnHost::new();
+        hosts::enter(&owner.node, Some(host.at()));
         assert!(owner.node.enter());
         let child = parts.leaver(&tree.pool, move |parts| {
             read(parts.kept);
@@ -103,7 +102,7 @@ fn model_a_failure_in_a_host_that_is_cut() {
         let mut answered = false;
         cut(&host, &tree.pool, &sleeper, || {
             if !answered {
-                owner.arrive_in(&host);
+                owner.arrive_in(host.at());
                 answered = owner.poll_end(Waker::noop()).is_ready();
             }
         });
@@ -133,9 +132,9 @@ fn model_a_cut_of_groups_that_no_poll_reaches() {
         } = stage;
         let mut inner = children::open(&owner.node);
         let kept = keep(&inner.node, &drops);
-        let host = StackHost::new(false);
-        hosts::enter(&owner.node, Some(&host));
-        hosts::enter(&inner.node, Some(&owner.node.body));
+        let host = OwnHost::new();
+        hosts::enter(&owner.node, Some(host.at()));
+        hosts::enter(&inner.node, Some(owner.node.body()));
         parts.defer(&ran);
         assert!(inner.node.enter());
         let (node, pool) = (inner.node.as_ptr(), Arc::clone(&tree.pool));
@@ -179,8 +178,8 @@ fn model_a_cut_against_a_move() {
             sleeper,
             ..
         } = stage;
-        let host = StackHost::new(false);
-        hosts::enter(&owner.node, Some(&host));
+        let host = OwnHost::new();
+        hosts::enter(&owner.node, Some(host.at()));
         parts.defer(&ran);
         // Held to the end: the checker does not see the counts of an `Arc`.
         let joiner = Sleeper::new();
@@ -216,8 +215,8 @@ fn model_a_first_service_in_a_host_that_is_cut() {
             sleeper,
             ..
         } = stage;
-        let host = StackHost::new(false);
-        hosts::enter(&owner.node, Some(&host));
+        let host = OwnHost::new();
+        hosts::enter(&owner.node, Some(host.at()));
         assert!(owner.node.enter());
         let (theirs, begins) = (Arc::clone(&ended), Arc::clone(&begun));
         let child = parts.leaver(&tree.pool, move |parts| {
@@ -251,8 +250,8 @@ fn model_a_service_alone_in_a_host_that_is_cut() {
             sleeper,
             ..
         } = stage;
-        let host = StackHost::new(false);
-        hosts::enter(&owner.node, Some(&host));
+        let host = OwnHost::new();
+        hosts::enter(&owner.node, Some(host.at()));
         parts.serve(&ended);
         assert!(owner.node.enter());
         tree.pool.run_all();
@@ -283,15 +282,15 @@ fn model_a_move_from_one_host_that_is_cut_to_another() {
             sleeper,
             ..
         } = stage;
-        let first = StackHost::new(false);
-        hosts::enter(&owner.node, Some(&first));
+        let first = OwnHost::new();
+        hosts::enter(&owner.node, Some(first.at()));
         assert!(owner.node.enter());
         let (pool, theirs) = (Arc::clone(&tree.pool), Sleeper::new());
         let joiner = Arc::clone(&theirs);
         let mover = thread::spawn(move || {
             let parts = parts;
-            let second = StackHost::new(false);
-            owner.arrive_in(&second);
+            let second = OwnHost::new();
+            owner.arrive_in(second.at());
             let waker = Waker::from(Arc::clone(&joiner));
             let mut ended = false;
             cut(&second, &pool, &joiner, || {

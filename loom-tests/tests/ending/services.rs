@@ -3,10 +3,9 @@
 //! wait for the body.
 
 use crate::children::{Stage, World};
-use crate::support::{End, gate_of, read};
+use crate::support::{End, OwnHost, gate_of, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
-use crate::tree::host_end::StackHost;
 use crate::tree::{cascade, hosts};
 use crate::{Parts, join};
 use loom_tests::run::explore_with;
@@ -19,8 +18,8 @@ fn model_a_cancel_against_the_end_of_the_host() {
         let mut stage = Stage::new();
         let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
         let node = stage.owner.node.clone();
-        let host = Box::new(StackHost::new(false));
-        hosts::enter(&node, Some(&**host));
+        let host = OwnHost::new();
+        hosts::enter(&node, Some(host.at()));
         parts.serve(&ended);
         let pool = Arc::clone(&stage.tree.pool);
         pool.run_all();
@@ -51,8 +50,8 @@ fn model_a_cancel_against_the_last_child() {
         let mut stage = Stage::new();
         let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
         let node = stage.owner.node.clone();
-        let host = StackHost::new(false);
-        hosts::enter(&node, Some(&host));
+        let host = OwnHost::new();
+        hosts::enter(&node, Some(host.at()));
         let world = Arc::new(World::default());
         world.flag.set(1);
         let child = Arc::clone(&world);
@@ -95,8 +94,8 @@ fn model_a_cancel_against_an_early_drop() {
             Arc::new(Racy::default()),
         );
         let node = stage.owner.node.clone();
-        let host = StackHost::new(false);
-        hosts::enter(&node, Some(&host));
+        let host = OwnHost::new();
+        hosts::enter(&node, Some(host.at()));
         parts.serve(&ended);
         parts.defer(&ran);
         stage.tree.pool.run_all();

@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
-use crate::group::node::{Gate, Late, Node, NodeRef, NodeTable, Opening, Pool};
+use crate::group::node::{Gate, Host, Late, Node, NodeRef, NodeTable, Opening, Pool};
 use crate::job::{Job, Ticket};
 use crate::parker::Parker;
 use crate::report::failure::Unobserved;
@@ -11,7 +11,9 @@ use crate::sync::cell::{Balance, Cell, Racy};
 use crate::sync::{Arc, Mutex};
 use crate::tree::typed_node::Typed;
 use std::any::Any;
+use std::ops::Deref;
 use std::panic::Location;
+use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Wake, Waker};
 use std::time::Instant;
@@ -154,6 +156,33 @@ pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
     // SAFETY: (1): the tables of the models are those of `Typed<u32>`. (2): their members are
     // tasks, or there are none.
     Owner::new(unsafe { Typed::<u32>::open(table, parent.to_ref(), opening) })
+}
+
+/// A host at a place of its own, which ends with this value.
+pub(crate) struct OwnHost(Pin<Box<Host>>);
+
+impl OwnHost {
+    pub fn new() -> Self {
+        Self(Box::pin(Host::new()))
+    }
+
+    pub fn at(&self) -> Pin<&Host> {
+        self.0.as_ref()
+    }
+}
+
+impl Deref for OwnHost {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.0
+    }
+}
+
+impl Drop for OwnHost {
+    fn drop(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// A gate that leads to a group, which is given it, and so shuts it at its end.

@@ -23,7 +23,7 @@ pub(crate) fn origin() -> Option<Origin> {
         let task = frame?.task_view()?;
         Some(Origin {
             task: Some(task.id),
-            name: task.name().cloned(),
+            name: task.name.cloned(),
             location: task.location,
         })
     })
@@ -110,7 +110,7 @@ fn is_exposed() -> bool {
         let Some((frame, task)) = frame.and_then(|frame| Some((frame, frame.task_view()?))) else {
             return false;
         };
-        let task_group: *const Node = task.task().group();
+        let task_group: *const Node = task.task.group();
         frame
             .group()
             .ancestors()
@@ -250,7 +250,7 @@ pub(crate) fn path() -> String {
 pub fn task_name() -> Option<Cow<'static, str>> {
     frame::current(|frame| {
         let task = frame?.task_view()?;
-        Some(name_or_place(task.name(), task.location))
+        Some(name_or_place(task.name, task.location))
     })
 }
 

@@ -111,7 +111,7 @@ fn report(payload: Payload, location: &'static Location<'static>) {
         let task = frame.and_then(|frame| frame.task_view());
         let origin = Origin {
             task: task.map(|task| task.id),
-            name: task.and_then(|task| task.name().cloned()),
+            name: task.and_then(|task| task.name.cloned()),
             location,
         };
         match frame {
