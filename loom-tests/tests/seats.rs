@@ -57,10 +57,13 @@ mod poll {
 mod pool {
     pub mod seats;
 
-    /// A part of a seat that its protocol does not touch.
+    /// Parts of a seat that its protocol does not touch.
     pub mod metrics {
         #[derive(Default)]
         pub struct Counters {}
+
+        #[derive(Default)]
+        pub struct Level {}
     }
 }
 

@@ -73,7 +73,9 @@ impl Shared {
             let theirs = Arc::clone(self);
             let watch = move || {
                 let notify = || theirs.notify();
-                theirs.sentinel.watch(&theirs.role, &theirs.sleep, notify);
+                theirs
+                    .sentinel
+                    .watch(&theirs.role, &theirs.sleep, notify, || {});
             };
             *self.thread.lock() = Some(thread::spawn(watch));
         });

@@ -84,13 +84,31 @@ counters! {
     injected,
     /// Halves of `join` that were offered to other threads.
     forks,
-    /// Spare workers started for blocked ones.
+    /// Spare workers started for blocked ones, and for those that did not come back from a job.
     spares,
+    /// Times that a worker was found not to come back from a job.
+    stalls,
     /// Waits that ran whatever was there because no thread could be had.
     last_resorts,
     /// Tasks that ended without having returned or panicked: cut, or never begun in a group that
     /// was cancelled. Services end like that, too.
     cut_tasks,
+}
+
+/// A number that one thread sets and others read.
+#[derive(Debug, Default)]
+pub(crate) struct Level(AtomicU64);
+
+impl Level {
+    pub(crate) fn set(&self, value: u64) {
+        // Relaxed: a hint, here and below.
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        // Relaxed: as above.
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A counter.

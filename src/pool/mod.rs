@@ -1,10 +1,10 @@
 //! The pool: threads, seats, queues, and the runtime that owns them.
 //!
 //! From the bottom up. What a runtime is made of: `metrics`, `hooks` and `config` are numbers,
-//! callbacks and options; `looks` says when a busy worker looks around; `seats` is the table of
-//! places from which jobs are run; `sentinel` sees that they do, and that a thread watches time and
-//! I/O; `blocking` is the queue of closures that block. `shared` is
-//! what all threads of a runtime see of these.
+//! callbacks and options; `looks` says when a busy worker looks around, `stalls` which one does not
+//! come back; `seats` is the table of places from which jobs are run; `sentinel` sees that they do,
+//! and that a thread watches time and I/O; `blocking` is the queue of closures that block. `shared`
+//! is what all threads of a runtime see of these.
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
 //! where it is; `blocking_threads` do the closures that block; `dispatch` is the pool as its groups
@@ -31,6 +31,7 @@ pub(crate) mod shared;
 pub(crate) mod shutdown;
 mod spares;
 mod stack_jobs;
+mod stalls;
 pub(crate) mod thread_ctx;
 pub(crate) mod waiting;
 pub(crate) mod worker;

@@ -12,7 +12,7 @@ use crate::pool::seats::Seats;
 use crate::pool::sentinel::Sentinel;
 use crate::pool::shared::{Shared, Spares};
 use crate::pool::shutdown::Stragglers;
-use crate::pool::{caretaker, thread_ctx, worker};
+use crate::pool::{caretaker, spares, thread_ctx, worker};
 use crate::report::dump::Dump;
 use crate::report::failure::Unobserved;
 use crate::sleep::Sleep;
@@ -98,6 +98,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         hooks,
         root: Mutex::new(None),
         threads: Mutex::new(Vec::new()),
+        stand_in: spares::stand_in,
         spares: Mutex::new(Spares::default()),
         shut_down: AtomicBool::new(false),
         exiting: AtomicBool::new(false),

@@ -28,7 +28,7 @@ use crate::job::Job;
 use crate::parker::Parker;
 use crate::poll::live::LiveCounts;
 use crate::poll::running::Running;
-use crate::pool::metrics::Counters;
+use crate::pool::metrics::{Counters, Level};
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::deque::{Injector, Steal, Stealer, Worker};
@@ -66,6 +66,10 @@ pub(crate) struct Seat {
     pub(crate) running: Running,
     pub(crate) counts: LiveCounts,
     pub(crate) counters: Counters,
+    /// The thread of the worker on this seat, as the kernel numbers it; zero if there is none.
+    pub(crate) worker: Level,
+    /// Whether that worker waits, and is counted as blocked.
+    pub(crate) waits: AtomicBool,
 }
 
 // SAFETY: `deques` is reached through the one `ClaimedSeat`, or before it is made by the thread
@@ -90,6 +94,8 @@ impl Seats {
             running: Running::new(),
             counts: LiveCounts::new(),
             counters: Counters::default(),
+            worker: Level::default(),
+            waits: AtomicBool::new(false),
         };
         Self {
             seats: (0..count).map(seat).collect(),

@@ -92,8 +92,15 @@ impl Sentinel {
         }
     }
 
-    /// What the thread does until the end. `notify` wakes a sleeper.
-    pub(crate) fn watch<S: Selector>(&self, role: &Role<S>, sleep: &Sleep, notify: impl Fn()) {
+    /// What the thread does until the end. `notify` wakes a sleeper; `beaten` is called at each
+    /// beat.
+    pub(crate) fn watch<S: Selector>(
+        &self,
+        role: &Role<S>,
+        sleep: &Sleep,
+        notify: impl Fn(),
+        mut beaten: impl FnMut(),
+    ) {
         let mut left_before = None;
         let mut vain = 0;
         while self.tick() {
@@ -105,6 +112,7 @@ impl Sentinel {
                 if left == left_before && sleep.has_sleepers() {
                     notify();
                 }
+                beaten();
             }
             vain = if left.is_some() { 0 } else { vain + 1 };
             left_before = left;

@@ -11,6 +11,7 @@ use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::seats::{OwnSeat, Seat, Seats};
 use crate::pool::sentinel::Sentinel;
+use crate::pool::stalls::Stalls;
 use crate::report::failure::{Straggler, TaskId, Unobserved};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,11 +27,20 @@ use std::time::Duration;
 /// on its way to another parent. What is stuck is found by the first one.
 const LOOKS: usize = 4;
 
-/// Spare workers: how many are wanted, and how many there are.
+/// Spare workers: for how many they stand in, and how many there are.
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
+    /// Workers that wait.
     pub(crate) blocked: usize,
+    /// Workers that do not come back from a job, as of the sentinel's last look.
+    pub(crate) stalled: usize,
     pub(crate) running: usize,
+}
+
+impl Spares {
+    pub(crate) fn wanted(&self) -> usize {
+        self.blocked + self.stalled
+    }
 }
 
 /// A runtime.
@@ -56,6 +66,8 @@ pub(crate) struct Shared {
     /// What looks after a runtime that has ended when something is added to it:
     /// `caretaker::look_after`.
     pub(crate) look_after: fn(&Self),
+    /// Starts a spare, if there are too few: `spares::stand_in`.
+    pub(crate) stand_in: fn(&Arc<Self>),
     /// Whether there is a caretaker.
     pub(crate) caretaker: Mutex<bool>,
     /// Those who wait for the root to be empty.
@@ -139,16 +151,43 @@ impl Shared {
         self.sentinel.raise(|| {
             let theirs = Arc::clone(self);
             let watch = move || {
-                let notify = || theirs.notify();
+                let mut stalls = Stalls::default();
+                let (role, sleep) = (&theirs.driver.role, &theirs.sleep);
                 theirs
                     .sentinel
-                    .watch(&theirs.driver.role, &theirs.sleep, notify);
+                    .watch(role, sleep, || theirs.notify(), || theirs.tick(&mut stalls));
             };
             // If no thread can be had, workers watch when they are idle.
             if let Ok(thread) = self.thread("sentinel").spawn(watch) {
                 self.threads.lock().push(thread);
             }
         });
+    }
+
+    /// What the sentinel does at each tick in which no worker sleeps in the driver: counts those
+    /// that are stalled, and has a spare started for one if something waits for a worker, and none
+    /// is idle. Spares may stall, too; they stand in for as many as there are workers, at most.
+    fn tick(self: &Arc<Self>, stalls: &mut Stalls) {
+        let asleep = self.sleep.sleepers();
+        let is_stalled = |index: &usize| {
+            let seat = self.seats.get(*index);
+            // Relaxed: a hint; one that is missed is seen at the next tick.
+            let idle = seat.waits.load(Ordering::Relaxed) || asleep.contains(index);
+            stalls.look(*index, seat, idle)
+        };
+        let stalled = self.seats.active_from(0).filter(is_stalled).count();
+        let stalled = stalled.min(self.workers);
+        let too_few = {
+            let mut spares = self.spares.lock();
+            let new = stalled.saturating_sub(spares.stalled);
+            (0..new).for_each(|_| self.counters.stalls.bump_shared());
+            spares.stalled = stalled;
+            spares.running < spares.wanted()
+        };
+        let waits = || self.has_work() || !self.driver.is_idle();
+        if too_few && asleep.is_empty() && waits() {
+            (self.stand_in)(self);
+        }
     }
 
     /// Unparks every sleeper, so that it looks around.

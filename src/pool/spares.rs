@@ -7,13 +7,15 @@
 
 use crate::pool::blocking_threads;
 use crate::pool::shared::Shared;
-use crate::pool::thread_ctx::{self, Contexts, ThreadRole};
+use crate::pool::thread_ctx::{self, Contexts, ThreadCtx, ThreadRole};
 use crate::pool::worker::{self, Kind};
 use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
 
 /// The thread below counts as blocked while this lives, whether it sleeps or its wait never does.
 pub(super) enum Replaced {
-    Worker(Arc<Shared>),
+    /// A worker, whose seat said before whether it waits.
+    Worker(Arc<Shared>, Option<(usize, bool)>),
     /// One for closures that block.
     Blocking,
 }
@@ -21,7 +23,17 @@ pub(super) enum Replaced {
 impl Drop for Replaced {
     fn drop(&mut self) {
         match self {
-            Self::Worker(shared) => shared.spares.lock().blocked -= 1,
+            Self::Worker(shared, seat) => {
+                if let Some((index, waited)) = seat {
+                    // Relaxed: a hint for the sentinel, here and below.
+                    shared
+                        .seats
+                        .get(*index)
+                        .waits
+                        .store(*waited, Ordering::Relaxed);
+                }
+                shared.spares.lock().blocked -= 1;
+            }
             Self::Blocking => thread_ctx::with_all(|contexts| {
                 if let Some(ctx) = contexts.of_role(ThreadRole::Blocking) {
                     blocking_threads::end_wait(ctx);
@@ -66,7 +78,7 @@ pub(super) fn blocked_if(sleep: impl FnOnce()) -> bool {
             sleep();
             return true;
         };
-        let Some(_replaced) = replace_me(&worker.shared) else {
+        let Some(_replaced) = replace_me(worker) else {
             return false;
         };
         sleep();
@@ -84,25 +96,49 @@ pub(super) fn replace_blocking(contexts: Contexts<'_>) -> Option<Replaced> {
 /// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be
 /// had. A worker that was forked off by itself gets none: what is left to do belongs to the process
 /// of its runtime, which does it there.
-pub(super) fn replace_me(shared: &Arc<Shared>) -> Option<Replaced> {
+pub(super) fn replace_me(worker: &ThreadCtx) -> Option<Replaced> {
+    let shared = &worker.shared;
     let enough = {
         let mut spares = shared.spares.lock();
         spares.blocked += 1;
-        let enough = spares.running >= spares.blocked || shared.is_elsewhere();
+        let enough = spares.running >= spares.wanted() || shared.is_elsewhere();
         spares.running += usize::from(!enough);
         enough
     };
-    let counted = Replaced::Worker(Arc::clone(shared));
+    let waits = |index: usize| {
+        // Relaxed: as above.
+        let waited = shared.seats.get(index).waits.swap(true, Ordering::Relaxed);
+        (index, waited)
+    };
+    let counted = Replaced::Worker(Arc::clone(shared), worker.seat.index().map(waits));
     if enough {
         // A spare that sleeps may have been the one to wake.
         shared.notify();
         return Some(counted);
     }
-    let seat = shared.seats.claim_from(shared.workers);
-    if seat.is_some_and(|seat| worker::start(shared, seat, Kind::Spare, "spare")) {
-        shared.counters.spares.bump_shared();
-        return Some(counted);
+    start(shared).then_some(counted)
+}
+
+/// Starts a spare for a worker that does not come back from a job, if there are too few.
+pub(super) fn stand_in(shared: &Arc<Shared>) {
+    let too_few = {
+        let mut spares = shared.spares.lock();
+        let too_few = spares.running < spares.wanted();
+        spares.running += usize::from(too_few);
+        too_few
+    };
+    if too_few {
+        start(shared);
     }
-    shared.spares.lock().running -= 1;
-    None
+}
+
+/// Starts a spare that is counted already; false if none can be had.
+fn start(shared: &Arc<Shared>) -> bool {
+    let seat = shared.seats.claim_from(shared.workers);
+    let started = seat.is_some_and(|seat| worker::start(shared, seat, Kind::Spare, "spare"));
+    match started {
+        true => shared.counters.spares.bump_shared(),
+        false => shared.spares.lock().running -= 1,
+    }
+    started
 }

@@ -177,7 +177,7 @@ fn give_way(busy: &mut Option<Replaced>) {
             *busy = spares::replace_blocking(contexts);
             return;
         };
-        *busy = spares::replace_me(&worker.shared);
+        *busy = spares::replace_me(worker);
         if busy.is_some() {
             return;
         }

@@ -5,6 +5,7 @@ use crate::poll::tally;
 use crate::pool::looks::{Due, Looks};
 use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
+use crate::pool::stalls;
 use crate::pool::thread_ctx::{self, ThreadCtx};
 use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
@@ -85,9 +86,11 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             job = worker.next();
         }
     };
+    seat.worker.set(stalls::this_thread());
     tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
         ctx.occupy(run);
     });
+    seat.worker.set(0);
     drop(ctx);
     // It may have watched time and I/O for workers that sleep elsewhere: one of them takes that
     // over.
@@ -300,16 +303,16 @@ impl Worker<'_> {
         None
     }
 
-    /// Whether there are more spares than blocked workers.
+    /// Whether there are more spares than workers for which they stand in.
     fn is_surplus(&self) -> bool {
         let spares = self.shared.spares.lock();
-        spares.running > spares.blocked
+        spares.running > spares.wanted()
     }
 
     /// Leaves, if this spare is one too many.
     fn retires(&self) -> bool {
         let mut spares = self.shared.spares.lock();
-        let surplus = spares.running > spares.blocked;
+        let surplus = spares.running > spares.wanted();
         if surplus {
             spares.running -= 1;
         }

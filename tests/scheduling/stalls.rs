@@ -1,13 +1,15 @@
 //! A task that does not return keeps one worker, and nothing else waits for it: time and I/O are
-//! watched by another one.
+//! watched by another one, and its queue is run by a spare if there is no other.
 
 use crate::common::hangs::without_hanging;
 use crate::common::polls::wait_until;
-use crate::common::runtimes::{self, workers};
+use crate::common::runtimes::{self, Seen, noting, workers};
 use spinney::net::TcpListener;
-use spinney::{group, sleep};
+use spinney::{Runtime, group, sleep, yield_now};
+use std::hint::spin_loop;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Barrier, mpsc};
 use std::time::Duration;
 
 /// All workers sleep, one of them in the driver. What the driver resumes there goes on without end
@@ -85,6 +87,106 @@ fn stalls_come_and_go() {
                     fired.store(true, SeqCst);
                 });
                 timer.await;
+            }
+        }));
+    });
+}
+
+/// A runtime of so many workers, whose callers run nothing.
+fn alone(count: usize) -> (Runtime, Seen) {
+    noting(Runtime::builder().workers(count).callers_take_part(false))
+}
+
+/// One worker, whose task blocks its thread until its own child has run.
+#[test]
+fn a_child_runs_while_its_parent_keeps_the_only_worker() {
+    without_hanging(|| {
+        let (runtime, _) = alone(1);
+        for _ in 0..5 {
+            runtime.block_on(group(async |g| {
+                g.spawn(async move {
+                    let (tell, told) = mpsc::channel();
+                    g.spawn(async move { tell.send(()).unwrap() });
+                    told.recv().unwrap();
+                });
+            }));
+        }
+        assert!(runtime.metrics().stalls > 0);
+    });
+}
+
+/// The same for a parent that computes.
+#[test]
+fn a_child_runs_while_its_parent_computes() {
+    without_hanging(|| {
+        let (runtime, _) = alone(1);
+        runtime.block_on(group(async |g| {
+            let ran = g.keep(AtomicBool::new(false));
+            g.spawn(async move {
+                g.spawn(async { ran.store(true, SeqCst) });
+                while !ran.load(SeqCst) {
+                    spin_loop();
+                }
+            });
+        }));
+    });
+}
+
+/// Every worker blocks until a timer has fired that nobody watches.
+#[test]
+fn a_timer_fires_while_every_worker_is_blocked() {
+    without_hanging(|| {
+        for count in 1..4 {
+            let (runtime, _) = alone(count);
+            runtime.block_on(group(async |g| {
+                let barrier = g.keep(Barrier::new(count));
+                for _ in 0..count {
+                    let (tell, told) = mpsc::channel();
+                    g.spawn(async move {
+                        sleep(Duration::from_millis(20)).await;
+                        tell.send(()).unwrap();
+                    });
+                    g.spawn(async move {
+                        barrier.wait();
+                        told.recv().unwrap();
+                    });
+                }
+            }));
+        }
+    });
+}
+
+/// A stall that is over leaves no more threads than there were before.
+#[test]
+fn a_spare_leaves_when_the_stall_is_over() {
+    without_hanging(|| {
+        let (runtime, _) = alone(1);
+        runtime.block_on(group(async |g| {
+            g.spawn(async move {
+                let (tell, told) = mpsc::channel();
+                g.spawn(async move { tell.send(()).unwrap() });
+                told.recv().unwrap();
+            });
+        }));
+        let spares = runtime.metrics().spares;
+        assert!(spares >= 1);
+        // One worker and no more: two tasks are never in a poll at once for long.
+        runtime.block_on(group(async |g| {
+            let inside = g.keep(AtomicUsize::new(0));
+            let apart = g.keep(AtomicUsize::new(0));
+            for _ in 0..2 {
+                g.spawn(async {
+                    while apart.load(SeqCst) < 1_000 {
+                        if inside.fetch_add(1, SeqCst) > 0 {
+                            apart.store(0, SeqCst);
+                        } else {
+                            apart.fetch_add(1, SeqCst);
+                        }
+                        (0..100).for_each(|_| spin_loop());
+                        inside.fetch_sub(1, SeqCst);
+                        yield_now().await;
+                    }
+                });
             }
         }));
     });
