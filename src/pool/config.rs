@@ -10,6 +10,9 @@ use std::{fmt, io};
 /// aborts.
 pub(crate) const MAX_WORKERS: usize = 1024;
 
+/// More seats than this are refused for spares and callers: see [`MAX_WORKERS`].
+const MAX_SPARES: usize = 4096;
+
 /// Options of a [`Runtime`](crate::Runtime).
 ///
 /// # Examples
@@ -30,6 +33,7 @@ pub struct RuntimeBuilder {
     pub(crate) thread_name: String,
     pub(crate) stack_size: Option<usize>,
     pub(crate) max_blocking: usize,
+    pub(crate) max_spares: usize,
     pub(crate) callers_take_part: bool,
     pub(crate) clock: Clock,
     pub(super) hooks: Hooks,
@@ -42,6 +46,7 @@ impl RuntimeBuilder {
             thread_name: "spinney".to_owned(),
             stack_size: None,
             max_blocking: 512,
+            max_spares: 256,
             callers_take_part: true,
             clock: Clock::System,
             hooks: Hooks::default(),
@@ -116,6 +121,42 @@ impl RuntimeBuilder {
     /// ```
     pub fn max_blocking(mut self, threads: usize) -> Self {
         self.max_blocking = threads;
+        self
+    }
+
+    /// How many threads may take part beside the workers at once: spares that stand in for workers
+    /// which wait, or do not come back from a job, and callers that run children of their own: at
+    /// most 4,096.
+    ///
+    /// Default: 256. A thread is started when it is needed, and ends when it is not. Without one a
+    /// caller waits for the workers, and a worker that waits runs whatever there is, on its own
+    /// stack: [`Metrics::last_resorts`](crate::runtime::Metrics::last_resorts) counts that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, Wait, group, yield_now};
+    ///
+    /// let runtime = Runtime::builder().workers(1).max_spares(32).build()?;
+    /// // Each of these blocks its thread, and a spare takes its place.
+    /// let sum = runtime.block_on(group(async |g| {
+    ///     let waits = [1, 2, 3].map(|n| {
+    ///         g.spawn(async move {
+    ///             yield_now().wait();
+    ///             Ok(n)
+    ///         })
+    ///     });
+    ///     let mut sum = 0;
+    ///     for wait in waits {
+    ///         sum += wait.await;
+    ///     }
+    ///     sum
+    /// }));
+    /// assert_eq!(sum, 6);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    pub fn max_spares(mut self, threads: usize) -> Self {
+        self.max_spares = threads;
         self
     }
 
@@ -249,6 +290,9 @@ impl RuntimeBuilder {
         if self.max_blocking == 0 {
             return bad("max_blocking", "at least 1");
         }
+        if self.max_spares > MAX_SPARES {
+            return bad("max_spares", "at most 4096");
+        }
         if self.thread_name.contains('\0') {
             return bad("thread_name", "no NUL byte");
         }
@@ -263,6 +307,7 @@ impl fmt::Debug for RuntimeBuilder {
             .field("thread_name", &self.thread_name)
             .field("stack_size", &self.stack_size)
             .field("max_blocking", &self.max_blocking)
+            .field("max_spares", &self.max_spares)
             .field("callers_take_part", &self.callers_take_part)
             .finish_non_exhaustive()
     }

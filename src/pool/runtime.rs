@@ -81,7 +81,6 @@ impl RuntimeBuilder {
 fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
     let driver =
         Driver::new(options.clock.clone()).map_err(|error| BuildError(Kind::Driver(error)))?;
-    let guests = (2 * options.workers).max(16);
     let driver = Arc::new(driver);
     let shared = Arc::new_cyclic(|this| Shared {
         this: Weak::clone(this),
@@ -89,7 +88,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         workers: options.workers,
         stack_size: options.stack_size,
         callers_take_part: options.callers_take_part,
-        seats: Arc::new(Seats::new(options.workers + guests)),
+        seats: Arc::new(Seats::new(options.workers + options.max_spares)),
         injector: Injector::new(),
         sleep: Sleep::new(),
         driver,

@@ -78,15 +78,22 @@ unsafe impl Sync for Seat {}
 // SAFETY: nothing in it belongs to a thread; jobs are `Send`.
 unsafe impl Send for Seat {}
 
-/// All seats of a runtime.
+/// All seats of a runtime. One is made when it is claimed for the first time.
 pub(crate) struct Seats {
-    seats: Box<[Seat]>,
+    seats: Box<[OnceLock<Box<Seat>>]>,
     active: Box<[AtomicU64]>,
 }
 
 impl Seats {
     pub(crate) fn new(count: usize) -> Self {
-        let seat = |_| Seat {
+        Self {
+            seats: (0..count).map(|_| OnceLock::new()).collect(),
+            active: (0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    fn make() -> Box<Seat> {
+        Box::new(Seat {
             claimed: AtomicBool::new(false),
             ends: OnceLock::new(),
             deques: UnsafeCell::new(None),
@@ -96,29 +103,23 @@ impl Seats {
             counters: Counters::default(),
             worker: Level::default(),
             waits: AtomicBool::new(false),
-        };
-        Self {
-            seats: (0..count).map(seat).collect(),
-            active: (0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
-        }
+        })
     }
 
+    /// A seat that was claimed at least once.
     pub(crate) fn get(&self, seat: usize) -> &Seat {
-        &self.seats[seat]
+        let seat = self.seats[seat].get();
+        seat.expect("a seat has an owner before others know it")
     }
 
-    /// How many there are; at most 3 x 1,024.
-    pub(crate) fn len(&self) -> u32 {
-        u32::try_from(self.seats.len()).unwrap_or(u32::MAX)
-    }
-
+    /// Those that were claimed at least once.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Seat> + Clone {
-        self.seats.iter()
+        self.seats.iter().filter_map(|seat| Some(&**seat.get()?))
     }
 
     /// Claims this seat, if it is free.
     pub(crate) fn claim(self: &Arc<Self>, index: usize) -> Option<ClaimedSeat> {
-        let seat = &self.seats[index];
+        let seat = self.seats[index].get_or_init(Self::make);
         // Acquire: pairs with the Release in `ClaimedSeat::drop`: the deques are as the last owner
         // left them.
         let claimed =
@@ -142,7 +143,7 @@ impl Seats {
         // the deques' own synchronisation covers their contents.
         self.active[index / 64].fetch_or(1 << (index % 64), Ordering::Relaxed);
         Some(ClaimedSeat {
-            seat: NonNull::from(seat),
+            seat: NonNull::from(&**seat),
             seats: Arc::clone(self),
             index,
         })
@@ -152,7 +153,8 @@ impl Seats {
     pub(crate) fn claim_from(self: &Arc<Self>, first: usize) -> Option<ClaimedSeat> {
         (first..self.seats.len()).find_map(|index| {
             // Relaxed: a guess before the compare-exchange in `claim`.
-            let guess = self.seats[index].claimed.load(Ordering::Relaxed);
+            let claimed = |seat: &Box<Seat>| seat.claimed.load(Ordering::Relaxed);
+            let guess = self.seats[index].get().is_some_and(claimed);
             if guess { None } else { self.claim(index) }
         })
     }

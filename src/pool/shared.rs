@@ -11,7 +11,7 @@ use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::seats::{OwnSeat, Seat, Seats};
 use crate::pool::sentinel::Sentinel;
-use crate::pool::stalls::Stalls;
+use crate::pool::stalls::{Stall, Stalls};
 use crate::report::failure::{Straggler, TaskId, Unobserved};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -166,17 +166,22 @@ impl Shared {
 
     /// What the sentinel does at each tick in which no worker sleeps in the driver: counts those
     /// that are stalled, and has a spare started for one if something waits for a worker, and none
-    /// is idle. Spares may stall, too; they stand in for as many as there are workers, at most.
+    /// is idle. Spares may stall, too. For threads that compute as many spares stand in as there
+    /// are workers, at most: they share the processors.
     fn tick(self: &Arc<Self>, stalls: &mut Stalls) {
         let asleep = self.sleep.sleepers();
-        let is_stalled = |index: &usize| {
-            let seat = self.seats.get(*index);
+        let (mut sleep, mut compute) = (0, 0);
+        for index in self.seats.active_from(0) {
+            let seat = self.seats.get(index);
             // Relaxed: a hint; one that is missed is seen at the next tick.
-            let idle = seat.waits.load(Ordering::Relaxed) || asleep.contains(index);
-            stalls.look(*index, seat, idle)
-        };
-        let stalled = self.seats.active_from(0).filter(is_stalled).count();
-        let stalled = stalled.min(self.workers);
+            let idle = seat.waits.load(Ordering::Relaxed) || asleep.contains(&index);
+            match stalls.look(index, seat, idle) {
+                Some(Stall::Sleeps) => sleep += 1,
+                Some(Stall::Computes) => compute += 1,
+                None => {}
+            }
+        }
+        let stalled = sleep + self.workers.min(compute);
         let too_few = {
             let mut spares = self.spares.lock();
             let new = stalled.saturating_sub(spares.stalled);

@@ -14,11 +14,18 @@ const BLOCKED_AFTER: u32 = 2;
 /// Ticks (ms) after which any thread is: some slices of the kernel.
 const COMPUTES_AFTER: u32 = 30;
 
+/// What a stalled thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stall {
+    Sleeps,
+    Computes,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Track {
     jobs: u64,
     ticks: u32,
-    stalled: bool,
+    stall: Option<Stall>,
 }
 
 /// What was seen of the seats so far.
@@ -26,15 +33,21 @@ struct Track {
 pub(crate) struct Stalls(Vec<Track>);
 
 impl Stalls {
-    /// A tick has passed: whether the thread on this seat is stalled. `idle`: it sleeps, or is
-    /// counted as blocked.
-    pub(crate) fn look(&mut self, index: usize, seat: &Seat, idle: bool) -> bool {
+    /// A tick has passed: how the thread on this seat is stalled, if it is. `idle`: it sleeps, or
+    /// is counted as blocked.
+    pub(crate) fn look(&mut self, index: usize, seat: &Seat, idle: bool) -> Option<Stall> {
         let thread = seat.worker.get();
         let jobs = seat.counters.jobs.get();
         self.note(index, jobs, idle || thread == 0, || sleeps(thread))
     }
 
-    fn note(&mut self, index: usize, jobs: u64, idle: bool, sleeps: impl FnOnce() -> bool) -> bool {
+    fn note(
+        &mut self,
+        index: usize,
+        jobs: u64,
+        idle: bool,
+        sleeps: impl FnOnce() -> bool,
+    ) -> Option<Stall> {
         if self.0.len() <= index {
             self.0.resize(index + 1, Track::default());
         }
@@ -44,15 +57,16 @@ impl Stalls {
                 jobs,
                 ..Track::default()
             };
-            return false;
+            return None;
         }
         track.ticks = track.ticks.saturating_add(1);
-        track.stalled |= match track.ticks {
-            ..BLOCKED_AFTER => false,
-            BLOCKED_AFTER..COMPUTES_AFTER => sleeps(),
-            COMPUTES_AFTER.. => true,
-        };
-        track.stalled
+        if track.stall != Some(Stall::Sleeps) && track.ticks >= BLOCKED_AFTER {
+            track.stall = match sleeps() {
+                true => Some(Stall::Sleeps),
+                false => (track.ticks >= COMPUTES_AFTER).then_some(Stall::Computes),
+            };
+        }
+        track.stall
     }
 }
 
@@ -79,14 +93,17 @@ fn sleeps(thread: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCKED_AFTER, COMPUTES_AFTER, Stalls, sleeps, this_thread};
+    use super::{BLOCKED_AFTER, COMPUTES_AFTER, Stall, Stalls, sleeps, this_thread};
 
     fn ticks_until_stalled(is_asleep: bool) -> u32 {
         let mut stalls = Stalls::default();
-        assert!(!stalls.note(3, 7, false, || is_asleep));
-        (1..)
-            .find(|_| stalls.note(3, 7, false, || is_asleep))
-            .unwrap()
+        assert_eq!(stalls.note(3, 7, false, || is_asleep), None);
+        let stall = match is_asleep {
+            true => Some(Stall::Sleeps),
+            false => Some(Stall::Computes),
+        };
+        let mut tick = || stalls.note(3, 7, false, || is_asleep);
+        (1..).find(|_| tick() == stall).unwrap()
     }
 
     #[test]
@@ -98,10 +115,11 @@ mod tests {
     #[test]
     fn a_job_that_ends_ends_the_stall() {
         let mut stalls = Stalls::default();
-        (0..BLOCKED_AFTER).for_each(|_| assert!(!stalls.note(0, 7, false, || true)));
-        assert!(stalls.note(0, 7, false, || true));
-        assert!(!stalls.note(0, 8, false, || true));
-        assert!(!stalls.note(0, 8, true, || true));
+        let mut tick = |jobs, idle| stalls.note(0, jobs, idle, || true);
+        (0..BLOCKED_AFTER).for_each(|_| assert_eq!(tick(7, false), None));
+        assert_eq!(tick(7, false), Some(Stall::Sleeps));
+        assert_eq!(tick(8, false), None);
+        assert_eq!(tick(8, true), None);
     }
 
     #[test]

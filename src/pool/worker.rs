@@ -273,9 +273,14 @@ impl Worker<'_> {
         None
     }
 
+    /// Where to begin with a look at all seats: at that of any worker.
+    fn start(&mut self) -> usize {
+        self.rng.below(self.shared.workers as u32) as usize
+    }
+
     /// One job of another seat, the oldest of the first that has any.
     fn steal_one(&mut self) -> Option<Job> {
-        let start = self.rng.below(self.shared.seats.len()) as usize;
+        let start = self.start();
         let others = self.shared.seats.active_from(start);
         let others = others.filter(|other| *other != self.index);
         let job = others
@@ -289,7 +294,7 @@ impl Worker<'_> {
 
     fn steal(&mut self) -> Option<Job> {
         let batch = self.looks.batch();
-        let start = self.rng.below(self.shared.seats.len()) as usize;
+        let start = self.start();
         for victim in self.shared.seats.active_from(start) {
             if victim == self.index {
                 continue;

@@ -54,12 +54,16 @@ pub(crate) fn clocked(workers: usize) -> (Runtime, ManualClock, Seen) {
     (runtime, clock, seen)
 }
 
-/// Calls `f` while guests have every seat that a spare worker could take.
+/// Spares of a runtime for [`without_spares`].
+pub(crate) const FEW_SPARES: usize = 16;
+
+/// Calls `f` while guests have every seat that a spare worker could take, of a runtime with
+/// [`FEW_SPARES`].
 pub(crate) fn without_spares(runtime: &Runtime, f: impl FnOnce()) {
     let (release, released) = async_channel::bounded::<()>(1);
     let (ready, is_ready) = mpsc::channel();
     thread::scope(|threads| {
-        for _ in 0..16 {
+        for _ in 0..FEW_SPARES {
             let (ready, released) = (ready.clone(), released.clone());
             threads.spawn(move || {
                 runtime.block_on(group(async |g| {
@@ -69,7 +73,7 @@ pub(crate) fn without_spares(runtime: &Runtime, f: impl FnOnce()) {
                 }))
             });
         }
-        for _ in 0..16 {
+        for _ in 0..FEW_SPARES {
             is_ready.recv().unwrap();
         }
         f();

@@ -5,7 +5,9 @@ use crate::common::durations::{NEVER, NOW, SECOND};
 use crate::common::hangs::without_hanging;
 use crate::common::panics;
 use crate::common::polls::{once, poll_alone, until};
-use crate::common::runtimes::{self, clocked, noting, one_by_one, without_spares, workers};
+use crate::common::runtimes::{
+    self, FEW_SPARES, clocked, noting, one_by_one, without_spares, workers,
+};
 use spinney::runtime::Metrics;
 use spinney::{
     Group, GroupBuilder, Runtime, Wait, group, race, scope, shield, sleep, timeout, try_group,
@@ -377,7 +379,8 @@ impl<F: FnOnce() + Send> Wake for Call<F> {
 #[test]
 fn a_task_on_the_stack_of_a_stranger_counts_in_its_own_runtime() {
     without_hanging(|| {
-        let [(one, _), (other, _)] = [workers(1), workers(1)];
+        let (one, _) = noting(Runtime::builder().workers(1).max_spares(FEW_SPARES));
+        let (other, _) = workers(1);
         let other = Arc::new(other);
         let (busy, is_busy) = mpsc::channel();
         let (free, is_free) = mpsc::channel::<()>();

@@ -4,7 +4,7 @@
 use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
 use crate::common::polls::{until, wait_until};
-use crate::common::runtimes::{noting, one_by_one, without_spares, workers};
+use crate::common::runtimes::{FEW_SPARES, noting, one_by_one, without_spares, workers};
 use spinney::{Group, Runtime, Wait, group, yield_now};
 use std::cell::Cell;
 use std::future::{Future, pending};
@@ -234,7 +234,7 @@ fn a_blocking_wait_that_never_sleeps_holds_up_nobody() {
         let (runtime, _) = one_by_one();
         wait_on(&runtime);
         assert!(runtime.metrics().spares > 0);
-        let (runtime, _) = workers(1);
+        let (runtime, _) = noting(Runtime::builder().workers(1).max_spares(FEW_SPARES));
         without_spares(&runtime, || {
             let before = runtime.metrics();
             wait_on(&runtime);
@@ -256,6 +256,7 @@ fn spares_leave_when_nobody_is_blocked() {
             counter.fetch_add(1, SeqCst);
         };
         let builder = Runtime::builder().workers(1).callers_take_part(false);
+        let builder = builder.max_spares(FEW_SPARES);
         let (runtime, _) = noting(builder.on_thread_stop(count));
         let sleeps = || {
             runtime.block_on(group(async |g| {

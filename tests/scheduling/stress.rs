@@ -4,7 +4,7 @@
 use crate::common::drops::{Alive, on_drop};
 use crate::common::hangs::without_hanging;
 use crate::common::process::{alone, entries};
-use crate::common::runtimes::without_spares;
+use crate::common::runtimes::{FEW_SPARES, without_spares};
 use spinney::{
     Group, GroupHandle, Runtime, ServiceHandle, Wait, group, race, scope, try_group, yield_now,
 };
@@ -387,7 +387,8 @@ fn waits_nest_on_one_worker() {
 #[test]
 fn a_worker_that_no_spare_can_replace_runs_whatever_there_is() {
     without_hanging(|| {
-        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let builder = Runtime::builder().workers(1).max_spares(FEW_SPARES);
+        let runtime = builder.build().unwrap();
         without_spares(&runtime, || {
             let nested = group(async |g| g.spawn(async { Ok(deep(4)) }).await);
             assert_eq!(runtime.block_on(nested), 15);

@@ -3,7 +3,7 @@
 use super::{apart, fib, here};
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{until, wait_until};
-use crate::common::runtimes::{self, noting, without_spares, workers};
+use crate::common::runtimes::{self, FEW_SPARES, noting, without_spares, workers};
 use spinney::{Runtime, Wait, blocking, group, group_with, join, scope};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -169,7 +169,7 @@ fn halves_are_offered_before_a_wait_for_another_runtime() {
 fn a_half_is_run_by_a_worker_that_waits_for_another_runtime() {
     without_hanging(|| {
         let named = |name: &str, workers| Runtime::builder().workers(workers).thread_name(name);
-        let (outer, _) = noting(named("outer", 2));
+        let (outer, _) = noting(named("outer", 2).max_spares(FEW_SPARES));
         // The seat of a caller there is beyond all those of `outer`.
         let (inner, _) = noting(named("inner", 40));
         without_spares(&outer, || {
