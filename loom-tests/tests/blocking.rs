@@ -45,7 +45,7 @@ mod pool {
         impl Shared {
             pub fn new(limit: usize, threads: usize) -> Arc<Self> {
                 Arc::new(Self {
-                    blocking: Blocking::new(limit),
+                    blocking: Blocking::new(limit, 8),
                     hooks: Hooks,
                     counters: Counters::default(),
                     threads: Mutex::default(),

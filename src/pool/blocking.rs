@@ -11,11 +11,13 @@
 //!
 //! A thread whose closure waits in turn (`.wait()`, a scope) does not count against the limit
 //! meanwhile: what it waits for may be in the queue. So closures that wait for closures do not
-//! deadlock, however low the limit.
+//! deadlock, however low the limit, as long as no more of them wait than there may be spares: a
+//! bound there must be, or a crowd of closures that wait for one event takes a thread each.
 //!
 //! If the only way to get a thread fails, workers do what is in the queue.
 
 use crate::job::Ticket;
+use crate::sync::Arc;
 use crate::sync::bed::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::mem;
@@ -43,10 +45,9 @@ pub(super) struct Queue {
     /// What is over is taken out when the queue is so long.
     sweep_at: usize,
     threads: usize,
-    /// Threads that sleep and were not called.
-    idle: usize,
-    /// Calls to sleepers that no one has answered yet.
-    calls: usize,
+    /// Where the threads sleep that were not called. The last one is called first, so that those
+    /// which a burst has left behind have nothing to do, and end.
+    idle: Vec<Arc<Condvar>>,
     /// Threads that were called or started and have not looked at the queue yet.
     coming: usize,
     /// Threads whose closure waits.
@@ -88,18 +89,19 @@ pub(super) enum Call {
 /// The queue of one runtime.
 pub(crate) struct Blocking {
     limit: usize,
+    /// Threads that wait, and do not count against the limit, at most.
+    max_waiting: usize,
     queue: Mutex<Queue>,
-    called: Condvar,
     /// Told when there is one thread less to wait for after the end.
     ended: Condvar,
 }
 
 impl Blocking {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, max_waiting: usize) -> Self {
         Self {
             limit,
+            max_waiting,
             queue: Mutex::new(Queue::default()),
-            called: Condvar::new(),
             ended: Condvar::new(),
         }
     }
@@ -127,15 +129,13 @@ impl Blocking {
         if is_elsewhere() {
             return Call::Settled;
         }
-        if queue.idle > 0 {
-            queue.idle -= 1;
-            queue.calls += 1;
+        if let Some(bed) = queue.idle.pop() {
             queue.coming += 1;
             drop(queue);
-            self.called.notify_one();
+            bed.notify_one();
             return Call::Settled;
         }
-        let busy = queue.threads - queue.waiting;
+        let busy = queue.threads - queue.waiting.min(self.max_waiting);
         if busy >= self.limit {
             return Call::Settled;
         }
@@ -163,6 +163,8 @@ impl Blocking {
     /// What a thread does until it was idle for too long, or the runtime has ended. `call` is
     /// [`Blocking::call`], with what follows from it.
     pub(super) fn serve(&self, call: impl Fn(MutexGuard<'_, Queue>), mut run: impl FnMut(Work)) {
+        let bed = Arc::new(Condvar::new());
+        let place = |queue: &Queue| queue.idle.iter().rposition(|idle| Arc::ptr_eq(idle, &bed));
         let mut queue = self.queue.lock();
         queue.coming -= 1;
         loop {
@@ -178,18 +180,17 @@ impl Blocking {
                     queue.in_calls -= 1;
                 }
             }
-            queue.idle += 1;
-            while queue.calls == 0 && !queue.closed {
-                if self.called.wait_for(&mut queue, LINGER) {
+            queue.idle.push(Arc::clone(&bed));
+            while place(&queue).is_some() && !queue.closed {
+                if bed.wait_for(&mut queue, LINGER) {
                     break;
                 }
             }
-            if queue.calls == 0 {
-                queue.idle -= 1;
+            if let Some(at) = place(&queue) {
+                queue.idle.remove(at);
                 queue.threads -= 1;
                 return;
             }
-            queue.calls -= 1;
             queue.coming -= 1;
         }
     }
@@ -209,8 +210,11 @@ impl Blocking {
 
     /// Ends idle threads, and busy ones after their work.
     pub(crate) fn close(&self) {
-        self.queue.lock().closed = true;
-        self.called.notify_all();
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        for bed in &queue.idle {
+            bed.notify_one();
+        }
     }
 
     /// After the end: waits for the threads to leave. No child is left by then; a call of our own

@@ -108,7 +108,8 @@ impl RuntimeBuilder {
 
     /// How many threads blocking closures may use at once: at least 1.
     ///
-    /// Default: 512. One whose closure waits for async code does not count meanwhile.
+    /// Default: 512. One whose closure waits for async code does not count meanwhile; of those
+    /// there are [`max_spares`](RuntimeBuilder::max_spares) at most.
     ///
     /// # Examples
     ///
@@ -126,7 +127,8 @@ impl RuntimeBuilder {
 
     /// How many threads may take part beside the workers at once: spares that stand in for workers
     /// which wait, or do not come back from a job, and callers that run children of their own: at
-    /// most 4,096.
+    /// most 4,096. As many threads of blocking closures may wait at once beside
+    /// [`max_blocking`](RuntimeBuilder::max_blocking).
     ///
     /// Default: 256. A thread is started when it is needed, and ends when it is not. Without one a
     /// caller waits for the workers, and a worker that waits runs whatever there is, on its own

@@ -92,7 +92,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         injector: Injector::new(),
         sleep: Sleep::new(),
         driver,
-        blocking: Blocking::new(options.max_blocking),
+        blocking: Blocking::new(options.max_blocking, options.max_spares),
         sentinel: Sentinel::new(),
         hooks,
         root: Mutex::new(None),

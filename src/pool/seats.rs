@@ -139,9 +139,10 @@ impl Seats {
             fork: deques.fork.stealer(),
             wake: deques.wake.stealer(),
         });
-        // Relaxed: thieves that miss the bit are covered by the notification that follows a push;
-        // the deques' own synchronisation covers their contents.
-        self.active[index / 64].fetch_or(1 << (index % 64), Ordering::Relaxed);
+        // Release: pairs with the Acquire in `active_from`: a thief that sees the bit sees the
+        // seat, which may just have been made. One that misses it is covered by the notification
+        // that follows a push; the deques' own synchronisation covers their contents.
+        self.active[index / 64].fetch_or(1 << (index % 64), Ordering::Release);
         Some(ClaimedSeat {
             seat: NonNull::from(&**seat),
             seats: Arc::clone(self),
@@ -153,8 +154,9 @@ impl Seats {
     pub(crate) fn claim_from(self: &Arc<Self>, first: usize) -> Option<ClaimedSeat> {
         (first..self.seats.len()).find_map(|index| {
             // Relaxed: a guess before the compare-exchange in `claim`.
-            let claimed = |seat: &Box<Seat>| seat.claimed.load(Ordering::Relaxed);
-            let guess = self.seats[index].get().is_some_and(claimed);
+            let guess = self.seats[index]
+                .get()
+                .is_some_and(|seat| seat.claimed.load(Ordering::Relaxed));
             if guess { None } else { self.claim(index) }
         })
     }
@@ -164,8 +166,8 @@ impl Seats {
         let words = self.active.len();
         (0..=words).flat_map(move |turn| {
             let at = (start / 64 + turn) % words;
-            // Relaxed: a hint, see `claim`.
-            let bits = self.active[at].load(Ordering::Relaxed);
+            // Acquire: pairs with the Release in `claim`.
+            let bits = self.active[at].load(Ordering::Acquire);
             let low = (1_u64 << (start % 64)) - 1;
             // The first word is walked from `start`, and its rest at the end.
             let bits = match turn {
