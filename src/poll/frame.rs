@@ -8,7 +8,6 @@
 
 use crate::group::node::{Host, Node, NodeRef};
 use crate::poll::locals::Locals;
-use crate::poll::tally;
 use crate::report::failure::{TaskId, describe};
 use crate::scoped::{self, Place, Scoped};
 use crate::sync::{LocalKey, process, thread};
@@ -138,7 +137,6 @@ crate::sync::thread_local! {
 impl<'a> Frame<'a> {
     /// The frame of a poll of a task.
     pub(crate) fn task(node: &'a Node, host: &'a Host, task: &'a TaskView, cut: bool) -> Self {
-        tally::new_budget();
         Self {
             task: Some(NonNull::from(task)),
             locals: Cell::new(task.locals),
