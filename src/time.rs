@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 pub use crate::driver::clock::ManualClock;
 
-/// A timer that is so late leaves nothing of the budget of its poll: a loop over such timers does in
-/// between what takes longer than its pauses, and 128 times that could be minutes. No timer is so
-/// late on an idle machine.
+/// A timer that is so late leaves nothing of the budget of its poll: a loop over such timers does
+/// in between what takes longer than its pauses, and 128 times that could be minutes. No timer is
+/// so late on an idle machine.
 const OVERRUN: Duration = Duration::from_millis(1);
 
 /// Waits for `duration`. `Duration::MAX` means never; zero is ready at the first poll.

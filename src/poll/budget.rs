@@ -11,12 +11,14 @@
 //! foreign `block_on`, which polls again at once, must get on. Where no poll of ours is around, no
 //! one says when a poll ends, and a whole budget follows each refusal.
 
+use crate::unwind;
 use std::cell::Cell;
 use std::task::{Context, Poll};
 
 /// Operations that may be ready in one poll. tokio uses 128 for the same purpose; at 1-2 us for a
-/// read or write it bounds a poll to about 0.2 ms. A prime, so that no loop keeps step with it: each
-/// of its operations is the one that gives way in some poll, also the one that a cut can reach.
+/// read or write it bounds a poll to about 0.2 ms. A prime, so that no loop keeps step with it:
+/// each of its operations is the one that gives way in some poll, also the one that a cut can
+/// reach.
 const WHOLE: u8 = 127;
 
 /// Operations after each refusal in the same poll.
@@ -111,6 +113,9 @@ fn refuse<R>(cx: &mut Context<'_>) -> Poll<R> {
     let budget = BUDGET.get();
     let left = budget.rest;
     BUDGET.set(Budget { left, ..budget });
-    cx.waker().wake_by_ref();
+    // A waker that panics is no business of the leaf.
+    if let Err(payload) = unwind::catch(|| cx.waker().wake_by_ref()) {
+        unwind::discard(payload);
+    }
     Poll::Pending
 }
