@@ -89,6 +89,7 @@ pub use crate::api::group::handle::{Group, Never};
 pub use crate::api::group::lend::{group_with, try_group_with};
 pub use crate::api::group::scope::{scope, try_scope};
 pub use crate::api::group::service_handle::ServiceHandle;
+pub use crate::api::here::cooperative::cooperative;
 pub use crate::api::here::join::join;
 pub use crate::api::here::local::TaskLocal;
 pub use crate::api::here::panic_hook::install_panic_hook;
@@ -124,6 +125,7 @@ pub mod future {
     pub use crate::api::child::supervised::CancelSupervised;
     pub use crate::api::child::task::CancelTask;
     pub use crate::api::group::futures::{GroupFuture, TryGroupFuture};
+    pub use crate::api::here::cooperative::Cooperative;
     pub use crate::api::here::local::TaskLocalScope;
     pub use crate::api::here::shield::Shield;
 }

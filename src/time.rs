@@ -4,16 +4,21 @@
 //! never.
 
 use crate::driver::driver::Timer;
-use crate::poll::frame;
+use crate::poll::{budget, frame};
 use crate::pool::global;
 use pin_project_lite::pin_project;
 use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 pub use crate::driver::clock::ManualClock;
+
+/// A timer that is so late leaves nothing of the budget of its poll: a loop over such timers does
+/// in between what takes longer than its pauses, and 128 times that could be minutes. No timer is
+/// so late on an idle machine.
+const OVERRUN: Duration = Duration::from_millis(1);
 
 /// Waits for `duration`. `Duration::MAX` means never; zero is ready at the first poll.
 ///
@@ -114,12 +119,9 @@ impl Sleep {
         self.timer = None;
         self.at = Some(at);
     }
-}
 
-impl Future for Sleep {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Whether it is over; if not, the waker is called when it is.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else {
             frame::note_leaf();
             return Poll::Pending;
@@ -129,6 +131,9 @@ impl Future for Sleep {
             None => global::now(),
         };
         if now >= at {
+            if now.duration_since(at) >= OVERRUN {
+                budget::spend_all();
+            }
             self.timer = None;
             return Poll::Ready(());
         }
@@ -141,6 +146,14 @@ impl Future for Sleep {
         }
         frame::note_leaf();
         Poll::Pending
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        budget::poll(cx, |cx| self.poll_due(cx))
     }
 }
 
@@ -178,6 +191,7 @@ pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
     Timeout {
         future: Some(future),
         sleep: sleep(duration),
+        begun: false,
     }
 }
 
@@ -202,6 +216,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         sleep: Sleep,
+        begun: bool,
     }
 }
 
@@ -212,12 +227,20 @@ impl<F: Future> Future for Timeout<F> {
         let mut this = self.project();
         let future = this.future.as_mut().as_pin_mut();
         let future = future.expect("polled after it was ready");
-        if let Poll::Ready(value) = future.poll(cx) {
+        let polled = if *this.begun {
+            future.poll(cx)
+        } else {
+            ready!(budget::spend(cx));
+            *this.begun = true;
+            // It may be the one poll that is granted.
+            let _apart = budget::apart();
+            future.poll(cx)
+        };
+        if let Poll::Ready(value) = polled {
             return Poll::Ready(Ok(value));
         }
-        if Pin::new(this.sleep).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
+        // Without a unit: a future that has taken the last one is not to outlive its time.
+        ready!(this.sleep.poll_due(cx));
         this.future.set(None);
         Poll::Ready(Err(Elapsed(())))
     }

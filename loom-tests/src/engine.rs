@@ -49,6 +49,7 @@ macro_rules! groups {
         #[expect(dead_code, reason = "models need a part of it")]
         #[path = "../../src/poll"]
         mod poll {
+            pub mod budget;
             pub mod frame;
             pub mod live;
             pub mod locals;

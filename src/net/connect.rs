@@ -2,6 +2,7 @@
 
 use crate::driver::sources::Direction;
 use crate::net::registered::Registered;
+use crate::poll::budget;
 use crate::pool::global;
 use crate::waiters::Key;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
@@ -11,6 +12,8 @@ use std::net::{SocketAddr, TcpStream};
 
 /// Connects to the first address that answers.
 pub(crate) async fn any(addresses: &[SocketAddr]) -> io::Result<Registered<TcpStream>> {
+    // An address may fail at once.
+    poll_fn(budget::spend).await;
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in addresses {
         match one(*address).await {

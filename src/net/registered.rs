@@ -4,12 +4,12 @@
 use crate::driver::driver::Driver;
 use crate::driver::source::Readiness;
 use crate::driver::sources::{Direction, Source};
-use crate::poll::{frame, tally};
+use crate::poll::{budget, frame};
 use crate::sync::Arc;
 use crate::waiters::Key;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// A socket and its registration.
 pub(crate) struct Registered<S: AsFd + AsRawFd> {
@@ -56,16 +56,13 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         cx: &mut Context<'_>,
         mut op: impl FnMut(&S) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        if !tally::spend_budget() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
         let readiness = self.readiness(direction);
         let mut key = key;
         let mut registered = false;
         loop {
             let seen = readiness.look();
             if seen.is_ready() {
+                ready!(budget::spend(cx));
                 match op(&self.io) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         readiness.clear(seen)

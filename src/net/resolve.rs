@@ -1,10 +1,11 @@
 //! Names to addresses, on a thread for blocking calls: the system's resolver blocks.
 
-use crate::poll::frame;
+use crate::poll::{budget, frame};
 use crate::pool::blocking::Work;
 use crate::pool::{blocking_threads, global};
 use crate::sync::{Arc, Mutex};
 use crate::waiters;
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
@@ -19,6 +20,7 @@ struct Answer {
 
 /// Resolves `name`, which is `host:port` or an address.
 pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
+    poll_fn(budget::spend).await;
     if let Ok(address) = name.parse() {
         return Ok(vec![address]);
     }

@@ -4,6 +4,7 @@ use crate::driver::sources::Direction;
 use crate::net::connect;
 use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
+use crate::poll::budget;
 use crate::pool::global;
 use crate::sync::Arc;
 use futures_io::{AsyncRead, AsyncWrite};
@@ -265,12 +266,17 @@ impl TcpStream {
             .poll_transfer(Direction::Read, room, cx, |mut io| op(&mut io))
     }
 
-    pub(crate) fn shut_write(&self) -> io::Result<()> {
-        match self.0.io().shutdown(Shutdown::Write) {
+    /// Nothing is kept back here.
+    pub(crate) fn poll_flush_io(cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        budget::spend(cx).map(Ok)
+    }
+
+    pub(crate) fn poll_shut_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        budget::spend(cx).map(|()| match self.0.io().shutdown(Shutdown::Write) {
             // The other end was faster.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             done => done,
-        }
+        })
     }
 }
 
@@ -378,13 +384,13 @@ macro_rules! write {
                 $stream.poll_write_vectored_io(cx, buffers)
             }
 
-            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(Ok(()))
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                TcpStream::poll_flush_io(cx)
             }
 
-            fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
                 let $this = &*self;
-                Poll::Ready($stream.shut_write())
+                $stream.poll_shut_write(cx)
             }
         }
     };

@@ -11,7 +11,6 @@
 
 use crate::group::node::{Host, Node, NodeRef};
 use crate::poll::locals::Locals;
-use crate::poll::tally;
 use crate::report::failure::{TaskId, describe};
 use crate::scoped::{self, Place, Scoped};
 use crate::sync::{LocalKey, process, thread};
@@ -133,7 +132,6 @@ impl<'a> Frame<'a> {
         task: &'a TaskView<'a>,
         cut: bool,
     ) -> Self {
-        tally::new_budget();
         Self {
             task: Some(task),
             locals: Cell::new(task.locals.map_or(ptr::null(), ptr::from_ref)),

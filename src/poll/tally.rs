@@ -1,5 +1,4 @@
-//! The notes of a thread while it runs jobs: parts of its seat to write to, ids that it may give,
-//! operations that the poll may spend.
+//! The notes of a thread while it runs jobs: parts of its seat to write to, ids that it may give.
 
 use crate::poll::live::LiveCounts;
 use crate::poll::running::Running;
@@ -46,29 +45,6 @@ const ID_BLOCK: u64 = 1024;
 crate::sync::thread_local! {
     static TALLY: Place<Tallies> = const { Place::new() };
     static IDS: Cell<u64> = const { Cell::new(0) };
-    static BUDGET: Cell<u8> = const { Cell::new(BUDGET_OF_A_POLL) };
-}
-
-/// Operations on our own leaves that may succeed in one poll of a task before it must yield. tokio
-/// uses 128 for the same purpose; at 1-2 us for a read or write it bounds a poll to about 0.2 ms.
-const BUDGET_OF_A_POLL: u8 = 128;
-
-/// A poll of a task begins.
-#[inline]
-pub(crate) fn new_budget() {
-    BUDGET.set(BUDGET_OF_A_POLL);
-}
-
-/// Takes one operation from the budget of this poll; false if there is none left: the leaf wakes
-/// itself and is pending.
-pub(crate) fn spend_budget() -> bool {
-    let left = BUDGET.get();
-    if left == 0 {
-        BUDGET.set(BUDGET_OF_A_POLL);
-        return false;
-    }
-    BUDGET.set(left - 1);
-    true
 }
 
 /// A task number that no other task of the process has.

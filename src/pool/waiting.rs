@@ -15,6 +15,7 @@
 use crate::group::node::Node;
 use crate::job::Job;
 use crate::parker::Parker;
+use crate::poll::budget;
 use crate::poll::frame::{self, AwaitedTask};
 use crate::poll::tally;
 use crate::pool::looks;
@@ -93,6 +94,8 @@ pub(crate) fn wait<R>(
         shared,
         unwinds: matches!(awaited, Awaited::In(_)),
     };
+    // The poll below on this stack goes on afterwards with what is left of its budget.
+    let _apart = budget::apart();
     let value = if here {
         drive(home, &sleeper.0, &waker, Runs::Own(awaited), step)
     } else {
@@ -133,6 +136,7 @@ fn drive<R>(
     let mut turns = 0;
     let mut busy = None;
     loop {
+        budget::begin();
         let (take_part, task) = match step(&mut Context::from_waker(waker)) {
             Step::Ready(value) => return value,
             Step::Pending { take_part, task } => (take_part, task),

@@ -1,6 +1,7 @@
 //! The right to a task's output, and the reference by which the closer cuts a service.
 
 use crate::group::services::Serving;
+use crate::poll::budget;
 use crate::poll::frame::{self, AwaitedTask};
 use crate::report::failure::{TaskId, describe, name_or_place};
 use crate::task::cell::OutputRef;
@@ -9,7 +10,7 @@ use crate::tree::unresolvable::{Asked, unresolvable};
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::Location;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// The right to a task's output. Dropping it leaves the task alone.
 pub(crate) struct TaskHandle<V> {
@@ -82,7 +83,7 @@ impl<V> TaskHandle<V> {
     /// Waits for the end of the task; `None` if it ended without a value, or the value was taken.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<V>> {
         let Some(header) = self.header() else {
-            return Poll::Ready(None);
+            return budget::spend(cx).map(|()| None);
         };
         if !header.state.load().is_complete() && header.awaiter.register(cx.waker()) {
             frame::note_task(AwaitedTask {
@@ -91,10 +92,9 @@ impl<V> TaskHandle<V> {
             });
             return Poll::Pending;
         }
-        if !header.state.load().has_value() {
-            return Poll::Ready(None);
-        }
-        Poll::Ready(self.take())
+        let has_value = header.state.load().has_value();
+        ready!(budget::spend(cx));
+        Poll::Ready(if has_value { self.take() } else { None })
     }
 
     /// Takes the value out, if the task has ended with one.

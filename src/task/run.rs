@@ -12,6 +12,7 @@
 
 use crate::group::node::Node;
 use crate::job::{JobHeader, JobTable};
+use crate::poll::budget;
 use crate::poll::frame::{self, Frame};
 use crate::poll::running::Publication;
 use crate::poll::tally;
@@ -113,6 +114,7 @@ fn poll(
     header.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
     let name = header.name();
     let view = header.view();
+    budget::begin();
     let frame = Frame::task(node, header.open(), &view, cutting);
     let polled = tally::with_record(|record| {
         if let Some(record) = record {

@@ -1,7 +1,8 @@
 //! Polls by hand, and waits that poll.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use spinney::cooperative;
+use std::future::{Future, poll_fn, ready};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
@@ -15,6 +16,12 @@ pub(crate) async fn once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F:
 /// Polls once, outside everything.
 pub(crate) fn poll_alone<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Lets the next polls of this thread, outside everything, find a whole budget: that is so after a
+/// poll that gave way.
+pub(crate) fn with_a_whole_budget() {
+    while poll_alone(pin!(cooperative(ready(())))).is_ready() {}
 }
 
 /// Is ready when the cell has a value: polled again and again.

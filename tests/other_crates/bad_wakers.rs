@@ -7,7 +7,7 @@ mod places;
 use crate::common::durations::{NOW, SECOND};
 use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
-use crate::common::polls::{once, poll_alone, wait_until};
+use crate::common::polls::{once, poll_alone, wait_until, with_a_whole_budget};
 use crate::common::runtimes::{Seen, clocked, workers};
 use async_channel::bounded;
 use fragile::{Brittle, Fragile};
@@ -120,6 +120,7 @@ fn outside((name, place): (&str, Place), nth: usize, is_first: bool, then: Then)
     let mut surfaced = 0;
     {
         let _entered = runtime.enter();
+        with_a_whole_budget();
         let mut whole = Box::pin(group(async |g| world.seed().plant(g, place).await));
         if !is_first {
             assert!(poll_alone(whole.as_mut()).is_pending(), "{name}");

@@ -10,8 +10,8 @@ use spinney::compat::hyper::Timer;
 use spinney::current::{CancelKind, CancelReason, GroupPath};
 use spinney::dump::{Dump, GroupDump, Straggler, Stragglers, TaskDump, TaskId, TaskState};
 use spinney::future::{
-    CancelSupervised, CancelTask, GroupFuture, Shield, SpawnBounded, Start, TaskLocalScope,
-    TryGroupFuture,
+    CancelSupervised, CancelTask, Cooperative, GroupFuture, Shield, SpawnBounded, Start,
+    TaskLocalScope, TryGroupFuture,
 };
 use spinney::net::{Accept, ReadHalf, TcpListener, TcpStream, WriteHalf};
 use spinney::runtime::{BuildError, EnterGuard, Metrics};
@@ -149,6 +149,10 @@ fn rows() -> Vec<Row> {
         Shield<Future> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Shield<Pinned> => "Send Sync UnwindSafe RefUnwindSafe",
         Shield<Here> => "Unpin UnwindSafe RefUnwindSafe",
+        Cooperative<Future> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Cooperative<Alone> => "Send Unpin UnwindSafe",
+        Cooperative<Pinned> => "Send Sync UnwindSafe RefUnwindSafe",
+        Cooperative<Here> => "Unpin UnwindSafe RefUnwindSafe",
         TaskLocal<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskLocal<Here> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskLocalScope<Future> => "Send Sync Unpin",

@@ -4,3 +4,4 @@ mod architecture;
 mod auto_traits;
 mod conformance;
 mod files;
+mod leaves;

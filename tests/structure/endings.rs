@@ -5,7 +5,7 @@ use crate::common::drops::on_drop;
 use crate::common::durations::{NOW, SECOND};
 use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
-use crate::common::polls::{self, once, until};
+use crate::common::polls::{self, once, until, with_a_whole_budget};
 use crate::common::runtimes::{clocked, workers};
 use spinney::{
     Group, GroupHandle, Never, Runtime, Wait, current, group, shield, sleep, timeout, try_group,
@@ -75,6 +75,7 @@ fn a_defer_that_races_an_early_drop_runs_before_kept_values_go() {
                         });
                         pending::<()>().await
                     }));
+                with_a_whole_budget();
                 let mut cx = Context::from_waker(Waker::noop());
                 assert!(future.as_mut().poll(&mut cx).is_pending());
                 while !begun.load(SeqCst) {

@@ -2,7 +2,7 @@
 
 use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
-use crate::common::polls::wait_until;
+use crate::common::polls::{wait_until, with_a_whole_budget};
 use crate::common::runtimes::workers;
 use spinney::{Never, Runtime, group_with, try_group_with};
 use std::future::{Future, pending};
@@ -100,6 +100,7 @@ fn lending(counts: &Counts) -> Lending {
 
 fn poll_once(runtime: &Runtime, future: &mut Lending) {
     let _entered = runtime.enter();
+    with_a_whole_budget();
     let polled = future
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()));

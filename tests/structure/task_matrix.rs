@@ -9,7 +9,7 @@ mod case;
 mod child;
 mod model;
 
-use crate::common::polls::until;
+use crate::common::polls::{until, with_a_whole_budget};
 use crate::matrix::{Answer, Gate, each, noting};
 use case::{Case, Fate, Held, Host, Kind, When};
 use child::{Handle, Log};
@@ -175,6 +175,7 @@ fn run(case: Case) {
     let outer = catch_unwind(AssertUnwindSafe(|| match case.host {
         Host::Foreign => {
             let _entered = runtime.enter();
+            with_a_whole_budget();
             futures_lite::future::block_on(top)
         }
         _ => runtime.block_on(top),

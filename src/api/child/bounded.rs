@@ -4,7 +4,7 @@ use crate::api::child::completion::{self, Completing, Completion};
 use crate::api::child::outcome::Outcome;
 use crate::api::child::task::Task;
 use crate::api::group::handle::Group;
-use crate::poll::frame;
+use crate::poll::{budget, frame};
 use crate::sync::{Arc, Mutex};
 use crate::unwind::Payload;
 use crate::waiters;
@@ -350,13 +350,15 @@ where
     type Output = Task<'s, T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Task<'s, T>> {
-        let Poll::Ready(place) = self.poll_place(cx.waker()) else {
-            frame::note_child();
-            return Poll::Pending;
-        };
-        let future = self.future.take().expect("polled after it was ready");
-        let child = Completing::<_, _, E>::new(future, place);
-        Poll::Ready(self.group.spawn_at(child, None, self.location))
+        budget::poll(cx, |cx| {
+            let Poll::Ready(place) = self.poll_place(cx.waker()) else {
+                frame::note_child();
+                return Poll::Pending;
+            };
+            let future = self.future.take().expect("polled after it was ready");
+            let child = Completing::<_, _, E>::new(future, place);
+            Poll::Ready(self.group.spawn_at(child, None, self.location))
+        })
     }
 }
 

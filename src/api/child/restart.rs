@@ -4,6 +4,7 @@ use crate::api::child::completion::{Completing, Completion};
 use crate::api::child::failure::Failure;
 use crate::api::group::handle::Group;
 use crate::api::here::current;
+use crate::poll::budget;
 use crate::report::reason::Origin;
 use crate::unwind::{self, Payload};
 use std::future::poll_fn;
@@ -186,8 +187,11 @@ impl Restart {
                     group,
                     location,
                 };
-                if left > 0 && !group.is_stopping() && !pause.is_zero() {
-                    pause_in(group, pause).await;
+                if left > 0 && !group.is_stopping() {
+                    poll_fn(budget::spend).await;
+                    if !pause.is_zero() {
+                        pause_in(group, pause).await;
+                    }
                     pause = pause.saturating_mul(2).min(LONGEST_PAUSE.max(self.pause));
                 }
                 if left == 0 || group.is_stopping() {

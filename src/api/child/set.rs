@@ -5,7 +5,7 @@ use crate::api::child::failure::Failure;
 use crate::api::child::outcome::Outcome;
 use crate::api::child::task::Task;
 use crate::api::group::handle::Group;
-use crate::poll::frame;
+use crate::poll::{budget, frame};
 use crate::report::failure::TaskId;
 use crate::report::reason::Origin;
 use crate::sync::{Arc, Mutex};
@@ -226,30 +226,32 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Failure<E>>>> {
-        let new = cx.waker().clone();
-        let mut polled = Poll::Pending;
-        let mut line = self.line.lock();
-        while let Some((number, end)) = line.ended.pop_front() {
-            self.unread.remove(&number);
-            if end.is_some() {
-                polled = Poll::Ready(end);
-                break;
+        budget::poll(cx, |cx| {
+            let new = cx.waker().clone();
+            let mut polled = Poll::Pending;
+            let mut line = self.line.lock();
+            while let Some((number, end)) = line.ended.pop_front() {
+                self.unread.remove(&number);
+                if end.is_some() {
+                    polled = Poll::Ready(end);
+                    break;
+                }
+                line.cut -= 1;
             }
-            line.cut -= 1;
-        }
-        if polled.is_pending() && self.unread.is_empty() {
-            polled = Poll::Ready(None);
-        }
-        let left = match polled {
-            Poll::Pending => line.waker.replace(new),
-            Poll::Ready(_) => Some(new),
-        };
-        drop(line);
-        waiters::discard(left);
-        if polled.is_pending() {
-            frame::note_child();
-        }
-        polled
+            if polled.is_pending() && self.unread.is_empty() {
+                polled = Poll::Ready(None);
+            }
+            let left = match polled {
+                Poll::Pending => line.waker.replace(new),
+                Poll::Ready(_) => Some(new),
+            };
+            drop(line);
+            waiters::discard(left);
+            if polled.is_pending() {
+                frame::note_child();
+            }
+            polled
+        })
     }
 
     /// How many children are unfinished or unread.

@@ -5,7 +5,7 @@ use crate::api::child::failure::Failure;
 use crate::api::child::outcome::Outcome;
 use crate::api::child::task::Task;
 use crate::api::group::handle::Group;
-use crate::poll::frame;
+use crate::poll::{budget, frame};
 use crate::report::reason::Origin;
 use crate::sync::{Arc, Mutex};
 use crate::unwind::{self, Payload};
@@ -272,30 +272,32 @@ impl<V, E: Send + 'static> Future for Start<'_, '_, V, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(self.task.is_some(), "polled after it was ready");
-        let new = cx.waker().clone();
-        let mut slot = self.slot.lock();
-        let stage = match slot.stage {
-            Stage::Starting => {
-                let old = slot.waker.replace(new);
-                drop(slot);
-                waiters::discard(old);
-                frame::note_child();
-                return Poll::Pending;
-            }
-            _ => std::mem::replace(&mut slot.stage, Stage::Over),
-        };
-        drop(slot);
-        waiters::discard([new]);
-        let result = match stage {
-            Stage::Ready(value) => Ok(value),
-            _ => Err(match self.early.lock().take() {
-                Some(Failure::Error(error)) => StartError::Error(error),
-                Some(Failure::Panic(payload)) => StartError::Panic(payload),
-                None => StartError::NotReady,
-            }),
-        };
-        self.task = None;
-        Poll::Ready(result)
+        budget::poll(cx, |cx| {
+            let new = cx.waker().clone();
+            let mut slot = self.slot.lock();
+            let stage = match slot.stage {
+                Stage::Starting => {
+                    let old = slot.waker.replace(new);
+                    drop(slot);
+                    waiters::discard(old);
+                    frame::note_child();
+                    return Poll::Pending;
+                }
+                _ => std::mem::replace(&mut slot.stage, Stage::Over),
+            };
+            drop(slot);
+            waiters::discard([new]);
+            let result = match stage {
+                Stage::Ready(value) => Ok(value),
+                _ => Err(match self.early.lock().take() {
+                    Some(Failure::Error(error)) => StartError::Error(error),
+                    Some(Failure::Panic(payload)) => StartError::Panic(payload),
+                    None => StartError::NotReady,
+                }),
+            };
+            self.task = None;
+            Poll::Ready(result)
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use crate::api::child::completion::{self, Completing, Completion};
 use crate::api::child::outcome::Outcome;
 use crate::api::child::task::Task;
 use crate::api::group::handle::Group;
+use crate::poll::budget;
 use crate::sync::{Arc, Mutex};
 use crate::unwind::Payload;
 use crate::waiters;
@@ -227,29 +228,31 @@ impl<T> Generator<'_, T> {
     }
 
     fn poll_value(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        let new = cx.waker().clone();
-        let (value, generator, old) = {
-            let mut slot = self.slot.lock();
-            let old = slot.reader.replace(new);
-            match slot.value.take() {
-                Some(value) => (Some(value), slot.generator.take(), old),
-                None => (None, None, old),
+        budget::poll(cx, |cx| {
+            let new = cx.waker().clone();
+            let (value, generator, old) = {
+                let mut slot = self.slot.lock();
+                let old = slot.reader.replace(new);
+                match slot.value.take() {
+                    Some(value) => (Some(value), slot.generator.take(), old),
+                    None => (None, None, old),
+                }
+            };
+            waiters::discard(old);
+            if let Some(value) = value {
+                generator.into_iter().for_each(completion::wake);
+                return Poll::Ready(Some(value));
             }
-        };
-        waiters::discard(old);
-        if let Some(value) = value {
-            generator.into_iter().for_each(completion::wake);
-            return Poll::Ready(Some(value));
-        }
-        let Some(task) = &mut self.task else {
-            return Poll::Ready(None);
-        };
-        if Pin::new(task).poll(cx).is_pending() {
-            return Poll::Pending;
-        }
-        self.task = None;
-        // The last value may have come in between.
-        Poll::Ready(self.slot.lock().value.take())
+            let Some(task) = &mut self.task else {
+                return Poll::Ready(None);
+            };
+            if Pin::new(task).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.task = None;
+            // The last value may have come in between.
+            Poll::Ready(self.slot.lock().value.take())
+        })
     }
 }
 

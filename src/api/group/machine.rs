@@ -19,7 +19,7 @@ use crate::api::group::handle::Group;
 use crate::api::group::lifetime::{self, Alive, Invariant};
 use crate::group::arena::Lent;
 use crate::group::node::{Node, NodeRef, Opening};
-use crate::poll::frame;
+use crate::poll::{budget, frame};
 use crate::report::errors::Errors;
 use crate::tree::cut::Cut;
 use crate::tree::owner::{Answer, Outlived, Owner};
@@ -133,8 +133,8 @@ enum Stage<'s, E> {
 struct First {
     /// The body has a poll for certain: no deadline is so short that it has none.
     granted: bool,
-    /// It is granted by a deadline of zero, which is held back.
-    held_back: bool,
+    /// It is granted by a deadline of zero, which is held back, and is a whole one.
+    held_back: Option<budget::Apart>,
 }
 
 impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
@@ -221,12 +221,12 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         let group = Group::new(unsafe { Alive::new(&owner.node) });
         let mut first = First {
             granted: !owner.is_cancelled(),
-            held_back: false,
+            held_back: None,
         };
         match setup.deadline {
             Some((Duration::ZERO, error)) if first.granted => {
                 group.grant(error, setup.location);
-                first.held_back = true;
+                first.held_back = Some(budget::apart());
             }
             Some((after, error)) => group.deadline_at(after, error, setup.location),
             None => {}
@@ -310,6 +310,9 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             Stage::Open(owner) => owner.arrive(),
             Stage::Outlived(outlived) => return outlived.poll(cx),
             Stage::New(_) | Stage::Over => {
+                // Before anything is opened. A poll of an open group is not refused: a cut has to
+                // know whom it has reached.
+                ready!(budget::spend(cx));
                 // SAFETY: `call` hands the group to a body for every lifetime, and does nothing
                 // else with it, says the caller.
                 match unsafe { self.as_mut().open(call, opened) } {
@@ -325,7 +328,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                 return Poll::Pending;
             };
             let Some(body) = this.body.as_mut().as_pin_mut() else {
-                if first.held_back {
+                if first.held_back.is_some() {
                     owner.decide();
                 }
                 return self.finish(cx);
@@ -338,7 +341,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             let polled = owner.poll_body(cutting, || body.poll(cx));
             match polled {
                 Ok(Poll::Pending) => {
-                    if mem::take(&mut first.held_back) {
+                    if first.held_back.take().is_some() {
                         zero_deadline::expire(&owner.node);
                     }
                     if cutting && owner.cut_after_poll(cx.waker()) == Cut::Drop {

@@ -1,6 +1,7 @@
 //! A read-only view of the innermost group of the code that runs. There is no implicit spawn.
 
 use crate::group::node::{Node, NodeRef, SHIELDED};
+use crate::poll::budget;
 use crate::poll::frame::{self, Frame, TaskView};
 use crate::poll::own_cancel::OwnCancel;
 use crate::report::failure::{TaskId, name_or_place};
@@ -298,16 +299,15 @@ impl Future for Stopping {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.is_over() {
-            return Poll::Ready(());
+        if !this.is_over() {
+            this.node.stop_waiters.register(&mut this.key, cx.waker());
+            // The flag is set before the waiters are woken: look at it after registering.
+            if !this.is_over() {
+                frame::note_leaf();
+                return Poll::Pending;
+            }
         }
-        this.node.stop_waiters.register(&mut this.key, cx.waker());
-        // The flag is set before the waiters are woken: look at it after registering.
-        if this.is_over() {
-            return Poll::Ready(());
-        }
-        frame::note_leaf();
-        Poll::Pending
+        budget::spend(cx)
     }
 }
 
@@ -330,7 +330,7 @@ impl Future for CurrentStopping {
         // Without a shield, a task that is cut by itself is dropped: its poller does not ask.
         let sheltered = frame::current(|frame| frame.is_some_and(Frame::is_sheltered));
         if sheltered && is_exposed() && self.own_cancel.look(cx) {
-            return Poll::Ready(());
+            return budget::spend(cx);
         }
         if self.group.is_none() {
             self.group = with(|node| match node {
@@ -341,7 +341,7 @@ impl Future for CurrentStopping {
         match &mut self.group {
             Some(stopping) => Pin::new(stopping).poll(cx),
             // The runtime was shut down.
-            None => Poll::Ready(()),
+            None => budget::spend(cx),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! A stretch that cannot be cut.
 
+use crate::poll::budget;
 use crate::poll::frame::{self, Frame};
 use crate::{unwind, waiters};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 /// Runs `future` to its end even if the task, or a group around it, is being cut; the cut lands at
 /// the next suspension after it.
@@ -39,6 +40,7 @@ use std::task::{Context, Poll, Waker};
 pub fn shield<F: Future>(future: F) -> Shield<F> {
     Shield {
         future,
+        begun: false,
         host: None,
         cut: false,
     }
@@ -62,6 +64,7 @@ pin_project! {
     pub struct Shield<F> {
         #[pin]
         future: F,
+        begun: bool,
         // Whom it holds: the task whose poll reached it last.
         host: Option<Waker>,
         // It was unwound by a cut: it is not polled again.
@@ -87,6 +90,14 @@ impl<F: Future> Future for Shield<F> {
         let (future, host, cut) = (this.future, this.host, this.cut);
         if *cut {
             return Poll::Pending;
+        }
+        if !*this.begun {
+            // The cut of a loop over shields lands here, if it suspends nowhere else. Before a poll
+            // knows of a cut nothing is refused: what cleans up begins.
+            if frame::current(|frame| frame.is_some_and(Frame::is_cut)) {
+                ready!(budget::spend(cx));
+            }
+            *this.begun = true;
         }
         if let Some(former) = host.take() {
             // A host that is cut sleeps until its shields have ended, or are polled elsewhere.

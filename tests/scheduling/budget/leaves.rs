@@ -1,0 +1,244 @@
+//! A loop over each future of ours that is ready at once, as far as it can be.
+//! `tests/repository/leaves.rs` sees to it that none is missing.
+
+use super::{Looped, Note};
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use hyper::rt::Timer as _;
+use spinney::compat::hyper::Timer;
+use spinney::net::{TcpListener, TcpStream};
+use spinney::time::{interval, sleep_until};
+use spinney::{
+    Group, GroupBuilder, Never, Ready, Restart, TaskLocal, Yielder, blocking, cooperative, current,
+    group, group_with, race, shield, sleep, timeout, try_group, try_group_with, yield_now,
+};
+use std::future::{pending, poll_fn, ready};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+/// A loop, and what it is over.
+pub(crate) struct Leaf {
+    pub(crate) name: &'static str,
+    pub(crate) looped: fn(Note) -> Looped,
+}
+
+/// Each expression is awaited again and again.
+macro_rules! leaves {
+    ($($name:literal: $setup:expr => |$held:pat_param| $leaf:expr;)*) => {
+        vec![$(Leaf {
+            name: $name,
+            looped: |note| Box::pin(async move {
+                let mut held = $setup;
+                loop {
+                    let $held = &mut held;
+                    let _ = $leaf.await;
+                    note.add();
+                }
+            }),
+        },)*]
+    };
+}
+
+/// The same in a group, which each expression may use.
+macro_rules! children {
+    ($($name:literal: |$g:ident| $setup:expr => |$held:pat_param| $leaf:expr;)*) => {
+        vec![$(Leaf {
+            name: $name,
+            looped: |note| Box::pin(async move {
+                let _ = try_group(async move |$g: Group<'_, '_, ()>| -> Result<(), ()> {
+                    let mut held = $setup;
+                    loop {
+                        let $held = &mut held;
+                        let _ = $leaf.await;
+                        note.add();
+                    }
+                })
+                .await;
+            }),
+        },)*]
+    };
+}
+
+const ZERO: Duration = Duration::ZERO;
+
+static LOCAL: TaskLocal<u8> = TaskLocal::new();
+
+/// Children that have ended.
+async fn ended<T>(spawn: impl Fn() -> T, is_finished: impl Fn(&T) -> bool) -> Vec<T> {
+    let children: Vec<_> = (0..300).map(|_| spawn()).collect();
+    while !children.iter().all(&is_finished) {
+        yield_now().await;
+    }
+    children
+}
+
+/// Both ends of a connection; the far one is closed if there is nothing to be read.
+async fn connection() -> TcpStream {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let near = TcpStream::connect_addr(address).await.unwrap();
+    drop(listener.accept().await.unwrap());
+    near
+}
+
+/// A connection that can be written to.
+async fn open() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let near = TcpStream::connect_addr(address).await.unwrap();
+    (near, listener.accept().await.unwrap().0)
+}
+
+/// No one listens there.
+fn nowhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 1))
+}
+
+/// Clients in the queue of a listener, more than one poll may accept.
+fn clients(listener: &TcpListener) -> Vec<std::net::TcpStream> {
+    let address = listener.local_addr().unwrap();
+    let clients = (0..200).map(|_| std::net::TcpStream::connect(address));
+    clients.collect::<io::Result<_>>().unwrap()
+}
+
+pub(crate) fn leaves() -> Vec<Leaf> {
+    let mut all = leaves! {
+        "Sleep": () => |_| sleep(ZERO);
+        "Sleep, in the past": Instant::now() => |at| sleep_until(*at);
+        "Timeout, ready": () => |_| timeout(Duration::MAX, ready(1));
+        "Timeout, late": () => |_| timeout(ZERO, pending::<()>());
+        "Interval::tick": interval(Duration::from_nanos(1)) => |ticks| ticks.tick();
+        "GroupFuture": () => |_| group(async |_| ());
+        "TryGroupFuture": () => |_| try_group(async |_| Err::<(), _>(1));
+        "GroupBuilder": () => |_| GroupBuilder::<()>::new().run(async |_| Ok(()));
+        "group_with": () => |_| group_with(1, async |_, _| ());
+        "try_group_with": () => |_| try_group_with(1, async |_: Group<'_, '_, ()>, _| Ok(()));
+        "race": () => |_| race([ready(Ok::<_, ()>(1))]);
+        "blocking": () => |_| blocking(|| ());
+        "yield_now": () => |_| yield_now();
+        "Shield": () => |_| shield(sleep(ZERO));
+        "TaskLocalScope": () => |_| LOCAL.scope(1, sleep(ZERO));
+        "Cooperative": () => |_| cooperative(ready(1));
+        "Cooperative, a stream": cooperative(futures_lite::stream::repeat(1)) => |values|
+            futures_lite::StreamExt::next(values);
+        "TcpListener::bind": () => |_| TcpListener::bind("127.0.0.1:0");
+        "TcpStream::connect": () => |_| TcpStream::connect("127.0.0.1:1");
+        "TcpStream::connect_addr": () => |_| TcpStream::connect_addr(nowhere());
+        "AsyncRead": connection().await => |near| async { near.read(&mut [0]).await };
+        "AsyncRead, half": connection().await.split() => |(near, _)| async {
+            near.read(&mut [0]).await
+        };
+        "AsyncWrite": open().await => |(near, _)| near.write(&[]);
+        "AsyncWrite, half": open().await.0.split() => |(_, near)| near.write(&[]);
+        "AsyncWrite, flush": open().await => |(near, _)| near.flush();
+        "AsyncWrite, close": open().await => |(near, _)| near.close();
+        "hyper's Write, flush": open().await => |(near, _)| poll_fn(|cx| {
+            hyper::rt::Write::poll_flush(Pin::new(&mut *near), cx)
+        });
+        "hyper's Write, shutdown": open().await => |(near, _)| poll_fn(|cx| {
+            hyper::rt::Write::poll_shutdown(Pin::new(&mut *near), cx)
+        });
+        "hyper's Sleep": () => |_| Timer.sleep(ZERO);
+    };
+    all.extend(children! {
+        "Group::group": |g| () => |_| g.group(async |_| ());
+        "CancelTask": |g| g.spawn(async { Ok(()) }).cancel() => |cancel| &mut *cancel;
+        "CancelSupervised": |g| g.supervise(async { Ok(()) }).cancel() => |cancel| &mut *cancel;
+        "TaskSet": |g| g.set::<()>() => |set| set.next();
+        "SpawnBounded": |g| g.bounded(usize::MAX) => |places| places.spawn(async {});
+        "Start": |g| () => |_| g.start(|ready: Ready<u8>| {
+            ready.set(1);
+            async {}
+        });
+        "Generator": |g| g.stream(async |_: Yielder<u8>| {}) => |values| values.next();
+        "Yielder::send": |g| g.stream(async |mut out: Yielder<u8>| loop {
+            out.send(1).await
+        }) => |values| values.next();
+        "Group::stopping": |g| g.stop() => |_| g.stopping();
+        "GroupHandle::stopping": |g| {
+            g.stop();
+            g.handle()
+        } => |handle| handle.stopping();
+        "stopping": |g| g.stop() => |_| current::stopping();
+    });
+    all.extend([
+        Leaf {
+            name: "Task",
+            looped: |note| {
+                Box::pin(group(async move |g| {
+                    loop {
+                        for child in
+                            ended(|| g.spawn(async { Ok(1) }), |task| task.is_finished()).await
+                        {
+                            child.await;
+                            note.add();
+                        }
+                    }
+                }))
+            },
+        },
+        Leaf {
+            name: "Supervised",
+            looped: |note| {
+                Box::pin(group(async move |g| {
+                    let spawn = || g.supervise(async { Ok::<_, Never>(1) });
+                    loop {
+                        for child in ended(spawn, |child| child.is_finished()).await {
+                            drop(child.await);
+                            note.add();
+                        }
+                    }
+                }))
+            },
+        },
+        Leaf {
+            name: "TaskSet, items",
+            looped: |note| {
+                Box::pin(group(async move |g| {
+                    let mut set = g.set();
+                    loop {
+                        let spawn = || g.spawn(async { Ok(()) });
+                        for n in 0..300 {
+                            set.spawn(async move { Ok(n) });
+                        }
+                        ended(spawn, |task| task.is_finished()).await;
+                        while set.next().await.is_some() {
+                            note.add();
+                        }
+                    }
+                }))
+            },
+        },
+        Leaf {
+            name: "Restart::run",
+            looped: |note| {
+                Box::pin(async move {
+                    let restarted = try_group(async move |g: Group<'_, '_, ()>| {
+                        let attempt = move || {
+                            note.add();
+                            async { Err::<(), _>(()) }
+                        };
+                        Restart::at_most(usize::MAX).run(g, attempt).await
+                    });
+                    let _ = restarted.await;
+                })
+            },
+        },
+        Leaf {
+            name: "Accept",
+            looped: |note| {
+                Box::pin(async move {
+                    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                    loop {
+                        for _client in clients(&listener) {
+                            listener.accept().await.unwrap();
+                            note.add();
+                        }
+                    }
+                })
+            },
+        },
+    ]);
+    all
+}
