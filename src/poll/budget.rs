@@ -13,7 +13,7 @@
 
 use crate::unwind;
 use std::cell::Cell;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// Operations that may be ready in one poll. tokio uses 128 for the same purpose; at 1-2 us for a
 /// read or write it bounds a poll to about 0.2 ms. A prime, so that no loop keeps step with it:
@@ -22,51 +22,40 @@ use std::task::{Context, Poll};
 const WHOLE: u8 = 127;
 
 /// Operations after each refusal in the same poll.
-const REST: u8 = 8;
-
-#[derive(Clone, Copy)]
-struct Budget {
-    left: u8,
-    /// What is left after a refusal.
-    rest: u8,
-}
-
-impl Budget {
-    /// Of a poll of ours.
-    const OURS: Self = Self {
-        left: WHOLE,
-        rest: REST,
-    };
-
-    /// Where no poll of ours is around.
-    const FOREIGN: Self = Self {
-        left: WHOLE,
-        rest: WHOLE,
-    };
-}
+const FEW: u8 = 8;
 
 crate::sync::thread_local! {
-    static BUDGET: Cell<Budget> = const { Cell::new(Budget::FOREIGN) };
+    static LEFT: Cell<u8> = const { Cell::new(WHOLE) };
+    // What is left after a refusal: all where no poll of ours is around.
+    static REST: Cell<u8> = const { Cell::new(WHOLE) };
 }
 
 /// A poll of a task, or of the future of a blocked caller, begins.
 #[inline]
 pub(crate) fn begin() {
-    BUDGET.set(Budget::OURS);
+    LEFT.set(WHOLE);
+    REST.set(FEW);
 }
 
 /// Begins a stretch of this poll that has a budget of its own: it does not suffer from what was
 /// spent before, and what it spends is not missed afterwards.
 pub(crate) fn apart() -> Apart {
-    Apart(BUDGET.replace(Budget::OURS))
+    Apart {
+        left: LEFT.replace(WHOLE),
+        rest: REST.replace(FEW),
+    }
 }
 
 /// A stretch with a budget of its own; when it is dropped the rest of the other one is there again.
-pub(crate) struct Apart(Budget);
+pub(crate) struct Apart {
+    left: u8,
+    rest: u8,
+}
 
 impl Drop for Apart {
     fn drop(&mut self) {
-        BUDGET.set(self.0);
+        LEFT.set(self.left);
+        REST.set(self.rest);
     }
 }
 
@@ -74,11 +63,10 @@ impl Drop for Apart {
 /// future that polls another one, at its first poll.
 #[inline]
 pub(crate) fn spend(cx: &mut Context<'_>) -> Poll<()> {
-    let budget = BUDGET.get();
-    let Some(left) = budget.left.checked_sub(1) else {
+    let Some(left) = LEFT.get().checked_sub(1) else {
         return refuse(cx);
     };
-    BUDGET.set(Budget { left, ..budget });
+    LEFT.set(left);
     Poll::Ready(())
 }
 
@@ -89,33 +77,33 @@ pub(crate) fn poll<R>(
     cx: &mut Context<'_>,
     f: impl FnOnce(&mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {
-    if BUDGET.get().left == 0 {
+    if LEFT.get() == 0 {
         return refuse(cx);
     }
     let polled = f(cx);
     if polled.is_ready() {
         // Leaves inside this one may have taken the last unit.
-        let budget = BUDGET.get();
-        let left = budget.left.saturating_sub(1);
-        BUDGET.set(Budget { left, ..budget });
+        LEFT.set(LEFT.get().saturating_sub(1));
     }
     polled
 }
 
 /// What is ready in this poll after this gives way first.
 pub(crate) fn spend_all() {
-    let budget = BUDGET.get();
-    BUDGET.set(Budget { left: 0, ..budget });
+    LEFT.set(0);
+}
+
+fn refuse<R>(cx: &mut Context<'_>) -> Poll<R> {
+    give_way(cx.waker());
+    Poll::Pending
 }
 
 #[cold]
-fn refuse<R>(cx: &mut Context<'_>) -> Poll<R> {
-    let budget = BUDGET.get();
-    let left = budget.rest;
-    BUDGET.set(Budget { left, ..budget });
+#[inline(never)]
+fn give_way(waker: &Waker) {
+    LEFT.set(REST.get());
     // A waker that panics is no business of the leaf.
-    if let Err(payload) = unwind::catch(|| cx.waker().wake_by_ref()) {
+    if let Err(payload) = unwind::catch(|| waker.wake_by_ref()) {
         unwind::discard(payload);
     }
-    Poll::Pending
 }
