@@ -46,11 +46,11 @@ macro_rules! children {
         vec![$(Leaf {
             name: $name,
             looped: |note| Box::pin(async move {
-                let _ = try_group(async move |$g: Group<'_, '_, ()>| -> Result<(), ()> {
+                let _ended = try_group(async move |$g: Group<'_, '_, ()>| -> Result<(), ()> {
                     let mut held = $setup;
                     loop {
                         let $held = &mut held;
-                        let _ = $leaf.await;
+                        let _ready = $leaf.await;
                         note.add();
                     }
                 })
@@ -169,7 +169,7 @@ pub(crate) fn leaves() -> Vec<Leaf> {
                 Box::pin(group(async move |g| {
                     loop {
                         for child in
-                            ended(|| g.spawn(async { Ok(1) }), |task| task.is_finished()).await
+                            ended(|| g.spawn(async { Ok(1) }), spinney::Task::is_finished).await
                         {
                             child.await;
                             note.add();
@@ -184,7 +184,7 @@ pub(crate) fn leaves() -> Vec<Leaf> {
                 Box::pin(group(async move |g| {
                     let spawn = || g.supervise(async { Ok::<_, Never>(1) });
                     loop {
-                        for child in ended(spawn, |child| child.is_finished()).await {
+                        for child in ended(spawn, spinney::Supervised::is_finished).await {
                             drop(child.await);
                             note.add();
                         }
@@ -202,7 +202,7 @@ pub(crate) fn leaves() -> Vec<Leaf> {
                         for n in 0..300 {
                             set.spawn(async move { Ok(n) });
                         }
-                        ended(spawn, |task| task.is_finished()).await;
+                        ended(spawn, spinney::Task::is_finished).await;
                         while set.next().await.is_some() {
                             note.add();
                         }
