@@ -8,8 +8,9 @@ use spinney::compat::hyper::Timer;
 use spinney::net::{TcpListener, TcpStream};
 use spinney::time::{interval, sleep_until};
 use spinney::{
-    Group, GroupBuilder, Never, Ready, Restart, TaskLocal, Yielder, blocking, cooperative, current,
-    group, group_with, race, shield, sleep, timeout, try_group, try_group_with, yield_now,
+    Group, GroupBuilder, Never, Ready, Restart, Supervised, Task, TaskLocal, Yielder, blocking,
+    cooperative, current, group, group_with, race, shield, sleep, timeout, try_group,
+    try_group_with, yield_now,
 };
 use std::future::{pending, poll_fn, ready};
 use std::io;
@@ -23,6 +24,9 @@ pub(crate) struct Leaf {
     pub(crate) looped: fn(Note) -> Looped,
 }
 
+/// What came of an operation is not looked at.
+fn over<T>(_: T) {}
+
 /// Each expression is awaited again and again.
 macro_rules! leaves {
     ($($name:literal: $setup:expr => |$held:pat_param| $leaf:expr;)*) => {
@@ -32,7 +36,7 @@ macro_rules! leaves {
                 let mut held = $setup;
                 loop {
                     let $held = &mut held;
-                    let _ = $leaf.await;
+                    over($leaf.await);
                     note.add();
                 }
             }),
@@ -46,11 +50,11 @@ macro_rules! children {
         vec![$(Leaf {
             name: $name,
             looped: |note| Box::pin(async move {
-                let _ended = try_group(async move |$g: Group<'_, '_, ()>| -> Result<(), ()> {
+                let _ = try_group(async move |$g: Group<'_, '_, ()>| -> Result<(), ()> {
                     let mut held = $setup;
                     loop {
                         let $held = &mut held;
-                        let _ready = $leaf.await;
+                        over($leaf.await);
                         note.add();
                     }
                 })
@@ -168,9 +172,7 @@ pub(crate) fn leaves() -> Vec<Leaf> {
             looped: |note| {
                 Box::pin(group(async move |g| {
                     loop {
-                        for child in
-                            ended(|| g.spawn(async { Ok(1) }), spinney::Task::is_finished).await
-                        {
+                        for child in ended(|| g.spawn(async { Ok(1) }), Task::is_finished).await {
                             child.await;
                             note.add();
                         }
@@ -184,7 +186,7 @@ pub(crate) fn leaves() -> Vec<Leaf> {
                 Box::pin(group(async move |g| {
                     let spawn = || g.supervise(async { Ok::<_, Never>(1) });
                     loop {
-                        for child in ended(spawn, spinney::Supervised::is_finished).await {
+                        for child in ended(spawn, Supervised::is_finished).await {
                             drop(child.await);
                             note.add();
                         }
@@ -202,7 +204,7 @@ pub(crate) fn leaves() -> Vec<Leaf> {
                         for n in 0..300 {
                             set.spawn(async move { Ok(n) });
                         }
-                        ended(spawn, spinney::Task::is_finished).await;
+                        ended(spawn, Task::is_finished).await;
                         while set.next().await.is_some() {
                             note.add();
                         }
