@@ -47,8 +47,8 @@ use std::task::{Context, Poll};
 ///
 /// # Blocking
 ///
-/// The thread blocks. On a worker its queue is handed away first and a spare thread takes its
-/// place.
+/// The thread blocks, and runs the children that it waits for until it sleeps. On a worker its
+/// queue is handed away then, and a spare thread takes its place.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     on(&global::runtime(), future)
 }

@@ -33,9 +33,9 @@
 //! # Order of execution
 //!
 //! New children of a worker run newest first, woken tasks in the order in which they were woken.
-//! While 64 of them wait, further ones are queued with the woken tasks. The oldest child is run
-//! out of turn once a millisecond on a busy worker, so that each begins. All queues can be stolen
-//! from.
+//! While 64 of them wait, further ones are queued with the woken tasks. The oldest child is run out
+//! of turn once a millisecond on a busy worker, or once in six jobs if they take longer, so that
+//! each begins. All queues can be stolen from.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -53,7 +53,8 @@ impl Source {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// There was an event. Only the holder of the driver's role calls it.
+    /// There was an event. The thread that took it in the driver's role calls it, when it has given
+    /// the role up.
     pub(crate) fn event(&self, event: Event) {
         if event.ended {
             // Relaxed: published by the Release in `Readiness::event`, which follows.

@@ -12,7 +12,7 @@
 //! way, and any other [`NodeRef`]. The join word counts children. A node counts in its parent
 //! exactly while its own count is not zero, so a forgotten future cannot hang the parent. The count
 //! of a root, which no holder may keep after the end of the runtime, owns a reference
-//! (`tree::attach::enter_first`).
+//! (`tree::leave::Counted::first`).
 //!
 //! # States
 //!

@@ -2,14 +2,15 @@
 //!
 //! By number: at the queue for outsiders every few jobs, at time and I/O after as many jobs as took
 //! about [`LOOK_AFTER`] the last time. By time: when the sentinel has beaten, which it does every
-//! millisecond while no worker sleeps in the driver. So what comes from outside, a timer and a
-//! socket are seen within two beats, or one job if that takes longer, and no clock is read for each
-//! job.
+//! millisecond while no worker sleeps in the driver. So a timer and a socket are seen within two
+//! beats, or one job if that takes longer, the queue for outsiders once in six jobs at least, and
+//! no clock is read for each job.
 //!
 //! A beat is also where the oldest come first: the oldest child that waits on the seat, and one job
 //! of another seat, whose thread may be busy with something else, are run before what is newest
 //! here. At most `seats::SPILL` new children wait on a seat, and those that come later are newer:
-//! so each begins after that many beats at the latest, and as many jobs.
+//! so each begins after that many beats at the latest, or six times as many jobs if that takes
+//! longer.
 
 use std::time::Duration;
 
@@ -106,7 +107,8 @@ impl Looks {
     }
 
     /// One step for each job. Every other step is a job of the own queues, so that what the look
-    /// has woken waits for one other job at most, also where each job takes longer than a beat.
+    /// has woken waits for one job of others at most for each of its own queue, also where each job
+    /// takes longer than a beat.
     #[cold]
     fn beaten(&mut self, beat: u32) -> Due {
         let drive = beat != self.beat;

@@ -1,15 +1,16 @@
 //! The pool: threads, seats, queues, and the runtime that owns them.
 //!
 //! From the bottom up. What a runtime is made of: `metrics`, `hooks` and `config` are numbers,
-//! callbacks and options; `looks` says when a busy worker looks around, `stalls` which one does not
-//! come back; `seats` is the table of places from which jobs are run; `sentinel` sees that they do,
-//! and that a thread watches time and I/O; `blocking` is the queue of closures that block. `shared`
+//! callbacks and options; `looks` says when a busy worker looks around; `seats` is the table of
+//! places from which jobs are run; `stalls` says which thread does not come back from a job;
+//! `sentinel` sees to it that busy workers look around, and that a thread watches time and I/O;
+//! `blocking` is the queue of closures that block. `shared`
 //! is what all threads of a runtime see of these.
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
 //! where it is; `blocking_threads` do the closures that block; `dispatch` is the pool as its groups
-//! see it; `worker` is the loop; `spares` stand in for threads that block; `waiting` is how a
-//! thread blocks; `join` is how a forker comes back.
+//! see it; `worker` is the loop; `spares` stand in for threads that wait or are stalled; `waiting`
+//! is how a thread blocks; `join` is how a forker comes back.
 //!
 //! The whole: `caretaker` looks after what outlives a runtime; `shutdown` is how it ends; `runtime`
 //! is its public face; `global` is the one that free functions use.

@@ -92,14 +92,14 @@ impl Sentinel {
         }
     }
 
-    /// What the thread does until the end. `notify` wakes a sleeper; `beaten` is called at each
-    /// beat.
+    /// What the thread does until the end. `notify` wakes a sleeper; `ticked` is called at each
+    /// tick.
     pub(crate) fn watch<S: Selector>(
         &self,
         role: &Role<S>,
         sleep: &Sleep,
         notify: impl Fn(),
-        mut beaten: impl FnMut(),
+        mut ticked: impl FnMut(),
     ) {
         let mut left_before = None;
         let mut vain = 0;
@@ -112,8 +112,8 @@ impl Sentinel {
                 if left == left_before && sleep.has_sleepers() {
                     notify();
                 }
-                beaten();
             }
+            ticked();
             vain = if left.is_some() { 0 } else { vain + 1 };
             left_before = left;
             if vain == LINGER {

@@ -66,7 +66,7 @@ pub(crate) struct Shared {
     /// What looks after a runtime that has ended when something is added to it:
     /// `caretaker::look_after`.
     pub(crate) look_after: fn(&Self),
-    /// Starts a spare, if there are too few: `spares::stand_in`.
+    /// Starts a spare, if there are too few: `spares::stand_in`, which is above.
     pub(crate) stand_in: fn(&Arc<Self>),
     /// Whether there is a caretaker.
     pub(crate) caretaker: Mutex<bool>,
@@ -164,10 +164,10 @@ impl Shared {
         });
     }
 
-    /// What the sentinel does at each tick in which no worker sleeps in the driver: counts those
-    /// that are stalled, and has a spare started for one if something waits for a worker, and none
-    /// is idle. Spares may stall, too. For threads that compute as many spares stand in as there
-    /// are workers, at most: they share the processors.
+    /// What the sentinel does at each tick: counts the workers that are stalled, and has a spare
+    /// started for one if something waits for a worker, and none is idle. Spares may stall, too.
+    /// For threads that compute as many spares stand in as there are workers, at most: they share
+    /// the processors.
     fn tick(self: &Arc<Self>, stalls: &mut Stalls) {
         let asleep = self.sleep.sleepers();
         let (mut sleep, mut compute) = (0, 0);

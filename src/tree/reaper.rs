@@ -1,5 +1,5 @@
 //! The reaper: the job that cuts the members of a cancelled group, at the bottom of a worker's
-//! loop, or in the wait of a caller that blocks in the group.
+//! loop.
 //!
 //! A canceller only marks (see `cascade::cancel`) and queues one reaper for each group that has
 //! members. So no destructor of a child runs on the canceller's stack, where it might find a lock
