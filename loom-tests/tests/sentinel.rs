@@ -75,7 +75,7 @@ impl Shared {
                 let notify = || theirs.notify();
                 theirs
                     .sentinel
-                    .watch(&theirs.role, &theirs.sleep, notify, || {});
+                    .watch(&theirs.role, &theirs.sleep, notify, || false);
             };
             *self.thread.lock() = Some(thread::spawn(watch));
         });

@@ -100,7 +100,8 @@ impl Blocking {
     pub(crate) fn new(limit: usize, max_waiting: usize) -> Self {
         Self {
             limit,
-            max_waiting,
+            // A closure that waits for one closure gets on in any case.
+            max_waiting: max_waiting.max(1),
             queue: Mutex::new(Queue::default()),
             ended: Condvar::new(),
         }

@@ -34,6 +34,7 @@ pub struct RuntimeBuilder {
     pub(crate) stack_size: Option<usize>,
     pub(crate) max_blocking: usize,
     pub(crate) max_spares: usize,
+    pub(crate) replace_stalled: bool,
     pub(crate) callers_take_part: bool,
     pub(crate) clock: Clock,
     pub(super) hooks: Hooks,
@@ -47,6 +48,7 @@ impl RuntimeBuilder {
             stack_size: None,
             max_blocking: 512,
             max_spares: 256,
+            replace_stalled: true,
             callers_take_part: true,
             clock: Clock::System,
             hooks: Hooks::default(),
@@ -159,6 +161,35 @@ impl RuntimeBuilder {
     /// ```
     pub fn max_spares(mut self, threads: usize) -> Self {
         self.max_spares = threads;
+        self
+    }
+
+    /// Whether a spare stands in for a worker that does not come back from a job: after 2 ms if its
+    /// thread sleeps in the kernel, after 30 ms if it computes; and only while something is queued,
+    /// or timers or sockets are there, and no worker is idle.
+    ///
+    /// Default: yes. Without it what is queued waits until a worker comes back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, group};
+    /// use std::sync::mpsc;
+    ///
+    /// let builder = Runtime::builder().workers(1).callers_take_part(false);
+    /// let runtime = builder.replace_stalled(true).build()?;
+    /// runtime.block_on(group(async |g| {
+    ///     g.spawn(async move {
+    ///         let (tell, told) = mpsc::channel();
+    ///         g.spawn(async move { tell.send(()).unwrap() });
+    ///         told.recv().unwrap(); // it blocks the only worker
+    ///     });
+    /// }));
+    /// assert!(runtime.metrics().stalls >= 1);
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    pub fn replace_stalled(mut self, replace: bool) -> Self {
+        self.replace_stalled = replace;
         self
     }
 
@@ -310,6 +341,7 @@ impl fmt::Debug for RuntimeBuilder {
             .field("stack_size", &self.stack_size)
             .field("max_blocking", &self.max_blocking)
             .field("max_spares", &self.max_spares)
+            .field("replace_stalled", &self.replace_stalled)
             .field("callers_take_part", &self.callers_take_part)
             .finish_non_exhaustive()
     }

@@ -101,7 +101,8 @@ impl Looks {
         }
         Due {
             drive: self.jobs.wrapping_sub(self.last_jobs) >= self.every,
-            outside: self.jobs % OUTSIDE_EVERY == 0,
+            // Never where it is the turn of the fork deque, which comes every eighth time.
+            outside: self.jobs % OUTSIDE_EVERY == 1,
             ..Due::default()
         }
     }

@@ -88,6 +88,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         workers: options.workers,
         stack_size: options.stack_size,
         callers_take_part: options.callers_take_part,
+        replace_stalled: options.replace_stalled,
         seats: Arc::new(Seats::new(options.workers + options.max_spares)),
         injector: Injector::new(),
         sleep: Sleep::new(),

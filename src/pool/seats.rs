@@ -70,6 +70,8 @@ pub(crate) struct Seat {
     pub(crate) worker: Level,
     /// Whether that worker waits, and is counted as blocked.
     pub(crate) waits: AtomicBool,
+    /// Whether it is counted as stalled.
+    pub(crate) stalled: AtomicBool,
 }
 
 // SAFETY: `deques` is reached through the one `ClaimedSeat`, or before it is made by the thread
@@ -103,6 +105,7 @@ impl Seats {
             counters: Counters::default(),
             worker: Level::default(),
             waits: AtomicBool::new(false),
+            stalled: AtomicBool::new(false),
         })
     }
 
@@ -306,47 +309,65 @@ impl Drop for ClaimedSeat {
 }
 
 /// The seat of one thread, if it has claimed one. A push without a seat gives the job back.
-pub(crate) struct OwnSeat(Cell<Option<ClaimedSeat>>);
+///
+/// While a deque is pushed to or popped from, there is no seat for others on this thread: a deque
+/// that grows may run what other code has deferred until no thread reads it any more
+/// (`crossbeam_epoch`), and a destructor there may wake a task, or wait.
+pub(crate) struct OwnSeat {
+    slot: Cell<Option<ClaimedSeat>>,
+    busy: Cell<bool>,
+}
 
 impl OwnSeat {
     pub(crate) fn new(claimed: Option<ClaimedSeat>) -> Self {
-        Self(Cell::new(claimed))
+        Self {
+            slot: Cell::new(claimed),
+            busy: Cell::new(false),
+        }
     }
 
-    /// Takes the seat out.
+    /// Takes the seat out, unless it is in use further down this stack.
     pub(crate) fn take(&self) -> Option<ClaimedSeat> {
-        self.0.take()
+        match self.busy.get() {
+            true => None,
+            false => self.slot.take(),
+        }
     }
 
-    /// Puts a seat in; one that was there before is given back.
+    /// Puts a seat in, in place of none; else it is given back.
     pub(crate) fn put(&self, claimed: ClaimedSeat) {
-        self.0.set(Some(claimed));
+        if !self.busy.get() {
+            self.slot.set(Some(claimed));
+        }
     }
 
-    /// Calls `f` with the seat.
-    ///
-    /// # Safety
-    ///
-    /// `f` calls neither [`OwnSeat::take`] nor [`OwnSeat::put`], nor anything outside this file
-    /// that may do so.
+    /// Calls `f` with the seat; without it if that is in use further down this stack.
     #[inline]
-    unsafe fn with<R>(&self, f: impl FnOnce(Option<&ClaimedSeat>) -> R) -> R {
-        // SAFETY: nothing changes the slot: no other thread, as it is not `Sync`; nor `f`: `with`.
-        f(unsafe { &*self.0.as_ptr() }.as_ref())
+    fn with<R>(&self, f: impl FnOnce(Option<&ClaimedSeat>) -> R) -> R {
+        struct Free<'a>(&'a Cell<bool>);
+        impl Drop for Free<'_> {
+            #[inline]
+            fn drop(&mut self) {
+                self.0.set(false);
+            }
+        }
+        if self.busy.replace(true) {
+            return f(None);
+        }
+        let _free = Free(&self.busy);
+        // SAFETY: nothing changes the slot meanwhile: no other thread, as it is not `Sync`; and on
+        // this one `take` and `put` leave it alone while it is busy.
+        f(unsafe { &*self.slot.as_ptr() }.as_ref())
     }
 
     /// Which seat it is.
     #[inline]
     pub(crate) fn index(&self) -> Option<usize> {
-        // SAFETY: `OwnSeat::with`: it reads a number.
-        unsafe { self.with(|seat| seat.map(|seat| seat.index)) }
+        self.with(|seat| seat.map(|seat| seat.index))
     }
 
-    /// # Safety
-    ///
-    /// As [`OwnSeat::with`], for `to`.
     #[inline]
-    unsafe fn push(&self, job: Job, to: impl FnOnce(&ClaimedSeat, Job)) -> Result<(), Job> {
+    fn push(&self, job: Job, to: impl FnOnce(&ClaimedSeat, Job)) -> Result<(), Job> {
         let push = |seat: Option<&ClaimedSeat>| match seat {
             Some(seat) => {
                 to(seat, job);
@@ -354,40 +375,34 @@ impl OwnSeat {
             }
             None => Err(job),
         };
-        // SAFETY: `OwnSeat::with`: `to` keeps to it, as `OwnSeat::push` asks.
-        unsafe { self.with(push) }
+        self.with(push)
     }
 
     /// Counts a task that begins on the seat, for the metrics, and pushes its job: newest first.
     #[inline]
     pub(crate) fn push_new(&self, job: Job) -> Result<(), Job> {
-        // SAFETY: `OwnSeat::push`: a push to a deque, and a count.
-        unsafe { self.push(job, ClaimedSeat::push_new) }
+        self.push(job, ClaimedSeat::push_new)
     }
 
     /// Pushes a job that was woken: oldest first.
     #[inline]
     pub(crate) fn push_woken(&self, job: Job) -> Result<(), Job> {
-        // SAFETY: `OwnSeat::push`: a push to a deque.
-        unsafe { self.push(job, |seat, job| seat.deques().wake.push(job)) }
+        self.push(job, |seat, job| seat.deques().wake.push(job))
     }
 
     /// Pushes to the fork deque a job that is counted already.
     pub(crate) fn push_fork(&self, job: Job) -> Result<(), Job> {
-        // SAFETY: `OwnSeat::push`: a push to a deque.
-        unsafe { self.push(job, |seat, job| seat.deques().fork.push(job)) }
+        self.push(job, |seat, job| seat.deques().fork.push(job))
     }
 
     /// The oldest job of the wake deque.
     pub(crate) fn pop_woken(&self) -> Option<Job> {
-        // SAFETY: `OwnSeat::with`: a pop from a deque.
-        unsafe { self.with(|seat| seat?.deques().wake.pop()) }
+        self.with(|seat| seat?.deques().wake.pop())
     }
 
     /// The newest job of the fork deque.
     pub(crate) fn pop_fork(&self) -> Option<Job> {
-        // SAFETY: `OwnSeat::with`: a pop from a deque.
-        unsafe { self.with(|seat| seat?.deques().fork.pop()) }
+        self.with(|seat| seat?.deques().fork.pop())
     }
 
     /// The oldest job of the fork deque.
@@ -402,21 +417,18 @@ impl OwnSeat {
                 }
             }
         };
-        // SAFETY: `OwnSeat::with`: a steal from a deque.
-        unsafe { self.with(pop) }
+        self.with(pop)
     }
 
     /// Whether there is nothing in the fork deque.
     pub(crate) fn is_fork_empty(&self) -> bool {
-        // SAFETY: `OwnSeat::with`: a look at a deque.
-        unsafe { self.with(|seat| seat.is_none_or(|seat| seat.deques().fork.is_empty())) }
+        self.with(|seat| seat.is_none_or(|seat| seat.deques().fork.is_empty()))
     }
 
     /// The next job of the seat's own.
     #[inline]
     pub(crate) fn pop(&self, tick: u32) -> Option<Job> {
-        // SAFETY: `OwnSeat::with`: pops from deques.
-        unsafe { self.with(|seat| seat?.pop(tick)) }
+        self.with(|seat| seat?.pop(tick))
     }
 
     /// The next job that is left: woken ones first, as a worker would run them.
@@ -425,14 +437,12 @@ impl OwnSeat {
             let deques = seat?.deques();
             deques.wake.pop().or_else(|| deques.fork.pop())
         };
-        // SAFETY: `OwnSeat::with`: pops from deques.
-        unsafe { self.with(drain) }
+        self.with(drain)
     }
 
     /// Steals up to `batch` jobs to this seat and returns one; nothing without a seat.
     pub(crate) fn steal(&self, victim: &Seat, batch: usize) -> Steal<Job> {
-        // SAFETY: `OwnSeat::with`: deques alone are changed.
-        unsafe { self.with(|seat| seat.map_or(Steal::Empty, |seat| seat.steal(victim, batch))) }
+        self.with(|seat| seat.map_or(Steal::Empty, |seat| seat.steal(victim, batch)))
     }
 
     /// Takes up to `batch` jobs from a queue, one if there is no seat for more, and returns one.
@@ -441,7 +451,6 @@ impl OwnSeat {
             Some(seat) => injector.steal_batch_with_limit_and_pop(&seat.deques().wake, batch),
             None => injector.steal(),
         };
-        // SAFETY: `OwnSeat::with`: deques alone are changed.
-        unsafe { self.with(steal) }
+        self.with(steal)
     }
 }

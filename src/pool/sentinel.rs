@@ -93,13 +93,13 @@ impl Sentinel {
     }
 
     /// What the thread does until the end. `notify` wakes a sleeper; `ticked` is called at each
-    /// tick.
+    /// tick, and says whether a worker is stalled: then the next tick matters, too.
     pub(crate) fn watch<S: Selector>(
         &self,
         role: &Role<S>,
         sleep: &Sleep,
         notify: impl Fn(),
-        mut ticked: impl FnMut(),
+        mut ticked: impl FnMut() -> bool,
     ) {
         let mut left_before = None;
         let mut vain = 0;
@@ -113,8 +113,11 @@ impl Sentinel {
                     notify();
                 }
             }
-            ticked();
-            vain = if left.is_some() { 0 } else { vain + 1 };
+            let is_any_stalled = ticked();
+            vain = match left.is_some() || is_any_stalled {
+                true => 0,
+                false => vain + 1,
+            };
             left_before = left;
             if vain == LINGER {
                 vain = 0;

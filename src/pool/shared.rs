@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) workers: usize,
     pub(crate) stack_size: Option<usize>,
     pub(crate) callers_take_part: bool,
+    pub(crate) replace_stalled: bool,
     pub(crate) seats: Arc<Seats>,
     pub(crate) injector: Injector<Job>,
     pub(crate) sleep: Sleep,
@@ -156,6 +157,9 @@ impl Shared {
                 theirs
                     .sentinel
                     .watch(role, sleep, || theirs.notify(), || theirs.tick(&mut stalls));
+                // No tick follows: spares that stood in for a stalled worker leave.
+                theirs.spares.lock().stalled = 0;
+                theirs.rouse();
             };
             // If no thread can be had, workers watch when they are idle.
             if let Ok(thread) = self.thread("sentinel").spawn(watch) {
@@ -168,31 +172,41 @@ impl Shared {
     /// started for one if something waits for a worker, and none is idle. Spares may stall, too.
     /// For threads that compute as many spares stand in as there are workers, at most: they share
     /// the processors.
-    fn tick(self: &Arc<Self>, stalls: &mut Stalls) {
+    fn tick(self: &Arc<Self>, stalls: &mut Stalls) -> bool {
+        if !self.replace_stalled {
+            return false;
+        }
         let asleep = self.sleep.sleepers();
         let (mut sleep, mut compute) = (0, 0);
         for index in self.seats.active_from(0) {
             let seat = self.seats.get(index);
             // Relaxed: a hint; one that is missed is seen at the next tick.
             let idle = seat.waits.load(Ordering::Relaxed) || asleep.contains(&index);
-            match stalls.look(index, seat, idle) {
+            let stall = stalls.look(index, seat, idle, &self.counters.stalls);
+            // Relaxed: a hint, as above.
+            seat.stalled.store(stall.is_some(), Ordering::Relaxed);
+            match stall {
                 Some(Stall::Sleeps) => sleep += 1,
                 Some(Stall::Computes) => compute += 1,
                 None => {}
             }
         }
         let stalled = sleep + self.workers.min(compute);
-        let too_few = {
+        let (too_few, too_many) = {
             let mut spares = self.spares.lock();
-            let new = stalled.saturating_sub(spares.stalled);
-            (0..new).for_each(|_| self.counters.stalls.bump_shared());
             spares.stalled = stalled;
-            spares.running < spares.wanted()
+            let wanted = spares.wanted();
+            (spares.running < wanted, spares.running > wanted)
         };
+        if too_many {
+            // Those that sleep do not know that they are not needed any more.
+            self.rouse();
+        }
         let waits = || self.has_work() || !self.driver.is_idle();
         if too_few && asleep.is_empty() && waits() {
             (self.stand_in)(self);
         }
+        stalled > 0
     }
 
     /// Unparks every sleeper, so that it looks around.

@@ -98,8 +98,19 @@ pub(super) fn replace_blocking(contexts: Contexts<'_>) -> Option<Replaced> {
 /// of its runtime, which does it there.
 pub(super) fn replace_me(worker: &ThreadCtx) -> Option<Replaced> {
     let shared = &worker.shared;
+    let index = worker.seat.index();
+    // One that was stalled and waits now has a spare already.
+    // Relaxed: a hint; the next tick counts again.
+    let was_stalled = index.is_some_and(|index| {
+        shared
+            .seats
+            .get(index)
+            .stalled
+            .swap(false, Ordering::Relaxed)
+    });
     let enough = {
         let mut spares = shared.spares.lock();
+        spares.stalled = spares.stalled.saturating_sub(usize::from(was_stalled));
         spares.blocked += 1;
         let enough = spares.running >= spares.wanted() || shared.is_elsewhere();
         spares.running += usize::from(!enough);
@@ -110,7 +121,7 @@ pub(super) fn replace_me(worker: &ThreadCtx) -> Option<Replaced> {
         let waited = shared.seats.get(index).waits.swap(true, Ordering::Relaxed);
         (index, waited)
     };
-    let counted = Replaced::Worker(Arc::clone(shared), worker.seat.index().map(waits));
+    let counted = Replaced::Worker(Arc::clone(shared), index.map(waits));
     if enough {
         // A spare that sleeps may have been the one to wake.
         shared.notify();

@@ -5,6 +5,7 @@
 //! if it computes, or that cannot be told, after [`COMPUTES_AFTER`]: a spare for it has to share
 //! its processor, so closures of some milliseconds are better left alone.
 
+use crate::pool::metrics::Counter;
 use crate::pool::seats::Seat;
 use std::fs;
 
@@ -35,10 +36,22 @@ pub(crate) struct Stalls(Vec<Track>);
 impl Stalls {
     /// A tick has passed: how the thread on this seat is stalled, if it is. `idle`: it sleeps, or
     /// is counted as blocked.
-    pub(crate) fn look(&mut self, index: usize, seat: &Seat, idle: bool) -> Option<Stall> {
+    /// A stall that begins is counted in `begun`.
+    pub(crate) fn look(
+        &mut self,
+        index: usize,
+        seat: &Seat,
+        idle: bool,
+        begun: &Counter,
+    ) -> Option<Stall> {
         let thread = seat.worker.get();
         let jobs = seat.counters.jobs.get();
-        self.note(index, jobs, idle || thread == 0, || sleeps(thread))
+        let before = self.0.get(index).and_then(|track| track.stall);
+        let stall = self.note(index, jobs, idle || thread == 0, || sleeps(thread));
+        if before.is_none() && stall.is_some() {
+            begun.bump_shared();
+        }
+        stall
     }
 
     fn note(
@@ -60,7 +73,9 @@ impl Stalls {
             return None;
         }
         track.ticks = track.ticks.saturating_add(1);
-        if track.stall != Some(Stall::Sleeps) && track.ticks >= BLOCKED_AFTER {
+        // One that slept may compute by now: it is looked at again now and then.
+        let known = track.stall == Some(Stall::Sleeps) && track.ticks % COMPUTES_AFTER != 0;
+        if !known && track.ticks >= BLOCKED_AFTER {
             track.stall = match sleeps() {
                 true => Some(Stall::Sleeps),
                 false => (track.ticks >= COMPUTES_AFTER).then_some(Stall::Computes),

@@ -360,6 +360,7 @@ fn run_as(worker: &ThreadCtx, job: Job) {
     let seat = shared.seats.get(claimed.index());
     tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
         let ctx = ThreadCtx::worker(Arc::clone(shared), claimed);
+        seat.counters.jobs.bump();
         ctx.occupy(|| frame::outside(|| job.run()));
         if let Some(claimed) = ctx.seat.take() {
             worker.seat.put(claimed);

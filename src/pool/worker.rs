@@ -137,7 +137,8 @@ impl Worker<'_> {
             self.turn();
         }
         if due.outside {
-            if let Some(job) = self.take_injected() {
+            // One: a batch would go in front of what the look has woken.
+            if let Some(job) = self.shared.take_injected_and_share(self.own, 1) {
                 return Some(job);
             }
         }
@@ -280,12 +281,16 @@ impl Worker<'_> {
 
     /// One job of another seat, the oldest of the first that has any.
     fn steal_one(&mut self) -> Option<Job> {
-        let start = self.start();
-        let others = self.shared.seats.active_from(start);
-        let others = others.filter(|other| *other != self.index);
-        let job = others
-            .filter_map(|other| self.shared.seats.get(other).steal_one())
-            .next();
+        // Also from those of spares and callers, each as often as any.
+        let seats = &self.shared.seats;
+        let all = seats.active_from(0).count();
+        let skipped = self.rng.below(all as u32) as usize;
+        let (from, before) = (seats.active_from(0), seats.active_from(0));
+        let mut others = from.skip(skipped).chain(before.take(skipped));
+        let job = others.find_map(|other| {
+            let other = (other != self.index).then(|| seats.get(other));
+            other.and_then(Seat::steal_one)
+        });
         if job.is_some() {
             self.seat.counters.steals.bump();
         }

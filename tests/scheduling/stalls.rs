@@ -3,13 +3,13 @@
 
 use crate::common::hangs::without_hanging;
 use crate::common::polls::wait_until;
-use crate::common::runtimes::{self, Seen, noting, workers};
+use crate::common::runtimes::{self, workers};
 use spinney::net::TcpListener;
 use spinney::{Runtime, group, sleep, yield_now};
 use std::hint::spin_loop;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Barrier, mpsc};
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 
 /// All workers sleep, one of them in the driver. What the driver resumes there goes on without end
@@ -93,15 +93,16 @@ fn stalls_come_and_go() {
 }
 
 /// A runtime of so many workers, whose callers run nothing.
-fn alone(count: usize) -> (Runtime, Seen) {
-    noting(Runtime::builder().workers(count).callers_take_part(false))
+fn alone(count: usize) -> Runtime {
+    let builder = Runtime::builder().workers(count);
+    builder.callers_take_part(false).build().unwrap()
 }
 
 /// One worker, whose task blocks its thread until its own child has run.
 #[test]
 fn a_child_runs_while_its_parent_keeps_the_only_worker() {
     without_hanging(|| {
-        let (runtime, _) = alone(1);
+        let runtime = alone(1);
         for _ in 0..5 {
             runtime.block_on(group(async |g| {
                 g.spawn(async move {
@@ -119,7 +120,7 @@ fn a_child_runs_while_its_parent_keeps_the_only_worker() {
 #[test]
 fn a_child_runs_while_its_parent_computes() {
     without_hanging(|| {
-        let (runtime, _) = alone(1);
+        let runtime = alone(1);
         runtime.block_on(group(async |g| {
             let ran = g.keep(AtomicBool::new(false));
             g.spawn(async move {
@@ -137,7 +138,7 @@ fn a_child_runs_while_its_parent_computes() {
 fn a_timer_fires_while_every_worker_is_blocked() {
     without_hanging(|| {
         for count in 1..4 {
-            let (runtime, _) = alone(count);
+            let runtime = alone(count);
             runtime.block_on(group(async |g| {
                 let barrier = g.keep(Barrier::new(count));
                 for _ in 0..count {
@@ -160,7 +161,7 @@ fn a_timer_fires_while_every_worker_is_blocked() {
 #[test]
 fn a_spare_leaves_when_the_stall_is_over() {
     without_hanging(|| {
-        let (runtime, _) = alone(1);
+        let runtime = alone(1);
         runtime.block_on(group(async |g| {
             g.spawn(async move {
                 let (tell, told) = mpsc::channel();
@@ -189,5 +190,39 @@ fn a_spare_leaves_when_the_stall_is_over() {
                 });
             }
         }));
+    });
+}
+
+/// Spares that stood in leave with the runtime, also those that sleep in the driver.
+#[test]
+fn spares_end_with_their_runtime() {
+    without_hanging(|| {
+        let started = Arc::new(AtomicUsize::new(0));
+        let stopped = Arc::new(AtomicUsize::new(0));
+        let (starts, stops) = (Arc::clone(&started), Arc::clone(&stopped));
+        let builder = Runtime::builder().workers(1).callers_take_part(false);
+        let builder = builder
+            .on_thread_start(move || {
+                starts.fetch_add(1, SeqCst);
+            })
+            .on_thread_stop(move || {
+                stops.fetch_add(1, SeqCst);
+            });
+        let runtime = builder.build().unwrap();
+        runtime.block_on(group(async |g| {
+            g.spawn(async move {
+                let (tell, told) = mpsc::channel();
+                g.spawn(async move {
+                    sleep(Duration::from_millis(1)).await;
+                    tell.send(()).unwrap();
+                });
+                told.recv().unwrap();
+            });
+        }));
+        assert!(runtime.metrics().spares >= 1);
+        runtime.shutdown(Duration::from_secs(60)).unwrap();
+        // The worker and the spare; other threads have no hooks.
+        wait_until(|| stopped.load(SeqCst) == started.load(SeqCst));
+        assert!(started.load(SeqCst) >= 2);
     });
 }
