@@ -233,7 +233,7 @@ impl<F: Future> Future for Timeout<F> {
             ready!(budget::spend(cx));
             *this.begun = true;
             // It may be the one poll that is granted.
-            let _apart = budget::apart();
+            let _granted = budget::granted();
             future.poll(cx)
         };
         if let Poll::Ready(value) = polled {

@@ -102,7 +102,11 @@ impl Arena {
 
     /// Drops all values, newest first, and returns the first panic of a destructor; `second` is
     /// called with each of the others.
-    pub(crate) fn clear(&mut self, mut second: impl FnMut(Payload)) -> Option<Payload> {
+    ///
+    /// # Safety
+    ///
+    /// No reference to a value that was kept or lent is used any more.
+    pub(crate) unsafe fn clear(&mut self, mut second: impl FnMut(Payload)) -> Option<Payload> {
         let mut first = None;
         while let Some(kept) = self.0.pop() {
             // SAFETY: `drop_as`: (1) `keep` put the value and the function of its type here
@@ -122,7 +126,9 @@ impl Arena {
 
 impl Drop for Arena {
     fn drop(&mut self) {
-        if let Some(payload) = self.clear(unwind::discard) {
+        // SAFETY: the arena of a node goes with the node, and so after the group, in which alone
+        // kept and lent values are used; that of a group that has ended is empty.
+        if let Some(payload) = unsafe { self.clear(unwind::discard) } {
             unwind::discard(payload);
         }
     }

@@ -37,24 +37,43 @@ pub(crate) fn begin() {
     REST.set(FEW);
 }
 
-/// Begins a stretch of this poll that has a budget of its own: it does not suffer from what was
-/// spent before, and what it spends is not missed afterwards.
+/// Begins a stretch that is no part of the poll below: it has a budget of its own, and what it
+/// spends is not missed afterwards.
 pub(crate) fn apart() -> Apart {
-    Apart {
-        left: LEFT.replace(WHOLE),
-        rest: REST.replace(FEW),
-    }
+    Apart::new(false)
+}
+
+/// As [`apart`], for a stretch of this poll that may be the only one which it gets: it does not
+/// suffer from what was spent before, but what it spends is missed afterwards.
+pub(crate) fn granted() -> Apart {
+    Apart::new(true)
 }
 
 /// A stretch with a budget of its own; when it is dropped the rest of the other one is there again.
 pub(crate) struct Apart {
     left: u8,
     rest: u8,
+    missed: bool,
+}
+
+impl Apart {
+    fn new(missed: bool) -> Self {
+        Self {
+            left: LEFT.replace(WHOLE),
+            rest: REST.replace(FEW),
+            missed,
+        }
+    }
 }
 
 impl Drop for Apart {
     fn drop(&mut self) {
-        LEFT.set(self.left);
+        // A refusal in the stretch has left a few units: then all is spent.
+        let spent = match self.missed {
+            true => WHOLE.saturating_sub(LEFT.get()),
+            false => 0,
+        };
+        LEFT.set(self.left.saturating_sub(spent));
         REST.set(self.rest);
     }
 }

@@ -161,15 +161,19 @@ impl Header {
     }
 
     /// The view that frames have of this task.
+    ///
+    /// # Safety
+    ///
+    /// The caller runs the task, and uses the view before it calls [`Header::drop_locals`].
     #[inline]
-    pub(crate) fn view(&self) -> TaskView<'_> {
+    pub(crate) unsafe fn view(&self) -> TaskView<'_> {
         let extension = self.extension.as_deref();
         TaskView {
             id: self.id,
             name: extension.and_then(|extension| extension.name.as_ref()),
             location: self.location,
             locals: extension.map(|extension| {
-                // SAFETY: the list is replaced once, by `drop_locals`, after the last poll.
+                // SAFETY: the list is replaced by `drop_locals` alone, after the view is used.
                 unsafe { &*extension.locals.as_ptr().cast_const() }
             }),
             task: self,
@@ -178,8 +182,12 @@ impl Header {
 
     /// Drops the task-locals, when the future is gone; returns the payload of a destructor that
     /// panicked.
+    ///
+    /// # Safety
+    ///
+    /// The caller runs the task, or the task was never run and no other thread drops them.
     #[inline]
-    pub(crate) fn drop_locals(&self) -> Result<(), Payload> {
+    pub(crate) unsafe fn drop_locals(&self) -> Result<(), Payload> {
         match &self.extension {
             Some(extension) => frame::drop_quietly(extension.locals.replace(Locals::none())),
             None => Ok(()),
@@ -300,14 +308,22 @@ impl Header {
     }
 
     /// The task whose links these are.
-    pub(crate) fn of_links(links: NonNull<Links>) -> NonNull<Self> {
+    ///
+    /// # Safety
+    ///
+    /// They were made by [`Header::links_of`].
+    unsafe fn of_links(links: NonNull<Links>) -> NonNull<Self> {
         // SAFETY: `links_of` added this offset to a pointer to a whole task, so the result is in
         // bounds.
         unsafe { links.byte_sub(offset_of!(Self, links)) }.cast()
     }
 
     /// The links, with the provenance of the whole task.
-    pub(crate) fn links_of(this: NonNull<Self>) -> NonNull<Links> {
+    ///
+    /// # Safety
+    ///
+    /// The task is alive.
+    pub(crate) unsafe fn links_of(this: NonNull<Self>) -> NonNull<Links> {
         // SAFETY: the offset of a field is in bounds of the task.
         unsafe { this.byte_add(offset_of!(Self, links)) }.cast()
     }
@@ -396,7 +412,8 @@ impl Drop for TaskRef {
 /// 1. The links are those of a task that is linked, and so alive.
 /// 2. The lock of its group is held.
 pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
-    let task = Header::of_links(links);
+    // SAFETY: members are linked by the links that `links_of` made.
+    let task = unsafe { Header::of_links(links) };
     // SAFETY: (1): the task is linked and alive; (2): it cannot unlink while the lock is held.
     let header = unsafe { task.as_ref() };
     if header.is_shielded() {
@@ -417,8 +434,10 @@ pub(crate) unsafe fn mark_member(links: NonNull<Links>) -> Option<Job> {
 ///
 /// 1 and 2 of [`mark_member`].
 pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> TaskDump {
+    // SAFETY: members are linked by the links that `links_of` made.
+    let task = unsafe { Header::of_links(links) };
     // SAFETY: (1): the task is linked and alive; (2): it cannot unlink while the lock is held.
-    let header = unsafe { Header::of_links(links).as_ref() };
+    let header = unsafe { task.as_ref() };
     let state = header.state.load();
     TaskDump {
         id: header.id,

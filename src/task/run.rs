@@ -80,7 +80,8 @@ unsafe fn run(job: NonNull<JobHeader>) {
         return unsafe { complete(this, polled == Polled::Value, before.is_linked()) };
     }
     if !before.is_linked() {
-        cutting |= link(this, node, shielded);
+        // SAFETY: this runner runs the task, which counts in its group, and is in no list.
+        cutting |= unsafe { link(this, node, shielded) };
     }
     loop {
         if cutting && cut::after_poll(&header.open, &waker, held, knew) == Cut::Drop {
@@ -113,7 +114,8 @@ fn poll(
     // Relaxed: a statistic; dumps may read it a poll later.
     header.polls.store(polls.wrapping_add(1), Ordering::Relaxed);
     let name = header.name();
-    let view = header.view();
+    // SAFETY: `view`: the caller runs the task, and gives the view up before it completes.
+    let view = unsafe { header.view() };
     budget::begin();
     let frame = Frame::task(node, header.open(), &view, cutting);
     let polled = tally::with_record(|record| {
@@ -141,7 +143,13 @@ fn poll(
 
 /// Puts a task into its group's list at its first suspension. Whether the group was cancelled
 /// meanwhile.
-pub(crate) fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
+///
+/// # Safety
+///
+/// The caller runs the task, or no other thread knows it; it counts in `node`, and is in no list.
+pub(crate) unsafe fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
+    // SAFETY: `links_of`: the task is alive, as it is counted.
+    let links = unsafe { Header::links_of(this) };
     let slow = node.slow.lock();
     let cancelled = node.is_cancelled();
     let list = if cancelled || shielded {
@@ -151,7 +159,7 @@ pub(crate) fn link(this: NonNull<Header>, node: &Node, shielded: bool) -> bool {
     };
     // SAFETY: (1): the lock is held, and the task is in no list. (2): tasks do not move, and this
     // one unlinks before it is complete; the list is in the node, which does not move.
-    unsafe { list.push(Header::links_of(this)) };
+    unsafe { list.push(links) };
     cancelled && !shielded
 }
 
@@ -169,7 +177,8 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
     // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is not used after
     // `complete`.
     let node = unsafe { header.node() };
-    let view = header.view();
+    // SAFETY: `view`: the caller runs the task, (1); it completes after the last use of the view.
+    let view = unsafe { header.view() };
     let frame = Frame::task(node, header.open(), &view, true);
     // SAFETY: `TaskTable` (1): the caller runs the task, (1), and the future is there, (3).
     frame.enter_to_drop(|| unsafe { (header.table.drop_future)(this) });
@@ -192,7 +201,8 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
     // line only.
     let header = unsafe { this.as_ref() };
     header.open.clear();
-    if let Err(payload) = header.drop_locals() {
+    // SAFETY: `drop_locals`: the caller runs the task, whose future is gone.
+    if let Err(payload) = unsafe { header.drop_locals() } {
         // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used in this call
         // only.
         fail_with_panic(payload, unsafe { header.node() }, header.origin());

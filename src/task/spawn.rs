@@ -116,7 +116,8 @@ where
     let handle = TaskHandle::new(unsafe { OutputRef::new(task) });
     // SAFETY: a waiting task has one reference for its ticket, which is given up here.
     let ticket = unsafe { Header::ticket(task) };
-    if run::link(task, node, false) {
+    // SAFETY: no other thread knows the new task, which counts in `node`, and is in no list.
+    if unsafe { run::link(task, node, false) } {
         // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a
         // seat of another runtime.
         let cut_here = |job: Job| tally::with_tally(None, None, || frame::outside(|| job.run()));
@@ -207,7 +208,10 @@ where
     // SAFETY: the reference of `handle`, which is there to the end of this function, keeps the
     // task.
     let header = unsafe { task.as_ref() };
-    for dropped in [frame::drop_quietly(future), header.drop_locals()] {
+    let future = frame::drop_quietly(future);
+    // SAFETY: `drop_locals`: no other thread runs a task that is born complete.
+    let locals = unsafe { header.drop_locals() };
+    for dropped in [future, locals] {
         if let Err(payload) = dropped {
             fail_with_panic(payload, node, header.origin());
         }

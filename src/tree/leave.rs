@@ -244,7 +244,8 @@ unsafe fn end_orphan(at: NonNull<Node>) {
     let ended = end(&node);
     let mut lent = mem::replace(&mut node.slow.lock().lent, Arena::new());
     let report = |payload| node.report_panic(payload, node.origin());
-    let lent = frame::drop_shielded(|| lent.clear(report));
+    // SAFETY: `clear`: the group has ended, so its body and all children are gone.
+    let lent = frame::drop_shielded(|| unsafe { lent.clear(report) });
     for payload in [ended.thrown, lent, ended.recorded].into_iter().flatten() {
         node.report_panic(payload, node.origin());
     }
@@ -305,7 +306,9 @@ pub(crate) fn end(node: &Node) -> Ended {
     }
     if !arena.is_empty() {
         let second = |second| node.report_panic(second, node.origin());
-        if let Some(payload) = frame::drop_shielded(|| arena.clear(second)) {
+        // SAFETY: `clear`: the word is closed, so body and children are gone.
+        let thrown = frame::drop_shielded(|| unsafe { arena.clear(second) });
+        if let Some(payload) = thrown {
             note(payload);
         }
     }

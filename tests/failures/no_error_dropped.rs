@@ -4,7 +4,7 @@
 use crate::common::drops::on_drop;
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{once, until};
-use crate::common::runtimes::{noting, one_by_one, workers};
+use crate::common::runtimes::{noting, workers};
 use spinney::{
     Errors, Failure, Group, Runtime, Wait, block_on, current, shield, try_group, try_scope,
     yield_now,
@@ -174,7 +174,8 @@ fn children_that_were_cut_are_no_errors() {
 #[test]
 fn who_was_cut_is_counted() {
     without_hanging(|| {
-        let (runtime, _) = one_by_one();
+        let builder = Runtime::builder().workers(1).callers_take_part(false);
+        let (runtime, _) = noting(builder.max_spares(0));
         let cut = || runtime.metrics().cut_tasks;
         runtime
             .block_on(try_group(async |g: Group<'_, '_, u8>| {
@@ -195,9 +196,18 @@ fn who_was_cut_is_counted() {
             .unwrap();
         assert_eq!(cut(), 2);
         let failed = runtime.block_on(try_group(async |g: Group<'_, '_, u8>| {
+            // It keeps the only worker until the others are there.
+            let (tell, told) = mpsc::channel::<()>();
+            let (begin, begun) = mpsc::channel();
+            g.spawn(async move {
+                begin.send(()).unwrap();
+                told.recv().unwrap_err();
+            });
+            begun.recv().unwrap();
             g.spawn(async {});
             g.cancel(1);
             g.spawn(async {});
+            drop(tell);
             Ok(())
         }));
         assert_eq!((all(&failed.unwrap_err()), cut()), (vec![1], 4));

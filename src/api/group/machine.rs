@@ -226,7 +226,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         match setup.deadline {
             Some((Duration::ZERO, error)) if first.granted => {
                 group.grant(error, setup.location);
-                first.held_back = Some(budget::apart());
+                first.held_back = Some(budget::granted());
             }
             Some((after, error)) => group.deadline_at(after, error, setup.location),
             None => {}

@@ -123,10 +123,10 @@ impl<T: Send + Sync + 'static> TaskLocal<T> {
     ///
     /// Those of the closure.
     pub fn with<R>(&'static self, f: impl FnOnce(Option<&T>) -> R) -> R {
-        frame::locals(|locals| {
-            let value: Option<&Value> = locals.and_then(|locals| locals.get(self.key()));
-            f(value.and_then(|value| (**value).downcast_ref()))
-        })
+        // Kept by itself: a coroutine may be suspended in `f`, and the scope end meanwhile.
+        let value: Option<Value> =
+            frame::locals(|locals| locals.and_then(|locals| locals.get(self.key()).cloned()));
+        f(value.as_deref().and_then(|value| value.downcast_ref()))
     }
 
     /// A clone of the value, or `None` where there is none.
