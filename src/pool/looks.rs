@@ -102,7 +102,7 @@ impl Looks {
         Due {
             drive: self.jobs.wrapping_sub(self.last_jobs) >= self.every,
             // Never where it is the turn of the fork deque, which comes every eighth time.
-            outside: self.jobs % OUTSIDE_EVERY == 1,
+            outside: self.jobs % OUTSIDE_EVERY == OUTSIDE_EVERY - 1,
             ..Due::default()
         }
     }

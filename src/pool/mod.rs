@@ -33,6 +33,8 @@ pub(crate) mod shutdown;
 mod spares;
 mod stack_jobs;
 mod stalls;
+#[cfg(test)]
+mod tests;
 pub(crate) mod thread_ctx;
 pub(crate) mod waiting;
 pub(crate) mod worker;

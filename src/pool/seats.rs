@@ -343,7 +343,7 @@ impl OwnSeat {
 
     /// Calls `f` with the seat; without it if that is in use further down this stack.
     #[inline]
-    fn with<R>(&self, f: impl FnOnce(Option<&ClaimedSeat>) -> R) -> R {
+    pub(super) fn with<R>(&self, f: impl FnOnce(Option<&ClaimedSeat>) -> R) -> R {
         struct Free<'a>(&'a Cell<bool>);
         impl Drop for Free<'_> {
             #[inline]

@@ -63,3 +63,22 @@ fn what_nests_goes_on() {
     let numbers: Vec<_> = spinney::scope(|_| coroutine.collect());
     assert_eq!(numbers, [1, 2, 3]);
 }
+
+/// A value that is read is kept by the reader, also if its scope ends meanwhile.
+#[test]
+fn a_task_local_that_is_read_outlives_its_scope() {
+    static NAMES: TaskLocal<Vec<String>> = TaskLocal::new();
+    let mut coroutine = Gn::<()>::new_scoped(|mut suspend| {
+        NAMES.with(|names| {
+            suspend.yield_(0);
+            let names = names.unwrap();
+            suspend.yield_(names.iter().map(String::len).sum::<usize>());
+        });
+        done!()
+    });
+    NAMES.sync_scope(vec!["ada".to_owned(), "grace".to_owned()], || {
+        assert_eq!(coroutine.resume(), Some(0));
+    });
+    assert!(NAMES.with(|names| names.is_none()));
+    assert_eq!(coroutine.resume(), Some(8));
+}
