@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 /// Jobs between two looks at the queue for outsiders: a look costs about 1 ns.
-const OUTSIDE_EVERY: u32 = 4;
+const OUTSIDE_EVERY: u32 = 8;
 
 /// What a worker aims at between two looks at time and I/O. A look costs about 0.15 us.
 const LOOK_AFTER: Duration = Duration::from_micros(64);
@@ -46,14 +46,6 @@ pub(crate) struct Due {
     pub(crate) other: bool,
 }
 
-impl Due {
-    /// Whether there is nothing to do but the next job.
-    #[inline]
-    pub(crate) fn is_nothing(self) -> bool {
-        self == Self::default()
-    }
-}
-
 /// The looks of one worker.
 #[derive(Debug)]
 pub(crate) struct Looks {
@@ -61,6 +53,8 @@ pub(crate) struct Looks {
     beat: u32,
     /// Steps that the last beat left to do.
     owed: u32,
+    /// The number of the job before which something is due, if there is no beat before.
+    at: u32,
     /// When the driver was looked at last, as a number of jobs and as a time.
     last_jobs: u32,
     last_time: Duration,
@@ -74,6 +68,7 @@ impl Looks {
             jobs: 0,
             beat,
             owed: 0,
+            at: 1,
             last_jobs: 0,
             last_time: now,
             every: LOOK_EVERY,
@@ -92,25 +87,45 @@ impl Looks {
         self.jobs
     }
 
-    /// A job comes next: what is to be done before.
+    /// A job comes next: whether something is due before, see [`Looks::due`].
     #[inline]
-    pub(crate) fn next(&mut self, beat: u32) -> Due {
+    pub(crate) fn next(&mut self, beat: u32) -> bool {
         self.jobs = self.jobs.wrapping_add(1);
-        if beat != self.beat || self.owed != 0 {
-            return self.beaten(beat);
-        }
-        Due {
-            drive: self.jobs.wrapping_sub(self.last_jobs) >= self.every,
-            // Never where it is the turn of the fork deque, which comes every eighth time.
-            outside: self.jobs % OUTSIDE_EVERY == OUTSIDE_EVERY - 1,
-            ..Due::default()
-        }
+        self.jobs == self.at || beat != self.beat
+    }
+
+    /// What is due before the next job.
+    #[cold]
+    pub(crate) fn due(&mut self, beat: u32) -> Due {
+        let due = match beat != self.beat || self.owed != 0 {
+            true => self.beaten(beat),
+            false => Due {
+                drive: self.jobs.wrapping_sub(self.last_jobs) >= self.every,
+                outside: self.jobs % OUTSIDE_EVERY == OUTSIDE_EVERY - 1,
+                ..Due::default()
+            },
+        };
+        self.plan();
+        due
+    }
+
+    /// When something is due the next time.
+    fn plan(&mut self) {
+        // Never where it is the turn of the fork deque, which comes every eighth time.
+        let outside = OUTSIDE_EVERY - (self.jobs.wrapping_add(1)) % OUTSIDE_EVERY;
+        let drive = self
+            .every
+            .saturating_sub(self.jobs.wrapping_sub(self.last_jobs));
+        let after = match self.owed {
+            0 => outside.min(drive.max(1)),
+            _ => 1,
+        };
+        self.at = self.jobs.wrapping_add(after);
     }
 
     /// One step for each job. Every other step is a job of the own queues, so that what the look
     /// has woken waits for one job of others at most for each of its own queue, also where each job
     /// takes longer than a beat.
-    #[cold]
     fn beaten(&mut self, beat: u32) -> Due {
         let drive = beat != self.beat;
         self.beat = beat;
@@ -127,6 +142,7 @@ impl Looks {
     pub(crate) fn slept(&mut self, now: Duration) {
         self.last_jobs = self.jobs;
         self.last_time = now;
+        self.plan();
     }
 
     /// The driver was looked at, at this time.
@@ -147,8 +163,15 @@ impl Looks {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOOK_EVERY, LOOK_EVERY_MOST, Looks};
+    use super::{Due, LOOK_EVERY, LOOK_EVERY_MOST, Looks};
     use std::time::Duration;
+
+    fn step(looks: &mut Looks, beat: u32) -> Due {
+        match looks.next(beat) {
+            true => looks.due(beat),
+            false => Due::default(),
+        }
+    }
 
     /// Looks at the driver `looks` times, with jobs that take so long; jobs between the last two.
     fn settles(job: Duration, looks: u32) -> u32 {
@@ -158,7 +181,7 @@ mod tests {
             between = 0;
             loop {
                 between += 1;
-                if of.next(0).drive {
+                if step(&mut of, 0).drive {
                     break;
                 }
             }
@@ -180,8 +203,8 @@ mod tests {
     fn a_beat_is_six_steps() {
         let steps = |beats: [u32; 6]| {
             let mut looks = Looks::new(7, Duration::ZERO);
-            assert!(looks.next(7).is_nothing());
-            beats.map(|beat| looks.next(beat)).map(|due| {
+            assert_eq!(step(&mut looks, 7), Due::default());
+            beats.map(|beat| step(&mut looks, beat)).map(|due| {
                 let own = !(due.outside || due.oldest || due.other);
                 (due.drive, own, due.outside, due.oldest, due.other)
             })
@@ -203,7 +226,7 @@ mod tests {
     #[test]
     fn outsiders_are_looked_for_every_few_jobs() {
         let mut looks = Looks::new(0, Duration::ZERO);
-        let seen = (0..40).filter(|_| looks.next(0).outside).count();
+        let seen = (0..80).filter(|_| step(&mut looks, 0).outside).count();
         assert_eq!(seen, 10);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::job::Job;
 use crate::poll::tally;
-use crate::pool::looks::{Due, Looks};
+use crate::pool::looks::Looks;
 use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
 use crate::pool::stalls;
@@ -76,14 +76,15 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             rng: Rng::new(index as u64),
             kind,
         };
-        let Some(first) = worker.next() else { return };
-        // It may not have slept in the driver before.
-        shared.raise_sentinel();
-        let mut job = Some(first);
-        while let Some(next) = job {
+        let mut has_begun = false;
+        while let Some(job) = worker.next() {
+            if !has_begun {
+                // It may not have slept in the driver before.
+                has_begun = true;
+                shared.raise_sentinel();
+            }
             seat.counters.jobs.bump();
-            next.run();
-            job = worker.next();
+            job.run();
         }
     };
     seat.worker.set(stalls::this_thread());
@@ -104,9 +105,9 @@ impl Worker<'_> {
             if self.kind == Kind::Spare && self.retires() {
                 return None;
             }
-            let due = self.looks.next(self.shared.sentinel.beat());
-            if !due.is_nothing() {
-                if let Some(job) = self.look(due) {
+            let beat = self.shared.sentinel.beat();
+            if self.looks.next(beat) {
+                if let Some(job) = self.look(beat) {
                     return Some(job);
                 }
             }
@@ -132,11 +133,13 @@ impl Worker<'_> {
     }
 
     /// Looks beyond the own queues.
-    fn look(&mut self, due: Due) -> Option<Job> {
+    #[cold]
+    fn look(&mut self, beat: u32) -> Option<Job> {
+        let due = self.looks.due(beat);
         if due.drive {
             self.turn();
         }
-        if due.outside {
+        if due.outside && !self.shared.injector.is_empty() {
             // One: a batch would go in front of what the look has woken.
             if let Some(job) = self.shared.take_injected_and_share(self.own, 1) {
                 return Some(job);
