@@ -411,11 +411,14 @@ fn a_task_on_the_stack_of_a_stranger_counts_in_its_own_runtime() {
                 };
                 let waker = Waker::from(Arc::new(Call(Mutex::new(Some(call)))));
                 // Its last child calls the waker.
-                let mut open = pin!(group(async |g| {
-                    g.spawn(yield_now());
+                let polled_once = Arc::new(AtomicBool::new(false));
+                let may_end = Arc::clone(&polled_once);
+                let mut open = pin!(group(async move |g| {
+                    g.spawn(until(move || may_end.load(SeqCst)));
                 }));
                 let polled = open.as_mut().poll(&mut Context::from_waker(&waker));
                 assert!(polled.is_pending());
+                polled_once.store(true, SeqCst);
                 let mut helper = pin!(group(async move |g| {
                     g.spawn(async move { send.send(()).await.unwrap() });
                 }));
