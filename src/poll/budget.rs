@@ -110,7 +110,8 @@ pub(crate) fn poll<R>(
 /// Leaves one unit at most, so that what comes after the next operation gives way. Not none: a
 /// shield that begins next in a poll of a cut is not refused for this.
 pub(crate) fn spend_all() {
-    LEFT.set(LEFT.get().min(1));
+    // The timer itself takes one of them.
+    LEFT.set(LEFT.get().min(2));
 }
 
 fn refuse<R>(cx: &mut Context<'_>) -> Poll<R> {
