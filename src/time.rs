@@ -132,7 +132,7 @@ impl Sleep {
         };
         if now >= at {
             if now.duration_since(at) >= OVERRUN {
-                budget::spend_all();
+                budget::spend_most();
             }
             self.timer = None;
             return Poll::Ready(());

@@ -107,11 +107,10 @@ pub(crate) fn poll<R>(
     polled
 }
 
-/// Leaves one unit at most, so that what comes after the next operation gives way. Not none: a
-/// shield that begins next in a poll of a cut is not refused for this.
-pub(crate) fn spend_all() {
-    // The timer itself takes one of them.
-    LEFT.set(LEFT.get().min(2));
+/// Leaves a quarter at most: what comes after a timer that was late gives way earlier. Not none: a
+/// shield that begins next in a poll of a cut, or a group that is opened next, is not refused.
+pub(crate) fn spend_most() {
+    LEFT.set(LEFT.get().min(WHOLE / 4));
 }
 
 fn refuse<R>(cx: &mut Context<'_>) -> Poll<R> {
