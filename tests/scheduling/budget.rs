@@ -7,7 +7,6 @@ use crate::common::hangs::without_hanging;
 use crate::common::polls::Count;
 use futures_lite::future::{or, zip};
 use leaves::{Leaf, leaves};
-use spinney::time::{ManualClock, interval, sleep_until};
 use spinney::{
     Group, GroupBuilder, Runtime, Wait, cooperative, group, shield, sleep, timeout, yield_now,
 };
