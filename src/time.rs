@@ -15,9 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use crate::driver::clock::ManualClock;
 
-/// A timer that is so late leaves nothing of the budget of its poll: a loop over such timers does
-/// in between what takes longer than its pauses, and 128 times that could be minutes. No timer is
-/// so late on an idle machine.
+/// A timer that is so late is late for the budget of its poll. None is on an idle machine.
 const OVERRUN: Duration = Duration::from_millis(1);
 
 /// Waits for `duration`. `Duration::MAX` means never; zero is ready at the first poll.
@@ -120,8 +118,13 @@ impl Sleep {
         self.at = Some(at);
     }
 
-    /// Whether it is over; if not, the waker is called when it is.
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Whether it is over; if not, the waker is called when it is. `late` may put it off where it
+    /// is late.
+    fn poll_due(
+        &mut self,
+        cx: &mut Context<'_>,
+        late: impl FnOnce(&mut Context<'_>) -> Poll<()>,
+    ) -> Poll<()> {
         let Some(at) = self.at else {
             frame::note_leaf();
             return Poll::Pending;
@@ -132,7 +135,7 @@ impl Sleep {
         };
         if now >= at {
             if now.duration_since(at) >= OVERRUN {
-                budget::spend_most();
+                ready!(late(cx));
             }
             self.timer = None;
             return Poll::Ready(());
@@ -153,7 +156,7 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        budget::poll(cx, |cx| self.poll_due(cx))
+        budget::poll(cx, |cx| self.poll_due(cx, budget::late_timer))
     }
 }
 
@@ -240,7 +243,7 @@ impl<F: Future> Future for Timeout<F> {
             return Poll::Ready(Ok(value));
         }
         // Without a unit: a future that has taken the last one is not to outlive its time.
-        ready!(this.sleep.poll_due(cx));
+        ready!(this.sleep.poll_due(cx, |_| Poll::Ready(())));
         this.future.set(None);
         Poll::Ready(Err(Elapsed(())))
     }

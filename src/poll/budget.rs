@@ -10,6 +10,9 @@
 //! must not starve what is polled after it, such as the timer that is to end the loop, and a
 //! foreign `block_on`, which polls again at once, must get on. Where no poll of ours is around, no
 //! one says when a poll ends, and a whole budget follows each refusal.
+//!
+//! A timer that is late is dearer: a loop over such timers does in between what takes longer than
+//! its pauses, and 127 times that could be minutes. One of them is ready in a poll.
 
 use crate::unwind;
 use std::cell::Cell;
@@ -28,6 +31,8 @@ crate::sync::thread_local! {
     static LEFT: Cell<u8> = const { Cell::new(WHOLE) };
     // What is left after a refusal: all where no poll of ours is around.
     static REST: Cell<u8> = const { Cell::new(WHOLE) };
+    // A timer that was late is ready in this poll.
+    static LATE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A poll of a task, or of the future of a blocked caller, begins.
@@ -35,6 +40,7 @@ crate::sync::thread_local! {
 pub(crate) fn begin() {
     LEFT.set(WHOLE);
     REST.set(FEW);
+    LATE.set(false);
 }
 
 /// Begins a stretch that is no part of the poll below: it has a budget of its own, and what it
@@ -53,6 +59,7 @@ pub(crate) fn granted() -> Apart {
 pub(crate) struct Apart {
     left: u8,
     rest: u8,
+    late: bool,
     missed: bool,
 }
 
@@ -61,6 +68,7 @@ impl Apart {
         Self {
             left: LEFT.replace(WHOLE),
             rest: REST.replace(FEW),
+            late: LATE.replace(false),
             missed,
         }
     }
@@ -75,6 +83,7 @@ impl Drop for Apart {
         };
         LEFT.set(self.left.saturating_sub(spent));
         REST.set(self.rest);
+        LATE.set(self.late || (self.missed && LATE.get()));
     }
 }
 
@@ -107,22 +116,28 @@ pub(crate) fn poll<R>(
     polled
 }
 
-/// Leaves a quarter at most: what comes after a timer that was late gives way earlier. Not none: a
-/// shield that begins next in a poll of a cut, or a group that is opened next, is not refused.
-pub(crate) fn spend_most() {
-    LEFT.set(LEFT.get().min(WHOLE / 4));
-}
-
-fn refuse<R>(cx: &mut Context<'_>) -> Poll<R> {
-    give_way(cx.waker());
+/// Lets one late timer be ready in a poll; the next one is pending first, and costs what comes
+/// after it nothing.
+pub(crate) fn late_timer(cx: &mut Context<'_>) -> Poll<()> {
+    if !LATE.replace(true) {
+        return Poll::Ready(());
+    }
+    // Polled again in this poll it gets on, as after any refusal.
+    LATE.set(false);
+    wake(cx.waker());
     Poll::Pending
 }
 
 #[cold]
 #[inline(never)]
-fn give_way(waker: &Waker) {
+fn refuse<R>(cx: &mut Context<'_>) -> Poll<R> {
     LEFT.set(REST.get());
-    // A waker that panics is no business of the leaf.
+    wake(cx.waker());
+    Poll::Pending
+}
+
+/// A waker that panics is no business of the leaf.
+fn wake(waker: &Waker) {
     if let Err(payload) = unwind::catch(|| waker.wake_by_ref()) {
         unwind::discard(payload);
     }

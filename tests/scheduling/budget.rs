@@ -7,6 +7,7 @@ use crate::common::hangs::without_hanging;
 use crate::common::polls::Count;
 use futures_lite::future::{or, zip};
 use leaves::{Leaf, leaves};
+use spinney::time::{ManualClock, interval, sleep_until};
 use spinney::{
     Group, GroupBuilder, Runtime, Wait, cooperative, group, shield, sleep, timeout, yield_now,
 };
@@ -224,6 +225,78 @@ fn a_granted_poll_has_a_whole_budget() {
             });
             assert!(hundred.await.is_ok());
         }
+    });
+}
+
+/// A timer that is late gives way each time, and not after a hundred times what made it late.
+#[test]
+fn a_loop_that_overruns_its_interval_gives_way_each_time() {
+    without_hanging(|| {
+        let clock = ManualClock::new();
+        let runtime = Runtime::builder().workers(1).clock(&clock).build().unwrap();
+        let period = Duration::from_secs(1);
+        let note = Note::default();
+        let by_hand = || async {
+            let mut at = clock.now();
+            loop {
+                at += period;
+                sleep_until(at).await;
+                clock.advance(2 * period);
+                note.add();
+            }
+        };
+        let ticks = || async {
+            let mut ticks = interval(period);
+            loop {
+                ticks.tick().await;
+                clock.advance(2 * period);
+                note.add();
+            }
+        };
+        let twenty = || async {
+            for _ in 0..20 {
+                yield_now().await;
+            }
+        };
+        runtime.block_on(or(by_hand(), twenty()));
+        runtime.block_on(or(ticks(), twenty()));
+        assert!((2..=80).contains(&note.done()), "{}", note.done());
+    });
+}
+
+/// What comes after a late timer is refused nothing for it: a shield in a poll of a cut begins, and
+/// a group is opened by its first poll.
+#[test]
+fn a_late_timer_costs_nothing_but_the_next_one() {
+    without_hanging(|| {
+        let clock = ManualClock::new();
+        let runtime = Runtime::builder().workers(1).clock(&clock).build().unwrap();
+        let late = || async {
+            let at = clock.now();
+            clock.advance(Duration::from_secs(2));
+            sleep_until(at).await;
+        };
+        let (began, opened) = (Note::default(), Note::default());
+        let ended = runtime.block_on(GroupBuilder::new().run(async |g| {
+            shield(async {
+                g.cancel("enough");
+                // The next poll belongs to the cut.
+                yield_now().await;
+                late().await;
+            })
+            .await;
+            shield(async { began.add() }).await;
+            Ok(())
+        }));
+        assert!(ended.is_err());
+        assert_eq!(began.done(), 1);
+        runtime.block_on(async {
+            late().await;
+            let mut inner = pin!(group(async |_| opened.add()));
+            let polled = poll_fn(|cx| Poll::Ready(inner.as_mut().poll(cx))).await;
+            assert!(polled.is_ready());
+        });
+        assert_eq!(opened.done(), 1);
     });
 }
 
