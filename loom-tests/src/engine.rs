@@ -42,6 +42,8 @@ macro_rules! groups {
             pub mod host;
             pub mod list;
             pub mod node;
+            pub mod padded;
+            pub mod pool;
             pub mod services;
             pub mod word;
         }

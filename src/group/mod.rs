@@ -2,9 +2,10 @@
 //! pool; what happens between groups is in `tree`.
 //!
 //! `node` is a group without its types, and has tables of the functions that it needs from the
-//! floors above (`NodeTable`, `Pool`); `word` counts its children; `ending` decides how it ends,
-//! by answers that are `duties`; `services` end with it; members and inner groups hang in a `list`;
-//! `arena` keeps values; `gate` lets handle holders in; a `host` polls it.
+//! floors above (`NodeTable`); `pool` is the runtime as a node sees it; `word` counts its children;
+//! `ending` decides how it ends, by answers that are `duties`; `services` end with it; members and
+//! inner groups hang in a `list`; `arena` keeps values; `gate` lets handle holders in; a `host`
+//! polls it.
 
 pub(crate) mod arena;
 pub(crate) mod duties;
@@ -13,5 +14,7 @@ pub(crate) mod gate;
 pub(crate) mod host;
 pub(crate) mod list;
 pub(crate) mod node;
+pub(crate) mod padded;
+pub(crate) mod pool;
 pub(crate) mod services;
 pub(crate) mod word;

@@ -3,7 +3,7 @@
 //! `tree` opens it, connects it with its parent, counts children in and out, cancels, empties and
 //! ends it; `task` links members to it; `poll` and `pool` read it. It knows counters, flags, lists,
 //! wakers and defers, and no type of a task, of a child's future or of an error: all that depends
-//! on those is behind [`NodeTable`], and the pool is behind [`Pool`].
+//! on those is behind [`NodeTable`], and the runtime is behind [`Pool`].
 //!
 //! # Two numbers
 //!
@@ -42,11 +42,12 @@
 use crate::group::arena::Arena;
 use crate::group::host::{self, Hosted};
 use crate::group::list::{Links, List};
+use crate::group::padded::Padded;
+use crate::group::pool::{Late, Pool};
 use crate::group::word::JoinWord;
 use crate::group::{ending, gate, services};
-use crate::job::{Job, JobHeader, JobTable, Ticket};
+use crate::job::{Job, JobHeader, JobTable};
 use crate::report::dump::TaskDump;
-use crate::report::failure::Unobserved;
 use crate::report::reason::Reason;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::sync::{Arc, Mutex};
@@ -76,57 +77,6 @@ pub(crate) const OUTER: u32 = 1 << 1;
 pub(crate) const STOPPING: u32 = 1 << 2;
 pub(crate) const SHIELDED: u32 = 1 << 3;
 pub(crate) const SERVING: u32 = 1 << 4;
-
-/// A call at a later instant. It catches the panics of user code in it, and hands them to the pool.
-pub(crate) type Late = Box<dyn FnOnce(&dyn Pool) + Send>;
-
-/// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
-pub(crate) trait Pool: Send + Sync {
-    /// Counts a task that begins and queues its job: newest first on the pushing worker, stealable,
-    /// and a sleeper is woken for it if no worker searches.
-    fn fork(&self, job: Job);
-
-    /// Queues a job that was woken, of this group: in order, stealable, and a sleeper is woken for
-    /// it if no worker searches. The group is not used once the job is out.
-    fn wake(&self, job: Job, group: &Node);
-
-    /// Queues the ticket of a task that blocks the thread that runs it, for a thread of its own.
-    fn fork_blocking(&self, ticket: Ticket);
-
-    /// Counts a task that begins, and is not forked.
-    fn task_begins(&self);
-
-    /// Counts a task that has ended on a thread that has no counts.
-    fn task_ends(&self);
-
-    /// Counts a group that begins.
-    fn group_begins(&self);
-
-    /// Counts a group that has ended.
-    fn group_ends(&self);
-
-    /// Hands a failure that has no receiver to the hook. That is user code: no lock may be held.
-    fn unobserved(&self, failure: Unobserved);
-
-    /// Counts a task that has no output because it was cut, or born cancelled.
-    fn count_cut(&self);
-
-    /// Whether the runtime was shut down: a group that is first polled now panics.
-    fn is_shut_down(&self) -> bool;
-
-    /// Now, on the clock of this runtime.
-    fn now(&self) -> Instant;
-
-    /// Calls `call` with this pool at `at`, unless the returned value is dropped before.
-    fn call_at(&self, at: Instant, call: Late) -> Box<dyn Any + Send>;
-
-    /// Milliseconds since the runtime was built, coarse and wrapping, for the age of tasks. Cheap:
-    /// no clock is read.
-    fn coarse_millis(&self) -> u32;
-
-    /// The name of the runtime, for messages.
-    fn name(&self) -> &str;
-}
 
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {
@@ -178,34 +128,6 @@ struct Memberless;
 impl NodeJob for Memberless {
     fn run(_: NodeRef) {
         unreachable!("a root has no members of its own");
-    }
-}
-
-/// A word alone on its cache line, wherever that line begins: 56 bytes on both sides. An alignment
-/// would do the same, but takes the slow path of the allocator: 580 instructions more for each
-/// group, with glibc.
-#[repr(C)]
-pub(crate) struct Padded<T> {
-    before: [u64; 7],
-    word: T,
-    after: [u64; 7],
-}
-
-impl<T> Deref for Padded<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.word
-    }
-}
-
-impl<T> Padded<T> {
-    fn new(word: T) -> Self {
-        Self {
-            before: [0; 7],
-            word,
-            after: [0; 7],
-        }
     }
 }
 

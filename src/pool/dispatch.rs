@@ -4,16 +4,18 @@
 //! A thread in a context of the runtime pushes to its own seat and counts in that seat's counts;
 //! any other thread pushes to the queue for outsiders, and counts in the runtime's.
 
-use crate::group::node::{Late, Node, Pool};
+use crate::group::pool::{Late, Pool};
 use crate::job::{Job, Ticket};
 use crate::pool::blocking::Work;
 use crate::pool::blocking_threads;
 use crate::pool::seats::Seat;
 use crate::pool::shared::Shared;
+use crate::pool::stack_jobs::group_of;
 use crate::pool::thread_ctx::{self, ThreadCtx, ThreadRole};
 use crate::report::failure::Unobserved;
 use crate::sync::Weak;
 use crate::sync::atomic::Ordering;
+use crate::tree::awaited::Awaited;
 use std::any::Any;
 use std::time::Instant;
 
@@ -114,15 +116,15 @@ impl Pool for Shared {
     }
 
     #[inline]
-    fn wake(&self, job: Job, group: &Node) {
+    fn wake(&self, job: Job) {
         with_own(self, |ctx| {
             let Some(ctx) = ctx else {
                 return inject_from_outside(self, job);
             };
             // A blocked caller runs what is on its seat, perhaps under a lock of its own that a
             // stranger wants.
-            let mine =
-                ctx.role == ThreadRole::Worker || ctx.awaited.is_some_and(|at| at.contains(group));
+            let awaits = |awaited: Awaited| group_of(&job).is_some_and(|at| awaited.contains(at));
+            let mine = ctx.role == ThreadRole::Worker || ctx.awaited.is_some_and(awaits);
             let pushed = if mine {
                 ctx.seat.push_woken(job)
             } else {

@@ -2,7 +2,8 @@
 //! the one that free functions use in `global`.
 
 use crate::driver::driver::Driver;
-use crate::group::node::{NodeRef, Pool};
+use crate::group::node::NodeRef;
+use crate::group::pool::Pool;
 use crate::poll::live::LiveCounts;
 use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Kind, RuntimeBuilder};

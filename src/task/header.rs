@@ -281,12 +281,12 @@ impl Header {
         // SAFETY: the caller owns the right to run it, so it is not complete, and has the engine's
         // reference.
         let header = unsafe { this.as_ref() };
-        // SAFETY: (1): the caller owns the right to run it. (2): a group outlives its children;
-        // `wake`, to which the right is given, does not use the group once the job is out.
-        let node = unsafe { header.node() };
+        // SAFETY: (1): the caller owns the right to run it. (2): a group outlives its children, and
+        // is asked for its pool alone, before the job is out.
+        let pool = unsafe { header.node() }.pool();
         // SAFETY: the right to run it, which the caller owns, is given to the job.
         let job = unsafe { Self::job(this) };
-        node.pool().wake(job, node);
+        pool.wake(job);
     }
 
     /// Gives a reference back and frees the task if it was the last one.

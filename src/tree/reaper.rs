@@ -28,7 +28,7 @@ struct Reaper;
 
 /// Queues a reaper for a node.
 pub(crate) fn queue(node: &NodeRef) {
-    node.pool().wake(node.clone().into_job(), node);
+    node.pool().wake(node.clone().into_job());
 }
 
 impl NodeJob for Reaper {

@@ -9,7 +9,8 @@
     reason = "a reference to a node is proof of its error type"
 )]
 
-use crate::group::node::{Gate, Node, NodeRef, NodeTable, Opening, Pool, Whole};
+use crate::group::node::{Gate, Node, NodeRef, NodeTable, Opening, Whole};
+use crate::group::pool::Pool;
 use crate::report::errors::Errors;
 use crate::report::reason::{CancelKind, Origin};
 use crate::sync::{Arc, Mutex};

@@ -5,7 +5,8 @@
 //! never be over, so the thread that is about to wait calls [`blocks`]: the frame that blocks is
 //! unwound by the cut.
 
-use crate::group::node::{Late, Node};
+use crate::group::node::Node;
+use crate::group::pool::Late;
 use crate::poll::frame;
 
 /// Holds back what ends the group.

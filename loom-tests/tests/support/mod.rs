@@ -3,7 +3,8 @@
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
-use crate::group::node::{Gate, Host, Late, Node, NodeRef, NodeTable, Opening, Pool};
+use crate::group::node::{Gate, Host, Node, NodeRef, NodeTable, Opening};
+use crate::group::pool::{Late, Pool};
 use crate::job::{Job, Ticket};
 use crate::parker::Parker;
 use crate::report::failure::Unobserved;
@@ -64,7 +65,7 @@ impl Pool for TestPool {
         self.line.lock().push(ticket);
     }
 
-    fn wake(&self, job: Job, _: &Node) {
+    fn wake(&self, job: Job) {
         self.jobs.lock().push(job);
     }
 

@@ -1,7 +1,7 @@
 //! Deadlines of a group and graces of its stops: an instant at which it ends with an error.
 
 use crate::api::group::handle::Group;
-use crate::group::node::Late;
+use crate::group::pool::Late;
 use crate::report::reason::{CancelKind, Origin};
 use crate::tree::zero_deadline;
 use std::panic::Location;
