@@ -218,7 +218,8 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         // owner ends the group, or leaves that to the last child; the parent, which is open for
         // `'s`, counts the children, also if this future is forgotten. A free group has no such
         // parent, and `'s` is `'static` (`Setup::at`).
-        let group = Group::new(unsafe { Alive::new(&owner.node) });
+        let alive = unsafe { Alive::new(&owner.node) };
+        let group = Group::new(alive);
         let mut first = First {
             granted: !owner.is_cancelled(),
             held_back: None,
