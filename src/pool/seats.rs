@@ -183,6 +183,17 @@ impl Seats {
     }
 }
 
+/// Tries again until there is a job, or none.
+pub(crate) fn settled(mut steal: impl FnMut() -> Steal<Job>) -> Option<Job> {
+    loop {
+        match steal() {
+            Steal::Success(job) => return Some(job),
+            Steal::Empty => return None,
+            Steal::Retry => {}
+        }
+    }
+}
+
 /// The positions of the bits in a word.
 struct Bits(u64);
 
@@ -210,13 +221,7 @@ impl Seat {
     /// Steals the oldest job of one of the deques.
     pub(crate) fn steal_one(&self) -> Option<Job> {
         let ends = self.ends.get()?;
-        loop {
-            match ends.fork.steal().or_else(|| ends.wake.steal()) {
-                Steal::Success(job) => return Some(job),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
-        }
+        settled(|| ends.fork.steal().or_else(|| ends.wake.steal()))
     }
 
     /// Whether there is something to steal.
@@ -407,17 +412,7 @@ impl OwnSeat {
 
     /// The oldest job of the fork deque.
     pub(crate) fn pop_oldest(&self) -> Option<Job> {
-        let pop = |seat: Option<&ClaimedSeat>| {
-            let seat = seat?.seat();
-            loop {
-                match seat.steal_fork() {
-                    Steal::Success(job) => return Some(job),
-                    Steal::Empty => return None,
-                    Steal::Retry => {}
-                }
-            }
-        };
-        self.with(pop)
+        self.with(|seat| settled(|| seat.map_or(Steal::Empty, |seat| seat.seat().steal_fork())))
     }
 
     /// Whether there is nothing in the fork deque.

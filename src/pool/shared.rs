@@ -9,13 +9,13 @@ use crate::poll::live::{self, LiveCounts};
 use crate::pool::blocking::Blocking;
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
-use crate::pool::seats::{OwnSeat, Seat, Seats};
+use crate::pool::seats::{OwnSeat, Seat, Seats, settled};
 use crate::pool::sentinel::Sentinel;
 use crate::pool::stalls::{Stall, Stalls};
 use crate::report::failure::{Straggler, TaskId, Unobserved};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::deque::{Injector, Steal};
+use crate::sync::deque::Injector;
 use crate::sync::thread::{self, JoinHandle};
 use crate::sync::{Arc, Mutex, Weak};
 use crate::tree::paths;
@@ -176,19 +176,24 @@ impl Shared {
         if !self.replace_stalled {
             return false;
         }
-        let asleep = self.sleep.sleepers();
+        let mut asleep = self.sleep.sleepers();
+        asleep.sort_unstable();
         let (mut sleep, mut compute) = (0, 0);
         for index in self.seats.active_from(0) {
             let seat = self.seats.get(index);
             // Relaxed: a hint; one that is missed is seen at the next tick.
-            let idle = seat.waits.load(Ordering::Relaxed) || asleep.contains(&index);
-            let stall = stalls.look(index, seat, idle, &self.counters.stalls);
-            // Relaxed: a hint, as above.
-            seat.stalled.store(stall.is_some(), Ordering::Relaxed);
+            let waits = seat.waits.load(Ordering::Relaxed);
+            let idle = waits || asleep.binary_search(&index).is_ok();
+            let stall = stalls.look(index, seat, idle);
             match stall {
                 Some(Stall::Sleeps) => sleep += 1,
                 Some(Stall::Computes) => compute += 1,
                 None => {}
+            }
+            // Relaxed: a hint, as above.
+            let was_stalled = seat.stalled.swap(stall.is_some(), Ordering::Relaxed);
+            if stall.is_some() && !was_stalled {
+                self.counters.stalls.bump_shared();
             }
         }
         let stalled = sleep + self.workers.min(compute);
@@ -262,31 +267,21 @@ impl Shared {
         if self.injector.is_empty() {
             return None;
         }
-        loop {
-            match seat.steal_injected(&self.injector, batch) {
-                Steal::Success(job) => return Some(job),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
-        }
+        settled(|| seat.steal_injected(&self.injector, batch))
     }
 
-    /// As [`Shared::take_injected`], for a thread that does not count as searching.
+    /// As [`Shared::take_injected`], for a thread that does not count as searching. While the batch
+    /// was on its way a searcher may have looked for it in vain and fallen asleep, and this thread
+    /// may be busy with the first job for long: others are told.
     pub(crate) fn take_injected_and_share(&self, seat: &OwnSeat, batch: usize) -> Option<Job> {
-        let job = self.take_injected(seat, batch);
-        if let (Some(_), Some(seat)) = (&job, seat.index()) {
-            self.share(seat);
-        }
-        job
-    }
-
-    /// After a batch was moved to a seat by a thread that does not count as searching. On its way a
-    /// searcher may have looked for it in vain and fallen asleep, and this thread may be busy with
-    /// the first job for long: others are told.
-    pub(crate) fn share(&self, seat: usize) {
-        if self.seats.get(seat).has_work() {
+        let job = self.take_injected(seat, batch)?;
+        if seat
+            .index()
+            .is_some_and(|seat| self.seats.get(seat).has_work())
+        {
             self.notify();
         }
+        Some(job)
     }
 
     /// Whether nothing is queued and nothing waits for time or I/O.

@@ -5,7 +5,6 @@
 //! if it computes, or that cannot be told, after [`COMPUTES_AFTER`]: a spare for it has to share
 //! its processor, so closures of some milliseconds are better left alone.
 
-use crate::pool::metrics::Counter;
 use crate::pool::seats::Seat;
 use std::fs;
 
@@ -36,22 +35,10 @@ pub(crate) struct Stalls(Vec<Track>);
 impl Stalls {
     /// A tick has passed: how the thread on this seat is stalled, if it is. `idle`: it sleeps, or
     /// is counted as blocked.
-    /// A stall that begins is counted in `begun`.
-    pub(crate) fn look(
-        &mut self,
-        index: usize,
-        seat: &Seat,
-        idle: bool,
-        begun: &Counter,
-    ) -> Option<Stall> {
+    pub(crate) fn look(&mut self, index: usize, seat: &Seat, idle: bool) -> Option<Stall> {
         let thread = seat.worker.get();
         let jobs = seat.counters.jobs.get();
-        let before = self.0.get(index).and_then(|track| track.stall);
-        let stall = self.note(index, jobs, idle || thread == 0, || sleeps(thread));
-        if before.is_none() && stall.is_some() {
-            begun.bump_shared();
-        }
-        stall
+        self.note(index, jobs, idle || thread == 0, || sleeps(thread))
     }
 
     fn note(
@@ -85,7 +72,8 @@ impl Stalls {
     }
 }
 
-/// The number of this thread, by which the kernel says what it does; zero where it does not.
+/// The number of this thread, by which the kernel says what it does; one that no thread has where
+/// the kernel does not say.
 pub(crate) fn this_thread() -> u64 {
     let path = fs::read_link("/proc/thread-self");
     let name = path

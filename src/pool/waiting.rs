@@ -143,8 +143,15 @@ fn drive<R>(
         };
         let mut ran = false;
         let mut run = |ctx: &ThreadCtx| match runs {
-            Runs::Seat(awaited) => run_seat(ctx, parker, awaited, task, &mut ran),
-            Runs::Own(awaited) => run_own(ctx, parker, awaited, task, &mut ran),
+            Runs::Seat(awaited) => {
+                let wanted = Wanted { awaited, task };
+                run_jobs(ctx, parker, true, &mut ran, || next_of_seat(ctx, wanted))
+            }
+            Runs::Own(awaited) => {
+                let wanted = Wanted { awaited, task };
+                // Not published: what is, is the task below, which is blocked.
+                run_jobs(ctx, parker, false, &mut ran, || next_own(ctx, wanted))
+            }
             Runs::Nothing => false,
         };
         let woken = take_part && !parked && thread_ctx::with(|ctx| ctx.is_some_and(&mut run));
@@ -224,49 +231,55 @@ fn run_jobs(
     })
 }
 
-/// Whether a caller that waits for `task`, or, without one, for all that is `awaited`, waits for
-/// this job.
-fn awaits(job: &Job, awaited: Awaited, task: Option<AwaitedTask>) -> bool {
-    let group = group_of(job).filter(|group| !serves(group));
-    match task {
-        // The task, or a child of a group that is open in it.
-        Some(task) => {
-            let inside = Awaited::In(task.host);
-            job.address() == task.job || group.is_some_and(|group| inside.contains(group))
+/// What a caller waits for: a task, or, without one, all that is awaited.
+#[derive(Clone, Copy)]
+struct Wanted {
+    awaited: Awaited,
+    task: Option<AwaitedTask>,
+}
+
+impl Wanted {
+    fn has(self, job: &Job) -> bool {
+        let group = group_of(job).filter(|group| !serves(group));
+        let is_in = |awaited: Awaited| group.is_some_and(|group| awaited.contains(group));
+        match self.task {
+            // The task, or a child of a group that is open in it.
+            Some(task) => job.address() == task.job || is_in(Awaited::In(task.host)),
+            None => is_in(self.awaited),
         }
-        None => group.is_some_and(|group| awaited.contains(group)),
     }
 }
 
-/// Runs what is awaited from the caller's seat: woken jobs first, and of children the newest, or
-/// the oldest, which is the one that a body awaits first.
-fn run_seat(
-    ctx: &ThreadCtx,
-    parker: &Parker,
-    awaited: Awaited,
-    task: Option<AwaitedTask>,
-    ran: &mut bool,
-) -> bool {
-    run_jobs(ctx, parker, true, ran, || {
-        while let Some(job) = ctx.seat.pop_woken() {
-            if awaits(&job, awaited, task) {
-                return Some(job);
-            }
-            ctx.shared.inject(job);
+/// The next job that is wanted, wherever it is on the caller's seat: woken ones first, and of
+/// children the newest, or the oldest, which is the one that a body awaits first.
+fn next_of_seat(ctx: &ThreadCtx, wanted: Wanted) -> Option<Job> {
+    while let Some(job) = ctx.seat.pop_woken() {
+        if wanted.has(&job) {
+            return Some(job);
         }
-        let newest = ctx.seat.pop_fork()?;
-        if awaits(&newest, awaited, task) {
-            return Some(newest);
-        }
-        let oldest = ctx.seat.pop_oldest();
-        put_back(ctx, newest);
-        let oldest = oldest?;
-        if awaits(&oldest, awaited, task) {
-            return Some(oldest);
-        }
-        put_back(ctx, oldest);
-        None
-    })
+        ctx.shared.inject(job);
+    }
+    let newest = ctx.seat.pop_fork()?;
+    if wanted.has(&newest) {
+        return Some(newest);
+    }
+    let oldest = ctx.seat.pop_oldest();
+    put_back(ctx, newest);
+    take_or_put_back(ctx, oldest?, wanted)
+}
+
+/// The newest child on this thread's seat, if it is wanted. A tree of blocking scopes runs on as
+/// many stack frames as it has levels, like a tree of calls.
+fn next_own(ctx: &ThreadCtx, wanted: Wanted) -> Option<Job> {
+    take_or_put_back(ctx, ctx.seat.pop_fork()?, wanted)
+}
+
+fn take_or_put_back(ctx: &ThreadCtx, job: Job, wanted: Wanted) -> Option<Job> {
+    if wanted.has(&job) {
+        return Some(job);
+    }
+    put_back(ctx, job);
+    None
 }
 
 /// Puts a job back on the caller's seat. A thief may have looked for it in vain meanwhile, and have
@@ -283,27 +296,6 @@ fn put_back(ctx: &ThreadCtx, job: Job) {
 /// are left to workers.
 fn serves(group: &Node) -> bool {
     group.serves()
-}
-
-/// Runs new children of what is awaited from the top of this thread's queue, until the next job is
-/// none of them. A tree of blocking scopes runs on as many stack frames as it has levels, like a
-/// tree of calls.
-fn run_own(
-    ctx: &ThreadCtx,
-    parker: &Parker,
-    awaited: Awaited,
-    task: Option<AwaitedTask>,
-    ran: &mut bool,
-) -> bool {
-    // Not published: what is, is the task below, which is blocked.
-    run_jobs(ctx, parker, false, ran, || {
-        let job = ctx.seat.pop_fork()?;
-        if awaits(&job, awaited, task) {
-            return Some(job);
-        }
-        put_back(ctx, job);
-        None
-    })
 }
 
 /// Sleeps until there is a token; true if there was one already. `busy`: this thread counts as
@@ -378,16 +370,10 @@ fn turn(shared: &Shared) -> bool {
 fn any_job(worker: &ThreadCtx, tick: u32) -> Option<Job> {
     let (shared, own) = (&worker.shared, &worker.seat);
     let job = own.pop(tick);
-    let job = job.or_else(|| shared.take_injected_and_share(own, 1));
+    let job = job.or_else(|| shared.take_injected(own, 1));
     job.or_else(|| {
         let index = own.index()?;
-        let others = shared.seats.active_from(0).filter(|other| *other != index);
-        let stolen = others
-            .filter_map(|other| own.steal(shared.seats.get(other), 1).success())
-            .next();
-        if stolen.is_some() {
-            shared.share(index);
-        }
-        stolen
+        let mut others = shared.seats.active_from(0).filter(|other| *other != index);
+        others.find_map(|other| shared.seats.get(other).steal_one())
     })
 }

@@ -139,9 +139,9 @@ impl Worker<'_> {
         if due.drive {
             self.turn();
         }
-        if due.outside && !self.shared.injector.is_empty() {
+        if due.outside {
             // One: a batch would go in front of what the look has woken.
-            if let Some(job) = self.shared.take_injected_and_share(self.own, 1) {
+            if let Some(job) = self.shared.take_injected(self.own, 1) {
                 return Some(job);
             }
         }
