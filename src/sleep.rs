@@ -33,6 +33,7 @@
 
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::mem;
 
 const SEARCHING: usize = 1;
 const SLEEPING: usize = 1 << 16;
@@ -174,8 +175,20 @@ impl Sleep {
         }
     }
 
-    /// Every sleeper, without changing anything: for a shutdown, which unparks them all.
+    /// Every sleeper, as of some moment.
     pub(crate) fn sleepers(&self) -> Vec<usize> {
         self.list.lock().clone()
+    }
+
+    /// Takes every sleeper out of the list: the caller unparks them all. Each counts as searching
+    /// from now on, and does not look for itself in the list.
+    #[must_use]
+    pub(crate) fn take_all(&self) -> Vec<usize> {
+        let mut list = self.list.lock();
+        let all = mem::take(&mut *list);
+        let change = SEARCHING.wrapping_sub(SLEEPING).wrapping_mul(all.len());
+        // Relaxed: as in `take_one`.
+        self.word.fetch_add(change, Ordering::Relaxed);
+        all
     }
 }

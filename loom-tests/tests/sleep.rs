@@ -160,11 +160,32 @@ fn model_the_end() {
             .collect();
         // The flag: no ordering of its own is needed.
         pool.queue.set(1);
-        let roused = pool.sleep.sleepers();
+        let roused = pool.sleep.take_all();
         for (seat, sleeper) in sleepers.into_iter().enumerate() {
             let seen = sleeper.join().unwrap();
             assert!(seen || roused.contains(&seat), "a worker sleeps for ever");
         }
+    });
+}
+
+/// All sleepers are roused while a job is pushed: each is woken once, by one of the two, and counts
+/// as searching then.
+#[test]
+fn model_a_push_while_all_are_roused() {
+    explore(|| {
+        let pool = pool();
+        pool.sleep.fall_asleep(0, false);
+        pool.sleep.fall_asleep(1, false);
+        let theirs = Arc::clone(&pool);
+        let pusher = thread::spawn(move || push(&theirs));
+        let mut woken = pool.sleep.take_all();
+        woken.extend(pusher.join().unwrap());
+        woken.sort_unstable();
+        assert_eq!(woken, [0, 1]);
+        assert!(!pool.sleep.has_sleepers());
+        assert!(!pool.sleep.stop_search());
+        assert!(pool.sleep.stop_search());
+        assert!(!pool.sleep.is_anyone_idle());
     });
 }
 

@@ -76,6 +76,9 @@ counters! {
     jobs,
     /// Batches taken from another seat.
     steals,
+    /// Times that a worker without a job looked for one at every seat, before it went to sleep or
+    /// after it was woken.
+    searches,
     /// Times that a worker went to sleep.
     parks,
     /// Sleepers that were woken for a push.

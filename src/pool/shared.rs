@@ -216,7 +216,7 @@ impl Shared {
 
     /// Unparks every sleeper, so that it looks around.
     pub(crate) fn rouse(&self) {
-        for seat in self.sleep.sleepers() {
+        for seat in self.sleep.take_all() {
             self.driver.unpark(&self.seats.get(seat).parker);
         }
     }

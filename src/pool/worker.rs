@@ -37,6 +37,8 @@ pub(crate) struct Worker<'a> {
     looks: Looks,
     rng: Rng,
     kind: Kind,
+    /// It has had a job.
+    has_begun: bool,
 }
 
 /// Why a worker is there, and so until when.
@@ -75,12 +77,12 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             looks: Looks::new(shared.sentinel.beat(), shared.driver.tick()),
             rng: Rng::new(index as u64),
             kind,
+            has_begun: false,
         };
-        let mut has_begun = false;
         while let Some(job) = worker.next() {
-            if !has_begun {
+            if !worker.has_begun {
                 // It may not have slept in the driver before.
-                has_begun = true;
+                worker.has_begun = true;
                 shared.raise_sentinel();
             }
             seat.counters.jobs.bump();
@@ -181,21 +183,24 @@ impl Worker<'_> {
         self.own.pop(self.looks.jobs())
     }
 
-    /// Searches, if not enough others do; then sleeps, and searches again when woken.
+    /// Searches, if not enough others do; then sleeps, and searches again when woken. A search
+    /// looks at every seat: a worker that is to end makes none, nor does one that has just begun,
+    /// or to start and to end many idle workers would cost the square of their number.
     fn search_or_sleep(&mut self) -> Option<Job> {
-        let mut searching = self.shared.sleep.start_search(self.shared.workers);
+        let sleep = &self.shared.sleep;
+        let mut searching = self.has_begun && sleep.start_search(self.shared.workers);
         loop {
-            if searching {
-                if let Some(job) = self.search() {
-                    self.found();
-                    return Some(job);
-                }
-            }
             if self.is_needless() || self.is_over() {
                 if searching {
                     self.found();
                 }
                 return None;
+            }
+            if searching {
+                if let Some(job) = self.search() {
+                    self.found();
+                    return Some(job);
+                }
             }
             self.shared.sleep.fall_asleep(self.index, searching);
             // `rouse` comes after the flag is set, and after the last timer of a caretaker is gone;
@@ -264,6 +269,7 @@ impl Worker<'_> {
     }
 
     fn search(&mut self) -> Option<Job> {
+        self.seat.counters.searches.bump();
         let batch = self.looks.batch();
         for round in 0..SEARCH_ROUNDS {
             if let Some(job) = self.steal() {

@@ -4,7 +4,7 @@
 use crate::common::drops::on_drop;
 use crate::common::durations::{NEVER, NOW, SECOND};
 use crate::common::hangs::without_hanging;
-use crate::common::polls::{self, poll_alone};
+use crate::common::polls::{self, poll_alone, wait_until};
 use crate::common::runtimes::{clocked, workers};
 use spinney::{Group, GroupBuilder, Never, group, try_group};
 use std::future::pending;
@@ -46,6 +46,20 @@ fn leftovers_are_cancelled_and_joined_and_their_failures_reported() {
         runtime.shutdown(NOW).unwrap();
         assert_eq!(Arc::strong_count(&alive), 1);
         assert_eq!(seen.texts(), ["late error", "late panic"]);
+    });
+}
+
+/// A search looks at every seat. Idle workers begin and end without one, so that many of them cost
+/// as much for each as a few.
+#[test]
+fn idle_workers_begin_and_end_without_a_search() {
+    without_hanging(|| {
+        for count in [1, 16, 128] {
+            let (runtime, _) = workers(count);
+            wait_until(|| runtime.metrics().parks >= count as u64);
+            runtime.shutdown(NOW).unwrap();
+            assert_eq!(runtime.metrics().searches, 0);
+        }
     });
 }
 
