@@ -1,6 +1,6 @@
 //! Strategies for programs. Numbers and repairs come from [`Program::new`], so shrinking keeps programs well-formed.
 
-use crate::numbers::MANY;
+use crate::numbers::{MANY, WHOLE};
 use crate::program::{Frame, GroupProgram, How, Nest, Op, Program, Site, Step, Use};
 use crate::skeletons::{
     bads, bombed, duels, early_drops, kept, knocks, last_acts, partings, relays,
@@ -16,10 +16,13 @@ pub fn programs() -> impl Strategy<Value = Program> {
         proptest::bool::weighted(0.4),
         any::<bool>(),
         prop_oneof![3 => Just(1_u32), 1 => 2..9_u32],
+        // Where each operation may be the last of its poll, each is one that a cut can reach.
+        prop_oneof![2 => Just(WHOLE), 1 => Just(1), 1 => Just(2)],
     );
     (runtime, prop_oneof![3 => vec(ops(), 1..6), 1 => duels()]).prop_map(
-        |((workers, max_blocking, finite, callers, jump), body)| Program {
+        |((workers, max_blocking, finite, callers, jump, operations_per_poll), body)| Program {
             max_blocking,
+            operations_per_poll,
             ..match finite {
                 true => Program::finite(workers, callers, jump, body),
                 false => Program::new(workers, callers, jump, body),
@@ -75,6 +78,8 @@ fn leaves() -> impl Strategy<Value = Op> {
     prop_oneof![
         8 => (1..4_u8).prop_map(Op::Yield),
         1 => (1..9_u8).prop_map(Op::Busy),
+        // Two ticks of the sentinel, and more.
+        1 => (3..9_u8).prop_map(Op::Stall),
         3 => (0..5_u8).prop_map(Op::Sleep),
         2 => Just(Op::Fail),
         1 => Just(Op::Panic),

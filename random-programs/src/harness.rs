@@ -99,6 +99,7 @@ fn run(name: &str, program: &Program, world: &Arc<World>) {
         .thread_name(name)
         .workers(program.workers)
         .max_blocking(program.max_blocking)
+        .operations_per_poll(program.operations_per_poll)
         .callers_take_part(program.callers_take_part)
         .clock(world.clock())
         .on_unobserved(move |failure| hook.unobserved(failure))

@@ -51,6 +51,7 @@ fn kind(op: &Op) -> &'static str {
         Op::Foreign(Bad::Drop, _) => "foreign_drop",
         Op::Foreign(..) => "foreign",
         Op::Bomb => "bomb",
+        Op::Stall(_) => "stall",
         Op::KeepParting(_) => "parting",
         _ => "",
     }
@@ -86,6 +87,7 @@ impl Program {
         let mut program = Self {
             workers,
             max_blocking: MANY,
+            operations_per_poll: WHOLE,
             callers_take_part,
             jump,
             lent: BTreeSet::new(),
@@ -114,6 +116,9 @@ impl Program {
 
 /// More threads for closures that block than a program has closures.
 pub(crate) const MANY: usize = 512;
+
+/// The budget of a poll that runtimes have if nobody says otherwise.
+pub(crate) const WHOLE: u8 = 127;
 
 /// The deadline of the outermost group, in ticks.
 pub(crate) const LAST_RESORT: u8 = 100;
@@ -327,7 +332,9 @@ impl Place {
             Op::Bomb => self.armed,
             // The nodes of what it holds were opened outside the shield, and are cut with the frame.
             Op::Shelf(..) => !self.shielded,
-            Op::Yield(_) | Op::Busy(_) | Op::Sleep(_) | Op::Panic | Op::Ready => true,
+            Op::Yield(_) | Op::Busy(_) | Op::Stall(_) | Op::Sleep(_) | Op::Panic | Op::Ready => {
+                true
+            }
             Op::Spin(_) | Op::Here | Op::Meet | Op::UntilCut => true,
             Op::Join(..) | Op::Race(_) | Op::Nest(_) | Op::Shield(_) | Op::Timeout(..) => true,
             Op::Block(_) | Op::Foreign(..) | Op::Relay(..) | Op::Knock(..) => true,
@@ -342,6 +349,7 @@ fn is_quiet(op: &Op) -> bool {
         op,
         Op::Yield(_)
             | Op::Busy(_)
+            | Op::Stall(_)
             | Op::Sleep(_)
             | Op::Pend
             | Op::Bomb

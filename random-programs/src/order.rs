@@ -22,6 +22,8 @@ struct Replay<'a> {
     /// Frames whose captures exist, in the order of their making.
     live: Vec<Id>,
     polled: BTreeSet<Id>,
+    /// Frames whose spawn has come back.
+    spawned: BTreeSet<Id>,
     ended: BTreeSet<Id>,
     dropped: BTreeSet<Id>,
     /// Values that groups keep, oldest first.
@@ -66,6 +68,7 @@ impl<'a> Replay<'a> {
             known,
             live: Vec::new(),
             polled: BTreeSet::new(),
+            spawned: BTreeSet::new(),
             ended: BTreeSet::new(),
             dropped: BTreeSet::new(),
             kept: Vec::new(),
@@ -104,6 +107,7 @@ impl<'a> Replay<'a> {
             }
             Event::Spawned(frame) => {
                 self.taken_in(*frame);
+                self.spawned.insert(*frame);
                 self.spawned(*frame, wrong);
             }
             Event::Shelved(group) => _ = self.shelved.insert(*group),
@@ -255,12 +259,14 @@ impl<'a> Replay<'a> {
                 wrong.push(format!("{frame} was cut without a reason"));
             }
         }
-        // One that starts while its group is being cancelled cuts itself, and then as a rule before its first poll.
+        // One that starts while its group is being cancelled cuts itself, and then as a rule before its first poll. One
+        // whose spawn has not come back may not be among the services yet, which another thread is cutting.
         let began = self.polled.contains(&frame);
         if fact.kind == Kind::Service && began && !self.ended.contains(&frame) && !panicked() {
             let newer = |other: &&Id| {
                 let other_fact = &self.facts.frames[other];
                 **other > frame
+                    && self.spawned.contains(other)
                     && other_fact.kind == Kind::Service
                     && other_fact.maker == fact.maker
             };

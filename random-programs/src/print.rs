@@ -8,6 +8,7 @@ impl fmt::Display for Program {
         let Self {
             workers,
             max_blocking,
+            operations_per_poll,
             callers_take_part,
             jump,
             root,
@@ -15,7 +16,7 @@ impl fmt::Display for Program {
         } = self;
         writeln!(
             f,
-            "{workers} workers, {max_blocking} for blocking closures, callers take part: {callers_take_part}, the clock jumps by {jump}"
+            "{workers} workers, {max_blocking} for blocking closures, {operations_per_poll} operations in a poll, callers take part: {callers_take_part}, the clock jumps by {jump}"
         )?;
         write!(
             f,

@@ -14,6 +14,8 @@ pub struct Program {
     pub workers: usize,
     /// Threads for closures that block.
     pub max_blocking: usize,
+    /// How many operations may be ready in one poll.
+    pub operations_per_poll: u8,
     /// Whether the blocked caller runs children.
     pub callers_take_part: bool,
     /// How many ticks the clock jumps at a time.
@@ -218,6 +220,8 @@ pub enum Op {
     Yield(u8),
     /// Keeps its thread for a while.
     Busy(u8),
+    /// Sleeps in the kernel, so many milliseconds: its worker is stalled, and replaced.
+    Stall(u8),
     /// Sleeps so many ticks.
     Sleep(u8),
     /// Waits to be cut.

@@ -212,6 +212,12 @@ impl World {
         self.note(Event::Polled(frame, LAST.get()));
     }
 
+    /// Whether a frame was polled.
+    pub fn has_begun(&self, frame: Id) -> bool {
+        let polled = |event: &Event| matches!(event, Event::Polled(id, _) if *id == frame);
+        self.events().iter().any(polled)
+    }
+
     /// How many errors exist, those of deadlines included.
     pub fn faults(&self) -> usize {
         self.faults.load(SeqCst)

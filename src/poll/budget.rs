@@ -14,31 +14,52 @@
 //! A timer that is late is dearer: a loop over such timers does in between what takes longer than
 //! its pauses, and 127 times that could be minutes. One of them is ready in a poll.
 
+use crate::rng::Rng;
 use crate::unwind;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll, Waker};
 
-/// Operations that may be ready in one poll. tokio uses 128 for the same purpose; at 1-2 us for a
-/// read or write it bounds a poll to about 0.2 ms. A prime, so that no loop keeps step with it:
-/// each of its operations is the one that gives way in some poll, also the one that a cut can
-/// reach.
-const WHOLE: u8 = 127;
+/// Operations that may be ready in one poll, unless a runtime was built with another number. tokio
+/// uses 128 for the same purpose; at 1-2 us for a read or write it bounds a poll to about 0.2 ms. A
+/// prime, so that hardly a loop keeps step with it: each of its operations is the one that gives
+/// way in some poll, also the one that a cut can reach.
+pub(crate) const DEFAULT: u8 = 127;
 
-/// Operations after each refusal in the same poll.
+/// Operations after each refusal in the same poll, if the whole budget is not smaller.
 const FEW: u8 = 8;
 
+/// A whole budget after each refusal, where no poll of ours is around.
+const ALL: u8 = u8::MAX;
+
 crate::sync::thread_local! {
-    static LEFT: Cell<u8> = const { Cell::new(WHOLE) };
-    // What is left after a refusal: all where no poll of ours is around.
-    static REST: Cell<u8> = const { Cell::new(WHOLE) };
+    // What a poll begins with, in the runtime that this thread is in.
+    static WHOLE: Cell<u8> = const { Cell::new(DEFAULT) };
+    static LEFT: Cell<u8> = const { Cell::new(DEFAULT) };
+    // What is left after a refusal.
+    static REST: Cell<u8> = const { Cell::new(ALL) };
     // A timer that was late is ready in this poll.
     static LATE: Cell<bool> = const { Cell::new(false) };
+    static CHANCE: RefCell<Rng> = const { RefCell::new(Rng::new(0)) };
+}
+
+/// Sets the whole budget of the polls on this thread, until what is returned is dropped.
+pub(crate) fn set_whole(operations: u8) -> Restored {
+    Restored(WHOLE.replace(operations))
+}
+
+/// The whole budget that was in force before; it is again when this is dropped.
+pub(crate) struct Restored(u8);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        WHOLE.set(self.0);
+    }
 }
 
 /// A poll of a task, or of the future of a blocked caller, begins.
 #[inline]
 pub(crate) fn begin() {
-    LEFT.set(WHOLE);
+    LEFT.set(WHOLE.get());
     REST.set(FEW);
     LATE.set(false);
 }
@@ -66,7 +87,7 @@ pub(crate) struct Apart {
 impl Apart {
     fn new(missed: bool) -> Self {
         Self {
-            left: LEFT.replace(WHOLE),
+            left: LEFT.replace(WHOLE.get()),
             rest: REST.replace(FEW),
             late: LATE.replace(false),
             missed,
@@ -78,7 +99,7 @@ impl Drop for Apart {
     fn drop(&mut self) {
         // A refusal in the stretch has left a few units: then all is spent.
         let spent = match self.missed {
-            true => WHOLE.saturating_sub(LEFT.get()),
+            true => WHOLE.get().saturating_sub(LEFT.get()),
             false => 0,
         };
         LEFT.set(self.left.saturating_sub(spent));
@@ -116,6 +137,13 @@ pub(crate) fn poll<R>(
     polled
 }
 
+/// Takes a unit or none, by chance: what keeps step with the budget, so that it is always the same
+/// operation that is refused, falls out of it.
+pub(crate) fn fall_out_of_step() {
+    let unit = CHANCE.with(|chance| chance.borrow_mut().below(2));
+    LEFT.set(LEFT.get().saturating_sub(unit as u8));
+}
+
 /// Lets one late timer be ready in a poll; the next one is pending first, and costs what comes
 /// after it nothing.
 pub(crate) fn late_timer(cx: &mut Context<'_>) -> Poll<()> {
@@ -131,7 +159,7 @@ pub(crate) fn late_timer(cx: &mut Context<'_>) -> Poll<()> {
 #[cold]
 #[inline(never)]
 fn refuse<R>(cx: &mut Context<'_>) -> Poll<R> {
-    LEFT.set(REST.get());
+    LEFT.set(REST.get().min(WHOLE.get()));
     wake(cx.waker());
     Poll::Pending
 }

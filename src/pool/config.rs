@@ -1,6 +1,7 @@
 //! Options of a runtime, and their bounds. What is built of them is in `runtime`.
 
 use crate::driver::clock::{Clock, ManualClock};
+use crate::poll::budget;
 use crate::pool::hooks::Hooks;
 use crate::report::failure::Unobserved;
 use std::error::Error;
@@ -35,6 +36,7 @@ pub struct RuntimeBuilder {
     pub(crate) max_blocking: usize,
     pub(crate) max_spares: usize,
     pub(crate) replace_stalled: bool,
+    pub(crate) operations_per_poll: u8,
     pub(crate) callers_take_part: bool,
     pub(crate) clock: Clock,
     pub(super) hooks: Hooks,
@@ -49,6 +51,7 @@ impl RuntimeBuilder {
             max_blocking: 512,
             max_spares: 256,
             replace_stalled: true,
+            operations_per_poll: budget::DEFAULT,
             callers_take_part: true,
             clock: Clock::System,
             hooks: Hooks::default(),
@@ -193,6 +196,42 @@ impl RuntimeBuilder {
         self
     }
 
+    /// How many operations on timers, sockets, tasks and other leaves of this crate may be ready in
+    /// one poll of a task, 1 to 255: the next one gives way to other tasks, and to a cut.
+    ///
+    /// Default: 127. Less makes loops over what is always ready give way sooner, and each round of
+    /// them dearer. [`cooperative`](crate::cooperative()) brings leaves of other crates under the
+    /// same budget.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, cooperative};
+    /// use std::future::{Future, poll_fn, ready};
+    ///
+    /// let builder = Runtime::builder().workers(1);
+    /// let runtime = builder.operations_per_poll(2).build()?;
+    /// let mut polls = 0;
+    /// runtime.block_on(async {
+    ///     let mut ten = Box::pin(async {
+    ///         for _ in 0..10 {
+    ///             cooperative(ready(())).await;
+    ///         }
+    ///     });
+    ///     poll_fn(|cx| {
+    ///         polls += 1;
+    ///         ten.as_mut().poll(cx)
+    ///     })
+    ///     .await;
+    /// });
+    /// assert_eq!(polls, 5); // two operations in each
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    pub fn operations_per_poll(mut self, operations: u8) -> Self {
+        self.operations_per_poll = operations;
+        self
+    }
+
     /// Whether a thread that is blocked in `block_on` runs children of its own body.
     ///
     /// Default: yes.
@@ -326,6 +365,9 @@ impl RuntimeBuilder {
         if self.max_spares > MAX_SPARES {
             return bad("max_spares", "at most 4096");
         }
+        if self.operations_per_poll == 0 {
+            return bad("operations_per_poll", "1 to 255");
+        }
         if self.thread_name.contains('\0') {
             return bad("thread_name", "no NUL byte");
         }
@@ -342,6 +384,7 @@ impl fmt::Debug for RuntimeBuilder {
             .field("max_blocking", &self.max_blocking)
             .field("max_spares", &self.max_spares)
             .field("replace_stalled", &self.replace_stalled)
+            .field("operations_per_poll", &self.operations_per_poll)
             .field("callers_take_part", &self.callers_take_part)
             .finish_non_exhaustive()
     }

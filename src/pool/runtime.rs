@@ -90,6 +90,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         stack_size: options.stack_size,
         callers_take_part: options.callers_take_part,
         replace_stalled: options.replace_stalled,
+        operations_per_poll: options.operations_per_poll,
         seats: Arc::new(Seats::new(options.workers + options.max_spares)),
         injector: Injector::new(),
         sleep: Sleep::new(),

@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) stack_size: Option<usize>,
     pub(crate) callers_take_part: bool,
     pub(crate) replace_stalled: bool,
+    /// The whole budget of a poll.
+    pub(crate) operations_per_poll: u8,
     pub(crate) seats: Arc<Seats>,
     pub(crate) injector: Injector<Job>,
     pub(crate) sleep: Sleep,

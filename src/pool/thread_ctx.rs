@@ -6,6 +6,7 @@
 //! too, above its own.
 
 use crate::job::Job;
+use crate::poll::budget;
 use crate::pool::seats::{ClaimedSeat, OwnSeat};
 use crate::pool::shared::Shared;
 use crate::pool::stack_jobs::{Here, StackJobs};
@@ -192,6 +193,7 @@ impl ThreadCtx {
         // Relaxed: compared with numbers that this thread drew; an RMW chain on one word is in
         // order for each thread.
         self.since.set(NEXT_ENTRY.load(Ordering::Relaxed));
+        let _whole = budget::set_whole(self.shared.operations_per_poll);
         scoped::enter::<Occupied, _>(Some(self), f)
     }
 }

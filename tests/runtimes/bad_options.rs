@@ -28,6 +28,11 @@ fn an_option_that_is_out_of_bounds_is_named_with_its_bound() {
             "max_blocking",
             "at least 1",
         ),
+        (
+            Runtime::builder().operations_per_poll(0),
+            "operations_per_poll",
+            "1 to 255",
+        ),
         (Runtime::builder().thread_name("a\0b"), "thread_name", "NUL"),
     ];
     for (builder, field, bound) in cases {

@@ -51,17 +51,22 @@ impl Note {
 
 type Looped = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Runs `test` with a loop over each leaf.
+/// Budgets of a poll: the usual one, and those in which no leaf gets far.
+const BUDGETS: [u8; 3] = [127, 2, 1];
+
+/// Runs `test` with a loop over each leaf, under each budget.
 fn each(test: fn(&Runtime, Looped, Note)) {
     for Leaf { name, looped } in leaves() {
-        let tried = catch_unwind(|| without_hanging(move || one(looped, test)));
-        assert!(tried.is_ok(), "{name}");
+        for operations in BUDGETS {
+            let tried = catch_unwind(|| without_hanging(move || one(looped, operations, test)));
+            assert!(tried.is_ok(), "{name}, {operations} operations in a poll");
+        }
     }
 }
 
-fn one(looped: fn(Note) -> Looped, test: fn(&Runtime, Looped, Note)) {
+fn one(looped: fn(Note) -> Looped, operations: u8, test: fn(&Runtime, Looped, Note)) {
     let builder = Runtime::builder().workers(1).on_unobserved(|_| {});
-    let runtime = builder.build().unwrap();
+    let runtime = builder.operations_per_poll(operations).build().unwrap();
     let note = Note::default();
     let entered = runtime.enter();
     let looped = note.clone().watch(looped(note.clone()));

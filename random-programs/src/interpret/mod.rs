@@ -23,6 +23,7 @@ use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Grp<'s, 'p> = Group<'s, 'p, Fault>;
@@ -188,6 +189,7 @@ impl<'s, 'p> Place<'_, 's, 'p> {
             }
             Op::Bomb => self.bombs.push(Bomb::new(self.world, id)),
             Op::Busy(times) => (0..*times).for_each(|_| thread::yield_now()),
+            Op::Stall(millis) => thread::sleep(Duration::from_millis(u64::from(*millis))),
             Op::Sleep(ticks) => {
                 let since = self.world.clock().now();
                 foreign(self.bad, sleep(TICK * u32::from(*ticks))).await;

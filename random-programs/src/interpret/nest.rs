@@ -30,7 +30,8 @@ impl<'s> Place<'_, 's, '_> {
                 Opened::new(world, program.id, nested(world, group, program))
             }
             Some(group) if *how == How::Escape => {
-                let mut opened = Opened::new(world, program.id, free(world, program));
+                let opened = Opened::new(world, program.id, free(world, program));
+                let mut opened = opened.by_hand(program.body.id);
                 // The first poll is in a group that ends before the second.
                 let early = group.group(async move |_: Group<'_, 's>| {
                     let polled = once(Pin::new(&mut opened)).await;
@@ -46,6 +47,12 @@ impl<'s> Place<'_, 's, '_> {
             }
             _ => Opened::new(world, program.id, free(world, program)),
         };
+        if !matches!(
+            how,
+            How::Await | How::Shielded | How::Wait | How::Timeout(_)
+        ) {
+            opened = opened.by_hand(program.body.id);
+        }
         let result = match how {
             How::Await | How::Escape | How::Keep(_) => foreign(self.bad_for_code(), opened).await,
             How::Shielded => shield(opened).await,
@@ -102,12 +109,14 @@ impl<'s> Place<'_, 's, '_> {
     async fn keep(&mut self, nest: &Nest, times: u8, passes_on: Option<Id>) -> Result<(), Fault> {
         let (world, program) = (self.world, &nest.group);
         let mut future = match self.group {
-            Some(group) if !nest.free => Held::Nested(Opened::new(
-                world,
-                program.id,
-                nested(world, group, program),
-            )),
-            _ => Held::Free(Opened::new(world, program.id, free(world, program))),
+            Some(group) if !nest.free => {
+                let opened = Opened::new(world, program.id, nested(world, group, program));
+                Held::Nested(opened.by_hand(program.body.id))
+            }
+            _ => {
+                let opened = Opened::new(world, program.id, free(world, program));
+                Held::Free(opened.by_hand(program.body.id))
+            }
         };
         for _ in 0..times {
             if let Poll::Ready(result) = once(Pin::new(&mut future)).await {

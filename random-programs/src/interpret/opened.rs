@@ -16,6 +16,8 @@ pub(super) struct Opened<'s> {
     _leaving: OnDrop,
     future: Boxed<'s, Result<Value, Errors<Fault>>>,
     ticket: Ticket,
+    /// The body, until it was polled, if polls by hand are counted.
+    unopened: Option<Id>,
 }
 
 struct Ticket {
@@ -38,7 +40,14 @@ impl<'s> Opened<'s> {
                 id,
                 resolved: false,
             },
+            unopened: None,
         }
+    }
+
+    /// Its polls are counted: the first one opens the group, also where the budget of the poll around it is spent.
+    pub(super) fn by_hand(mut self, body: Id) -> Self {
+        self.unopened = Some(body);
+        self
     }
 
     pub(super) fn forget(self) {
@@ -59,7 +68,13 @@ impl Future for Opened<'_> {
     type Output = Result<Value, Errors<Fault>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let polled = self.future.as_mut().poll(cx);
+        let mut polled = self.future.as_mut().poll(cx);
+        if let (Some(body), true) = (self.unopened.take(), polled.is_pending()) {
+            if !self.ticket.world.has_begun(body) {
+                // After a refusal there is a unit for the next one.
+                polled = self.future.as_mut().poll(cx);
+            }
+        }
         if let Poll::Ready(result) = &polled {
             let id = self.ticket.id;
             self.ticket.resolved = true;

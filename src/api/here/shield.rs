@@ -114,6 +114,10 @@ impl<F: Future> Future for Shield<F> {
                     // wake holds none.
                     *host = Some(cx.waker().clone());
                     frame.note_shield();
+                } else if frame.is_cut() {
+                    // A loop over shields that keeps step with the budget would be refused inside
+                    // one each time, and never between two, where a cut can reach it.
+                    budget::fall_out_of_step();
                 }
                 polled
             }

@@ -122,6 +122,12 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "blocking": () => |_| blocking(|| ());
         "yield_now": () => |_| yield_now();
         "Shield": () => |_| shield(sleep(ZERO));
+        // With the unit of a shield in a cut, as many operations as a poll has: they keep step.
+        "Shield, in step": () => |_| shield(async {
+            for _ in 1..127 {
+                cooperative(ready(1)).await;
+            }
+        });
         "TaskLocalScope": () => |_| LOCAL.scope(1, sleep(ZERO));
         "Cooperative": () => |_| cooperative(ready(1));
         "Cooperative, a stream": cooperative(futures_lite::stream::repeat(1)) => |values|
