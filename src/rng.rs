@@ -1,5 +1,5 @@
-//! The generator that picks the first victim of a thief, and where a cut loop over shields gives way:
-//! xorshift64*, with a seed so that tests can repeat a run.
+//! The generator that picks the first victim of a thief, and where a cut loop over shields gives
+//! way: xorshift64*, with a seed so that tests can repeat a run.
 //!
 //! Source: Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled"
 //! (2016), shifts 12, 25, 27.
