@@ -5,3 +5,4 @@ mod auto_traits;
 mod conformance;
 mod files;
 mod leaves;
+mod peers;

@@ -1,32 +1,20 @@
-//! Wall time and process CPU time of a run, rounds that interleave the peers, medians of ratios.
-//!
-//! A ratio is taken within a round, where both sides met the same noise, and the median is taken
-//! over the rounds. A ratio of two medians would compare quiet moments of one side with busy ones
-//! of the other.
+//! Wall time and CPU time of a program, delays with their tail, and what a process says of its run.
 
-use crate::peers::Peers;
-use crate::workloads::{Must, Run, Workload};
-use figures::{Scale, Spread};
-use rustix::time::{ClockId, Timespec, clock_gettime};
-use serde::Serialize;
-use std::thread;
+use crate::process;
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// The workers of the side that has just run search for about 10 us before they sleep; their CPU
-/// time must not count for the next side.
-const SETTLE: Duration = Duration::from_millis(2);
+/// What a run came to, by names: `wall_ns`, `cpu_ns`, `p50_ns`, `p99_ns`, `p999_ns`, `rss_bytes` and others, each of one
+/// operation where it is a cost.
+pub(crate) type Figures = BTreeMap<String, f64>;
 
-/// The two figures of a run, in nanoseconds; the workload says what they are.
+/// Wall time and CPU time of one run of a program, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sample([f64; 2]);
-
-impl Sample {
-    /// The median of these delays, and the one that one in a hundred exceeds.
-    pub(crate) fn of(mut delays: Vec<Duration>) -> Self {
-        delays.sort_unstable();
-        let at = |part: usize| delays[(delays.len() * part / 100).min(delays.len() - 1)];
-        Self([at(50), at(99)].map(|delay| delay.as_secs_f64() * 1e9))
-    }
+pub(crate) struct Sample {
+    pub(crate) wall: f64,
+    pub(crate) cpu: f64,
 }
 
 /// A running measurement of wall time and CPU time.
@@ -39,112 +27,107 @@ impl Watch {
     pub(crate) fn start() -> Self {
         Self {
             wall: Instant::now(),
-            cpu: process_cpu(),
+            cpu: process::cpu(),
         }
     }
 
     pub(crate) fn stop(self) -> Sample {
-        Sample([
-            self.wall.elapsed().as_secs_f64() * 1e9,
-            process_cpu() - self.cpu,
-        ])
+        Sample {
+            wall: self.wall.elapsed().as_secs_f64() * 1e9,
+            cpu: process::cpu() - self.cpu,
+        }
     }
 }
 
 /// Measures the whole of `f`.
 pub(crate) fn timed<R>(f: impl FnOnce() -> R) -> Sample {
     let watch = Watch::start();
-    std::hint::black_box(f());
+    black_box(f());
     watch.stop()
 }
 
-/// The CPU time of all threads of this process, in nanoseconds.
-fn process_cpu() -> f64 {
-    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::ProcessCPUTime);
-    tv_sec as f64 * 1e9 + tv_nsec as f64
+/// How long a process measures.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Length {
+    pub(crate) quick: bool,
 }
 
-/// What all rounds of a workload came to for one peer.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row {
-    pub(crate) peer: &'static str,
-    pub(crate) columns: [Column; 2],
-    pub(crate) must: Option<Verdict>,
-}
+impl Length {
+    /// What takes so long in a full run.
+    pub(crate) fn of(self, full: Duration) -> Duration {
+        if self.quick { full / 4 } else { full }
+    }
 
-/// Nanoseconds for each operation, and how many times as much as spinney.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Column {
-    pub(crate) scale: Scale,
-    pub(crate) value: f64,
-    pub(crate) ratio: Spread,
-}
+    /// Of so many repetitions in a full run.
+    pub(crate) fn times(self, full: usize) -> usize {
+        if self.quick { full / 4 } else { full }
+    }
 
-/// Whether a target was met.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Verdict {
-    pub(crate) by: Scale,
-    pub(crate) least: f64,
-    pub(crate) met: bool,
-}
-
-/// Runs each of `runs` once in each round, each round starting with another one; the first round
-/// only warms up.
-pub(crate) fn rounds(
-    workload: &Workload,
-    scales: [Scale; 2],
-    runs: &[Run],
-    peers: &Peers,
-    rounds: usize,
-) -> Vec<Row> {
-    let mut samples: Vec<Vec<Sample>> = runs.iter().map(|_| Vec::new()).collect();
-    for round in 0..=rounds {
-        for turn in 0..runs.len() {
-            let at = (round + turn) % runs.len();
-            thread::sleep(SETTLE);
-            let sample = (runs[at].run)(peers);
-            if round > 0 {
-                samples[at].push(sample);
-            }
+    /// The program is repeated for so long, and at least so many times.
+    fn repeat(self) -> (Duration, usize) {
+        if self.quick {
+            (Duration::from_millis(50), 2)
+        } else {
+            (Duration::from_millis(150), 3)
         }
     }
-    let rows = runs.iter().zip(&samples);
-    rows.map(|(run, theirs)| {
-        let column = |at: usize| Column {
-            scale: scales[at],
-            value: each(workload, theirs, at),
-            ratio: ratio(&samples[0], theirs, at),
-        };
-        let columns = [column(0), column(1)];
-        let must = workload.must.iter().find(|must| must.peer == run.peer);
-        Row {
-            peer: run.peer,
-            columns,
-            must: must.map(|must| verdict(must, columns)),
-        }
-    })
-    .collect()
 }
 
-fn each(workload: &Workload, samples: &[Sample], at: usize) -> f64 {
-    Spread::of(samples.iter().map(|sample| sample.0[at])).median / f64::from(workload.operations)
-}
-
-fn ratio(ours: &[Sample], theirs: &[Sample], at: usize) -> Spread {
-    let rounds = ours.iter().zip(theirs);
-    Spread::of(rounds.map(|(ours, theirs)| theirs.0[at] / ours.0[at]))
-}
-
-fn verdict(must: &Must, columns: [Column; 2]) -> Verdict {
-    let least = if cfg!(feature = "mimalloc") {
-        must.mimalloc
-    } else {
-        must.system
+/// Runs a program once to warm up, then several times; the medians for each of its operations.
+pub(crate) fn cost(program: fn() -> Sample, operations: u32, length: Length) -> Figures {
+    let (time, times) = length.repeat();
+    program();
+    let begin = Instant::now();
+    let mut samples = Vec::new();
+    while samples.len() < times || begin.elapsed() < time {
+        samples.push(program());
+    }
+    let each = |value: fn(&Sample) -> f64| {
+        median(samples.iter().map(value).collect()) / f64::from(operations)
     };
-    let reached = columns.iter().find(|column| column.scale == must.by);
-    Verdict {
-        by: must.by,
-        least,
-        met: reached.is_some_and(|column| column.ratio.median >= least),
+    Figures::from([
+        ("wall_ns".to_owned(), each(|sample| sample.wall)),
+        ("cpu_ns".to_owned(), each(|sample| sample.cpu)),
+    ])
+}
+
+/// The value in the middle; of an even number of values, that between the two.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+    f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2))
+}
+
+/// Delays, to three digits.
+#[derive(Debug)]
+pub(crate) struct Delays(Histogram<u64>);
+
+impl Delays {
+    pub(crate) fn new() -> Self {
+        Self(Histogram::new(3).expect("three digits"))
+    }
+
+    pub(crate) fn add(&mut self, delay: Duration) {
+        let nanoseconds = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+        self.0.record(nanoseconds).expect("it grows as needed");
+    }
+
+    pub(crate) fn add_all(&mut self, others: &Self) {
+        self.0.add(&others.0).expect("it grows as needed");
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// The median, the tail and the worst, in nanoseconds.
+    pub(crate) fn figures(&self) -> Figures {
+        let named = [("p50_ns", 0.5), ("p99_ns", 0.99), ("p999_ns", 0.999)];
+        let mut figures: Figures = named
+            .iter()
+            .map(|(name, part)| ((*name).to_owned(), self.0.value_at_quantile(*part) as f64))
+            .collect();
+        figures.insert("max_ns".to_owned(), self.0.max() as f64);
+        figures
     }
 }

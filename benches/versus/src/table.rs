@@ -1,123 +1,234 @@
-//! Aligned tables for people.
+//! Tables of Markdown: the targets and whether they are met, and all figures.
 
-use crate::measure::{Row, Verdict};
-use crate::memory::Answer;
-use figures::{Figure, Scale, Spread, Stamp};
-use serde::Serialize;
-use std::io::{self, Write};
+use crate::line::Line;
+use crate::results::{Outcome, Results};
+use crate::targets::{self, ROWS, Row, Table, Target};
+use crate::workloads;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
-/// A workload and what came out.
-#[derive(Debug, Serialize)]
-pub(crate) struct Measured {
-    pub(crate) workload: &'static str,
-    pub(crate) about: &'static str,
-    pub(crate) scales: [Scale; 2],
-    pub(crate) rows: Vec<Row>,
+const BEGIN: &str = "<!-- tables: `cargo versus table --write` -->";
+const END: &str = "<!-- end of tables -->";
+
+/// What a table is made of, and where it goes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tables {
+    /// Files of results.
+    #[arg(long, num_args = 1.., default_values = crate::FILES)]
+    from: Vec<PathBuf>,
+    /// The page between whose marks the tables are put; without it they are printed.
+    #[arg(long)]
+    write: Option<PathBuf>,
 }
 
-impl Measured {
-    pub(crate) fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "\n{}: {}", self.workload, self.about)?;
-        let [one, two] = self.scales.map(Scale::name);
-        writeln!(
-            out,
-            "  {:<20} {:>11} {:>11} {:>8} {:>8}  must",
-            "",
-            format!("{one} ns"),
-            format!("{two} ns"),
-            format!("x {one}"),
-            format!("x {two}")
-        )?;
-        for row in &self.rows {
-            let verdict = row.must.map_or(String::new(), words);
-            let [one, two] = row.columns;
-            let line = format!(
-                "  {:<20} {:>11} {:>11} {:>8.2} {:>8.2}  {verdict}",
-                row.peer,
-                short(one.value),
-                short(two.value),
-                one.ratio.median,
-                two.ratio.median
-            );
-            writeln!(out, "{}", line.trim_end())?;
+impl Tables {
+    pub(crate) fn run(&self) -> io::Result<()> {
+        targets::check()?;
+        let lines = Line::read(&self.from)?;
+        let mut text = String::new();
+        for results in Results::split(&lines) {
+            for table in [Table::Latency, Table::Cost] {
+                text += &reached(&results, table);
+            }
+            text += &all(&results);
         }
-        out.flush()
-    }
-
-    /// A figure for each peer and each column.
-    pub(crate) fn figures(&self, stamp: &Stamp, rounds: usize) -> Vec<Figure> {
-        let Some((ours, peers)) = self.rows.split_first() else {
-            return Vec::new();
-        };
-        let of = |peer: &Row, at: usize| Figure {
-            stamp: stamp.clone(),
-            rounds,
-            case: self.workload.to_owned(),
-            about: self.about.to_owned(),
-            peer: peer.peer.to_owned(),
-            scale: self.scales[at],
-            ours: ours.columns[at].value,
-            theirs: peer.columns[at].value,
-            ratio: peer.columns[at].ratio,
-        };
-        let peers = peers.iter();
-        peers.flat_map(|peer| [of(peer, 0), of(peer, 1)]).collect()
-    }
-}
-
-fn words(verdict: Verdict) -> String {
-    let by = verdict.by.name();
-    let met = if verdict.met { "ok" } else { "MISS" };
-    format!("{met} ({by} >= {})", verdict.least)
-}
-
-fn short(nanoseconds: f64) -> String {
-    if nanoseconds < 100.0 {
-        format!("{nanoseconds:.1}")
-    } else {
-        format!("{nanoseconds:.0}")
-    }
-}
-
-/// Bytes for each side, and how many times as much as spinney.
-pub(crate) fn print_memory(answers: &[Answer], out: &mut impl Write) -> io::Result<()> {
-    let mut ours = None;
-    for answer in answers {
-        if answer.peer == "spinney" {
-            writeln!(
-                out,
-                "\n{}\n  {:<20} {:>11} {:>8}",
-                answer.name, "", "bytes", "x"
-            )?;
-            ours = Some(answer.bytes);
+        match &self.write {
+            Some(page) => write(page, &text),
+            None => io::stdout().write_all(text.as_bytes()),
         }
-        let ratio = ours.map_or(f64::NAN, |ours| answer.bytes / ours);
-        writeln!(
-            out,
-            "  {:<20} {:>11.0} {ratio:>8.2}",
-            answer.peer, answer.bytes
-        )?;
     }
-    Ok(())
 }
 
-/// A figure for each peer of spinney.
-pub(crate) fn memory_figures(answers: &[Answer], stamp: &Stamp) -> Vec<Figure> {
-    let of = |theirs: &Answer| {
-        let mut sides = answers.iter().filter(|one| one.name == theirs.name);
-        let ours = sides.find(|one| one.peer == "spinney")?.bytes;
-        Some(Figure {
-            stamp: stamp.clone(),
-            rounds: 1,
-            case: theirs.name.to_owned(),
-            about: theirs.about.to_owned(),
-            peer: theirs.peer.to_owned(),
-            scale: Scale::Bytes,
-            ours,
-            theirs: theirs.bytes,
-            ratio: Spread::exactly(theirs.bytes / ours),
-        })
+/// Puts the text between the marks of the page.
+fn write(page: &Path, text: &str) -> io::Result<()> {
+    let old = fs::read_to_string(page)?;
+    let parts = old
+        .split_once(BEGIN)
+        .and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let Some((before, after)) = parts else {
+        let error = format!("{} lacks `{BEGIN}` or `{END}`", page.display());
+        return Err(io::Error::other(error));
     };
-    let peers = answers.iter().filter(|one| one.peer != "spinney");
-    peers.filter_map(of).collect()
+    fs::write(page, format!("{before}{BEGIN}\n{text}\n{END}{after}"))
+}
+
+/// When and where, for a heading.
+pub(crate) fn about(results: &Results<'_>) -> String {
+    let days = results.lines().filter_map(|line| line.date.get(..10));
+    let (first, last) = (days.clone().min(), days.max());
+    let mut text = first.unwrap_or("never").to_owned();
+    if let Some(last) = last.filter(|last| Some(*last) != first) {
+        let _ = write!(text, " to {last}");
+    }
+    let mut commits: Vec<_> = results.lines().map(|line| line.commit.as_str()).collect();
+    commits.dedup();
+    let machine = results.lines().next().map_or("", |line| &line.machine);
+    let rounds = results.rounds();
+    let plural = if rounds == 1 { "" } else { "s" };
+    let _ = write!(
+        text,
+        ", commit {}, {rounds} round{plural}; {machine}",
+        commits.join(", ")
+    );
+    if results.lines().any(|line| line.quick) {
+        text += "; **some of a quick run**";
+    }
+    text
+}
+
+fn reached(results: &Results<'_>, table: Table) -> String {
+    let name = match table {
+        Table::Latency => "Latency and fairness",
+        Table::Cost => "Costs",
+    };
+    let mut text = format!("\n### {name}, {} allocator\n\n", results.allocator);
+    if table == Table::Latency {
+        let _ = writeln!(text, "{}.\n", about(results));
+    }
+    text += "| work | spinney | tokio | best peer | ours / theirs | target | |\n\
+             |---|---|---|---|---|---|---|\n";
+    let rows = ROWS.iter().filter(|row| row.table == table);
+    let (mut met, mut count) = (0, 0);
+    for row in rows {
+        let Some(outcome) = results.outcome(row) else {
+            let _ = writeln!(text, "| {} | | | | | | not measured |", row.work);
+            continue;
+        };
+        let is_met = outcome.targets.iter().all(|(.., met)| *met);
+        met += usize::from(is_met);
+        count += 1;
+        text += &line(row, &outcome, is_met);
+    }
+    let _ = writeln!(text, "\n{met} of {count} targets are met.");
+    text
+}
+
+fn line(row: &Row, outcome: &Outcome, is_met: bool) -> String {
+    let (mut ratios, mut bounds) = (Vec::new(), Vec::new());
+    for (target, ratio, met) in &outcome.targets {
+        let bold = if *met { "" } else { "**" };
+        let sign = if row.more { ">=" } else { "<=" };
+        match target {
+            Target::Times(side, times) => {
+                ratios.push(format!("{bold}{}{bold} {side}", short(*ratio)));
+                bounds.push(format!("{sign} {times} {side}"));
+            }
+            Target::AtMost(most) => bounds.push(format!("{sign} {}", value(row.figure, *most))),
+        }
+    }
+    // Where the target is absolute the ratio is only news.
+    let theirs = outcome.tokio.filter(|(_, theirs)| *theirs > 0.0);
+    if let Some((side, theirs)) = theirs.filter(|_| ratios.is_empty()) {
+        ratios.push(format!("{} {side}", short(outcome.ours / theirs)));
+    }
+    let other = |other: Option<(&str, f64)>, named: bool| match other {
+        Some((side, theirs)) if named => format!("{} {side}", value(row.figure, theirs)),
+        Some((_, theirs)) => value(row.figure, theirs),
+        None => "-".to_owned(),
+    };
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {} |\n",
+        row.work,
+        value(row.figure, outcome.ours),
+        other(outcome.tokio, false),
+        other(outcome.best, true),
+        ratios.join("; "),
+        bounds.join("; "),
+        if is_met { "met" } else { "**not met**" },
+    )
+}
+
+/// Figures that are published of every program that has them.
+const PUBLISHED: [&str; 11] = [
+    "cpu_ns",
+    "wall_ns",
+    "p50_ns",
+    "p99_ns",
+    "p999_ns",
+    "hog_per_s",
+    "trips_per_s",
+    "max_by_min",
+    "wakeups",
+    "bytes",
+    "instructions",
+];
+
+/// Every figure of every side, and in brackets the ratio to spinney's.
+fn all(results: &Results<'_>) -> String {
+    let mut text = format!(
+        "\n### All figures, {} allocator\n\nIn brackets ours / theirs, bold where spinney is behind.\n\n\
+         | program | figure | spinney | others |\n|---|---|---|---|\n",
+        results.allocator
+    );
+    for workload in workloads::all() {
+        let mut name = format!("`{}`", workload.name);
+        for figure in PUBLISHED {
+            let Some(ours) = results.value(workload.name, "spinney", figure) else {
+                continue;
+            };
+            let more = figure.ends_with("_per_s");
+            let others = workload.sides.iter().filter(|side| side.name != "spinney");
+            let others: Vec<_> = others
+                .map(|side| {
+                    let Some(theirs) = results.value(workload.name, side.name, figure) else {
+                        return format!("{} -", side.name);
+                    };
+                    let sides = ("spinney", side.name);
+                    let ratio = results.ratio(workload.name, sides, figure);
+                    let ratio = ratio.unwrap_or(f64::NAN);
+                    let behind = if more { ratio < 1.0 } else { ratio > 1.0 };
+                    let bold = if behind { "**" } else { "" };
+                    format!(
+                        "{} {} ({bold}{}{bold})",
+                        side.name,
+                        value(figure, theirs),
+                        short(ratio)
+                    )
+                })
+                .collect();
+            let _ = writeln!(
+                text,
+                "| {name} | {figure} | {} | {} |",
+                value(figure, ours),
+                others.join(", ")
+            );
+            name.clear();
+        }
+    }
+    text
+}
+
+/// Two or three digits that say something.
+pub(crate) fn short(ratio: f64) -> String {
+    match ratio {
+        _ if !ratio.is_finite() => "-".to_owned(),
+        0.0 => "0".to_owned(),
+        10.0.. => format!("{ratio:.0}"),
+        0.095.. => format!("{ratio:.2}"),
+        _ => format!("{ratio:.3}"),
+    }
+}
+
+/// With its unit.
+fn value(figure: &str, value: f64) -> String {
+    if figure.ends_with("_ns") {
+        return match value {
+            1e7.. => format!("{:.1} ms", value / 1e6),
+            1e4.. => format!("{:.1} us", value / 1e3),
+            100.0.. => format!("{value:.0} ns"),
+            _ => format!("{value:.1} ns"),
+        };
+    }
+    if figure.ends_with("bytes") {
+        return match value {
+            1e5.. => format!("{:.1} MB", value / 1e6),
+            _ => format!("{value:.0} bytes"),
+        };
+    }
+    match value {
+        100.0.. => format!("{value:.0}"),
+        _ => format!("{}", (value * 100.0).round() / 100.0),
+    }
 }

@@ -1,9 +1,8 @@
-//! 100,000 children wait for ever; how long until all of them are dropped and joined? Spawning is
-//! not measured.
+//! 100,000 children wait for ever: what does it cost until one of them is dropped and joined? Spawning is not measured.
 
 use crate::measure::{Sample, Watch};
-use crate::peers::{Latch, Peers};
-use crate::workloads::{Must, Run, Scale, Workload, must, run};
+use crate::sides::{self, Latch};
+use crate::workloads::{Side, Workload, cost_of};
 use futures_lite::future;
 use spinney::{Group, try_group};
 use std::future::pending;
@@ -11,25 +10,16 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 const CHILDREN: u32 = 100_000;
-const RUNS: &[Run] = &[
-    run("spinney", spinney),
-    run("tokio JoinSet", join_set),
-    run("tokio Vec", tokio_vec),
-    run("async-executor", executor),
-    run("async-executor drop", executor_drop),
-];
-const MUST: &[Must] = &[
-    must("tokio JoinSet", Scale::Cpu, 4.0, 4.0),
-    must("async-executor", Scale::Cpu, 3.0, 3.0),
+const SIDES: &[Side] = &[
+    cost_of("spinney", spinney, CHILDREN),
+    cost_of("tokio JoinSet", join_set, CHILDREN),
+    cost_of("tokio Vec", tokio_vec, CHILDREN),
+    cost_of("smol", smol, CHILDREN),
+    cost_of("smol drop", smol_drop, CHILDREN),
 ];
 
-pub(crate) const WORKLOAD: Workload = Workload {
-    name: "cancel",
-    about: "a suspended child cut and joined",
-    operations: CHILDREN,
-    runs: RUNS,
-    must: MUST,
-};
+pub(crate) const WORKLOAD: Workload =
+    Workload::new("cancel", "a suspended child cut and joined", SIDES).quick();
 
 /// Says that it was polled, and waits for ever.
 async fn waits(polled: Arc<Latch>) {
@@ -37,28 +27,26 @@ async fn waits(polled: Arc<Latch>) {
     pending().await
 }
 
-fn spinney(peers: &Peers) -> Sample {
+fn spinney() -> Sample {
     let polled = Arc::new(Latch::new(CHILDREN));
     let mut watch = None;
-    let result = peers
-        .spinney
-        .block_on(try_group(async |g: Group<'_, '_, &'static str>| {
-            for _ in 0..CHILDREN {
-                g.spawn(waits(Arc::clone(&polled)));
-            }
-            polled.wait();
-            watch = Some(Watch::start());
-            g.cancel("enough");
-            pending::<Result<(), &'static str>>().await
-        }));
+    let result = sides::spinney().block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+        for _ in 0..CHILDREN {
+            g.spawn(waits(Arc::clone(&polled)));
+        }
+        polled.wait();
+        watch = Some(Watch::start());
+        g.cancel("enough");
+        pending::<Result<(), &'static str>>().await
+    }));
     let sample = watch.expect("started").stop();
     assert!(result.is_err());
     sample
 }
 
-fn join_set(peers: &Peers) -> Sample {
+fn join_set() -> Sample {
     let polled = Arc::new(Latch::new(CHILDREN));
-    peers.tokio.block_on(async {
+    sides::tokio().block_on(async {
         let mut set = JoinSet::new();
         for _ in 0..CHILDREN {
             set.spawn(waits(Arc::clone(&polled)));
@@ -70,9 +58,9 @@ fn join_set(peers: &Peers) -> Sample {
     })
 }
 
-fn tokio_vec(peers: &Peers) -> Sample {
+fn tokio_vec() -> Sample {
     let polled = Arc::new(Latch::new(CHILDREN));
-    peers.tokio.block_on(async {
+    sides::tokio().block_on(async {
         let tasks: Vec<_> = (0..CHILDREN)
             .map(|_| tokio::spawn(waits(Arc::clone(&polled))))
             .collect();
@@ -86,15 +74,15 @@ fn tokio_vec(peers: &Peers) -> Sample {
     })
 }
 
-fn executor(peers: &Peers) -> Sample {
-    let executor = peers.executor;
+fn smol() -> Sample {
+    let executor = sides::smol();
     let polled = Arc::new(Latch::new(CHILDREN));
     let tasks: Vec<_> = (0..CHILDREN)
         .map(|_| executor.spawn(waits(Arc::clone(&polled))))
         .collect();
     polled.wait();
     let watch = Watch::start();
-    future::block_on(async {
+    async_io::block_on(async {
         // `cancel` acts at its first poll: all of them first, then the joins.
         let mut joins: Vec<_> = tasks
             .into_iter()
@@ -122,8 +110,8 @@ impl Drop for Dropped {
     }
 }
 
-fn executor_drop(peers: &Peers) -> Sample {
-    let executor = peers.executor;
+fn smol_drop() -> Sample {
+    let executor = sides::smol();
     let polled = Arc::new(Latch::new(CHILDREN));
     let gone = Arc::new(Latch::new(CHILDREN));
     let tasks: Vec<_> = (0..CHILDREN)

@@ -1,40 +1,42 @@
-//! Each task spawns the next one and ends: 100,000 links.
+//! Each task spawns the next one and ends, 100,000 times: what does one link cost?
 
 use crate::measure::{Sample, timed};
-use crate::peers::{Latch, Peers};
-use crate::workloads::{Must, Run, Scale, Workload, must, run};
+use crate::sides::{self, Latch, in_forte, in_smol, in_spinney, in_tokio};
+use crate::workloads::{Side, Workload, cost_of};
 use async_executor::StaticExecutor;
 use spinney::{Group, group};
 use std::sync::Arc;
 
 const LINKS: u32 = 100_000;
-const RUNS: &[Run] = &[
-    run("spinney", spinney),
-    run("tokio", tokio),
-    run("async-executor", executor),
+const SIDES: &[Side] = &[
+    cost_of("spinney", spinney, LINKS),
+    cost_of("tokio", tokio, LINKS),
+    cost_of("smol", smol, LINKS),
+    cost_of("forte", forte, LINKS),
 ];
-const MUST: &[Must] = &[must("tokio", Scale::Cpu, 3.0, 3.0)];
 
-pub(crate) const WORKLOAD: Workload = Workload {
-    name: "chained",
-    about: "a task that spawns the next one and ends",
-    operations: LINKS,
-    runs: RUNS,
-    must: MUST,
-};
+pub(crate) const WORKLOAD: Workload =
+    Workload::new("chained", "a task that spawns the next one and ends", SIDES).quick();
 
-fn spinney(peers: &Peers) -> Sample {
-    fn link(g: Group<'_, '_>, left: u32) {
+fn spinney() -> Sample {
+    fn link(g: Group<'_, '_>, end: Arc<Latch>, left: u32) {
         g.spawn(async move {
             if left > 1 {
-                link(g, left - 1);
+                link(g, end, left - 1);
+            } else {
+                end.hit();
             }
         });
     }
-    timed(|| peers.in_spinney(group(async |g| link(g, LINKS))))
+    let end = Arc::new(Latch::new(1));
+    timed(|| {
+        let last = Arc::clone(&end);
+        in_spinney(group(async move |g: Group<'_, '_>| link(g, last, LINKS)));
+        end.wait();
+    })
 }
 
-fn tokio(peers: &Peers) -> Sample {
+fn tokio() -> Sample {
     fn link(end: Arc<Latch>, left: u32) {
         tokio::spawn(async move {
             if left > 1 {
@@ -47,12 +49,12 @@ fn tokio(peers: &Peers) -> Sample {
     let end = Arc::new(Latch::new(1));
     timed(|| {
         let last = Arc::clone(&end);
-        peers.in_tokio(async { link(last, LINKS) });
+        in_tokio(async { link(last, LINKS) });
         end.wait();
     })
 }
 
-fn executor(peers: &Peers) -> Sample {
+fn smol() -> Sample {
     fn link(executor: &'static StaticExecutor, end: Arc<Latch>, left: u32) {
         let task = executor.spawn(async move {
             if left > 1 {
@@ -63,11 +65,30 @@ fn executor(peers: &Peers) -> Sample {
         });
         task.detach();
     }
-    let executor = peers.executor;
+    let executor = sides::smol();
     let end = Arc::new(Latch::new(1));
     timed(|| {
         let last = Arc::clone(&end);
-        peers.in_executor(async move { link(executor, last, LINKS) });
+        in_smol(async move { link(executor, last, LINKS) });
+        end.wait();
+    })
+}
+
+fn forte() -> Sample {
+    fn link(end: Arc<Latch>, left: u32) {
+        let task = forte::spawn(async move {
+            if left > 1 {
+                link(end, left - 1);
+            } else {
+                end.hit();
+            }
+        });
+        task.detach();
+    }
+    let end = Arc::new(Latch::new(1));
+    timed(|| {
+        let last = Arc::clone(&end);
+        in_forte(async { link(last, LINKS) });
         end.wait();
     })
 }

@@ -1,27 +1,23 @@
-//! A task spawns 10,000 children with about a microsecond of work each: does the work reach both
-//! workers?
+//! A task spawns 10,000 children with about a microsecond of work each: does the work reach both workers?
 
 use crate::measure::{Sample, timed};
-use crate::peers::Peers;
-use crate::workloads::{Must, Run, Scale, Workload, must, run};
+use crate::sides::{self, in_smol, in_spinney, in_tokio};
+use crate::workloads::{Side, Workload, cost_of};
 use spinney::group;
 use std::hint::black_box;
 
 const CHILDREN: u32 = 10_000;
-const RUNS: &[Run] = &[
-    run("spinney", spinney),
-    run("tokio", tokio),
-    run("async-executor", executor),
+const SIDES: &[Side] = &[
+    cost_of("spinney", spinney, CHILDREN),
+    cost_of("tokio", tokio, CHILDREN),
+    cost_of("smol", smol, CHILDREN),
 ];
-const MUST: &[Must] = &[must("tokio", Scale::Wall, 1.2, 1.2)];
 
-pub(crate) const WORKLOAD: Workload = Workload {
-    name: "one_microsecond",
-    about: "a child that computes for about 1 us",
-    operations: CHILDREN,
-    runs: RUNS,
-    must: MUST,
-};
+pub(crate) const WORKLOAD: Workload = Workload::new(
+    "one_microsecond",
+    "a child that computes for about 1 us",
+    SIDES,
+);
 
 /// A chain of dependent multiplications: 4 cycles each on current processors.
 pub(crate) fn work(seed: u32) -> u64 {
@@ -32,9 +28,9 @@ pub(crate) fn work(seed: u32) -> u64 {
     x
 }
 
-fn spinney(peers: &Peers) -> Sample {
+fn spinney() -> Sample {
     timed(|| {
-        peers.in_spinney(group(async |g| {
+        in_spinney(group(async |g| {
             let children: Vec<_> = (0..CHILDREN)
                 .map(|i| g.spawn(async move { Ok(work(i)) }))
                 .collect();
@@ -47,9 +43,9 @@ fn spinney(peers: &Peers) -> Sample {
     })
 }
 
-fn tokio(peers: &Peers) -> Sample {
+fn tokio() -> Sample {
     timed(|| {
-        peers.in_tokio(async {
+        in_tokio(async {
             let tasks: Vec<_> = (0..CHILDREN)
                 .map(|i| tokio::spawn(async move { work(i) }))
                 .collect();
@@ -62,10 +58,10 @@ fn tokio(peers: &Peers) -> Sample {
     })
 }
 
-fn executor(peers: &Peers) -> Sample {
-    let executor = peers.executor;
+fn smol() -> Sample {
+    let executor = sides::smol();
     timed(|| {
-        peers.in_executor(async move {
+        in_smol(async move {
             let tasks: Vec<_> = (0..CHILDREN)
                 .map(|i| executor.spawn(async move { work(i) }))
                 .collect();

@@ -1,32 +1,30 @@
-//! A thread that is in no runtime spawns 100,000 children through a handle, while the runtime has
-//! nothing else to do.
+//! A thread that is in no runtime spawns 100,000 children through a handle, while the runtime has nothing else to do: what
+//! does one of them cost?
 
 use crate::measure::{Sample, timed};
-use crate::peers::{Latch, Peers};
-use crate::workloads::{Must, Run, Workload, run};
+use crate::sides::{self, Latch};
+use crate::workloads::{Side, Workload, cost_of};
 use spinney::{Group, group};
 use std::sync::Arc;
 use std::thread;
 
 const CHILDREN: u32 = 100_000;
-const RUNS: &[Run] = &[
-    run("spinney", spinney),
-    run("tokio", tokio),
-    run("async-executor", executor),
+const SIDES: &[Side] = &[
+    cost_of("spinney", spinney, CHILDREN),
+    cost_of("tokio", tokio, CHILDREN),
+    cost_of("smol", smol, CHILDREN),
+    cost_of("forte", forte, CHILDREN),
 ];
-const MUST: &[Must] = &[];
 
-pub(crate) const WORKLOAD: Workload = Workload {
-    name: "spawn_injected",
-    about: "a child spawned by a foreign thread through a handle, which is dropped",
-    operations: CHILDREN,
-    runs: RUNS,
-    must: MUST,
-};
+pub(crate) const WORKLOAD: Workload = Workload::new(
+    "spawn_injected",
+    "a child spawned by a foreign thread through a handle, which is dropped",
+    SIDES,
+);
 
-fn spinney(peers: &Peers) -> Sample {
+fn spinney() -> Sample {
     timed(|| {
-        peers.spinney.block_on(group(async |g: Group<'_, '_>| {
+        sides::spinney().block_on(group(async |g: Group<'_, '_>| {
             let handle = g.handle();
             // A thread of its own: the caller of `block_on` is inside the runtime.
             let spawner = thread::spawn(move || {
@@ -35,19 +33,18 @@ fn spinney(peers: &Peers) -> Sample {
                 }
             });
             spawner.join().expect("no panic");
-        }))
+        }));
     })
 }
 
-fn tokio(peers: &Peers) -> Sample {
+/// The others: a thread that spawns, and a counter of what was run.
+fn counted(spawn: impl Fn(Arc<Latch>) + Send + 'static) -> Sample {
     let latch = Arc::new(Latch::new(CHILDREN));
     timed(|| {
-        let handle = peers.tokio.handle().clone();
         let left = Arc::clone(&latch);
         let spawner = thread::spawn(move || {
             for _ in 0..CHILDREN {
-                let left = Arc::clone(&left);
-                handle.spawn(async move { left.hit() });
+                spawn(Arc::clone(&left));
             }
         });
         spawner.join().expect("no panic");
@@ -55,18 +52,17 @@ fn tokio(peers: &Peers) -> Sample {
     })
 }
 
-fn executor(peers: &Peers) -> Sample {
-    let executor = peers.executor;
-    let latch = Arc::new(Latch::new(CHILDREN));
-    timed(|| {
-        let left = Arc::clone(&latch);
-        let spawner = thread::spawn(move || {
-            for _ in 0..CHILDREN {
-                let left = Arc::clone(&left);
-                executor.spawn(async move { left.hit() }).detach();
-            }
-        });
-        spawner.join().expect("no panic");
-        latch.wait();
-    })
+fn tokio() -> Sample {
+    let handle = sides::tokio().handle();
+    counted(|left| drop(handle.spawn(async move { left.hit() })))
+}
+
+fn smol() -> Sample {
+    let executor = sides::smol();
+    counted(|left| executor.spawn(async move { left.hit() }).detach())
+}
+
+fn forte() -> Sample {
+    let pool = sides::forte();
+    counted(|left| pool.spawn(async move { left.hit() }).detach())
 }

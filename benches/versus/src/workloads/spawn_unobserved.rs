@@ -1,46 +1,42 @@
-//! A task spawns 100,000 children whose handles nobody keeps. spinney's group waits for them; the
-//! others need a counter.
+//! A task spawns 100,000 children whose handles nobody keeps: what does one of them cost? spinney's group waits for them;
+//! the others need a counter.
 
 use crate::measure::{Sample, timed};
-use crate::peers::{Latch, Peers};
-use crate::workloads::{Must, Run, Scale, Workload, must, run};
+use crate::sides::{self, Latch, in_forte, in_smol, in_spinney, in_tokio};
+use crate::workloads::{Side, Workload, cost_of};
 use spinney::group;
 use std::sync::Arc;
 
 const CHILDREN: u32 = 100_000;
-const RUNS: &[Run] = &[
-    run("spinney", spinney),
-    run("tokio", tokio),
-    run("async-executor", executor),
-];
-const MUST: &[Must] = &[
-    must("tokio", Scale::Cpu, 5.0, 3.0),
-    must("async-executor", Scale::Cpu, 1.5, 1.5),
+const SIDES: &[Side] = &[
+    cost_of("spinney", spinney, CHILDREN),
+    cost_of("tokio", tokio, CHILDREN),
+    cost_of("smol", smol, CHILDREN),
+    cost_of("forte", forte, CHILDREN),
 ];
 
-pub(crate) const WORKLOAD: Workload = Workload {
-    name: "spawn_unobserved",
-    about: "a child spawned by a task, its handle dropped",
-    operations: CHILDREN,
-    runs: RUNS,
-    must: MUST,
-};
+pub(crate) const WORKLOAD: Workload = Workload::new(
+    "spawn_unobserved",
+    "a child spawned by a task, its handle dropped",
+    SIDES,
+)
+.quick();
 
-fn spinney(peers: &Peers) -> Sample {
+fn spinney() -> Sample {
     timed(|| {
-        peers.in_spinney(group(async |g| {
+        in_spinney(group(async |g| {
             for _ in 0..CHILDREN {
                 g.spawn(async {});
             }
-        }))
+        }));
     })
 }
 
-fn tokio(peers: &Peers) -> Sample {
+fn tokio() -> Sample {
     let latch = Arc::new(Latch::new(CHILDREN));
     timed(|| {
         let left = Arc::clone(&latch);
-        peers.in_tokio(async move {
+        in_tokio(async move {
             for _ in 0..CHILDREN {
                 let left = Arc::clone(&left);
                 tokio::spawn(async move { left.hit() });
@@ -50,15 +46,29 @@ fn tokio(peers: &Peers) -> Sample {
     })
 }
 
-fn executor(peers: &Peers) -> Sample {
-    let executor = peers.executor;
+fn smol() -> Sample {
+    let executor = sides::smol();
     let latch = Arc::new(Latch::new(CHILDREN));
     timed(|| {
         let left = Arc::clone(&latch);
-        peers.in_executor(async move {
+        in_smol(async move {
             for _ in 0..CHILDREN {
                 let left = Arc::clone(&left);
                 executor.spawn(async move { left.hit() }).detach();
+            }
+        });
+        latch.wait();
+    })
+}
+
+fn forte() -> Sample {
+    let latch = Arc::new(Latch::new(CHILDREN));
+    timed(|| {
+        let left = Arc::clone(&latch);
+        in_forte(async move {
+            for _ in 0..CHILDREN {
+                let left = Arc::clone(&left);
+                forte::spawn(async move { left.hit() }).detach();
             }
         });
         latch.wait();

@@ -1,101 +1,138 @@
-//! A task opens 10,000 groups of ten children, one after the other, as a server does for each
-//! request.
+//! A task opens 10,000 groups of ten children, one after the other, as a server does for each request: what does such a
+//! group cost?
 
 use crate::measure::{Sample, timed};
-use crate::peers::Peers;
-use crate::workloads::{Must, Run, Scale, Workload, must, run};
+use crate::sides::{self, in_forte, in_smol, in_spinney, in_tokio};
+use crate::workloads::{Side, Workload, cost_of};
 use spinney::group;
 use tokio::task::JoinSet;
 
 const GROUPS: u32 = 10_000;
 const CHILDREN: u64 = 10;
-const RUNS: &[Run] = &[
-    run("spinney", spinney),
-    run("tokio JoinSet", join_set),
-    run("tokio Vec", tokio_vec),
-    run("async-executor Vec", executor_vec),
+const SIDES: &[Side] = &[
+    cost_of("spinney", spinney, GROUPS),
+    cost_of("spinney set", spinney_set, GROUPS),
+    cost_of("tokio JoinSet", join_set, GROUPS),
+    cost_of("tokio Vec", tokio_vec, GROUPS),
+    cost_of("smol", smol, GROUPS),
+    cost_of("forte", forte, GROUPS),
 ];
-const MUST: &[Must] = &[must("tokio JoinSet", Scale::Cpu, 5.0, 5.0)];
 
-pub(crate) const WORKLOAD: Workload = Workload {
-    name: "ten_children",
-    about: "a group opened, ten results taken, the group closed",
-    operations: GROUPS,
-    runs: RUNS,
-    must: MUST,
-};
+pub(crate) const WORKLOAD: Workload = Workload::new(
+    "ten_children",
+    "a group opened, ten results taken, the group closed",
+    SIDES,
+)
+.quick();
 
-fn spinney(peers: &Peers) -> Sample {
-    timed(|| {
-        peers.in_spinney(async {
-            let mut sum = 0;
-            for _ in 0..GROUPS {
-                sum += group(async |g| {
-                    let children: Vec<_> = (0..CHILDREN)
-                        .map(|i| g.spawn(async move { Ok(i) }))
-                        .collect();
-                    let mut sum = 0;
-                    for child in children {
-                        sum += child.await;
-                    }
-                    sum
-                })
-                .await;
-            }
-            sum
-        })
-    })
+/// The sum of all results.
+const SUM: u64 = GROUPS as u64 * (CHILDREN * (CHILDREN - 1) / 2);
+
+fn spinney() -> Sample {
+    let program = async {
+        let mut sum = 0;
+        for _ in 0..GROUPS {
+            sum += group(async |g| {
+                let children: Vec<_> = (0..CHILDREN)
+                    .map(|i| g.spawn(async move { Ok(i) }))
+                    .collect();
+                let mut sum = 0;
+                for child in children {
+                    sum += child.await;
+                }
+                sum
+            })
+            .await;
+        }
+        sum
+    };
+    timed(|| assert_eq!(in_spinney(program), SUM))
 }
 
-fn join_set(peers: &Peers) -> Sample {
-    timed(|| {
-        peers.in_tokio(async {
-            let mut sum = 0;
-            for _ in 0..GROUPS {
-                let mut set = JoinSet::new();
+fn spinney_set() -> Sample {
+    let program = async {
+        let mut sum = 0;
+        for _ in 0..GROUPS {
+            sum += group(async |g| {
+                let mut set = g.set();
                 for i in 0..CHILDREN {
-                    set.spawn(async move { i });
+                    set.spawn(async move { Ok(i) });
                 }
-                while let Some(value) = set.join_next().await {
-                    sum += value.expect("no panic");
+                let mut sum = 0;
+                while let Some(value) = set.next().await {
+                    sum += value.expect("no failure");
                 }
-            }
-            sum
-        })
-    })
+                sum
+            })
+            .await;
+        }
+        sum
+    };
+    timed(|| assert_eq!(in_spinney(program), SUM))
 }
 
-fn tokio_vec(peers: &Peers) -> Sample {
-    timed(|| {
-        peers.in_tokio(async {
-            let mut sum = 0;
-            for _ in 0..GROUPS {
-                let tasks: Vec<_> = (0..CHILDREN)
-                    .map(|i| tokio::spawn(async move { i }))
-                    .collect();
-                for task in tasks {
-                    sum += task.await.expect("no panic");
-                }
+fn join_set() -> Sample {
+    let program = async {
+        let mut sum = 0;
+        for _ in 0..GROUPS {
+            let mut set = JoinSet::new();
+            for i in 0..CHILDREN {
+                set.spawn(async move { i });
             }
-            sum
-        })
-    })
+            while let Some(value) = set.join_next().await {
+                sum += value.expect("no panic");
+            }
+        }
+        sum
+    };
+    timed(|| assert_eq!(in_tokio(program), SUM))
 }
 
-fn executor_vec(peers: &Peers) -> Sample {
-    let executor = peers.executor;
-    timed(|| {
-        peers.in_executor(async move {
-            let mut sum = 0;
-            for _ in 0..GROUPS {
-                let tasks: Vec<_> = (0..CHILDREN)
-                    .map(|i| executor.spawn(async move { i }))
-                    .collect();
-                for task in tasks {
-                    sum += task.await;
-                }
+fn tokio_vec() -> Sample {
+    let program = async {
+        let mut sum = 0;
+        for _ in 0..GROUPS {
+            let tasks: Vec<_> = (0..CHILDREN)
+                .map(|i| tokio::spawn(async move { i }))
+                .collect();
+            for task in tasks {
+                sum += task.await.expect("no panic");
             }
-            sum
-        })
-    })
+        }
+        sum
+    };
+    timed(|| assert_eq!(in_tokio(program), SUM))
+}
+
+fn smol() -> Sample {
+    let executor = sides::smol();
+    let program = async {
+        let mut sum = 0;
+        for _ in 0..GROUPS {
+            let tasks: Vec<_> = (0..CHILDREN)
+                .map(|i| executor.spawn(async move { i }))
+                .collect();
+            for task in tasks {
+                sum += task.await;
+            }
+        }
+        sum
+    };
+    timed(|| assert_eq!(in_smol(program), SUM))
+}
+
+fn forte() -> Sample {
+    let program = async {
+        let mut sum = 0;
+        for _ in 0..GROUPS {
+            let tasks: Vec<_> = (0..CHILDREN)
+                .map(|i| forte::spawn(async move { i }))
+                .collect();
+            for task in tasks {
+                sum += task.await;
+            }
+        }
+        sum
+    };
+    timed(|| assert_eq!(in_forte(program), SUM))
 }

@@ -1,82 +1,58 @@
-//! A task sleeps for 1 ms, again and again: how late does it wake, on an idle machine and beside
-//! busy threads?
+//! A task sleeps for 1 ms, again and again: how late does it wake, on an idle machine and beside busy threads of another
+//! program?
 
-use crate::measure::Sample;
-use crate::peers::Peers;
-use crate::workloads::{Run, Workload, run};
-use std::future::Future;
-use std::hint::spin_loop;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use crate::busy::Busy;
+use crate::measure::{Delays, Figures, Length};
+use crate::sides::{in_smol, in_spinney, in_tokio};
+use crate::workloads::{Workload, says};
 use std::time::{Duration, Instant};
 
-const TICKS: usize = 50;
+const TICKS: usize = 300;
 const PERIOD: Duration = Duration::from_millis(1);
-/// Threads that are no worker of anybody; as many as each side has workers.
-const BUSY: usize = 2;
 
-pub(crate) const IDLE: Workload = Workload {
-    name: "tick",
-    about: "how late a sleep of 1 ms ends",
-    operations: 1,
-    runs: IDLE_RUNS,
-    must: &[],
-};
+pub(crate) const IDLE: Workload = Workload::new(
+    "tick",
+    "how late a sleep of 1 ms ends",
+    &[
+        says("spinney", spinney),
+        says("tokio", tokio),
+        says("smol", smol),
+    ],
+);
 
-pub(crate) const BESIDE_THREADS: Workload = Workload {
-    name: "tick_beside_threads",
-    about: "the same beside two threads that spin",
-    operations: 1,
-    runs: BUSY_RUNS,
-    must: &[],
-};
+pub(crate) const BESIDE_THREADS: Workload = Workload::new(
+    "tick_beside_threads",
+    "how late a sleep of 1 ms ends beside two busy threads of another program",
+    &[
+        says("spinney", |length| beside(spinney, length)),
+        says("tokio", |length| beside(tokio, length)),
+        says("smol", |length| beside(smol, length)),
+    ],
+);
 
-const IDLE_RUNS: &[Run] = &[
-    run("spinney", spinney),
-    run("tokio", tokio),
-    run("async-io", executor),
-];
-
-const BUSY_RUNS: &[Run] = &[
-    run("spinney", |peers| beside_threads(|| spinney(peers))),
-    run("tokio", |peers| beside_threads(|| tokio(peers))),
-    run("async-io", |peers| beside_threads(|| executor(peers))),
-];
-
-fn spinney(peers: &Peers) -> Sample {
-    peers.in_spinney(late(spinney::sleep))
+fn beside(side: fn(Length) -> Figures, length: Length) -> Figures {
+    let _busy = Busy::start();
+    side(length)
 }
 
-fn tokio(peers: &Peers) -> Sample {
-    peers.in_tokio(late(tokio::time::sleep))
+fn spinney(length: Length) -> Figures {
+    in_spinney(late(spinney::sleep, length))
 }
 
-fn executor(peers: &Peers) -> Sample {
-    peers.in_executor(late(async_io::Timer::after))
+fn tokio(length: Length) -> Figures {
+    in_tokio(late(tokio::time::sleep, length))
 }
 
-async fn late<S: Future>(sleep: fn(Duration) -> S) -> Sample {
-    let mut delays = Vec::with_capacity(TICKS);
-    for _ in 0..TICKS {
+fn smol(length: Length) -> Figures {
+    in_smol(late(async_io::Timer::after, length))
+}
+
+async fn late<S: Future>(sleep: fn(Duration) -> S, length: Length) -> Figures {
+    let mut delays = Delays::new();
+    for _ in 0..length.times(TICKS) {
         let due = Instant::now() + PERIOD;
         sleep(PERIOD).await;
-        delays.push(due.elapsed());
+        delays.add(due.elapsed());
     }
-    Sample::of(delays)
-}
-
-fn beside_threads(measured: impl FnOnce() -> Sample) -> Sample {
-    let over = AtomicBool::new(false);
-    thread::scope(|s| {
-        for _ in 0..BUSY {
-            s.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    spin_loop();
-                }
-            });
-        }
-        let sample = measured();
-        over.store(true, Ordering::Relaxed);
-        sample
-    })
+    delays.figures()
 }

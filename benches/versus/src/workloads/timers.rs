@@ -1,34 +1,24 @@
-//! Timeouts that do not fire, as every request has one: a timer is set and taken back while 10,000
-//! others are live.
+//! Timeouts that do not fire, as every request has one: what does it cost to set a timer and take it back while 10,000
+//! others are live?
 
 use crate::measure::{Sample, Watch};
-use crate::workloads::{Must, Run, Scale, Workload, must, run};
-use std::future::{Future, poll_fn};
+use crate::sides::{in_smol, in_spinney, in_tokio};
+use crate::workloads::{Side, Workload, cost_of};
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 const LIVE: u64 = 10_000;
 const SET: u32 = 100_000;
-const RUNS: &[Run] = &[
-    run("spinney", |peers| peers.in_spinney(churn(spinney::sleep))),
-    run("tokio", |peers| peers.in_tokio(churn(tokio::time::sleep))),
-    run("async-io", |peers| {
-        peers.in_executor(churn(async_io::Timer::after))
-    }),
-];
-const MUST: &[Must] = &[
-    must("tokio", Scale::Cpu, 2.0, 2.0),
-    must("async-io", Scale::Cpu, 2.0, 2.0),
+const SIDES: &[Side] = &[
+    cost_of("spinney", || in_spinney(churn(spinney::sleep)), SET),
+    cost_of("tokio", || in_tokio(churn(tokio::time::sleep)), SET),
+    cost_of("smol", || in_smol(churn(async_io::Timer::after)), SET),
 ];
 
-pub(crate) const WORKLOAD: Workload = Workload {
-    name: "timers",
-    about: "a timer set and taken back, 10,000 live",
-    operations: SET,
-    runs: RUNS,
-    must: MUST,
-};
+pub(crate) const WORKLOAD: Workload =
+    Workload::new("timers", "a timer set and taken back, 10,000 live", SIDES).quick();
 
 /// Deadlines spread over ten seconds, far enough that none fires, in no order.
 fn deadline(i: u64) -> Duration {

@@ -1,39 +1,40 @@
-//! A thread of the program sends to a task while 64 others give way to one another: how long until
-//! the task runs?
+//! A thread of the program sends to a task while 64 others compute for about a microsecond between two `yield_now`: how
+//! long until the task runs?
+//!
+//! forte is not among the sides: there the 64 tasks run for ever, and the one that was woken never.
 
-use crate::measure::Sample;
-use crate::peers::Peers;
+use crate::measure::{Delays, Figures, Length};
+use crate::sides::{self, in_smol, in_spinney, in_tokio};
 use crate::workloads::one_microsecond::work;
-use crate::workloads::{Run, Workload, run};
+use crate::workloads::{Workload, says};
 use async_channel::{Receiver, Sender, bounded};
 use futures_lite::future;
 use spinney::group;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const WAKES: usize = 500;
+const WAKES: usize = 3_000;
 const PAUSE: Duration = Duration::from_micros(200);
 const BUSY: u32 = 64;
-const RUNS: &[Run] = &[
-    run("spinney", spinney),
-    run("tokio", tokio),
-    run("async-executor", executor),
-];
 
-pub(crate) const WORKLOAD: Workload = Workload {
-    name: "wake_busy",
-    about: "a wake from a foreign thread, 64 tasks busy",
-    operations: 1,
-    runs: RUNS,
-    must: &[],
-};
+pub(crate) const WORKLOAD: Workload = Workload::new(
+    "wake_busy",
+    "a wake from a foreign thread, 64 tasks busy",
+    &[
+        says("spinney", spinney),
+        says("tokio", tokio),
+        says("smol", smol),
+    ],
+)
+.quick();
 
 /// Sends the time, again and again, and ends by closing the channel.
-fn send(times: &Sender<Instant>) {
-    for _ in 0..WAKES {
-        thread::sleep(PAUSE);
+fn send(times: &Sender<Instant>, wakes: usize, pause: Duration) {
+    for _ in 0..wakes {
+        thread::sleep(pause);
         if times.send_blocking(Instant::now()).is_err() {
             return;
         }
@@ -41,74 +42,79 @@ fn send(times: &Sender<Instant>) {
     times.close();
 }
 
-async fn receive(times: Receiver<Instant>, over: Arc<AtomicBool>) -> Sample {
-    let mut delays = Vec::with_capacity(WAKES);
+/// Counts how long each time was under way.
+pub(super) async fn receive(times: Receiver<Instant>) -> Delays {
+    let mut delays = Delays::new();
     while let Ok(sent) = times.recv().await {
-        delays.push(sent.elapsed());
+        delays.add(sent.elapsed());
     }
-    over.store(true, Ordering::Relaxed);
-    Sample::of(delays)
+    delays
 }
 
 /// Runs the side on this thread, and the sender on another.
-fn measured(side: impl FnOnce(Receiver<Instant>, Arc<AtomicBool>) -> Sample) -> Sample {
+pub(super) fn sent_beside(
+    wakes: usize,
+    pause: Duration,
+    side: impl FnOnce(Receiver<Instant>) -> Delays,
+) -> Figures {
     let (times, received) = bounded(1);
     thread::scope(|s| {
-        s.spawn(move || send(&times));
-        side(received, Arc::new(AtomicBool::new(false)))
+        s.spawn(move || send(&times, wakes, pause));
+        let delays = side(received);
+        assert_eq!(delays.count(), wakes as u64);
+        delays.figures()
     })
 }
 
-fn spinney(peers: &Peers) -> Sample {
-    measured(|times, over| {
-        peers.in_spinney(group(async |g| {
-            for i in 0..BUSY {
-                let over = Arc::clone(&over);
-                g.spawn(async move {
-                    while !over.load(Ordering::Relaxed) {
-                        std::hint::black_box(work(i));
-                        spinney::yield_now().await;
-                    }
-                });
+/// Computes and gives way, until it is over.
+async fn busy<F: Future>(over: Arc<AtomicBool>, seed: u32, yield_now: fn() -> F) {
+    while !over.load(Ordering::Relaxed) {
+        black_box(work(seed));
+        yield_now().await;
+    }
+}
+
+/// What the woken task does: it ends the busy ones when it has seen all.
+async fn woken(times: Receiver<Instant>, over: Arc<AtomicBool>) -> Delays {
+    let delays = receive(times).await;
+    over.store(true, Ordering::Relaxed);
+    delays
+}
+
+fn spinney(length: Length) -> Figures {
+    let over = Arc::new(AtomicBool::new(false));
+    sent_beside(length.times(WAKES), PAUSE, |times| {
+        in_spinney(group(async move |g| {
+            for seed in 0..BUSY {
+                g.spawn(busy(Arc::clone(&over), seed, spinney::yield_now));
             }
-            g.spawn(async move { Ok(receive(times, over).await) }).await
+            g.spawn(async move { Ok(woken(times, over).await) }).await
         }))
     })
 }
 
-fn tokio(peers: &Peers) -> Sample {
-    measured(|times, over| {
-        peers.in_tokio(async move {
-            for i in 0..BUSY {
-                let over = Arc::clone(&over);
-                tokio::spawn(async move {
-                    while !over.load(Ordering::Relaxed) {
-                        std::hint::black_box(work(i));
-                        tokio::task::yield_now().await;
-                    }
-                });
+fn tokio(length: Length) -> Figures {
+    let over = Arc::new(AtomicBool::new(false));
+    sent_beside(length.times(WAKES), PAUSE, |times| {
+        in_tokio(async move {
+            for seed in 0..BUSY {
+                tokio::spawn(busy(Arc::clone(&over), seed, tokio::task::yield_now));
             }
-            let receiver = tokio::spawn(receive(times, over));
-            receiver.await.expect("no panic")
+            tokio::spawn(woken(times, over)).await.expect("no panic")
         })
     })
 }
 
-fn executor(peers: &Peers) -> Sample {
-    let executor = peers.executor;
-    measured(|times, over| {
-        peers.in_executor(async move {
-            for i in 0..BUSY {
-                let over = Arc::clone(&over);
-                let busy = executor.spawn(async move {
-                    while !over.load(Ordering::Relaxed) {
-                        std::hint::black_box(work(i));
-                        future::yield_now().await;
-                    }
-                });
-                busy.detach();
+fn smol(length: Length) -> Figures {
+    let executor = sides::smol();
+    let over = Arc::new(AtomicBool::new(false));
+    sent_beside(length.times(WAKES), PAUSE, |times| {
+        in_smol(async move {
+            for seed in 0..BUSY {
+                let busy = busy(Arc::clone(&over), seed, future::yield_now);
+                executor.spawn(busy).detach();
             }
-            executor.spawn(receive(times, over)).await
+            executor.spawn(woken(times, over)).await
         })
     })
 }

@@ -1,77 +1,87 @@
-//! 1,000 tasks give way 200 times each, by their own runtime's `yield_now`.
+//! 1,000 tasks give way 200 times each, by their own runtime's `yield_now`: what does giving way cost?
 
 use crate::measure::{Sample, timed};
-use crate::peers::Peers;
-use crate::workloads::{Must, Run, Scale, Workload, must, run};
+use crate::sides::{self, in_forte, in_smol, in_spinney, in_tokio};
+use crate::workloads::{Side, Workload, cost_of};
 use futures_lite::future;
 use spinney::group;
 
 const TASKS: u32 = 1_000;
 const YIELDS: u32 = 200;
-const RUNS: &[Run] = &[
-    run("spinney", spinney),
-    run("tokio", tokio),
-    run("async-executor", executor),
+const SIDES: &[Side] = &[
+    cost_of("spinney", spinney, TASKS * YIELDS),
+    cost_of("tokio", tokio, TASKS * YIELDS),
+    cost_of("smol", smol, TASKS * YIELDS),
+    cost_of("forte", forte, TASKS * YIELDS),
 ];
-const MUST: &[Must] = &[must("tokio", Scale::Cpu, 1.5, 1.5)];
 
-pub(crate) const WORKLOAD: Workload = Workload {
-    name: "yields",
-    about: "a task that gives way to 999 others",
-    operations: TASKS * YIELDS,
-    runs: RUNS,
-    must: MUST,
-};
+pub(crate) const WORKLOAD: Workload =
+    Workload::new("yields", "a task that gives way to 999 others", SIDES).quick();
 
-fn spinney(peers: &Peers) -> Sample {
-    timed(|| {
-        peers.in_spinney(group(async |g| {
-            for _ in 0..TASKS {
-                g.spawn(async {
-                    for _ in 0..YIELDS {
-                        spinney::yield_now().await;
-                    }
-                });
-            }
-        }))
-    })
+/// Gives way so often, and says how often.
+async fn gives_way<F: Future>(yield_now: fn() -> F) -> u32 {
+    let mut count = 0;
+    while count < YIELDS {
+        yield_now().await;
+        count += 1;
+    }
+    count
 }
 
-fn tokio(peers: &Peers) -> Sample {
-    timed(|| {
-        peers.in_tokio(async {
-            let tasks: Vec<_> = (0..TASKS)
-                .map(|_| {
-                    tokio::spawn(async {
-                        for _ in 0..YIELDS {
-                            tokio::task::yield_now().await;
-                        }
-                    })
-                })
-                .collect();
-            for task in tasks {
-                task.await.expect("no panic");
-            }
-        })
-    })
+fn spinney() -> Sample {
+    let program = group(async |g| {
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| g.spawn(async { Ok(gives_way(spinney::yield_now).await) }))
+            .collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await;
+        }
+        sum
+    });
+    timed(|| assert_eq!(in_spinney(program), TASKS * YIELDS))
 }
 
-fn executor(peers: &Peers) -> Sample {
-    let executor = peers.executor;
-    timed(|| {
-        peers.in_executor(async move {
-            let tasks: Vec<_> = (0..TASKS)
-                .map(|_| {
-                    executor.spawn(async {
-                        for _ in 0..YIELDS {
-                            future::yield_now().await;
-                        }
-                    })
-                })
-                .collect();
-            for task in tasks {
-                task.await;
-            }
-        })
-    })
+fn tokio() -> Sample {
+    let program = async {
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| tokio::spawn(gives_way(tokio::task::yield_now)))
+            .collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await.expect("no panic");
+        }
+        sum
+    };
+    timed(|| assert_eq!(in_tokio(program), TASKS * YIELDS))
+}
+
+fn smol() -> Sample {
+    let executor = sides::smol();
+    let program = async {
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| executor.spawn(gives_way(future::yield_now)))
+            .collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await;
+        }
+        sum
+    };
+    timed(|| assert_eq!(in_smol(program), TASKS * YIELDS))
+}
+
+/// It has no `yield_now` for tasks: that of futures-lite, which wakes and is pending once.
+fn forte() -> Sample {
+    let program = async {
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| forte::spawn(gives_way(future::yield_now)))
+            .collect();
+        let mut sum = 0;
+        for task in tasks {
+            sum += task.await;
+        }
+        sum
+    };
+    timed(|| assert_eq!(in_forte(program), TASKS * YIELDS))
 }

@@ -1,0 +1,76 @@
+//! 64 connections that send the next request when the last one was answered, which is saturation: what does a request cost
+//! the server, and how long does its client wait? hyper with connections that are kept and with one for each request, and
+//! an echo. The client is a process of its own, and `epoll` a floor written by hand.
+
+use crate::measure::{Figures, Length};
+use crate::process;
+use crate::web::{Kind, epoll, load, on_spinney, on_tokio};
+use crate::workloads::{Workload, says};
+use std::net::{Ipv4Addr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+const WARM_UP: Duration = Duration::from_millis(300);
+const TIME: Duration = Duration::from_millis(1_500);
+
+pub(crate) const HYPER: Workload = Workload::new(
+    "hyper_64",
+    "a request to hyper over one of 64 connections that are kept",
+    &[
+        says("spinney", |length| spinney(Kind::Hyper, length)),
+        says("tokio", |length| tokio(Kind::Hyper, length)),
+        says("epoll", |length| epoll(Kind::Hyper, length)),
+    ],
+)
+.quick();
+
+pub(crate) const ECHO: Workload = Workload::new(
+    "echo_64",
+    "an echo of 64 bytes over one of 64 connections",
+    &[
+        says("spinney", |length| spinney(Kind::Echo, length)),
+        says("tokio", |length| tokio(Kind::Echo, length)),
+        says("epoll", |length| epoll(Kind::Echo, length)),
+    ],
+)
+.quick();
+
+pub(crate) const HYPER_CLOSE: Workload = Workload::new(
+    "hyper_close_64",
+    "a connection to hyper and a request over it, 64 at a time",
+    &[
+        says("spinney", |length| spinney(Kind::HyperClose, length)),
+        says("tokio", |length| tokio(Kind::HyperClose, length)),
+        says("epoll", |length| epoll(Kind::HyperClose, length)),
+    ],
+)
+.quick();
+
+fn spinney(kind: Kind, length: Length) -> Figures {
+    measured(kind, length, on_spinney::serve)
+}
+
+fn tokio(kind: Kind, length: Length) -> Figures {
+    measured(kind, length, on_tokio::serve)
+}
+
+fn epoll(kind: Kind, length: Length) -> Figures {
+    measured(kind, length, |listener, kind| epoll::serve(&listener, kind))
+}
+
+/// A server on a thread of this process, which ends with it.
+fn measured(kind: Kind, length: Length, serve: fn(TcpListener, Kind)) -> Figures {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || serve(listener, kind));
+    load::run(address, kind, WARM_UP).expect("a load");
+    let before = process::cpu();
+    let mut figures = load::run(address, kind, length.of(TIME)).expect("a load");
+    let used = process::cpu() - before;
+    let requests = figures.remove("requests").expect("counted");
+    let seconds = figures.remove("seconds").expect("measured");
+    figures.insert("cpu_ns".to_owned(), used / requests);
+    figures.insert("wall_ns".to_owned(), seconds * 1e9 / requests);
+    figures
+}
