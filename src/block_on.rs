@@ -4,13 +4,14 @@
 //! of the task or group that it blocks waits for their joins. It cannot be dropped at a suspension,
 //! so a cut unwinds it with a private payload, which the edge of the task or group catches.
 
-use crate::group::node::{Host, Node, NodeRef, OUTER};
-use crate::poll::frame::{self, Frame};
+use crate::group::node::{Host, Node, OUTER};
+use crate::poll::frame::{self, Frame, Within};
 use crate::poll::own_cancel::OwnCancel;
-use crate::pool::global;
 use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
-use crate::pool::waiting::{self, Step};
+use crate::pool::visit::Visiting;
+use crate::pool::waiting::{self, Pending, Step};
+use crate::pool::{children, global};
 use crate::sync::Arc;
 use crate::tree::awaited::Awaited;
 use crate::tree::cut::{self, Cut, Knew};
@@ -20,7 +21,7 @@ use crate::unwind::{self, Payload};
 use crate::waiters::Key;
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// Runs a future to its end on the calling thread.
 ///
@@ -50,7 +51,7 @@ use std::task::{Context, Poll};
 /// The thread blocks, and runs the children that it waits for until it sleeps. On a worker its
 /// queue is handed away then, and a spare thread takes its place.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    on(&global::runtime(), future)
+    global::with_runtime(|runtime| on(runtime, future))
 }
 
 impl Runtime {
@@ -128,18 +129,17 @@ impl<F: Future> Wait for F {}
 
 /// What a blocked frame belongs to.
 struct Blocked<'a> {
-    runtime: &'a Shared,
     /// The parent of groups that the future opens.
-    node: NodeRef,
+    within: Within<'a>,
     /// The innermost group of the code that called; none outside. A cut of it unwinds.
-    caller: Option<NodeRef>,
-    /// `node` is the root of a runtime that the caller is no part of: only its shutdown cancels it,
-    /// and that is a panic with a message.
-    visiting: bool,
+    caller: Option<&'a Node>,
+    /// If the caller is no part of the runtime: only its shutdown cancels the wait then, and that
+    /// is a panic with a message.
+    visit: Option<&'a Visiting<'a>>,
     /// Not in it: others follow pointers to the host while this is borrowed for writing.
     host: Pin<&'a Host>,
-    stops: [Key; 2],
-    own_cancel: OwnCancel,
+    /// Made when a poll is pending for the first time.
+    waits: Option<Waits<'a>>,
     /// The caller was being cut already when it began to wait.
     doomed: bool,
     /// The next poll belongs to a cut.
@@ -148,8 +148,38 @@ struct Blocked<'a> {
     /// no cut reaches the caller, nor the groups that the future opens, which could not answer
     /// otherwise.
     shielded: bool,
-    /// The runtime counts it as a guest.
-    guest: bool,
+}
+
+/// Where a blocked caller has registered for what may end its wait.
+struct Waits<'a> {
+    /// The parent of groups that the future opens.
+    node: &'a Node,
+    /// The group of the caller, if that is another one.
+    caller: Option<&'a Node>,
+    keys: [Key; 2],
+    own_cancel: OwnCancel,
+}
+
+impl Waits<'_> {
+    /// Registers the waker; whether the task of the caller is to be cut.
+    fn register(&mut self, cx: &mut Context<'_>) -> bool {
+        let [own, callers] = &mut self.keys;
+        self.node.stop_waiters.register(own, cx.waker());
+        if let Some(caller) = self.caller {
+            caller.stop_waiters.register(callers, cx.waker());
+        }
+        cancel_requested(&mut self.own_cancel, cx)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let [own, callers] = &mut self.keys;
+        self.node.stop_waiters.remove(own);
+        if let Some(caller) = self.caller {
+            caller.stop_waiters.remove(callers);
+        }
+    }
 }
 
 /// Why a wait ended without a value.
@@ -161,125 +191,108 @@ enum Ended {
 }
 
 impl<'a> Blocked<'a> {
-    fn new(runtime: &'a Shared, host: Pin<&'a Host>) -> Self {
-        let (caller, cut, shielded) = frame::current(|frame| match frame {
-            Some(frame) => {
-                let node = frame.group();
-                let cut = frame.is_cut() || frame.cancel_requested();
-                (Some(node.to_ref()), cut, frame.is_shielded())
-            }
-            None => (None, false, false),
-        });
-        let own = caller
-            .as_ref()
-            .filter(|node| std::ptr::addr_eq(node.pool_ptr().as_ptr(), runtime))
-            .cloned();
+    #[inline]
+    fn new(
+        around: Option<&'a Frame<'a>>,
+        visit: &'a Visiting<'a>,
+        host: Pin<&'a Host>,
+        shielded: bool,
+    ) -> Self {
+        let caller = around.map(Frame::group);
+        let cut = around.is_some_and(|frame| frame.is_cut() || frame.cancel_requested());
+        let own = caller.filter(|node| visit.is_to(node));
         Self {
-            runtime,
-            visiting: own.is_none(),
-            node: own.unwrap_or_else(|| runtime.root()),
+            within: own.map_or(Within::Visit(visit), Within::Group),
             caller,
+            visit: own.is_none().then_some(visit),
             host,
-            stops: [Key::default(), Key::default()],
-            own_cancel: OwnCancel::default(),
+            waits: None,
             doomed: cut,
             cut,
-            shielded: shielded || frame::is_panicking() || !unwind::POSSIBLE,
-            guest: false,
+            shielded,
         }
     }
 
+    #[inline]
     fn step<R>(
         &mut self,
         cx: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
     ) -> Step<Result<R, Ended>> {
         let knew = Knew::of(self.cut);
-        self.be_guest(true);
+        if let Some(visit) = self.visit {
+            visit.polls_again();
+        }
         if self.cut {
             // It is polled in any case, and what it waits for may be ready: nothing was lost until
             // now.
             let _ = cut::before_poll(&self.host, cx.waker(), true);
         }
-        let (polled, held, pending) = frame::of_future(&self.node, self.host, self.cut, |frame| {
+        let (polled, held, pending) = frame::of_future(self.within, self.host, self.cut, |frame| {
             let polled = frame.enter(|| match self.shielded {
                 true => frame.shielded(|| poll(cx)),
                 false => poll(cx),
             });
-            let pending = Step::Pending {
+            let pending = Pending {
                 take_part: frame.waits_for_children_only(),
                 task: frame.awaited(),
             };
             (polled, frame.ended_in_shield(), pending)
         });
-        if let Poll::Ready(value) = polled {
-            return Step::Ready(Ok(value));
+        match polled {
+            Poll::Ready(value) => Step::Ready(Ok(value)),
+            Poll::Pending => match self.pends(cx, held, knew) {
+                Some(ended) => Step::Ready(Err(ended)),
+                None => Step::Pending(pending),
+            },
         }
+    }
+
+    /// After a poll that is pending: why the wait is to end now, if it is.
+    #[inline(never)]
+    fn pends(&mut self, cx: &mut Context<'_>, held: bool, knew: Knew) -> Option<Ended> {
         zero_deadline::blocks();
-        self.be_guest(!self.host.is_empty());
-        if let Some(ended) = self.ended(cx) {
-            self.cut = true;
-            if cut::after_poll(&self.host, cx.waker(), held, knew) == Cut::Drop {
-                return Step::Ready(Err(ended));
-            }
+        let ended = self.ended(cx);
+        if let Some(visit) = self.visit {
+            visit.be_guest(!self.host.is_empty());
         }
-        pending
+        let ended = ended?;
+        self.cut = true;
+        match cut::after_poll(&self.host, cx.waker(), held, knew) {
+            Cut::Drop => Some(ended),
+            Cut::Poll => None,
+        }
     }
 
     /// Drops what was waited for, as a cut drops a task: in the frame of the wait, and as in a
     /// shield. Returns the payload of a destructor that panicked.
     fn drop_awaited(&mut self, drop: impl FnOnce()) -> Result<(), Payload> {
         let enter = |frame: &Frame<'_>| unwind::catch(|| frame.enter_to_drop(drop));
-        let dropped = frame::of_future(&self.node, self.host, true, enter);
+        let dropped = frame::of_future(self.within, self.host, true, enter);
         dropped.or_else(unwind::ignore_cut)
-    }
-
-    /// A shutdown gives its grace to a visitor that polls, or has a group open.
-    fn be_guest(&mut self, guest: bool) {
-        if self.visiting && self.guest != guest {
-            self.guest = guest;
-            match guest {
-                true => self.runtime.guest_came(),
-                false => self.runtime.guest_leaves(),
-            }
-        }
     }
 
     /// Whether the wait is to end without a value. It registers for the moment when it is.
     fn ended(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
+        let waits = self.waits.get_or_insert_with(|| Waits {
+            node: match self.within {
+                Within::Group(node) => node,
+                Within::Visit(visit) => visit.root(),
+            },
+            caller: self.visit.and(self.caller),
+            keys: Default::default(),
+            own_cancel: OwnCancel::default(),
+        });
         // Registered before the flags are read, woken after they are set.
-        let [own, callers] = &mut self.stops;
-        self.node.stop_waiters.register(own, cx.waker());
-        if self.visiting {
-            if let Some(caller) = &self.caller {
-                caller.stop_waiters.register(callers, cx.waker());
-            }
-        }
-        let requested = cancel_requested(&mut self.own_cancel, cx);
-        let caller = self.caller.as_deref();
-        if !self.shielded && (self.doomed || requested || caller.is_some_and(Node::is_cancelled)) {
+        let requested = waits.register(cx);
+        let cancelled = self.caller.is_some_and(Node::is_cancelled);
+        if !self.shielded && (self.doomed || requested || cancelled) {
             return Some(Ended::Cut);
         }
-        if self.visiting && self.node.is_cancelled() && !frame::is_panicking() {
+        if self.visit.is_some() && waits.node.is_cancelled() && !frame::is_panicking() {
             return Some(Ended::ShutDown);
         }
         None
-    }
-}
-
-impl Drop for Blocked<'_> {
-    fn drop(&mut self) {
-        if self.shielded {
-            // The shield is around this wait.
-            self.host.clear_in_shield();
-        }
-        self.be_guest(false);
-        let [own, callers] = &mut self.stops;
-        self.node.stop_waiters.remove(own);
-        // The key is empty unless the caller's group is another one.
-        if let Some(caller) = &self.caller {
-            caller.stop_waiters.remove(callers);
-        }
     }
 }
 
@@ -291,12 +304,24 @@ fn cancel_requested(own: &mut OwnCancel, cx: &mut Context<'_>) -> bool {
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
 pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
+    frame::current(|around| on_within(around, runtime, future))
+}
+
+fn on_within<F: Future>(around: Option<&Frame<'_>>, runtime: &Arc<Shared>, future: F) -> F::Output {
+    if runtime.has_ended() {
+        // Panics, with the message.
+        runtime.root();
+    }
+    let shielded =
+        around.is_some_and(Frame::is_shielded) || frame::is_panicking() || !unwind::POSSIBLE;
+    let visit = Visiting::new(runtime);
     let host = pin!(Host::new());
-    let host = StackHost::new(host.as_ref(), false);
-    let mut blocked = Blocked::new(runtime, host.host());
+    // A shield is around this wait.
+    let host = StackHost::new(host.as_ref(), shielded);
+    let mut blocked = Blocked::new(around, &visit, host.host(), shielded);
     let mut future = pin!(Some(future));
     let awaited = Awaited::In(&raw const *host.host());
-    let ended = waiting::wait(runtime, awaited, &mut |cx| {
+    let ended = waiting::wait(runtime, awaited, |cx| {
         blocked.step(cx, |cx| match future.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),
             None => Poll::Pending,
@@ -326,9 +351,15 @@ pub(crate) fn join<R>(
     group: &Node,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
 ) -> R {
+    if children::run(group) {
+        // As a rule that is the end. If not, the poll below brings another waker.
+        if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
+            return value;
+        }
+    }
     let awaited = Awaited::Group(group);
     let mut own_cancel = OwnCancel::default();
-    waiting::wait(runtime, awaited, &mut |cx| {
+    waiting::wait(runtime, awaited, |cx| {
         if let Poll::Ready(value) = poll(cx) {
             return Step::Ready(value);
         }
@@ -337,9 +368,9 @@ pub(crate) fn join<R>(
             group.note_owner_cut();
             cascade::cancel(group, OUTER);
         }
-        Step::Pending {
+        Step::Pending(Pending {
             take_part: true,
             task: None,
-        }
+        })
     })
 }

@@ -123,8 +123,14 @@ impl Waiters {
     }
 
     /// Takes a waiter out, if it is still in the list.
+    #[inline]
     pub(crate) fn remove(&self, key: &mut Key) {
-        let Some(key) = key.0.take() else { return };
+        if let Some(key) = key.0.take() {
+            self.remove_key(key);
+        }
+    }
+
+    fn remove_key(&self, key: u64) {
         let old = self.0.lock().remove(key);
         discard(old);
     }

@@ -13,7 +13,7 @@ loom_tests::groups!();
 mod support;
 
 use group::node::{CANCELLED, Gate, Node, SHIELDED};
-use poll::frame::{self, Frame};
+use poll::frame::{self, Frame, Within};
 use support::{End, OwnHost, Owner, Sleeper, Tree, finish, gate_of, join, keep, open_bare, read};
 use tree::cascade;
 use tree::leave::leave;
@@ -292,7 +292,9 @@ fn model_register_against_cancel() {
 
 /// One poll of a blocked caller, whose groups are open in this host.
 fn in_frame(parent: &Node, host: &OwnHost, f: impl FnOnce(&Frame<'_>)) {
-    frame::of_future(parent, host.at(), false, |frame| frame.enter(|| f(frame)));
+    frame::of_future(Within::Group(parent), host.at(), false, |frame| {
+        frame.enter(|| f(frame))
+    });
 }
 
 /// A cascade passes over a group that its owner polled inside a shield, while the owner polls it

@@ -66,6 +66,7 @@ pub(crate) fn begin() {
 
 /// Begins a stretch that is no part of the poll below: it has a budget of its own, and what it
 /// spends is not missed afterwards.
+#[inline]
 pub(crate) fn apart() -> Apart {
     Apart::new(false)
 }
@@ -85,6 +86,7 @@ pub(crate) struct Apart {
 }
 
 impl Apart {
+    #[inline]
     fn new(missed: bool) -> Self {
         Self {
             left: LEFT.replace(WHOLE.get()),
@@ -96,6 +98,7 @@ impl Apart {
 }
 
 impl Drop for Apart {
+    #[inline]
     fn drop(&mut self) {
         // A refusal in the stretch has left a few units: then all is spent.
         let spent = match self.missed {

@@ -76,9 +76,23 @@ pub(crate) struct AwaitedTask {
     pub(crate) host: *const Host,
 }
 
+/// The group in which a poll is.
+#[derive(Clone, Copy)]
+pub(crate) enum Within<'a> {
+    Group(&'a Node),
+    /// The root of a runtime, which is found out when it is asked for.
+    Visit(&'a dyn Visit),
+}
+
+/// A caller's visit to a runtime that it is no part of.
+pub(crate) trait Visit {
+    /// The root of that runtime. The visit counts from now on.
+    fn root(&self) -> &Node;
+}
+
 /// One poll on this thread's stack.
 pub(crate) struct Frame<'a> {
-    node: &'a Node,
+    within: Within<'a>,
     host: Pin<&'a Host>,
     task: Option<&'a TaskView<'a>>,
     cut: bool,
@@ -135,13 +149,14 @@ impl<'a> Frame<'a> {
         Self {
             task: Some(task),
             locals: Cell::new(task.locals.map_or(ptr::null(), ptr::from_ref)),
-            ..Self::new(node, host, cut)
+            ..Self::new(Within::Group(node), host, cut)
         }
     }
 
-    fn new(node: &'a Node, host: Pin<&'a Host>, cut: bool) -> Self {
+    #[inline]
+    fn new(within: Within<'a>, host: Pin<&'a Host>, cut: bool) -> Self {
         Self {
-            node,
+            within,
             host,
             task: None,
             cut,
@@ -169,8 +184,11 @@ impl<'a> Frame<'a> {
     pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
         struct PassOn<'f, 'a>(&'f Frame<'a>);
         impl Drop for PassOn<'_, '_> {
+            #[inline]
             fn drop(&mut self) {
-                note(self.0.waits.get(), self.0.awaited.get());
+                if self.0.waits.get() != 0 {
+                    note(self.0.waits.get(), self.0.awaited.get());
+                }
             }
         }
         // After this frame was left: the one below waits for the same.
@@ -185,13 +203,24 @@ impl<'a> Frame<'a> {
     }
 
     /// The innermost group.
-    pub(crate) fn group(&self) -> &Node {
-        self.node
+    pub(crate) fn group(&self) -> &'a Node {
+        match self.within {
+            Within::Group(node) => node,
+            Within::Visit(visit) => visit.root(),
+        }
+    }
+
+    /// The innermost group, if it is not the root of a runtime that is visited here.
+    fn own_group(&self) -> Option<&'a Node> {
+        match self.within {
+            Within::Group(node) => Some(node),
+            Within::Visit(_) => None,
+        }
     }
 
     /// The node of the services of a group, if a service of it is polled here.
     pub(crate) fn service_of(&self, group: &Node) -> Option<NodeRef> {
-        let node = self.group();
+        let node = self.own_group()?;
         (node.serves() && ptr::eq(node.receiver(), group)).then(|| node.to_ref())
     }
 
@@ -267,13 +296,13 @@ impl<'a> Frame<'a> {
 /// Calls `f` with the frame of a poll of a group's body, in whichever task polls it.
 #[inline]
 pub(crate) fn of_body<R>(node: &Node, cut: bool, f: impl FnOnce(&Frame<'_>) -> R) -> R {
-    of_future(node, node.body(), cut, f)
+    of_future(Within::Group(node), node.body(), cut, f)
 }
 
 /// Calls `f` with the frame of a future that a blocked caller polls.
 #[inline]
 pub(crate) fn of_future<R>(
-    node: &Node,
+    within: Within<'_>,
     host: Pin<&Host>,
     cut: bool,
     f: impl FnOnce(&Frame<'_>) -> R,
@@ -283,7 +312,7 @@ pub(crate) fn of_future<R>(
             task: around.and_then(|around| around.task),
             sheltered: around.is_some_and(Frame::is_sheltered),
             locals: Cell::new(locals_here(around)),
-            ..Frame::new(node, host, cut)
+            ..Frame::new(within, host, cut)
         })
     })
 }
@@ -293,6 +322,7 @@ pub(crate) fn of_future<R>(
 #[derive(Clone, Copy)]
 pub(crate) struct Fork {
     frame: *const Frame<'static>,
+    node: *const Node,
     shielded: bool,
     locals: *const Locals,
 }
@@ -302,6 +332,7 @@ pub(crate) struct Fork {
 pub(crate) struct Forked<'a> {
     /// Another thread reads nothing in it that can change.
     frame: Option<&'a Frame<'a>>,
+    node: Option<&'a Node>,
     shielded: bool,
     locals: Option<&'a Locals>,
 }
@@ -312,6 +343,8 @@ impl Fork {
     pub(crate) fn here() -> Self {
         current(|frame| Self {
             frame: frame.map_or(ptr::null(), |frame| ptr::from_ref(frame).cast()),
+            // Now: another thread cannot ask a visit for it.
+            node: frame.map_or(ptr::null(), |frame| frame.group()),
             shielded: frame.is_some_and(Frame::is_shielded),
             locals: locals_here(frame),
         })
@@ -328,6 +361,8 @@ impl Fork {
         Forked {
             // SAFETY: the frame is on the stack below the function in which the forker stays.
             frame: unsafe { self.frame.as_ref() },
+            // SAFETY: what the frame borrows its group from is below that function, too.
+            node: unsafe { self.node.as_ref() },
             shielded: self.shielded,
             // SAFETY: the list is below that function, too, or in the task that is polled there.
             locals: unsafe { self.locals.as_ref() },
@@ -338,7 +373,7 @@ impl Fork {
 impl<'a> Forked<'a> {
     /// The innermost group, if there is one.
     pub(crate) fn node(&self) -> Option<&'a Node> {
-        self.frame.map(|frame| frame.node)
+        self.node
     }
 
     /// Whether a task was polled there.
@@ -362,12 +397,13 @@ impl<'a> Forked<'a> {
         'a: 'b,
     {
         let around = self.frame?;
+        let within = Within::Group(self.node?);
         Some(Frame {
             task: around.task,
             sheltered: around.sheltered || self.shielded,
             shields: Cell::new(self.shielded.into()),
             locals: Cell::new(self.locals.map_or(ptr::null(), ptr::from_ref)),
-            ..Frame::new(around.node, host, around.cut)
+            ..Frame::new(within, host, around.cut)
         })
     }
 }
@@ -384,7 +420,9 @@ pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
         let mut outermost = None;
         // Up to the point from which on this poll goes.
         for frame in entries.iter().map_while(|frame| frame) {
-            let node = frame.group();
+            let Some(node) = frame.own_group() else {
+                continue;
+            };
             if ptr::eq(&raw const *frame.host, &raw const node.body) && is_it(node) {
                 outermost = Some(node);
             }

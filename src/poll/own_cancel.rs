@@ -55,6 +55,7 @@ impl OwnCancel {
         })
     }
 
+    #[inline]
     fn remove(&mut self) {
         if self.task != 0 {
             WAITERS[process::stripe_of(self.task)].remove(&mut self.key);
@@ -63,6 +64,7 @@ impl OwnCancel {
 }
 
 impl Drop for OwnCancel {
+    #[inline]
     fn drop(&mut self) {
         self.remove();
     }

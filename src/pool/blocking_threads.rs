@@ -34,16 +34,16 @@ fn call(shared: &Arc<Shared>, queue: MutexGuard<'_, Queue>) {
 
 /// The thread of this context waits for others: it does not count against the limit from now on.
 /// False if it did not before.
-pub(crate) fn begin_wait(ctx: &ThreadCtx) -> bool {
+pub(crate) fn begin_wait(ctx: &ThreadCtx<'_>) -> bool {
     if ctx.waits.replace(true) {
         return false;
     }
-    call(&ctx.shared, ctx.shared.blocking.begin_wait());
+    call(ctx.shared, ctx.shared.blocking.begin_wait());
     true
 }
 
 /// The wait that `begin_wait` began is over.
-pub(crate) fn end_wait(ctx: &ThreadCtx) {
+pub(crate) fn end_wait(ctx: &ThreadCtx<'_>) {
     ctx.waits.set(false);
     ctx.shared.blocking.end_wait();
 }
@@ -66,7 +66,7 @@ fn run(work: Work) {
 fn start(shared: &Arc<Shared>) -> bool {
     let theirs = Arc::clone(shared);
     let started = shared.thread("blocking").spawn(move || {
-        let ctx = ThreadCtx::blocking(Arc::clone(&theirs));
+        let ctx = ThreadCtx::blocking(&theirs);
         ctx.occupy(|| {
             theirs.hooks.thread_started();
             serve(&theirs, &ctx);
@@ -80,7 +80,7 @@ fn start(shared: &Arc<Shared>) -> bool {
     started.is_ok()
 }
 
-fn serve(shared: &Arc<Shared>, ctx: &ThreadCtx) {
+fn serve(shared: &Arc<Shared>, ctx: &ThreadCtx<'_>) {
     let run = |work| {
         run(work);
         ctx.leave_seat();

@@ -232,7 +232,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Whether a thread that is blocked in `block_on` runs children of its own body.
+    /// Whether a thread that is blocked in `block_on` or a `scope` runs children of its own body.
     ///
     /// Default: yes.
     ///

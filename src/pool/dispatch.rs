@@ -21,7 +21,7 @@ use std::time::Instant;
 
 /// Calls `f` with this thread's context, if that is in this runtime.
 #[inline]
-fn with_own<R>(shared: &Shared, f: impl FnOnce(Option<&ThreadCtx>) -> R) -> R {
+fn with_own<R>(shared: &Shared, f: impl FnOnce(Option<&ThreadCtx<'_>>) -> R) -> R {
     thread_ctx::with(|ctx| f(ctx.filter(|ctx| ctx.is_of(shared))))
 }
 

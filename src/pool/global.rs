@@ -43,6 +43,23 @@ pub(crate) fn runtime() -> Arc<Shared> {
     thread_ctx::runtime_here().unwrap_or_else(|| Arc::clone(global().shared()))
 }
 
+/// Calls `f` with [`runtime`], which is borrowed where that is possible.
+#[inline]
+pub(crate) fn with_runtime<R>(f: impl FnOnce(&Arc<Shared>) -> R) -> R {
+    thread_ctx::of_free_functions(|ctx| {
+        let entered;
+        let shared = match ctx {
+            Some(ctx) => ctx.shared,
+            None if thread_ctx::is_bare() => global().shared(),
+            None => {
+                entered = runtime();
+                &entered
+            }
+        };
+        f(shared)
+    })
+}
+
 /// The driver of this thread's runtime.
 pub(crate) fn driver() -> Arc<Driver> {
     Arc::clone(&runtime().driver)

@@ -18,7 +18,7 @@ use crate::poll::frame::Fork;
 use crate::pool::seats::Seat;
 use crate::pool::stack_jobs::{StackJob, TakenBack};
 use crate::pool::thread_ctx::ThreadCtx;
-use crate::pool::waiting::{self, Step};
+use crate::pool::waiting::{self, Pending, Step};
 use crate::pool::worker;
 use crate::sync::deque::Steal;
 use crate::tree::awaited::Awaited;
@@ -27,26 +27,26 @@ use crate::unwind::Payload;
 /// Runs `a` on this thread and `b` on this or another one, each to its end; catches panics.
 #[inline]
 pub(crate) fn both<RA, RB: Send>(
-    ctx: &ThreadCtx,
+    ctx: &ThreadCtx<'_>,
     a: impl FnOnce() -> RA,
     b: impl FnOnce() -> RB + Send,
     fork: Fork,
 ) -> (Result<RA, Payload>, Result<RB, Payload>) {
     let offer = || ctx.offer();
     ctx.stack_jobs
-        .fork::<ThreadCtx, _, _>(a, b, fork, offer, |half| come_back(ctx, half))
+        .fork::<ThreadCtx<'static>, _, _>(a, b, fork, offer, |half| come_back(ctx, half))
 }
 
 /// Comes back to a published half. None if another thread has run it.
 #[cold]
-fn come_back<'a>(ctx: &ThreadCtx, half: &'a StackJob) -> Option<TakenBack<'a>> {
+fn come_back<'a>(ctx: &ThreadCtx<'_>, half: &'a StackJob) -> Option<TakenBack<'a>> {
     let taken = take_back(ctx, half);
-    half.note_return(&ctx.shared);
+    half.note_return(ctx.shared);
     taken
 }
 
 /// Takes a published half back, or waits until another thread has run it.
-fn take_back<'a>(ctx: &ThreadCtx, half: &'a StackJob) -> Option<TakenBack<'a>> {
+fn take_back<'a>(ctx: &ThreadCtx<'_>, half: &'a StackJob) -> Option<TakenBack<'a>> {
     while let Some(job) = ctx.seat.pop_fork() {
         let job = match half.take_back(job) {
             Ok(taken) => return Some(taken),
@@ -64,7 +64,7 @@ fn take_back<'a>(ctx: &ThreadCtx, half: &'a StackJob) -> Option<TakenBack<'a>> {
 }
 
 /// Waits for the thread that runs the half.
-fn wait(ctx: &ThreadCtx, half: &StackJob) {
+fn wait(ctx: &ThreadCtx<'_>, half: &StackJob) {
     let mut helps = true;
     // As long as a worker searches: about what it takes to sleep and be woken.
     for round in 0..worker::SEARCH_ROUNDS {
@@ -75,20 +75,20 @@ fn wait(ctx: &ThreadCtx, half: &StackJob) {
             worker::pause(round);
         }
     }
-    waiting::wait(&ctx.shared, Awaited::Nothing, &mut |cx| {
+    waiting::wait(ctx.shared, Awaited::Nothing, |cx| {
         if half.poll_done(cx.waker()) {
             return Step::Ready(());
         }
-        Step::Pending {
+        Step::Pending(Pending {
             take_part: false,
             task: None,
-        }
+        })
     });
 }
 
 /// Runs a half that was forked inside this one by the thread that runs it; whether there was one.
 /// One look at a stranger is enough: there is no help needed there.
-fn help(ctx: &ThreadCtx, half: &StackJob, helps: &mut bool) -> bool {
+fn help(ctx: &ThreadCtx<'_>, half: &StackJob, helps: &mut bool) -> bool {
     let Some(seat) = half.runner() else {
         return false;
     };

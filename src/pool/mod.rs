@@ -9,8 +9,9 @@
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
 //! where it is; `blocking_threads` do the closures that block; `dispatch` is the pool as its groups
-//! see it; `worker` is the loop; `spares` stand in for threads that wait or are stalled; `waiting`
-//! is how a thread blocks; `join` is how a forker comes back.
+//! see it; `worker` is the loop; `spares` stand in for threads that wait or are stalled; `wanted`
+//! says which jobs a blocked caller runs, `waiting` is how it blocks, and `visit` is for one from
+//! outside; `children` is what a scope runs before it blocks; `join` is how a forker comes back.
 //!
 //! The whole: `caretaker` looks after what outlives a runtime; `shutdown` is how it ends; `runtime`
 //! is its public face; `global` is the one that free functions use.
@@ -18,6 +19,7 @@
 pub(crate) mod blocking;
 pub(crate) mod blocking_threads;
 pub(crate) mod caretaker;
+pub(crate) mod children;
 pub(crate) mod config;
 mod dispatch;
 pub(crate) mod global;
@@ -36,5 +38,7 @@ mod stalls;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread_ctx;
+pub(crate) mod visit;
 pub(crate) mod waiting;
+mod wanted;
 pub(crate) mod worker;

@@ -331,6 +331,12 @@ impl OwnSeat {
         }
     }
 
+    /// Whether there is one, in use or not.
+    #[inline]
+    pub(crate) fn is_claimed(&mut self) -> bool {
+        self.slot.get_mut().is_some()
+    }
+
     /// Takes the seat out, unless it is in use further down this stack.
     pub(crate) fn take(&self) -> Option<ClaimedSeat> {
         match self.busy.get() {

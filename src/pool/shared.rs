@@ -98,6 +98,13 @@ impl Shared {
         })
     }
 
+    /// Whether the runtime has ended, or is about to: it may have no root.
+    #[inline]
+    pub(crate) fn has_ended(&self) -> bool {
+        // Relaxed: a caller that must know asks for the root, under its lock.
+        self.exiting.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn open_root(&self) -> Option<NodeRef> {
         self.root.lock().clone()
     }

@@ -96,8 +96,8 @@ pub(super) fn replace_blocking(contexts: Contexts<'_>) -> Option<Replaced> {
 /// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be
 /// had. A worker that was forked off by itself gets none: what is left to do belongs to the process
 /// of its runtime, which does it there.
-pub(super) fn replace_me(worker: &ThreadCtx) -> Option<Replaced> {
-    let shared = &worker.shared;
+pub(super) fn replace_me(worker: &ThreadCtx<'_>) -> Option<Replaced> {
+    let shared = worker.shared;
     let index = worker.seat.index();
     // One that was stalled and waits now has a spare already.
     // Relaxed: a hint; the next tick counts again.

@@ -29,8 +29,8 @@ pub(crate) enum ThreadRole {
 }
 
 /// A thread in a runtime. Dropping it gives the seat back.
-pub(crate) struct ThreadCtx {
-    pub(crate) shared: Arc<Shared>,
+pub(crate) struct ThreadCtx<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
     /// The seat; a blocked caller claims one at its first push.
     pub(crate) seat: OwnSeat,
     pub(crate) role: ThreadRole,
@@ -59,14 +59,14 @@ static NEXT_ENTRY: AtomicU64 = AtomicU64::new(1);
 struct Occupied;
 
 impl Scoped for Occupied {
-    type At<'a> = Option<&'a ThreadCtx>;
+    type At<'a> = Option<&'a ThreadCtx<'a>>;
 
-    const NOTHING: Option<&'static ThreadCtx> = None;
+    const NOTHING: Option<&'static ThreadCtx<'static>> = None;
 
     const PLACE: &'static LocalKey<Place<Self>> = &HERE;
 
     #[inline]
-    fn shorten<'s, 'l>(ctx: Option<&'l ThreadCtx>) -> Option<&'s ThreadCtx>
+    fn shorten<'s, 'l>(ctx: Option<&'l ThreadCtx<'l>>) -> Option<&'s ThreadCtx<'s>>
     where
         'l: 's,
     {
@@ -82,8 +82,9 @@ thread_local! {
     static NEWEST: Cell<u64> = const { Cell::new(0) };
 }
 
-impl ThreadCtx {
-    fn new(shared: Arc<Shared>, seat: Option<ClaimedSeat>, role: ThreadRole) -> Self {
+impl<'a> ThreadCtx<'a> {
+    #[inline]
+    fn new(shared: &'a Arc<Shared>, seat: Option<ClaimedSeat>, role: ThreadRole) -> Self {
         Self {
             shared,
             seat: OwnSeat::new(seat),
@@ -98,17 +99,18 @@ impl ThreadCtx {
     }
 
     /// The context of a worker.
-    pub(crate) fn worker(shared: Arc<Shared>, seat: ClaimedSeat) -> Self {
+    pub(crate) fn worker(shared: &'a Arc<Shared>, seat: ClaimedSeat) -> Self {
         Self::new(shared, Some(seat), ThreadRole::Worker)
     }
 
     /// The context of a thread for closures that block.
-    pub(crate) fn blocking(shared: Arc<Shared>) -> Self {
+    pub(crate) fn blocking(shared: &'a Arc<Shared>) -> Self {
         Self::new(shared, None, ThreadRole::Blocking)
     }
 
     /// The context of a caller that blocks until something has ended.
-    pub(crate) fn blocked(shared: Arc<Shared>, awaited: Awaited) -> Self {
+    #[inline]
+    pub(crate) fn blocked(shared: &'a Arc<Shared>, awaited: Awaited) -> Self {
         let mut ctx = Self::new(shared, None, ThreadRole::Caller);
         ctx.awaited = Some(awaited);
         ctx
@@ -116,7 +118,7 @@ impl ThreadCtx {
 
     /// Whether the context is in this runtime.
     pub(crate) fn is_of(&self, shared: &Shared) -> bool {
-        ptr::eq(&raw const *self.shared, shared)
+        ptr::eq(&raw const **self.shared, shared)
     }
 
     /// Counts a task that begins and pushes its job, if there is a seat, or one can be claimed.
@@ -144,6 +146,7 @@ impl ThreadCtx {
     }
 
     /// Gives the seat back, if one was claimed.
+    #[cold]
     pub(crate) fn leave_seat(&self) {
         // Taken out first: where no thread can be had, the flush runs jobs here, and what they push
         // must not go to a seat that was drained.
@@ -177,7 +180,7 @@ impl ThreadCtx {
 
     /// Publishes the oldest half; false if there is none that may be published.
     fn publish(&self) -> bool {
-        let Some(job) = self.stack_jobs.publish(&self.shared) else {
+        let Some(job) = self.stack_jobs.publish(self.shared) else {
             return false;
         };
         self.shared.counters.forks.bump_shared();
@@ -189,6 +192,7 @@ impl ThreadCtx {
     }
 
     /// Runs `f` with this thread in this context.
+    #[inline]
     pub(crate) fn occupy<R>(&self, f: impl FnOnce() -> R) -> R {
         // Relaxed: compared with numbers that this thread drew; an RMW chain on one word is in
         // order for each thread.
@@ -198,13 +202,16 @@ impl ThreadCtx {
     }
 }
 
-impl Drop for ThreadCtx {
+impl Drop for ThreadCtx<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.leave_seat();
+        if self.seat.is_claimed() {
+            self.leave_seat();
+        }
     }
 }
 
-impl Here for ThreadCtx {
+impl Here for ThreadCtx<'static> {
     fn here<R>(f: impl FnOnce(Option<(&StackJobs, Option<usize>)>) -> R) -> R {
         with(|ctx| f(ctx.map(|ctx| (&ctx.stack_jobs, ctx.seat.index()))))
     }
@@ -212,7 +219,7 @@ impl Here for ThreadCtx {
 
 /// Calls `f` with this thread's context, if it has one.
 #[inline]
-pub(crate) fn with<R>(f: impl FnOnce(Option<&ThreadCtx>) -> R) -> R {
+pub(crate) fn with<R>(f: impl FnOnce(Option<&ThreadCtx<'_>>) -> R) -> R {
     scoped::with::<Occupied, _>(f)
 }
 
@@ -221,17 +228,17 @@ pub(crate) fn with<R>(f: impl FnOnce(Option<&ThreadCtx>) -> R) -> R {
 pub(crate) struct Contexts<'a>(Entries<'a, Occupied>);
 
 impl<'a> Contexts<'a> {
-    pub(crate) fn innermost(self) -> Option<&'a ThreadCtx> {
+    pub(crate) fn innermost(self) -> Option<&'a ThreadCtx<'a>> {
         self.0.top()
     }
 
     /// All of them, the innermost first.
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'a ThreadCtx> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a ThreadCtx<'a>> {
         self.0.iter().flatten()
     }
 
     /// The innermost one of this role.
-    pub(crate) fn of_role(self, role: ThreadRole) -> Option<&'a ThreadCtx> {
+    pub(crate) fn of_role(self, role: ThreadRole) -> Option<&'a ThreadCtx<'a>> {
         self.iter().find(|ctx| ctx.role == role)
     }
 }
@@ -245,7 +252,7 @@ pub(crate) fn with_all<R>(f: impl FnOnce(Contexts<'_>) -> R) -> R {
 /// the context was occupied does not count: a child must not depend on which thread runs it.
 pub(crate) fn runtime_here() -> Option<Arc<Shared>> {
     let (since, occupied) = with(|ctx| match ctx {
-        Some(ctx) => (ctx.since.get(), Some(Arc::clone(&ctx.shared))),
+        Some(ctx) => (ctx.since.get(), Some(Arc::clone(ctx.shared))),
         None => (0, None),
     });
     let entered = ENTERED.try_with(|entered| {
@@ -259,8 +266,14 @@ pub(crate) fn runtime_here() -> Option<Arc<Shared>> {
 /// Calls `f` with this thread's context, if that is in the runtime of free functions: none was
 /// entered since.
 #[inline]
-pub(crate) fn of_free_functions<R>(f: impl FnOnce(Option<&ThreadCtx>) -> R) -> R {
+pub(crate) fn of_free_functions<R>(f: impl FnOnce(Option<&ThreadCtx<'_>>) -> R) -> R {
     with(|ctx| f(ctx.filter(|ctx| NEWEST.get() < ctx.since.get())))
+}
+
+/// Whether no runtime was entered on this thread, and it is in no context.
+#[inline]
+pub(crate) fn is_bare() -> bool {
+    NEWEST.get() == 0 && with(|ctx| ctx.is_none())
 }
 
 /// Enters a runtime on this thread; the answer names the entry.

@@ -12,7 +12,6 @@
 //! same goes for one that waits without ever sleeping, because its future wakes itself again and
 //! again: after some polls in a row it counts as blocked, until its wait is over.
 
-use crate::group::node::Node;
 use crate::job::Job;
 use crate::parker::Parker;
 use crate::poll::budget;
@@ -21,8 +20,8 @@ use crate::poll::tally;
 use crate::pool::looks;
 use crate::pool::shared::Shared;
 use crate::pool::spares::{self, Replaced};
-use crate::pool::stack_jobs::group_of;
 use crate::pool::thread_ctx::{self, ThreadCtx, ThreadRole};
+use crate::pool::wanted::{Wanted, next_of_seat, next_own};
 use crate::sync::{Arc, thread};
 use crate::tree::awaited::Awaited;
 use crate::unwind;
@@ -32,12 +31,15 @@ use std::task::{Context, Wake, Waker};
 /// What a poll of the blocked caller came to.
 pub(crate) enum Step<R> {
     Ready(R),
-    Pending {
-        /// It waits for its own children and for nothing else of ours.
-        take_part: bool,
-        /// A task that it waits for.
-        task: Option<AwaitedTask>,
-    },
+    Pending(Pending),
+}
+
+/// What the blocked caller waits for.
+pub(crate) struct Pending {
+    /// Its own children and nothing else of ours.
+    pub(crate) take_part: bool,
+    /// A task.
+    pub(crate) task: Option<AwaitedTask>,
 }
 
 /// What wakes a blocked caller.
@@ -54,9 +56,35 @@ impl Wake for Sleeper {
     }
 }
 
+/// A sleeper, and the waker that is polled with.
+struct Bed {
+    sleeper: Arc<Sleeper>,
+    waker: Waker,
+}
+
+impl Bed {
+    #[inline]
+    fn take() -> Self {
+        let bed = BED.try_with(Cell::take).ok().flatten();
+        bed.unwrap_or_else(Self::new)
+    }
+
+    #[cold]
+    fn new() -> Self {
+        let sleeper = Arc::new(Sleeper(Parker::new()));
+        let waker = Waker::from(Arc::clone(&sleeper));
+        Self { sleeper, waker }
+    }
+
+    #[inline]
+    fn put_back(self) {
+        let _ = BED.try_with(|slot| slot.set(Some(self)));
+    }
+}
+
 thread_local! {
-    /// The sleeper of this thread's outermost wait; nested waits make their own.
-    static SLEEPER: Cell<Option<Arc<Sleeper>>> = const { Cell::new(None) };
+    /// The bed of this thread's outermost wait; nested waits make their own.
+    static BED: Cell<Option<Bed>> = const { Cell::new(None) };
 }
 
 /// Whose threads a caller waits for.
@@ -81,34 +109,42 @@ impl Home<'_> {
 }
 
 /// Blocks the calling thread until `step` is ready, which waits for what is `awaited`.
+///
+/// The first step is as cheap as can be: as a rule of sync code that calls async code it is the
+/// only one.
+#[inline]
 pub(crate) fn wait<R>(
     shared: &Arc<Shared>,
     awaited: Awaited,
-    step: &mut dyn FnMut(&mut Context<'_>) -> Step<R>,
+    mut step: impl FnMut(&mut Context<'_>) -> Step<R>,
 ) -> R {
-    let cached = SLEEPER.try_with(Cell::take).ok().flatten();
-    let sleeper = cached.unwrap_or_else(|| Arc::new(Sleeper(Parker::new())));
-    let waker = Waker::from(Arc::clone(&sleeper));
-    let here = thread_ctx::with(|ctx| ctx.is_some_and(|ctx| ctx.is_of(shared)));
-    let home = Home {
-        shared,
-        unwinds: matches!(awaited, Awaited::In(_)),
-    };
+    let bed = Bed::take();
     // The poll below on this stack goes on afterwards with what is left of its budget.
     let _apart = budget::apart();
+    let here = thread_ctx::with(|ctx| ctx.is_some_and(|ctx| ctx.is_of(shared)));
+    let mut drive = |runs| match step(&mut Context::from_waker(&bed.waker)) {
+        Step::Ready(value) => value,
+        Step::Pending(pending) => {
+            let home = Home {
+                shared,
+                unwinds: matches!(awaited, Awaited::In(_)),
+            };
+            drive(home, &bed, runs, pending, &mut step)
+        }
+    };
     let value = if here {
-        drive(home, &sleeper.0, &waker, Runs::Own(awaited), step)
+        drive(Runs::Own(awaited))
     } else {
         // Dropped also when the poll panicked.
-        let ctx = ThreadCtx::blocked(Arc::clone(shared), awaited);
+        let ctx = ThreadCtx::blocked(shared, awaited);
         let alone = frame::current(|frame| frame.is_none());
         let runs = match alone {
             true => Runs::Seat(awaited),
             false => Runs::Nothing,
         };
-        ctx.occupy(|| drive(home, &sleeper.0, &waker, runs, step))
+        ctx.occupy(|| drive(runs))
     };
-    let _ = SLEEPER.try_with(|slot| slot.set(Some(sleeper)));
+    bed.put_back();
     value
 }
 
@@ -125,24 +161,23 @@ enum Runs {
     Nothing,
 }
 
+/// Waits on after a first step.
+#[inline(never)]
 fn drive<R>(
     home: Home<'_>,
-    parker: &Parker,
-    waker: &Waker,
+    bed: &Bed,
     runs: Runs,
+    mut pending: Pending,
     step: &mut dyn FnMut(&mut Context<'_>) -> Step<R>,
 ) -> R {
+    let parker = &bed.sleeper.0;
     let mut parked = false;
     let mut turns = 0;
     let mut busy = None;
     loop {
-        budget::begin();
-        let (take_part, task) = match step(&mut Context::from_waker(waker)) {
-            Step::Ready(value) => return value,
-            Step::Pending { take_part, task } => (take_part, task),
-        };
+        let Pending { take_part, task } = pending;
         let mut ran = false;
-        let mut run = |ctx: &ThreadCtx| match runs {
+        let mut run = |ctx: &ThreadCtx<'_>| match runs {
             Runs::Seat(awaited) => {
                 let wanted = Wanted { awaited, task };
                 run_jobs(ctx, parker, true, &mut ran, || next_of_seat(ctx, wanted))
@@ -167,6 +202,11 @@ fn drive<R>(
             home.must_be_here();
             give_way(&mut busy);
         }
+        budget::begin();
+        pending = match step(&mut Context::from_waker(&bed.waker)) {
+            Step::Ready(value) => return value,
+            Step::Pending(pending) => pending,
+        };
     }
 }
 
@@ -194,7 +234,7 @@ fn give_way(busy: &mut Option<Replaced>) {
         }
         // No spare can be had: this thread does what a worker would do, one job at a time.
         worker.shared.counters.last_resorts.bump_shared();
-        turn(&worker.shared);
+        turn(worker.shared);
         if let Some(job) = any_job(worker, 0) {
             run_as(worker, job);
         }
@@ -205,7 +245,7 @@ fn give_way(busy: &mut Option<Replaced>) {
 /// Runs jobs of this thread's seat until the caller's future was woken (true) or `next` has none
 /// (false). `ran` says whether it ran any. `publish`: in the seat's record.
 fn run_jobs(
-    ctx: &ThreadCtx,
+    ctx: &ThreadCtx<'_>,
     parker: &Parker,
     publish: bool,
     ran: &mut bool,
@@ -229,73 +269,6 @@ fn run_jobs(
             frame::outside(|| job.run());
         }
     })
-}
-
-/// What a caller waits for: a task, or, without one, all that is awaited.
-#[derive(Clone, Copy)]
-struct Wanted {
-    awaited: Awaited,
-    task: Option<AwaitedTask>,
-}
-
-impl Wanted {
-    fn has(self, job: &Job) -> bool {
-        let group = group_of(job).filter(|group| !serves(group));
-        let is_in = |awaited: Awaited| group.is_some_and(|group| awaited.contains(group));
-        match self.task {
-            // The task, or a child of a group that is open in it.
-            Some(task) => job.address() == task.job || is_in(Awaited::In(task.host)),
-            None => is_in(self.awaited),
-        }
-    }
-}
-
-/// The next job that is wanted, wherever it is on the caller's seat: woken ones first, and of
-/// children the newest, or the oldest, which is the one that a body awaits first.
-fn next_of_seat(ctx: &ThreadCtx, wanted: Wanted) -> Option<Job> {
-    while let Some(job) = ctx.seat.pop_woken() {
-        if wanted.has(&job) {
-            return Some(job);
-        }
-        ctx.shared.inject(job);
-    }
-    let newest = ctx.seat.pop_fork()?;
-    if wanted.has(&newest) {
-        return Some(newest);
-    }
-    let oldest = ctx.seat.pop_oldest();
-    put_back(ctx, newest);
-    take_or_put_back(ctx, oldest?, wanted)
-}
-
-/// The newest child on this thread's seat, if it is wanted. A tree of blocking scopes runs on as
-/// many stack frames as it has levels, like a tree of calls.
-fn next_own(ctx: &ThreadCtx, wanted: Wanted) -> Option<Job> {
-    take_or_put_back(ctx, ctx.seat.pop_fork()?, wanted)
-}
-
-fn take_or_put_back(ctx: &ThreadCtx, job: Job, wanted: Wanted) -> Option<Job> {
-    if wanted.has(&job) {
-        return Some(job);
-    }
-    put_back(ctx, job);
-    None
-}
-
-/// Puts a job back on the caller's seat. A thief may have looked for it in vain meanwhile, and have
-/// fallen asleep.
-fn put_back(ctx: &ThreadCtx, job: Job) {
-    match ctx.seat.push_fork(job) {
-        Ok(()) => ctx.shared.notify(),
-        Err(job) => ctx.shared.inject(job),
-    }
-}
-
-/// Whether the group is one of services. They end after the body that starts them. One that blocked
-/// on the stack of that body would keep it from being polled, and both would wait for ever; so they
-/// are left to workers.
-fn serves(group: &Node) -> bool {
-    group.serves()
 }
 
 /// Sleeps until there is a token; true if there was one already. `busy`: this thread counts as
@@ -325,7 +298,7 @@ fn last_resort(parker: &Parker) {
         let Some(worker) = contexts.of_role(ThreadRole::Worker) else {
             return parker.park();
         };
-        let shared = &worker.shared;
+        let shared = worker.shared;
         shared.counters.last_resorts.bump_shared();
         let mut tick = 0_u32;
         while !parker.take_token() {
@@ -344,14 +317,14 @@ fn last_resort(parker: &Parker) {
 
 /// Runs a job as the worker that this thread is further down: the poll below may belong to another
 /// one, which is none of the business of the job. The worker lends its seat meanwhile.
-fn run_as(worker: &ThreadCtx, job: Job) {
-    let shared = &worker.shared;
+fn run_as(worker: &ThreadCtx<'_>, job: Job) {
+    let shared = worker.shared;
     let Some(claimed) = worker.seat.take() else {
         return shared.inject(job);
     };
     let seat = shared.seats.get(claimed.index());
     tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
-        let ctx = ThreadCtx::worker(Arc::clone(shared), claimed);
+        let ctx = ThreadCtx::worker(shared, claimed);
         seat.counters.jobs.bump();
         ctx.occupy(|| frame::outside(|| job.run()));
         if let Some(claimed) = ctx.seat.take() {
@@ -367,8 +340,8 @@ fn turn(shared: &Shared) -> bool {
 }
 
 /// A job from the worker's seat, from outside, or from any other seat.
-fn any_job(worker: &ThreadCtx, tick: u32) -> Option<Job> {
-    let (shared, own) = (&worker.shared, &worker.seat);
+fn any_job(worker: &ThreadCtx<'_>, tick: u32) -> Option<Job> {
+    let (shared, own) = (worker.shared, &worker.seat);
     let job = own.pop(tick);
     let job = job.or_else(|| shared.take_injected(own, 1));
     job.or_else(|| {

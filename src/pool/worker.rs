@@ -67,7 +67,7 @@ pub(crate) fn start(shared: &Arc<Shared>, seat: ClaimedSeat, kind: Kind, name: &
 pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
     let index = claimed.index();
     let seat = shared.seats.get(index);
-    let ctx = ThreadCtx::worker(Arc::clone(shared), claimed);
+    let ctx = ThreadCtx::worker(shared, claimed);
     let run = || {
         let mut worker = Worker {
             shared,

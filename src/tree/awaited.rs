@@ -20,6 +20,15 @@ pub(crate) enum Awaited {
 pub(crate) const LEVELS: usize = 8;
 
 impl Awaited {
+    /// Whether that is the same, by addresses.
+    pub(crate) fn is(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::In(host), Self::In(other)) => ptr::eq(host, other),
+            (Self::Group(group), Self::Group(other)) => ptr::eq(group, other),
+            _ => false,
+        }
+    }
+
     /// Whether a group is the awaited one, or is below it.
     pub(crate) fn contains(self, group: &Node) -> bool {
         let is_it = |node: &Node| match self {

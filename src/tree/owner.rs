@@ -200,7 +200,7 @@ impl<E: Send + 'static> Owner<E> {
     /// The body is gone: waits until no child, no service and no defer is left, and ends the group.
     /// Ready once: with the panic that the owner has to resume.
     #[inline]
-    pub(crate) fn poll_end(&mut self, waker: &Waker) -> Poll<Option<Payload>> {
+    pub(crate) fn poll_end(&self, waker: &Waker) -> Poll<Option<Payload>> {
         poll_end(&self.node, waker)
     }
 

@@ -7,3 +7,4 @@ mod blocking;
 mod colours;
 mod coroutines;
 mod fork_join;
+mod scopes;

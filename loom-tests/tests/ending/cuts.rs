@@ -73,7 +73,9 @@ trait Arrive {
 impl Arrive for Owner {
     fn arrive_in(&self, host: Pin<&Host>) {
         let parent = self.node.parent().expect("a group in a group");
-        frame::of_future(&parent, host, false, |frame| frame.enter(|| self.arrive()));
+        frame::of_future(frame::Within::Group(&parent), host, false, |frame| {
+            frame.enter(|| self.arrive())
+        });
     }
 }
 

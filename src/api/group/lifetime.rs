@@ -137,7 +137,10 @@ impl<'s, 'p, E: Send + 'static> Alive<'s, 'p, E> {
 pub(crate) fn scoped<'p, E: Send + 'static, T>(
     owner: &mut Owner<E>,
     body: impl for<'s> FnOnce(Alive<'s, 'p, E>) -> Result<T, E>,
-    wait: impl FnOnce(&mut dyn FnMut(&mut Context<'_>) -> Poll<Option<Payload>>) -> Option<Payload>,
+    wait: impl FnOnce(
+        &Node,
+        &mut dyn FnMut(&mut Context<'_>) -> Poll<Option<Payload>>,
+    ) -> Option<Payload>,
 ) -> (Option<T>, Option<Payload>) {
     // SAFETY: (1): `body` was checked for every `'s`, so what it returns does not mention it. (2):
     // this function does not return before the owner has ended the group, and so within `'p`: it
@@ -160,7 +163,8 @@ pub(crate) fn scoped<'p, E: Send + 'static, T>(
         // no more.
         owner.node.body.clear();
         let mut has_ended = false;
-        let panic = wait(&mut |cx| {
+        let owner = &*owner;
+        let panic = wait(&owner.node, &mut |cx| {
             let polled = owner.poll_end(cx.waker());
             has_ended = polled.is_ready();
             polled

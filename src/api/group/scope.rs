@@ -5,8 +5,11 @@ use crate::api::group::handle::{Group, Never};
 use crate::api::group::lifetime;
 use crate::group::node::Opening;
 use crate::poll::frame;
-use crate::pool::global;
+use crate::pool::shared::Shared;
+use crate::pool::{children, global};
 use crate::report::errors::Errors;
+use crate::sync::Arc;
+use crate::tree::awaited::Awaited;
 use crate::tree::owner::{Answer, Owner};
 use crate::tree::unresolvable::poller_is_cut;
 use crate::{block_on, unwind};
@@ -33,7 +36,7 @@ use std::panic::{Location, resume_unwind};
 ///
 /// # Blocking
 ///
-/// The thread blocks until the last child has ended.
+/// The thread blocks until the last child has ended, and runs children meanwhile.
 #[track_caller]
 pub fn scope<'p, R>(body: impl for<'s> FnOnce(Group<'s, 'p>) -> R) -> R {
     let location = Location::caller();
@@ -82,7 +85,14 @@ fn run<'p, R, E: Send + 'static>(
     location: &'static Location<'static>,
     body: impl for<'s> FnOnce(Group<'s, 'p, E>) -> Result<R, E>,
 ) -> Result<R, Errors<E>> {
-    let runtime = global::runtime();
+    global::with_runtime(|runtime| run_on(runtime, location, body))
+}
+
+fn run_on<'p, R, E: Send + 'static>(
+    runtime: &Arc<Shared>,
+    location: &'static Location<'static>,
+    body: impl for<'s> FnOnce(Group<'s, 'p, E>) -> Result<R, E>,
+) -> Result<R, Errors<E>> {
     let (parent, shielded) = frame::current(|frame| match frame {
         Some(frame) => (
             frame.group().to_ref(),
@@ -96,12 +106,14 @@ fn run<'p, R, E: Send + 'static>(
         shielded,
     };
     let mut owner = Owner::new(lifetime::open::<E>(parent, opening));
-    let joined = owner.node.clone();
-    let (value, panic) = lifetime::scoped(
-        &mut owner,
-        |group| body(Group::new(group)),
-        |poll| block_on::join(&runtime, &joined, poll),
-    );
+    let awaited = Awaited::Group(&raw const **owner.node);
+    let (value, panic) = children::in_place(runtime, awaited, || {
+        lifetime::scoped(
+            &mut owner,
+            |group| body(Group::new(group)),
+            |node, poll| block_on::join(runtime, node, poll),
+        )
+    });
     match owner.answer(panic, value) {
         Answer::Value(value) => Ok(value),
         Answer::Errors(errors) => Err(errors),

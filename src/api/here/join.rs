@@ -54,7 +54,7 @@ pub fn join<A: Send, B: Send>(
     a: impl FnOnce() -> A + Send,
     b: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    let both = |ctx: &ThreadCtx| join::both(ctx, a, b, Fork::here());
+    let both = |ctx: &ThreadCtx<'_>| join::both(ctx, a, b, Fork::here());
     let results = thread_ctx::of_free_functions(|ctx| match ctx {
         Some(ctx) => both(ctx),
         None => from_outside(both),
@@ -67,13 +67,15 @@ pub fn join<A: Send, B: Send>(
 
 /// Makes a context in the runtime of this thread first. `both` does not unwind.
 #[cold]
-fn from_outside<R>(both: impl FnOnce(&ThreadCtx) -> R) -> R {
-    let ctx = ThreadCtx::blocked(global::runtime(), Awaited::Nothing);
-    ctx.occupy(|| {
-        ctx.shared.guest_came();
-        let results = both(&ctx);
-        ctx.shared.guest_leaves();
-        results
+fn from_outside<R>(both: impl FnOnce(&ThreadCtx<'_>) -> R) -> R {
+    global::with_runtime(|runtime| {
+        let ctx = ThreadCtx::blocked(runtime, Awaited::Nothing);
+        ctx.occupy(|| {
+            runtime.guest_came();
+            let results = both(&ctx);
+            runtime.guest_leaves();
+            results
+        })
     })
 }
 
