@@ -201,6 +201,9 @@ impl<'a> Blocked<'a> {
         let caller = around.map(Frame::group);
         let cut = around.is_some_and(|frame| frame.is_cut() || frame.cancel_requested());
         let own = caller.filter(|node| visit.is_to(node));
+        if own.is_none() {
+            visit.begin();
+        }
         Self {
             within: own.map_or(Within::Visit(visit), Within::Group),
             caller,
@@ -308,10 +311,6 @@ pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
 }
 
 fn on_within<F: Future>(around: Option<&Frame<'_>>, runtime: &Arc<Shared>, future: F) -> F::Output {
-    if runtime.has_ended() {
-        // Panics, with the message.
-        runtime.root();
-    }
     let shielded =
         around.is_some_and(Frame::is_shielded) || frame::is_panicking() || !unwind::POSSIBLE;
     let visit = Visiting::new(runtime);

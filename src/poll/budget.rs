@@ -43,6 +43,7 @@ crate::sync::thread_local! {
 }
 
 /// Sets the whole budget of the polls on this thread, until what is returned is dropped.
+#[inline]
 pub(crate) fn set_whole(operations: u8) -> Restored {
     Restored(WHOLE.replace(operations))
 }
@@ -51,6 +52,7 @@ pub(crate) fn set_whole(operations: u8) -> Restored {
 pub(crate) struct Restored(u8);
 
 impl Drop for Restored {
+    #[inline]
     fn drop(&mut self) {
         WHOLE.set(self.0);
     }

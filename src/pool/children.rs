@@ -8,10 +8,10 @@
 //!
 //! Children of the group, and what is in groups below: whatever they want from the frames below on
 //! this stack, the join would wait for it, too. A stranger is left to the workers. When there is
-//! none on its own seat, the thread looks at the seats of others for some time, as a worker does
-//! that searches: where a child was taken, those that it has started since lie there. Each is in a
-//! group further down the tree than the one for which this thread waits, so they stand on as many
-//! stack frames as the tree has levels, like a tree of calls.
+//! none on its own seat, the thread looks at the seats of workers for some time, as a worker does
+//! that searches: where a child was taken, those that it has started since lie there. What any of
+//! them waits for in turn is further down the tree than what this thread waits for, so they stand
+//! on as many stack frames as the tree has levels, like a tree of calls.
 //!
 //! It does not sleep here, and registers no waker. What is left is for [`waiting`](super::waiting).
 
@@ -134,8 +134,8 @@ impl Search<'_> {
     }
 
     /// The newest child on the own seat, or the oldest that was woken. A stranger among those goes
-    /// to the queue for outsiders, to which the whole seat is handed away if this thread sleeps; and
-    /// so does any on a seat that was taken for this join, as others may be below it.
+    /// to the queue for outsiders, to which the whole seat is handed away if this thread sleeps;
+    /// and so does any on a seat that was taken for this join, as others may be below it.
     fn own(&mut self) -> Option<Job> {
         let (seat, shared) = (&self.ctx.seat, self.ctx.shared);
         while let Some(newest) = seat.pop_fork() {
@@ -160,14 +160,17 @@ impl Search<'_> {
         None
     }
 
-    /// The oldest child of the first seat that has any.
+    /// The oldest child of the first worker that has any. A caller is let alone: it would find that
+    /// a half of its own, which is a stranger here, is no more on its seat, and it has no spare.
     fn of_others(&mut self) -> Option<Job> {
         if !self.others {
             return None;
         }
         let shared = self.ctx.shared;
-        let mut others = shared.seats.active_from(0).filter(|at| *at != self.index);
-        let stolen = others.find_map(|at| seats::settled(|| shared.seats.get(at).steal_fork()))?;
+        let others = shared.seats.active_from(0).filter(|at| *at != self.index);
+        let seats = others.map(|at| shared.seats.get(at));
+        let mut workers = seats.filter(|seat| seat.worker.get() != 0);
+        let stolen = workers.find_map(|seat| seats::settled(|| seat.steal_fork()))?;
         let job = self.wanted.take_or_inject(shared, stolen);
         self.others = job.is_some();
         job

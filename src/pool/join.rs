@@ -25,13 +25,13 @@ use crate::tree::awaited::Awaited;
 use crate::unwind::Payload;
 
 /// Runs `a` on this thread and `b` on this or another one, each to its end; catches panics.
-#[inline]
+#[inline(never)]
 pub(crate) fn both<RA, RB: Send>(
     ctx: &ThreadCtx<'_>,
     a: impl FnOnce() -> RA,
     b: impl FnOnce() -> RB + Send,
-    fork: Fork,
 ) -> (Result<RA, Payload>, Result<RB, Payload>) {
+    let fork = Fork::here();
     let offer = || ctx.offer();
     ctx.stack_jobs
         .fork::<ThreadCtx<'static>, _, _>(a, b, fork, offer, |half| come_back(ctx, half))

@@ -169,6 +169,7 @@ pub(crate) fn group_of(job: &Job) -> Option<&Node> {
 pub(crate) struct StackJobs {
     oldest: Cell<*const StackJob>,
     newest: Cell<*const StackJob>,
+    len: Cell<usize>,
     inside: Cell<*const StackJob>,
 }
 
@@ -177,6 +178,7 @@ impl StackJobs {
         Self {
             oldest: Cell::new(ptr::null()),
             newest: Cell::new(ptr::null()),
+            len: Cell::new(0),
             inside: Cell::new(ptr::null()),
         }
     }
@@ -184,6 +186,12 @@ impl StackJobs {
     /// Whether there is none that could be published.
     pub(crate) fn is_empty(&self) -> bool {
         self.oldest.get().is_null()
+    }
+
+    /// How many could be published.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len.get()
     }
 
     /// Runs `a` on this thread and `b` on this or another one, each to its end; catches panics.
@@ -247,6 +255,7 @@ impl StackJobs {
     /// It stays where it is until it is taken out.
     #[inline]
     unsafe fn push(&self, half: NonNull<StackJob>) {
+        self.len.set(self.len.get() + 1);
         let before = self.newest.replace(half.as_ptr());
         // SAFETY: `push`: it stays where it is, says the caller.
         unsafe { half.as_ref() }.older.set(before);
@@ -261,6 +270,7 @@ impl StackJobs {
     #[inline]
     fn pop(&self, half: &StackJob) {
         debug_assert!(ptr::eq(self.newest.get(), half), "halves nest");
+        self.len.set(self.len.get() - 1);
         let before = half.older.get();
         self.newest.set(before);
         // SAFETY: it was pushed and not taken out, so it is where it was: see `push`.
@@ -275,6 +285,7 @@ impl StackJobs {
         let oldest = self.oldest.get();
         // SAFETY: it was pushed and not taken out, so it is where it was: see `push`.
         let half = unsafe { oldest.as_ref() }?;
+        self.len.set(self.len.get() - 1);
         let next = half.newer.get();
         self.oldest.set(next);
         // SAFETY: it was pushed and not taken out, so it is where it was: see `push`.

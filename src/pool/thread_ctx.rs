@@ -50,6 +50,11 @@ pub(crate) struct ThreadCtx<'a> {
     since: Cell<u64>,
 }
 
+/// Halves of one thread from which on it makes no more as long as none is to be published. A worker
+/// that becomes idle gets the oldest at the next fork, as a rule a large piece of work, and more
+/// such are left for those who become idle after it.
+const ENOUGH: usize = 3;
+
 /// The number of the next entry, in the whole process: entries and contexts of a thread are in its
 /// order.
 static NEXT_ENTRY: AtomicU64 = AtomicU64::new(1);
@@ -156,10 +161,23 @@ impl<'a> ThreadCtx<'a> {
         }
     }
 
+    /// Whether there are as many halves as are worth making: those that are forked now would be
+    /// published last, and nothing is to be published now.
+    #[inline]
+    pub(crate) fn offers_enough(&self) -> bool {
+        self.stack_jobs.len() >= ENOUGH && !self.is_asked()
+    }
+
+    /// Whether a worker is idle, and there is nothing to steal here.
+    #[inline]
+    fn is_asked(&self) -> bool {
+        self.shared.sleep.is_anyone_idle() && self.seat.is_fork_empty()
+    }
+
     /// Publishes the oldest half, if a worker is idle and there is nothing else to steal here.
     #[inline]
     pub(crate) fn offer(&self) {
-        if self.shared.sleep.is_anyone_idle() && self.seat.is_fork_empty() {
+        if self.is_asked() {
             self.publish_oldest();
         }
     }

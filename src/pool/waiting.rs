@@ -122,14 +122,17 @@ pub(crate) fn wait<R>(
     // The poll below on this stack goes on afterwards with what is left of its budget.
     let _apart = budget::apart();
     let here = thread_ctx::with(|ctx| ctx.is_some_and(|ctx| ctx.is_of(shared)));
-    let mut drive = |runs| match step(&mut Context::from_waker(&bed.waker)) {
-        Step::Ready(value) => value,
-        Step::Pending(pending) => {
-            let home = Home {
-                shared,
-                unwinds: matches!(awaited, Awaited::In(_)),
-            };
-            drive(home, &bed, runs, pending, &mut step)
+    let mut drive = |runs| {
+        budget::begin();
+        match step(&mut Context::from_waker(&bed.waker)) {
+            Step::Ready(value) => value,
+            Step::Pending(pending) => {
+                let home = Home {
+                    shared,
+                    unwinds: matches!(awaited, Awaited::In(_)),
+                };
+                drive(home, &bed, runs, pending, &mut step)
+            }
         }
     };
     let value = if here {

@@ -5,6 +5,7 @@
 mod context;
 mod cuts;
 mod ends;
+mod in_turn;
 mod waits;
 
 use crate::common::drops::on_drop;

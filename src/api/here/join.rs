@@ -1,6 +1,6 @@
 //! `join`: two closures that may run at the same time.
 
-use crate::poll::frame::{self, Fork};
+use crate::poll::frame;
 use crate::pool::thread_ctx::{self, ThreadCtx};
 use crate::pool::{global, join};
 use crate::report::reason::Origin;
@@ -54,14 +54,32 @@ pub fn join<A: Send, B: Send>(
     a: impl FnOnce() -> A + Send,
     b: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    let both = |ctx: &ThreadCtx<'_>| join::both(ctx, a, b, Fork::here());
-    let results = thread_ctx::of_free_functions(|ctx| match ctx {
-        Some(ctx) => both(ctx),
-        None => from_outside(both),
-    });
-    match results {
+    let location = Location::caller();
+    thread_ctx::of_free_functions(|ctx| match ctx {
+        Some(ctx) if ctx.offers_enough() => {
+            let first = unwind::catch(a);
+            values(first, unwind::catch(b), location)
+        }
+        Some(ctx) => {
+            let (first, second) = join::both(ctx, a, b);
+            values(first, second, location)
+        }
+        None => {
+            let (first, second) = from_outside(|ctx| join::both(ctx, a, b));
+            values(first, second, location)
+        }
+    })
+}
+
+#[inline]
+fn values<A, B>(
+    a: Result<A, Payload>,
+    b: Result<B, Payload>,
+    location: &'static Location<'static>,
+) -> (A, B) {
+    match (a, b) {
         (Ok(a), Ok(b)) => (a, b),
-        (a, b) => fail(a, b, Location::caller()),
+        (a, b) => fail(a, b, location),
     }
 }
 
