@@ -33,9 +33,10 @@
 //! # Order of execution
 //!
 //! New children of a worker run newest first, woken tasks in the order in which they were woken.
-//! While 64 of them wait, further ones are queued with the woken tasks. The oldest child is run out
-//! of turn once a millisecond on a busy worker, or once in six jobs if they take longer, so that
-//! each begins. All queues can be stolen from.
+//! Of the children of one job those after the 64th, and all while 1,024 wait, are queued with the
+//! woken tasks. The oldest child is run out of turn once a millisecond on a busy worker, or once in
+//! six jobs if they take longer, so that each begins. All queues can be stolen from; a job that
+//! waits on a worker that does not come back begins elsewhere after 2 ms, if a worker is idle.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

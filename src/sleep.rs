@@ -8,6 +8,9 @@
 //!
 //! # Protocol
 //!
+//! What counts as work here, and which pushes take part, is the pool's to say (`pool::crowd`): a
+//! job that is left to its seat is none.
+//!
 //! Pushing: 1. push the job; 2. PushFence; 3. if no worker searches and one sleeps, take the newest
 //! sleeper out of the list, count it as searching, and unpark it.
 //!
@@ -59,22 +62,19 @@ impl Sleep {
         }
     }
 
-    /// After a push: the seat to wake, if one must be woken. It counts as searching from now on.
+    /// After a push: whether no worker searches for it, and one sleeps.
     #[inline]
-    #[must_use]
-    pub(crate) fn notify(&self) -> Option<usize> {
+    pub(crate) fn hears_nothing(&self) -> bool {
         // SeqCst: PushFence, pairs with SleepFence in `fall_asleep`.
         fence(Ordering::SeqCst);
         // Relaxed: ordered by the fence above.
         let word = self.word.load(Ordering::Relaxed);
-        if searching(word) > 0 || word < SLEEPING {
-            return None;
-        }
-        self.take_one()
+        searching(word) == 0 && word >= SLEEPING
     }
 
-    #[cold]
-    fn take_one(&self) -> Option<usize> {
+    /// The seat to wake then, if that is still so. It counts as searching from now on.
+    #[must_use]
+    pub(crate) fn take_one(&self) -> Option<usize> {
         let mut list = self.list.lock();
         // Relaxed: sleeping is changed under this lock only; another notifier may have been first.
         if searching(self.word.load(Ordering::Relaxed)) > 0 {
@@ -121,14 +121,14 @@ impl Sleep {
     }
 
     /// Stops searching because work was found; whether this was the last searcher, which must look
-    /// at every queue and call `notify` if there is more.
+    /// at every queue and wake another one if there is more.
     #[must_use]
     pub(crate) fn stop_search(&self) -> bool {
         // Release: pairs with the fence in `fall_asleep`: a searcher that gives up after this one
         // sees the jobs that this one moved to its own queues.
         let last = searching(self.word.fetch_sub(SEARCHING, Ordering::Release)) == 1;
         if last {
-            // SeqCst: SearchFence, pairs with PushFence in `notify`.
+            // SeqCst: SearchFence, pairs with PushFence in `hears_nothing`.
             fence(Ordering::SeqCst);
         }
         last
@@ -154,7 +154,7 @@ impl Sleep {
             // too.
             self.word.fetch_add(SLEEPING - less, Ordering::Relaxed);
         }
-        // SeqCst: SleepFence, pairs with PushFence in `notify`.
+        // SeqCst: SleepFence, pairs with PushFence in `hears_nothing`.
         fence(Ordering::SeqCst);
     }
 

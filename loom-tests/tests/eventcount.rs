@@ -9,7 +9,7 @@ use sync::{Arc, thread};
 #[path = "../../src/eventcount.rs"]
 mod eventcount;
 
-use eventcount::EventCount;
+use eventcount::{EventCount, Waiter};
 
 struct World {
     count: EventCount,
@@ -41,7 +41,7 @@ fn model_two_raisers_one_waiter() {
                 let world = Arc::clone(&world);
                 thread::spawn(move || {
                     world.condition.set(1);
-                    if world.count.raise() {
+                    if world.count.raise() == Waiter::Slept {
                         world.tokens[at].set(1);
                     }
                 })
@@ -56,6 +56,34 @@ fn model_two_raisers_one_waiter() {
         let tokens: u32 = world.tokens.iter().map(Racy::get).sum();
         assert_eq!(tokens, u32::from(!mine), "seen: {seen}");
     });
+}
+
+/// The waiter goes, awake or asleep: it sees the condition, or each raiser knows that it has gone.
+#[test]
+fn model_two_raisers_and_a_waiter_that_goes() {
+    for asleep in [false, true] {
+        explore(move || {
+            let world = world();
+            if !asleep {
+                awake(&world);
+            }
+            let raisers: Vec<_> = (0..2)
+                .map(|_| {
+                    let world = Arc::clone(&world);
+                    thread::spawn(move || {
+                        world.condition.set(1);
+                        world.count.raise()
+                    })
+                })
+                .collect();
+            world.count.go();
+            let seen = world.condition.get() == 1;
+            for raiser in raisers {
+                let found = raiser.join().unwrap();
+                assert!(seen || found == Waiter::Gone, "nobody looks");
+            }
+        });
+    }
 }
 
 #[test]

@@ -122,6 +122,11 @@ fn own(seats: &Arc<Seats>, index: usize) -> OwnSeat {
     OwnSeat::new(Some(seats.claim(index).expect("it is free")))
 }
 
+/// The sleeper to wake after a push.
+fn notify(sleep: &Sleep) -> Option<usize> {
+    sleep.hears_nothing().then(|| sleep.take_one()).flatten()
+}
+
 fn push(result: Result<(), Job>) {
     assert!(result.is_ok(), "there is a seat");
 }
@@ -267,7 +272,7 @@ fn model_injector_against_the_last_park() {
             })
             .collect();
         pool.injector.push(pushed);
-        let woken = pool.sleep.notify();
+        let woken = notify(&pool.sleep);
         let seen: Vec<_> = workers
             .into_iter()
             .map(|worker| worker.join().unwrap())
@@ -305,7 +310,7 @@ fn model_deque_against_the_last_park() {
             })
             .collect();
         push(pusher.push_fork(job.job()));
-        let woken = sleep.notify();
+        let woken = notify(&sleep);
         let seen: Vec<_> = workers
             .into_iter()
             .map(|worker| worker.join().unwrap())

@@ -1,13 +1,15 @@
 //! Models of `src/pool/sentinel.rs`, over the real event count, parkers, role and list of sleepers:
 //! a worker leaves the driver and never comes back, while another one sleeps. The sentinel wakes
 //! the sleeper, whatever the sentinel was about to do itself, which then sleeps in the driver; and
-//! the sentinel ends with the runtime.
+//! the sentinel ends with the runtime. A worker pushes a job, wakes nobody for it and never comes
+//! back: the sentinel wakes a sleeper for it, in the same way.
 //!
 //! The files below that have orderings have models of their own. Ticks take no time here; that a
 //! sentinel with nothing to do sleeps is how a model ends.
 
-use loom_tests::run::explore_with;
+use loom_tests::run::{End, explore_with, models};
 use loom_tests::sync;
+use sync::cell::Racy;
 use sync::{Arc, thread};
 
 #[expect(dead_code, reason = "models need a part of it")]
@@ -37,7 +39,7 @@ mod pool {
 
 use driver::role::{Limit, Role, Selector};
 use parker::Parker;
-use pool::sentinel::Sentinel;
+use pool::sentinel::{Seen, Sentinel};
 use sleep::Sleep;
 use std::time::Instant;
 use sync::{Condvar, Mutex};
@@ -49,22 +51,56 @@ struct Shared {
     sentinel: Sentinel,
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     parkers: [Parker; 2],
+    /// One, while a job waits on a seat whose worker does not come back; in models that push one.
+    queue: Option<Racy>,
 }
 
 impl Shared {
-    fn new() -> Arc<Self> {
+    fn new(queue: bool) -> Arc<Self> {
         Arc::new(Self {
             sleep: Sleep::new(),
             role: Role::new(Bell::new()),
             sentinel: Sentinel::new(),
             thread: Mutex::default(),
             parkers: [Parker::new(), Parker::new()],
+            queue: queue.then(Racy::default),
         })
     }
 
     fn notify(&self) {
-        if let Some(seat) = self.sleep.notify() {
+        if self.sleep.hears_nothing() {
+            self.wake_one();
+        }
+    }
+
+    fn wake_one(&self) {
+        if let Some(seat) = self.sleep.take_one() {
             self.role.unpark(&self.parkers[seat]);
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.get() == 1)
+    }
+
+    /// A worker that pushes to its own seat, and leaves the wake to the sentinel.
+    fn push(&self) {
+        self.queue.as_ref().expect("of a model that pushes").set(1);
+        if self.sleep.hears_nothing()
+            && !weakened("trusting")
+            && !self.sentinel.stands_by(|| unreachable!("it was started"))
+        {
+            self.wake_one();
+        }
+    }
+
+    /// The last look of a searcher: it leaves the job to the worker that pushed it.
+    fn leave(&self) {
+        if self.waits()
+            && !weakened("careless")
+            && !self.sentinel.stands_by(|| unreachable!("it was started"))
+        {
+            self.notify();
         }
     }
 
@@ -72,14 +108,31 @@ impl Shared {
         self.sentinel.raise(|| {
             let theirs = Arc::clone(self);
             let watch = move || {
-                let notify = || theirs.notify();
-                theirs
-                    .sentinel
-                    .watch(&theirs.role, &theirs.sleep, notify, || false);
+                let mut waited = false;
+                let look = || {
+                    let waits = theirs.waits();
+                    let stands = waits && std::mem::replace(&mut waited, waits);
+                    Seen {
+                        waits,
+                        stands,
+                        stalled: false,
+                    }
+                };
+                let (role, sleep) = (&theirs.role, &theirs.sleep);
+                let (notify, waits) = (|| theirs.notify(), || !weakened("blind") && theirs.waits());
+                theirs.sentinel.watch(role, sleep, notify, look, waits);
+                if theirs.waits() && !weakened("hasty") {
+                    theirs.notify();
+                }
             };
             *self.thread.lock() = Some(thread::spawn(watch));
+            true
         });
     }
+}
+
+fn weakened(how: &str) -> bool {
+    std::env::var("MUTANT").is_ok_and(|mutant| mutant == how)
 }
 
 /// A selector of events that come from outside.
@@ -179,7 +232,7 @@ fn end(shared: &Shared) {
 fn model_the_driver_is_left() {
     explore_with(2, || {
         sync::time::ends(1);
-        let shared = Shared::new();
+        let shared = Shared::new(false);
         let sleeper = sleeps(&shared, 1, true);
         shared.role.selector.ring();
         drive(&shared, 0);
@@ -192,9 +245,9 @@ fn model_the_driver_is_left() {
 
 /// Up to here the sentinel has looked twice, and all but two times in vain of those after which it
 /// sleeps. The worker of seat 1 is in the driver.
-fn looks_in_vain() -> (Arc<Shared>, thread::JoinHandle<()>) {
+fn looks_in_vain(queue: bool) -> (Arc<Shared>, thread::JoinHandle<()>) {
     sync::time::ends(2);
-    let shared = Shared::new();
+    let shared = Shared::new(queue);
     let sleeper = sleeps(&shared, 1, true);
     shared.role.selector.ring();
     drive(&shared, 0);
@@ -213,7 +266,7 @@ fn looks_in_vain() -> (Arc<Shared>, thread::JoinHandle<()>) {
 fn model_the_driver_is_left_again() {
     explore_with(2, || {
         loom::stop_exploring();
-        let (shared, first) = looks_in_vain();
+        let (shared, first) = looks_in_vain(false);
         let second = sleeps(&shared, 0, true);
         loom::explore();
         sync::time::passes(2);
@@ -233,7 +286,7 @@ fn model_the_driver_is_left_again() {
 fn model_the_end_of_the_runtime() {
     explore_with(2, || {
         sync::time::ends(1);
-        let shared = Shared::new();
+        let shared = Shared::new(false);
         let sleeper = sleeps(&shared, 1, false);
         shared.role.selector.ring();
         drive(&shared, 0);
@@ -248,11 +301,88 @@ fn model_the_end_of_the_runtime() {
 fn model_the_end_while_the_sentinel_falls_asleep() {
     explore_with(2, || {
         loom::stop_exploring();
-        let (shared, sleeper) = looks_in_vain();
+        let (shared, sleeper) = looks_in_vain(false);
         loom::explore();
         sync::time::passes(2);
         end(&shared);
         shared.role.selector.ring();
         sleeper.join().unwrap();
     });
+}
+
+/// A worker pushes a job while the sentinel has looked in vain for a while, and is about to sleep,
+/// or does. It never comes back, and the worker of seat 1 is woken for the job.
+#[test]
+fn model_a_wake_is_withheld() {
+    explore_with(2, || {
+        loom::stop_exploring();
+        let (shared, sleeper) = looks_in_vain(true);
+        loom::explore();
+        sync::time::passes(2);
+        shared.push();
+        sync::time::passes(3);
+        sleeper.join().unwrap();
+        end(&shared);
+    });
+}
+
+/// The same for a job that was pushed while a worker searched, which then leaves it where it is:
+/// because it falls asleep, or because it has found another job.
+#[test]
+fn model_a_searcher_leaves_a_job() {
+    for sleeps in [false, true] {
+        explore_with(2, move || {
+            loom::stop_exploring();
+            let (shared, sleeper) = looks_in_vain(true);
+            shared.sleep.search_again();
+            loom::explore();
+            sync::time::passes(2);
+            let theirs = Arc::clone(&shared);
+            let pusher = thread::spawn(move || theirs.push());
+            if sleeps {
+                shared.sleep.fall_asleep(0, true);
+                shared.leave();
+                // If it was woken itself, the other one is woken so that the model ends.
+                if !shared.sleep.stay_awake(0) {
+                    let _ = shared.sleep.stop_search();
+                    shared.notify();
+                } else if shared.sleep.stop_search() {
+                    shared.leave();
+                }
+            } else if shared.sleep.stop_search() {
+                shared.leave();
+            }
+            pusher.join().unwrap();
+            sync::time::passes(3);
+            sleeper.join().unwrap();
+            end(&shared);
+        });
+    }
+}
+
+/// The sentinel ends while a wake is withheld.
+#[test]
+fn model_the_end_while_a_wake_is_withheld() {
+    explore_with(2, || {
+        loom::stop_exploring();
+        let (shared, sleeper) = looks_in_vain(true);
+        loom::explore();
+        let theirs = Arc::clone(&shared);
+        let pusher = thread::spawn(move || theirs.push());
+        end(&shared);
+        pusher.join().unwrap();
+        sleeper.join().unwrap();
+    });
+}
+
+#[test]
+fn mutants_die() {
+    let binary = std::env::current_exe().expect("this test has a path");
+    for mutant in ["trusting", "careless", "blind", "hasty"] {
+        assert_eq!(
+            models(&binary, Some((mutant, "Relaxed"))),
+            End::Failed,
+            "{mutant}"
+        );
+    }
 }

@@ -36,7 +36,12 @@ fn doze(pool: &Pool, seat: usize, searched: bool) -> bool {
 
 fn push(pool: &Pool) -> Option<usize> {
     pool.queue.set(1);
-    pool.sleep.notify()
+    notify(&pool.sleep)
+}
+
+/// As a push from outside does: the sleeper to wake.
+fn notify(sleep: &sleep::Sleep) -> Option<usize> {
+    sleep.hears_nothing().then(|| sleep.take_one()).flatten()
 }
 
 /// Two workers fall asleep while a job is pushed: one of them sees it, or one is woken.
@@ -86,7 +91,7 @@ fn model_the_last_searcher_passes_on() {
         // It found another job just before the push.
         let searcher = thread::spawn(move || {
             if theirs.sleep.stop_search() && theirs.queue.get() == 1 {
-                theirs.sleep.notify()
+                notify(&theirs.sleep)
             } else {
                 None
             }
@@ -113,7 +118,7 @@ fn model_a_batch_between_two_searchers() {
         let thief = thread::spawn(move || {
             theirs.queue.set(1);
             if theirs.sleep.stop_search() && theirs.queue.get() == 1 {
-                theirs.sleep.notify()
+                notify(&theirs.sleep)
             } else {
                 None
             }

@@ -103,11 +103,11 @@ impl Pool for Shared {
     #[inline]
     fn fork(&self, job: Job) {
         let pushed = with_own(self, |ctx| match ctx {
-            Some(ctx) => ctx.push_new(job),
+            Some(ctx) => ctx.push_new(job).map(|()| self.notify_for(&ctx.seat)),
             None => Err(job),
         });
         match pushed {
-            Ok(()) => self.notify(),
+            Ok(()) => {}
             Err(job) => {
                 self.counts.tasks.begin_shared();
                 inject_from_outside(self, job);
@@ -131,7 +131,7 @@ impl Pool for Shared {
                 Err(job)
             };
             match pushed {
-                Ok(()) => self.notify(),
+                Ok(()) => self.notify_for(&ctx.seat),
                 Err(job) => self.inject(job),
             }
         });

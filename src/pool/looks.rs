@@ -7,15 +7,15 @@
 //! no clock is read for each job.
 //!
 //! A beat is also where the oldest come first: the oldest child that waits on the seat, and one job
-//! of another seat, whose thread may be busy with something else, are run before what is newest
-//! here. At most `seats::SPILL` new children wait on a seat, and those that come later are newer:
-//! so each begins after that many beats at the latest, or six times as many jobs if that takes
-//! longer.
+//! of another seat that has begun none for a while, are run before the newest here. At most
+//! `seats::FORKS_MOST` new children wait on a seat, and those that come later are newer: so each
+//! begins after that many beats at the latest, or six times as many jobs if that takes longer, and
+//! the oldest of all at the next beat.
 
 use std::time::Duration;
 
 /// Jobs between two looks at the queue for outsiders: a look costs about 1 ns.
-const OUTSIDE_EVERY: u32 = 8;
+const OUTSIDE_EVERY: u32 = 4;
 
 /// What a worker aims at between two looks at time and I/O. A look costs about 0.15 us.
 const LOOK_AFTER: Duration = Duration::from_micros(64);
@@ -26,6 +26,10 @@ pub(crate) const LOOK_EVERY: u32 = 61;
 
 /// Jobs between two looks at most: at 50 ns each about the time that is aimed at.
 const LOOK_EVERY_MOST: u32 = 1024;
+
+/// Jobs that may wait on a seat before its worker wakes another: as many as take
+/// about 16 us, the price of a wake-up and of moving them, and these at most.
+const WAIT_MOST: u32 = 16;
 
 /// Jobs that are taken along from another queue at most: crossbeam's own limit.
 const BATCH_MOST: u32 = 32;
@@ -79,6 +83,11 @@ impl Looks {
     /// long ones do not keep what is woken here waiting.
     pub(crate) fn batch(&self) -> usize {
         (self.every / 8).clamp(1, BATCH_MOST) as usize
+    }
+
+    /// How many jobs that wait on the seat are too many for this worker alone.
+    pub(crate) fn crowd(&self) -> u32 {
+        (self.every / 4).clamp(1, WAIT_MOST)
     }
 
     /// How many jobs came so far.
@@ -163,7 +172,7 @@ impl Looks {
 
 #[cfg(test)]
 mod tests {
-    use super::{Due, LOOK_EVERY, LOOK_EVERY_MOST, Looks};
+    use super::{Due, LOOK_EVERY, LOOK_EVERY_MOST, Looks, WAIT_MOST};
     use std::time::Duration;
 
     fn step(looks: &mut Looks, beat: u32) -> Due {
@@ -200,6 +209,19 @@ mod tests {
     }
 
     #[test]
+    fn long_jobs_are_a_crowd_one_by_one() {
+        let crowd = |job: Duration| {
+            let mut looks = Looks::new(0, Duration::ZERO);
+            (0..LOOK_EVERY).for_each(|_| assert!(!step(&mut looks, 0).oldest));
+            looks.looked(job * LOOK_EVERY);
+            looks.crowd()
+        };
+        assert_eq!(crowd(Duration::from_nanos(100)), WAIT_MOST);
+        assert_eq!(crowd(Duration::from_micros(4)), 4);
+        assert_eq!(crowd(Duration::from_millis(1)), 1);
+    }
+
+    #[test]
     fn a_beat_is_six_steps() {
         let steps = |beats: [u32; 6]| {
             let mut looks = Looks::new(7, Duration::ZERO);
@@ -227,6 +249,6 @@ mod tests {
     fn outsiders_are_looked_for_every_few_jobs() {
         let mut looks = Looks::new(0, Duration::ZERO);
         let seen = (0..80).filter(|_| step(&mut looks, 0).outside).count();
-        assert_eq!(seen, 10);
+        assert_eq!(seen, 20);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! From the bottom up. What a runtime is made of: `metrics`, `hooks` and `config` are numbers,
 //! callbacks and options; `looks` says when a busy worker looks around; `seats` is the table of
-//! places from which jobs are run; `stalls` says which thread does not come back from a job;
+//! places from which jobs are run; `crowd` says which of them need help; `stalls` says which thread
+//! does not come back from a job;
 //! `sentinel` sees to it that busy workers look around, and that a thread watches time and I/O;
 //! `blocking` is the queue of closures that block. `shared`
 //! is what all threads of a runtime see of these.
@@ -21,6 +22,7 @@ pub(crate) mod blocking_threads;
 pub(crate) mod caretaker;
 pub(crate) mod children;
 pub(crate) mod config;
+mod crowd;
 mod dispatch;
 pub(crate) mod global;
 mod hooks;

@@ -36,10 +36,22 @@ use crate::sync::{Arc, OnceLock};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-/// New children beyond this many go to the wake deque: a LIFO deque is stolen from one by one, a
-/// FIFO one in batches. Measured: 64 repaired flat spawns and did not touch recursive ones, whose
-/// fork deque holds at most ten entries for each level.
+/// New children of one job beyond this many go to the wake deque: a LIFO deque is stolen from one
+/// by one, a FIFO one in batches. Measured: 64 repaired flat spawns.
 const SPILL: usize = 64;
+
+/// And so do all that come while so many wait: they take turns with woken tasks then.
+///
+/// That must not happen to a recursive program: a spilled job runs first, spills all below it,
+/// and the tree is walked in breadth. A depth of six levels with ten tasks each is 54 jobs, and at
+/// each beat of the sentinel the oldest job opens another one. Measured on that tree of 1.1 million
+/// tasks: with 64, 60,000 groups were open at a time, with 256 up to 20,000, with 4,096 a hundred,
+/// in 0.4 times the CPU time.
+const FORKS_MOST: usize = 1024;
+
+/// Jobs of a fork deque that a thief takes along at most: each is a tree as a rule, and costs a
+/// compare-exchange of its own.
+const FORKS_STOLEN: usize = 4;
 
 /// Every so many jobs the fork deque comes before the wake deque: neither starves the other.
 const FORK_EVERY: u32 = 8;
@@ -54,6 +66,8 @@ struct Ends {
 struct Deques {
     fork: Worker<Job>,
     wake: Worker<Job>,
+    /// Jobs that were in the fork deque when the last one was popped.
+    base: Cell<usize>,
 }
 
 /// One place.
@@ -72,6 +86,8 @@ pub(crate) struct Seat {
     pub(crate) waits: AtomicBool,
     /// Whether it is counted as stalled.
     pub(crate) stalled: AtomicBool,
+    /// So many jobs are a crowd here, for that worker: see `pool::crowd`.
+    pub(crate) crowd: Level,
 }
 
 // SAFETY: `deques` is reached through the one `ClaimedSeat`, or before it is made by the thread
@@ -106,6 +122,7 @@ impl Seats {
             worker: Level::default(),
             waits: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
+            crowd: Level::default(),
         })
     }
 
@@ -137,6 +154,7 @@ impl Seats {
         let deques = deques.get_or_insert_with(|| Deques {
             fork: Worker::new_lifo(),
             wake: Worker::new_fifo(),
+            base: Cell::new(0),
         });
         seat.ends.get_or_init(|| Ends {
             fork: deques.fork.stealer(),
@@ -230,6 +248,13 @@ impl Seat {
             .get()
             .is_some_and(|ends| !ends.fork.is_empty() || !ends.wake.is_empty())
     }
+
+    /// How many jobs there are to steal.
+    pub(crate) fn waiting(&self) -> usize {
+        self.ends
+            .get()
+            .map_or(0, |ends| ends.fork.len() + ends.wake.len())
+    }
 }
 
 /// The right to one seat and to the owner's ends of its deques, for one thread at a time: it is
@@ -270,7 +295,8 @@ impl ClaimedSeat {
     fn push_new(&self, job: Job) {
         self.seat().counts.tasks.begin();
         let deques = self.deques();
-        if deques.fork.len() < SPILL {
+        let waiting = deques.fork.len();
+        if waiting < FORKS_MOST && waiting < deques.base.get() + SPILL {
             deques.fork.push(job);
         } else {
             deques.wake.push(job);
@@ -281,11 +307,13 @@ impl ClaimedSeat {
     #[inline]
     fn pop(&self, tick: u32) -> Option<Job> {
         let deques = self.deques();
-        if tick % FORK_EVERY == 0 {
+        let job = if tick % FORK_EVERY == 0 {
             deques.fork.pop().or_else(|| deques.wake.pop())
         } else {
             deques.wake.pop().or_else(|| deques.fork.pop())
-        }
+        };
+        deques.base.set(deques.fork.len());
+        job
     }
 
     /// Steals up to `batch` jobs into the own deques and returns one.
@@ -295,7 +323,7 @@ impl ClaimedSeat {
         };
         let deques = self.deques();
         ends.fork
-            .steal_batch_with_limit_and_pop(&deques.fork, batch)
+            .steal_batch_with_limit_and_pop(&deques.fork, batch.min(FORKS_STOLEN))
             .or_else(|| {
                 ends.wake
                     .steal_batch_with_limit_and_pop(&deques.wake, batch)
@@ -419,6 +447,16 @@ impl OwnSeat {
     /// The oldest job of the fork deque.
     pub(crate) fn pop_oldest(&self) -> Option<Job> {
         self.with(|seat| settled(|| seat.map_or(Steal::Empty, |seat| seat.seat().steal_fork())))
+    }
+
+    /// The seat, and how many jobs wait on it.
+    #[inline]
+    pub(crate) fn waiting<R>(&self, f: impl FnOnce(&Seat, usize) -> R) -> Option<R> {
+        self.with(|seat| {
+            let seat = seat?;
+            let deques = seat.deques();
+            Some(f(seat.seat(), deques.fork.len() + deques.wake.len()))
+        })
     }
 
     /// Whether there is nothing in the fork deque.

@@ -1,5 +1,6 @@
-//! The sentinel: sees to it that busy workers look at what is not in their queues, and that a
-//! thread watches time and I/O while a task that does not return keeps a worker.
+//! The sentinel: sees to it that busy workers look at what is not in their queues, that no job
+//! waits for a worker that does not come back to it, and that a thread watches time and I/O while a
+//! task that does not return keeps a worker.
 //!
 //! An idle worker sleeps in the driver, the others on their parkers. When something arrives, the
 //! worker leaves the driver to run it, and wakes no other: as a rule it is back in microseconds,
@@ -9,14 +10,21 @@
 //! (`pool::looks`). If none has looked for a whole tick, and a worker sleeps elsewhere, it wakes
 //! that one, which finds nothing to do and goes to sleep in the driver.
 //!
-//! While a worker sleeps in the driver, after some time, the sentinel sleeps without a limit: an
-//! idle runtime wakes up for nothing. Its thread is started the first time that it is needed.
+//! It also stands behind each wake that a worker withholds when it pushes to its own seat
+//! (`pool::looks`): while jobs wait it beats, and if a seat has not begun a job since the last tick
+//! it wakes a sleeper for what waits there. So such a job waits for two ticks, or its worker's one
+//! job, at most.
+//!
+//! While a worker sleeps in the driver and no job waits, after some time, the sentinel sleeps
+//! without a limit: an idle runtime wakes up for nothing. Its thread is started the first time that
+//! it is needed. A worker that withholds a wake sees to it that the sentinel is awake, by the event
+//! count: a job that waits is its condition, too.
 //!
 //! The sentinel knows the role and the list of sleepers. The runtime, which is above it, gives it a
-//! thread, and wakes the sleeper.
+//! thread, wakes the sleeper, and looks at the queues.
 
 use crate::driver::role::{Role, Selector};
-use crate::eventcount::EventCount;
+use crate::eventcount::{EventCount, Waiter};
 use crate::parker::Parker;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -31,10 +39,22 @@ const TICK: Duration = Duration::from_millis(1);
 /// do now and then does not pay for a wake-up of the sentinel each time.
 const LINGER: u32 = 20;
 
+/// What the runtime sees at a tick.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    /// A job waits on a seat.
+    pub(crate) waits: bool,
+    /// A job waits on a seat that has begun none since the last tick.
+    pub(crate) stands: bool,
+    /// A worker is stalled: then the next tick matters, too.
+    pub(crate) stalled: bool,
+}
+
 /// The watcher of one runtime.
 pub(crate) struct Sentinel {
-    left: EventCount,
-    /// Counted up at each look that finds no worker asleep in the driver; wraps.
+    count: EventCount,
+    /// Counted up at each look that finds no worker asleep in the driver, or a job that waits;
+    /// wraps.
     beat: AtomicU32,
     parker: Parker,
     /// Whether the thread was started, or could not be. Before that it counts as asleep.
@@ -46,7 +66,7 @@ pub(crate) struct Sentinel {
 impl Sentinel {
     pub(crate) fn new() -> Self {
         Self {
-            left: EventCount::new(),
+            count: EventCount::new(),
             beat: AtomicU32::new(0),
             parker: Parker::new(),
             started: AtomicBool::new(false),
@@ -63,17 +83,35 @@ impl Sentinel {
     }
 
     /// A worker has left the driver, or has begun. `start` is called if there is no thread yet: it
-    /// starts one that calls [`Sentinel::watch`].
-    pub(crate) fn raise(&self, start: impl FnOnce()) {
-        if !self.left.raise() {
-            return;
+    /// starts one that calls [`Sentinel::watch`], or says that none can be had.
+    pub(crate) fn raise(&self, start: impl FnOnce() -> bool) {
+        let waiter = self.count.raise();
+        self.wake(waiter, start);
+    }
+
+    /// A job waits, and no worker is woken for it: whether the sentinel will look. It is awake, or
+    /// is woken, as by [`Sentinel::raise`]. The caller has passed a SeqCst fence since the job was
+    /// pushed, or has seen it after one.
+    pub(crate) fn stands_by(&self, start: impl FnOnce() -> bool) -> bool {
+        self.wake(self.count.raise_fenced(), start)
+    }
+
+    fn wake(&self, waiter: Waiter, start: impl FnOnce() -> bool) -> bool {
+        match waiter {
+            Waiter::Awake => true,
+            Waiter::Gone => false,
+            // Relaxed: only one starts the thread, which synchronises by being started.
+            Waiter::Slept if self.started.swap(true, Ordering::Relaxed) => {
+                let _ = self.parker.unpark();
+                true
+            }
+            Waiter::Slept => start(),
         }
-        // Relaxed: only one starts the thread, which synchronises by being started.
-        if self.started.swap(true, Ordering::Relaxed) {
-            let _ = self.parker.unpark();
-        } else {
-            start();
-        }
+    }
+
+    /// There is no thread, or it ends. The caller looks for jobs that wait once more.
+    pub(crate) fn go(&self) {
+        self.count.go();
     }
 
     /// Ends the thread.
@@ -92,44 +130,47 @@ impl Sentinel {
         }
     }
 
-    /// What the thread does until the end. `notify` wakes a sleeper; `ticked` is called at each
-    /// tick, and says whether a worker is stalled: then the next tick matters, too.
+    /// What the thread does until the end. `notify` wakes a sleeper; `look` is called at each tick;
+    /// `waits` says whether a job waits on a seat. At the end the caller looks for one once more.
     pub(crate) fn watch<S: Selector>(
         &self,
         role: &Role<S>,
         sleep: &Sleep,
         notify: impl Fn(),
-        mut ticked: impl FnMut() -> bool,
+        mut look: impl FnMut() -> Seen,
+        waits: impl Fn() -> bool,
     ) {
         let mut left_before = None;
         let mut vain = 0;
         while self.tick() {
             let left = role.left_after();
-            if left.is_some() {
+            let seen = look();
+            if left.is_some() || seen.waits {
                 // Relaxed: a hint, with one writer.
                 self.beat
                     .store(self.beat().wrapping_add(1), Ordering::Relaxed);
-                if left == left_before && sleep.has_sleepers() {
-                    notify();
-                }
             }
-            let is_any_stalled = ticked();
-            vain = match left.is_some() || is_any_stalled {
+            let unwatched = left.is_some() && left == left_before;
+            if (unwatched || seen.stands) && sleep.has_sleepers() {
+                notify();
+            }
+            vain = match left.is_some() || seen.waits || seen.stalled {
                 true => 0,
                 false => vain + 1,
             };
             left_before = left;
             if vain == LINGER {
                 vain = 0;
-                self.left.fall_asleep();
+                self.count.fall_asleep();
                 // A token that is on its way is taken by a later park, which then returns early and
                 // does no harm.
-                if role.left_after().is_some() {
-                    let _ = self.left.stay_awake();
+                if role.left_after().is_some() || waits() {
+                    let _ = self.count.stay_awake();
                 } else {
                     self.parker.park();
                 }
             }
         }
+        self.go();
     }
 }

@@ -7,10 +7,11 @@ use crate::job::Job;
 use crate::poll::frame;
 use crate::poll::live::{self, LiveCounts};
 use crate::pool::blocking::Blocking;
+use crate::pool::crowd::{self, Getting};
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::seats::{OwnSeat, Seat, Seats, settled};
-use crate::pool::sentinel::Sentinel;
+use crate::pool::sentinel::{Seen, Sentinel};
 use crate::pool::stalls::{Stall, Stalls};
 use crate::report::failure::{Straggler, TaskId, Unobserved};
 use crate::sleep::Sleep;
@@ -138,10 +139,55 @@ impl Shared {
     /// Wakes a worker for a push, if one must be woken.
     #[inline]
     pub(crate) fn notify(&self) {
-        if let Some(seat) = self.sleep.notify() {
+        if self.sleep.hears_nothing() {
+            self.wake_one();
+        }
+    }
+
+    #[cold]
+    fn wake_one(&self) {
+        if let Some(seat) = self.sleep.take_one() {
             self.counters.wakes.bump_shared();
             self.driver.unpark(&self.seats.get(seat).parker);
         }
+    }
+
+    /// After a push to this seat by the thread on it: wakes a worker, if one must be woken and what
+    /// waits is too much for this one.
+    #[inline]
+    pub(crate) fn notify_for(&self, own: &OwnSeat) {
+        if self.sleep.hears_nothing() {
+            self.notify_if_crowded(own);
+        }
+    }
+
+    #[inline(never)]
+    fn notify_if_crowded(&self, own: &OwnSeat) {
+        // Without a seat here it is in use further down the stack.
+        let crowded = own.waiting(crowd::is_crowd).unwrap_or(true);
+        if crowded || !self.stands_by() {
+            self.wake_one();
+        }
+    }
+
+    /// Wakes a worker if there is something for one, after this thread was the last that searched:
+    /// pushers woke none meanwhile.
+    pub(crate) fn share(&self) {
+        if !self.leaves_work() {
+            self.notify();
+        }
+    }
+
+    /// Whether all that waits can be left to the workers on whose seats it is; the sentinel is
+    /// awake then, if anything waits. The caller has passed a SeqCst fence.
+    pub(crate) fn leaves_work(&self) -> bool {
+        let crowded = |seat: usize| crowd::is_crowded(self.seats.get(seat));
+        let needs_help = !self.injector.is_empty() || self.seats.active_from(0).any(crowded);
+        !needs_help && (!self.has_work() || self.stands_by())
+    }
+
+    fn stands_by(&self) -> bool {
+        self.sentinel.stands_by(|| self.start_sentinel())
     }
 
     /// Looks at time and I/O without waiting: the time, since the driver was made, and whether
@@ -157,24 +203,44 @@ impl Shared {
     }
 
     /// A worker has left the driver: see [`Sentinel`].
-    pub(crate) fn raise_sentinel(self: &Arc<Self>) {
-        self.sentinel.raise(|| {
-            let theirs = Arc::clone(self);
-            let watch = move || {
-                let mut stalls = Stalls::default();
-                let (role, sleep) = (&theirs.driver.role, &theirs.sleep);
-                theirs
-                    .sentinel
-                    .watch(role, sleep, || theirs.notify(), || theirs.tick(&mut stalls));
-                // No tick follows: spares that stood in for a stalled worker leave.
-                theirs.spares.lock().stalled = 0;
-                theirs.rouse();
+    pub(crate) fn raise_sentinel(&self) {
+        self.sentinel.raise(|| self.start_sentinel());
+    }
+
+    #[cold]
+    fn start_sentinel(&self) -> bool {
+        let theirs = self.this.upgrade().expect("a thread of it is here");
+        let watch = move || {
+            let (mut stalls, mut getting) = (Stalls::default(), Getting::default());
+            let (role, sleep) = (&theirs.driver.role, &theirs.sleep);
+            let look = || {
+                let stalled = theirs.tick(&mut stalls);
+                let (waits, stands) = getting.look(&theirs.seats);
+                Seen {
+                    waits,
+                    stands,
+                    stalled,
+                }
             };
-            // If no thread can be had, workers watch when they are idle.
-            if let Ok(thread) = self.thread("sentinel").spawn(watch) {
-                self.threads.lock().push(thread);
+            let notify = || theirs.notify();
+            let waits = || theirs.seats_have_work();
+            theirs.sentinel.watch(role, sleep, notify, look, waits);
+            // No tick follows: spares that stood in for a stalled worker leave, and what waits
+            // on a seat is looked for.
+            theirs.spares.lock().stalled = 0;
+            theirs.rouse();
+        };
+        let thread = self.thread("sentinel").spawn(watch);
+        let started = thread.is_ok();
+        match thread {
+            Ok(thread) => self.threads.lock().push(thread),
+            Err(_) => {
+                // Workers watch when they are idle, and are woken for each job.
+                self.sentinel.go();
+                self.notify();
             }
-        });
+        }
+        started
     }
 
     /// What the sentinel does at each tick: counts the workers that are stalled, and has a spare
@@ -232,11 +298,12 @@ impl Shared {
 
     /// Whether any queue holds a job.
     pub(crate) fn has_work(&self) -> bool {
-        !self.injector.is_empty()
-            || self
-                .seats
-                .active_from(0)
-                .any(|seat| self.seats.get(seat).has_work())
+        !self.injector.is_empty() || self.seats_have_work()
+    }
+
+    fn seats_have_work(&self) -> bool {
+        let mut active = self.seats.active_from(0);
+        active.any(|seat| self.seats.get(seat).has_work())
     }
 
     /// Pushes to the queue for outsiders. The caller keeps `self` alive.
@@ -284,11 +351,8 @@ impl Shared {
     /// may be busy with the first job for long: others are told.
     pub(crate) fn take_injected_and_share(&self, seat: &OwnSeat, batch: usize) -> Option<Job> {
         let job = self.take_injected(seat, batch)?;
-        if seat
-            .index()
-            .is_some_and(|seat| self.seats.get(seat).has_work())
-        {
-            self.notify();
+        if seat.waiting(|_, waiting| waiting > 0) == Some(true) {
+            self.notify_for(seat);
         }
         Some(job)
     }

@@ -203,7 +203,11 @@ impl<'a> ThreadCtx<'a> {
         };
         self.shared.counters.forks.bump_shared();
         match self.seat.push_fork(job) {
-            Ok(()) => self.shared.notify(),
+            Ok(()) => {
+                // Halves are large as a rule, and this thread does not get on while it joins.
+                self.seat.waiting(|seat, _| seat.crowd.set(0));
+                self.shared.notify();
+            }
             Err(job) => self.shared.inject(job),
         }
         true

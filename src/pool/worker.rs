@@ -2,6 +2,7 @@
 
 use crate::job::Job;
 use crate::poll::tally;
+use crate::pool::crowd::{self, Getting};
 use crate::pool::looks::Looks;
 use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
@@ -16,6 +17,10 @@ use crate::sync::{Arc, spin_loop};
 /// price of a sleep and a wake-up. Measured: with 1 round there were 400 times as many parks, with
 /// ten times as many rounds no further gain.
 pub(crate) const SEARCH_ROUNDS: u32 = 34;
+
+/// In these rounds a thief compares how many jobs a seat has begun with the round before of these:
+/// a few microseconds lie between.
+const COMPARES: [u32; 3] = [16, 24, 32];
 
 /// The pause after this one of [`SEARCH_ROUNDS`]: twice as long after every four, up to 32 spins.
 ///
@@ -35,6 +40,7 @@ pub(crate) struct Worker<'a> {
     index: usize,
     seat: &'a Seat,
     looks: Looks,
+    getting: Getting,
     rng: Rng,
     kind: Kind,
     /// It has had a job.
@@ -75,10 +81,12 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             index,
             seat,
             looks: Looks::new(shared.sentinel.beat(), shared.driver.tick()),
+            getting: Getting::default(),
             rng: Rng::new(index as u64),
             kind,
             has_begun: false,
         };
+        worker.note_crowd();
         while let Some(job) = worker.next() {
             if !worker.has_begun {
                 // It may not have slept in the driver before.
@@ -94,6 +102,7 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
         ctx.occupy(run);
     });
     seat.worker.set(0);
+    seat.crowd.set(0);
     drop(ctx);
     // It may have watched time and I/O for workers that sleep elsewhere: one of them takes that
     // over.
@@ -160,7 +169,13 @@ impl Worker<'_> {
     fn turn(&mut self) -> bool {
         let (now, woken) = self.shared.turn();
         self.looks.looked(now);
+        self.note_crowd();
         woken
+    }
+
+    /// Tells others how many jobs are a crowd on this seat.
+    fn note_crowd(&self) {
+        self.seat.crowd.set(u64::from(self.looks.crowd()));
     }
 
     /// Whether there is nothing left to do for a worker of this kind.
@@ -199,13 +214,15 @@ impl Worker<'_> {
             if searching {
                 if let Some(job) = self.search() {
                     self.found();
+                    // The time of the search is none of the jobs'.
+                    self.looks.slept(self.shared.driver.tick());
                     return Some(job);
                 }
             }
             self.shared.sleep.fall_asleep(self.index, searching);
             // `rouse` comes after the flag is set, and after the last timer of a caretaker is gone;
             // a worker calls `notify` when it leaves.
-            if self.is_over() || self.is_needless() || self.shared.has_work() {
+            if self.is_over() || self.is_needless() || !self.shared.leaves_work() {
                 self.stay_awake();
             } else {
                 self.seat.counters.parks.bump();
@@ -257,8 +274,8 @@ impl Worker<'_> {
     /// Stops searching; the last searcher wakes another worker if there is more to do, because
     /// pushes that saw it woke none.
     fn found(&self) {
-        if self.shared.sleep.stop_search() && self.shared.has_work() {
-            self.shared.notify();
+        if self.shared.sleep.stop_search() {
+            self.shared.share();
         }
     }
 
@@ -272,7 +289,7 @@ impl Worker<'_> {
         self.seat.counters.searches.bump();
         let batch = self.looks.batch();
         for round in 0..SEARCH_ROUNDS {
-            if let Some(job) = self.steal() {
+            if let Some(job) = self.steal(round) {
                 return Some(job);
             }
             if let Some(job) = self.shared.take_injected(self.own, batch) {
@@ -288,7 +305,8 @@ impl Worker<'_> {
         self.rng.below(self.shared.workers as u32) as usize
     }
 
-    /// One job of another seat, the oldest of the first that has any.
+    /// One job of another seat that has not begun one for a while, the oldest of the first that has
+    /// any.
     fn steal_one(&mut self) -> Option<Job> {
         // Also from those of spares and callers, each as often as any.
         let seats = &self.shared.seats;
@@ -297,8 +315,9 @@ impl Worker<'_> {
         let (from, before) = (seats.active_from(0), seats.active_from(0));
         let mut others = from.skip(skipped).chain(before.take(skipped));
         let job = others.find_map(|other| {
-            let other = (other != self.index).then(|| seats.get(other));
-            other.and_then(Seat::steal_one)
+            let seat = seats.get(other);
+            let stands = other != self.index && self.getting.stands(other, seat);
+            stands.then(|| seat.steal_one()).flatten()
         });
         if job.is_some() {
             self.seat.counters.steals.bump();
@@ -306,15 +325,21 @@ impl Worker<'_> {
         job
     }
 
-    fn steal(&mut self) -> Option<Job> {
+    fn steal(&mut self, round: u32) -> Option<Job> {
         let batch = self.looks.batch();
         let start = self.start();
         for victim in self.shared.seats.active_from(start) {
             if victim == self.index {
                 continue;
             }
+            let seat = self.shared.seats.get(victim);
+            let compares = COMPARES.contains(&round);
+            let stands = compares && self.getting.stands(victim, seat) && round != COMPARES[0];
+            if !stands && !crowd::is_crowded(seat) {
+                continue;
+            }
             // A thief that loses a race tries the next victim; the search comes around again.
-            if let Steal::Success(job) = self.own.steal(self.shared.seats.get(victim), batch) {
+            if let Steal::Success(job) = self.own.steal(seat, batch) {
                 self.seat.counters.steals.bump();
                 return Some(job);
             }

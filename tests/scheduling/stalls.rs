@@ -98,6 +98,29 @@ fn alone(count: usize) -> Runtime {
     builder.callers_take_part(false).build().unwrap()
 }
 
+/// A parent waits on its thread for its own child, for which it has woken no other worker: one of
+/// them runs it all the same. Sometimes the sentinel sleeps by then.
+#[test]
+fn a_child_runs_on_another_worker_while_its_parent_does_not_return() {
+    without_hanging(|| {
+        for count in 2..5 {
+            let (runtime, _) = workers(count);
+            for round in 0..30 {
+                runtime.block_on(group(async |g| {
+                    if round % 10 == 0 {
+                        sleep(Duration::from_millis(40)).await;
+                    }
+                    g.spawn(async move {
+                        let (tell, told) = mpsc::channel();
+                        g.spawn(async move { tell.send(()).unwrap() });
+                        told.recv().unwrap();
+                    });
+                }));
+            }
+        }
+    });
+}
+
 /// One worker, whose task blocks its thread until its own child has run.
 #[test]
 fn a_child_runs_while_its_parent_keeps_the_only_worker() {

@@ -4,7 +4,10 @@
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{until, wait_until};
 use crate::common::runtimes::{noting, workers};
-use spinney::{Runtime, group, sleep, yield_now};
+use spinney::{Group, Never, Runtime, group, sleep, yield_now};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
@@ -43,6 +46,95 @@ fn the_oldest_child_begins_under_a_load_of_newer_ones() {
                 over.store(true, SeqCst);
             }));
         }
+    });
+}
+
+/// Groups that are open, and the most that were.
+#[derive(Default)]
+struct Open(AtomicUsize, AtomicUsize);
+
+fn tree(levels: u32, open: Arc<Open>) -> Pin<Box<dyn Future<Output = Result<(), Never>> + Send>> {
+    Box::pin(async move {
+        let now = open.0.fetch_add(1, SeqCst) + 1;
+        open.1.fetch_max(now, SeqCst);
+        if levels > 0 {
+            group(async |g| {
+                for _ in 0..10 {
+                    g.spawn(tree(levels - 1, Arc::clone(&open)));
+                }
+            })
+            .await;
+        }
+        open.0.fetch_sub(1, SeqCst);
+        Ok(())
+    })
+}
+
+/// A tree is walked in depth also above as many older children as one job may leave newest first:
+/// few of its groups are open at a time.
+#[test]
+fn a_tree_is_walked_in_depth_above_older_children() {
+    without_hanging(|| {
+        let (runtime, _) = noting(Runtime::builder().workers(1).callers_take_part(false));
+        let most = runtime.block_on(group(async |g| {
+            let open = Arc::new(Open::default());
+            let below = Arc::clone(&open);
+            let walk = g.spawn(async move {
+                // What beats of the sentinel start out of turn are these.
+                for _ in 0..64 {
+                    g.spawn(async {});
+                }
+                g.spawn(tree(3, below)).await;
+                Ok(())
+            });
+            walk.await;
+            open.1.load(SeqCst)
+        }));
+        assert!(most < 40, "{most} of 1,111 were open at a time");
+    });
+}
+
+/// Children that start one after the other, and ten at a time, wake no other worker, but for a beat
+/// of the sentinel now and then; many at once do.
+#[test]
+fn a_worker_calls_for_help_when_there_is_a_crowd() {
+    fn link(g: Group<'_, '_>, left: u32) {
+        g.spawn(async move {
+            if left > 0 {
+                link(g, left - 1);
+            }
+        });
+    }
+    without_hanging(|| {
+        let (runtime, _) = noting(Runtime::builder().workers(2).callers_take_part(false));
+        let wakes = || runtime.metrics().wakes;
+        let inside = |many: u32, each: u32| {
+            let before = wakes();
+            runtime.block_on(group(async move |g| {
+                let all = g.spawn(async move {
+                    for _ in 0..many {
+                        group(async |g| {
+                            for _ in 0..each {
+                                g.spawn(async {});
+                            }
+                        })
+                        .await;
+                    }
+                    Ok(())
+                });
+                all.await;
+            }));
+            wakes() - before
+        };
+        let before = wakes();
+        runtime.block_on(group(async |g| link(g, 10_000)));
+        let chain = wakes() - before;
+        assert!(chain < 2_000, "{chain} wakes for 10,000 links");
+        let (one, ten) = (inside(10_000, 1), inside(10_000, 10));
+        assert!(one < 2_000, "{one} wakes for 10,000 groups of one child");
+        assert!(ten < 2_000, "{ten} wakes for 10,000 groups of ten children");
+        // A push that finds a crowd wakes the worker that sleeps.
+        assert!((0..100).any(|_| inside(1, 10_000) > 1));
     });
 }
 

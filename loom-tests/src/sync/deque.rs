@@ -182,6 +182,12 @@ impl<T> Stealer<T> {
         fence(SeqCst);
         self.0.back.load(Acquire) <= front
     }
+
+    pub fn len(&self) -> usize {
+        let front = self.0.front.load(Acquire);
+        fence(SeqCst);
+        self.0.back.load(Acquire).saturating_sub(front)
+    }
 }
 
 /// The queue for outsiders.
