@@ -164,9 +164,9 @@ impl Waits<'_> {
     /// Registers the waker; whether the task of the caller is to be cut.
     fn register(&mut self, cx: &mut Context<'_>) -> bool {
         let [own, callers] = &mut self.keys;
-        self.node.stop_waiters.register(own, cx.waker());
+        self.node.wait_for_stop(own, cx.waker());
         if let Some(caller) = self.caller {
-            caller.stop_waiters.register(callers, cx.waker());
+            caller.wait_for_stop(callers, cx.waker());
         }
         cancel_requested(&mut self.own_cancel, cx)
     }
@@ -175,9 +175,9 @@ impl Waits<'_> {
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
         let [own, callers] = &mut self.keys;
-        self.node.stop_waiters.remove(own);
+        self.node.forget_stop(own);
         if let Some(caller) = self.caller {
-            caller.stop_waiters.remove(callers);
+            caller.forget_stop(callers);
         }
     }
 }

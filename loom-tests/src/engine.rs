@@ -45,8 +45,8 @@ macro_rules! groups {
             pub mod host;
             pub mod list;
             pub mod node;
-            pub mod padded;
             pub mod pool;
+            pub mod rare;
             pub mod services;
             pub mod word;
         }

@@ -17,6 +17,7 @@ use poll::frame::{self, Frame, Within};
 use support::{End, OwnHost, Owner, Sleeper, Tree, finish, gate_of, join, keep, open_bare, read};
 use tree::cascade;
 use tree::leave::leave;
+use waiters::Key;
 
 /// The owner joins and frees the group while its two children leave: no thread touches it after the
 /// last count.
@@ -499,6 +500,37 @@ fn model_cascade_against_the_end() {
         drop(outer);
         canceller.join().unwrap();
         walker.join().unwrap();
+    });
+}
+
+/// Two wait for the stop of a group, the first of whom makes the list, while the group is asked to
+/// stop: neither sleeps for ever.
+#[test]
+fn model_waiting_for_a_stop() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut owner = open_bare(&tree.root);
+        let waiting: Vec<_> = (0..2)
+            .map(|_| {
+                let node = owner.node.to_ref();
+                let sleeper = Sleeper::new();
+                let kept = Arc::clone(&sleeper);
+                let wait = move || {
+                    let mut key = Key::default();
+                    node.wait_for_stop(&mut key, &Waker::from(Arc::clone(&sleeper)));
+                    while !node.is_stopping() {
+                        sleeper.park();
+                    }
+                    node.forget_stop(&mut key);
+                };
+                (thread::spawn(wait), kept)
+            })
+            .collect();
+        cascade::stop(&owner.node);
+        for (thread, _kept) in waiting {
+            thread.join().unwrap();
+        }
+        assert!(owner.ended());
     });
 }
 

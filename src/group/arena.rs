@@ -22,6 +22,7 @@ struct Kept {
 unsafe impl Send for Kept {}
 
 /// The values that a group keeps.
+#[derive(Default)]
 pub(crate) struct Arena(Vec<Kept>);
 
 /// The right to have a value back from the arena to which it was lent.
@@ -62,6 +63,7 @@ impl Arena {
         Self(Vec::new())
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -122,14 +124,22 @@ impl Arena {
         }
         first
     }
-}
 
-impl Drop for Arena {
-    fn drop(&mut self) {
+    #[cold]
+    fn drop_late(&mut self) {
         // SAFETY: the arena of a node goes with the node, and so after the group, in which alone
         // kept and lent values are used; that of a group that has ended is empty.
         if let Some(payload) = unsafe { self.clear(unwind::discard) } {
             unwind::discard(payload);
+        }
+    }
+}
+
+impl Drop for Arena {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_empty() {
+            self.drop_late();
         }
     }
 }

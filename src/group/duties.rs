@@ -4,7 +4,7 @@
 //! Each is a duty outside the node's lock, and is carried out once. The wakers, services, defers
 //! and payloads in them are user code.
 
-use crate::group::services::{Services, Serving};
+use crate::group::services::Serving;
 use crate::unwind::Payload;
 use std::future::Future;
 use std::pin::Pin;
@@ -97,13 +97,13 @@ pub(crate) enum Judgement {
     StartCloser,
 }
 
-/// What a group leaves behind; `R` keeps the node of its services.
-pub(crate) struct Remains<R> {
-    pub(crate) services: Option<Services<R>>,
-    /// Empty: they have run.
-    pub(crate) defers: Vec<Defer>,
-    /// To be dropped: no event is left that would wake them.
-    pub(crate) wakers: [Option<Waker>; 3],
+/// What a group leaves behind; `T` is what came after its work.
+pub(crate) struct Remains<T> {
+    /// Whether there was an error or a panic.
+    pub(crate) failed: bool,
     /// The first panic.
     pub(crate) panic: Option<Payload>,
+    /// To be dropped: no event is left that would wake them.
+    pub(crate) wakers: [Option<Waker>; 2],
+    pub(crate) tail: Option<Box<T>>,
 }

@@ -116,6 +116,36 @@ enum Failure {
     Panicked(Payload),
 }
 
+/// What comes after the work.
+pub(crate) struct Tail<R> {
+    /// How many of the counts are held by the node of the services. They are two for a moment if it
+    /// enters anew before its last leaver has given the former one back.
+    served: usize,
+    services: Option<Services<R>>,
+    defers: Vec<Defer>,
+    /// Wakes the closer: of this group, or, in a node of services, of their group.
+    wakes_closer: Option<Waker>,
+}
+
+impl<R> Default for Tail<R> {
+    fn default() -> Self {
+        Self {
+            served: 0,
+            services: None,
+            defers: Vec::new(),
+            wakes_closer: None,
+        }
+    }
+}
+
+impl<R> Tail<R> {
+    /// What is left of it at the end: the node of the services, no defers, and a waker that is to
+    /// be dropped.
+    pub(crate) fn into_parts(self) -> (Option<Services<R>>, Vec<Defer>, Option<Waker>) {
+        (self.services, self.defers, self.wakes_closer)
+    }
+}
+
 /// The part of a node that says how it ends.
 pub(crate) struct Ending<R> {
     phase: Phase,
@@ -123,17 +153,12 @@ pub(crate) struct Ending<R> {
     reach: Reach,
     door: Door,
     failure: Failure,
-    /// How many of the counts are held by the node of the services. They are two for a moment if it
-    /// enters anew before its last leaver has given the former one back.
-    served: usize,
-    services: Option<Services<R>>,
-    defers: Vec<Defer>,
+    /// Few groups have any: made with the first of its parts.
+    tail: Option<Box<Tail<R>>>,
     /// Wakes the poller that polled the group's future last.
     owner: Option<Waker>,
     /// Wakes the host that is being cut and waits for this group.
     host: Option<Waker>,
-    /// Wakes the closer: of this group, or, in a node of services, of their group.
-    wakes_closer: Option<Waker>,
 }
 
 impl<R: Clone> Ending<R> {
@@ -144,13 +169,30 @@ impl<R: Clone> Ending<R> {
             reach: Reach::Polled,
             door: Door::Open,
             failure: Failure::None,
-            served: 0,
-            services: None,
-            defers: Vec::new(),
+            tail: None,
             owner: None,
             host: None,
-            wakes_closer: None,
         }
+    }
+
+    /// What comes after the work, to be added to.
+    fn tail(&mut self) -> &mut Tail<R> {
+        self.tail.get_or_insert_default()
+    }
+
+    /// How many of the counts are held by the node of the services.
+    fn served(&self) -> usize {
+        self.tail.as_ref().map_or(0, |tail| tail.served)
+    }
+
+    fn has_defers(&self) -> bool {
+        self.tail
+            .as_ref()
+            .is_some_and(|tail| !tail.defers.is_empty())
+    }
+
+    fn take_closer_waker(&mut self) -> Option<Waker> {
+        self.tail.as_mut()?.wakes_closer.take()
     }
 
     /// Of the node of services.
@@ -162,7 +204,7 @@ impl<R: Clone> Ending<R> {
 
     /// How many of the counts are no work: those of the services' node and of the closer.
     fn not_work(&self) -> usize {
-        self.served + usize::from(self.closer == Closer::Runs)
+        self.served() + usize::from(self.closer == Closer::Runs)
     }
 
     /// Whether children are left that are work.
@@ -171,7 +213,7 @@ impl<R: Clone> Ending<R> {
     }
 
     fn has_tail(&self) -> bool {
-        self.served > 0 || !self.defers.is_empty()
+        self.served() > 0 || self.has_defers()
     }
 
     /// Whether the closer has yet to be started for what comes after the work.
@@ -181,7 +223,7 @@ impl<R: Clone> Ending<R> {
 
     /// Whether services are counted, and no closer ends them yet.
     pub(crate) fn wants_services_ended(&self) -> bool {
-        self.closer == Closer::None && self.served > 0
+        self.closer == Closer::None && self.served() > 0
     }
 
     /// Whether handles are admitted.
@@ -204,7 +246,7 @@ impl<R: Clone> Ending<R> {
         self.phase = Phase::Joining;
         let old = self.owner.replace(waker);
         let count = word.watch();
-        if decided(self.wants_closer() && count == self.served) {
+        if decided(self.wants_closer() && count == self.served()) {
             return (Join::StartCloser, old);
         }
         if word.close() {
@@ -226,7 +268,7 @@ impl<R: Clone> Ending<R> {
         self.phase = Phase::Joining;
         let old = self.owner.take();
         let count = word.watch();
-        if decided(self.wants_closer() && count == self.served) {
+        if decided(self.wants_closer() && count == self.served()) {
             return (Abandon::StartCloser, old);
         }
         self.phase = Phase::Orphaned;
@@ -252,23 +294,23 @@ impl<R: Clone> Ending<R> {
     /// A leaver gives its count back.
     pub(crate) fn depart(&mut self, word: &JoinWord, leaver: Leaver) -> Departure {
         if leaver == Leaver::Services {
-            self.served -= 1;
+            self.tail().served -= 1;
         }
         let body_gone = self.phase != Phase::Body;
         // If only services are left besides the leaver, or nothing, the leaver's count becomes the
         // closer's.
-        let kept = decided(body_gone && self.wants_closer()).then_some(self.served);
+        let kept = decided(body_gone && self.wants_closer()).then_some(self.served());
         let Some(left) = word.depart(kept) else {
             self.closer = Closer::Runs;
             word.watch_each();
             return Departure::StartCloser;
         };
         let told = decided(self.closer == Closer::OfGroup || left <= self.not_work());
-        let closer = if told { self.wakes_closer.take() } else { None };
+        let closer = if told { self.take_closer_waker() } else { None };
         if left > 0 {
             // Only services are left, and no closer ends them: a host that is cut goes on without
             // the owner.
-            let waits = decided(self.wants_closer() && left == self.served);
+            let waits = decided(self.wants_closer() && left == self.served());
             let host = if waits { self.host.take() } else { None };
             return Departure::Left {
                 wakers: [closer, host],
@@ -290,13 +332,14 @@ impl<R: Clone> Ending<R> {
 
     /// Registers a cleanup.
     pub(crate) fn defer(&mut self, word: &JoinWord, defer: Defer) {
-        self.defers.push(defer);
+        self.tail().defers.push(defer);
         word.add_tail();
     }
 
     /// The node of the services, if there is one.
     pub(crate) fn services(&self) -> Option<&R> {
-        self.services.as_ref().map(|services| &services.node)
+        let services = self.tail.as_ref()?.services.as_ref();
+        services.map(|services| &services.node)
     }
 
     /// Registers the node of the services; given back if there is one already.
@@ -305,10 +348,10 @@ impl<R: Clone> Ending<R> {
         word: &JoinWord,
         services: Services<R>,
     ) -> Option<Services<R>> {
-        if self.services.is_some() {
+        if self.services().is_some() {
             return Some(services);
         }
-        self.services = Some(services);
+        self.tail().services = Some(services);
         word.add_tail();
         word.watch_each();
         None
@@ -316,14 +359,14 @@ impl<R: Clone> Ending<R> {
 
     /// The node of the services has entered.
     pub(crate) fn serve(&mut self) {
-        self.served += 1;
+        self.tail().served += 1;
     }
 
     /// Adds a service that was started. Returns those that have ended, or, if the group has no node
     /// of services, this one: to be dropped outside the lock.
     #[must_use]
     pub(crate) fn push_service(&mut self, service: Box<dyn Serving>) -> Vec<Box<dyn Serving>> {
-        match &mut self.services {
+        match &mut self.tail().services {
             Some(services) => services.push(service),
             None => vec![service],
         }
@@ -379,21 +422,22 @@ impl<R: Clone> Ending<R> {
         // Every leaver takes the lock since the closer was started, so none leaves between this and
         // the wait.
         if decided(self.has_work(word)) {
-            self.wakes_closer = Some(waker.clone());
+            self.tail().wakes_closer = Some(waker.clone());
             return Next::Work;
         }
         self.door = Door::Sealed;
-        if let Some(service) = self.services.as_mut().and_then(Services::pop) {
+        let tail = self.tail();
+        if let Some(service) = tail.services.as_mut().and_then(Services::pop) {
             return Next::Service(service);
         }
-        if decided(self.served > 0) {
-            self.wakes_closer = Some(waker.clone());
+        if decided(self.served() > 0) {
+            self.tail().wakes_closer = Some(waker.clone());
             return Next::Services(self.services().cloned());
         }
         // While the body is there the defers wait for it, unless no poll will drop it before this
         // group has ended.
         let with_defers = decided(self.phase != Phase::Body || self.reach == Reach::GivenUp);
-        match with_defers.then(|| self.defers.pop()).flatten() {
+        match with_defers.then(|| self.tail().defers.pop()).flatten() {
             Some(defer) => Next::Defer(defer),
             None => {
                 self.closer = Closer::None;
@@ -404,7 +448,7 @@ impl<R: Clone> Ending<R> {
 
     /// The closer waits for the end of a service of this node.
     pub(crate) fn wait_for_service(&mut self, waker: &Waker) {
-        self.wakes_closer = Some(waker.clone());
+        self.tail().wakes_closer = Some(waker.clone());
     }
 
     // Cuts.
@@ -441,7 +485,7 @@ impl<R: Clone> Ending<R> {
     /// reach its owner.
     pub(crate) fn is_quiet(&self, word: &JoinWord) -> bool {
         let heard = !self.is_failed() || self.reach == Reach::GivenUp;
-        decided(word.count() == 0) && decided(self.defers.is_empty()) && decided(heard)
+        decided(word.count() == 0) && decided(!self.has_defers()) && decided(heard)
     }
 
     /// As [`Ending::is_quiet`], by the outermost host that is being cut, after a poll that knew of
@@ -449,7 +493,7 @@ impl<R: Clone> Ending<R> {
     /// inside this one are quiet.
     pub(crate) fn judge(&mut self, word: &JoinWord) -> Judgement {
         // Services alone wake no host: they wait to be ended.
-        if decided(word.count() > self.served || self.closer == Closer::Runs) {
+        if decided(word.count() > self.served() || self.closer == Closer::Runs) {
             return Judgement::Busy;
         }
         if self.is_quiet(word) {
@@ -477,17 +521,13 @@ impl<R: Clone> Ending<R> {
     }
 
     /// The word is closed. Returns the remains, to be ended, or dropped outside the lock.
-    pub(crate) fn finish(&mut self) -> Remains<R> {
+    pub(crate) fn finish(&mut self) -> Remains<Tail<R>> {
         self.phase = Phase::Ended;
         Remains {
-            services: self.services.take(),
-            defers: mem::take(&mut self.defers),
-            wakers: [
-                self.owner.take(),
-                self.host.take(),
-                self.wakes_closer.take(),
-            ],
+            failed: self.is_failed(),
             panic: self.take_panic(),
+            wakers: [self.owner.take(), self.host.take()],
+            tail: self.tail.take(),
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) mod gate;
 pub(crate) mod host;
 pub(crate) mod list;
 pub(crate) mod node;
-pub(crate) mod padded;
 pub(crate) mod pool;
+pub(crate) mod rare;
 pub(crate) mod services;
 pub(crate) mod word;

@@ -46,7 +46,7 @@ pub(crate) fn cancel(root: &Node, why: u32) {
             reaper::queue(&node);
         }
         wake(owner);
-        frame::outside(|| node.stop_waiters.wake_all());
+        frame::outside(|| node.wake_stop_waiters());
         if left {
             unpolled.push(node);
         }
@@ -82,7 +82,7 @@ pub(crate) fn stop(root: &Node) {
             let slow = node.slow.lock();
             each_inner(&slow, |inner| work.push(inner.to_ref()));
         }
-        frame::outside(|| node.stop_waiters.wake_all());
+        frame::outside(|| node.wake_stop_waiters());
     }
 }
 

@@ -1,6 +1,6 @@
 //! How a group notes failures, and the reason why it is being cut.
 
-use crate::group::node::{Node, SERVING, SHIELDED};
+use crate::group::node::{Node, SERVING, SHIELDED, Slow};
 use crate::report::reason::{CancelKind, CancelReason, Origin, Reason};
 use crate::tree::paths::path;
 use crate::unwind::Payload;
@@ -9,8 +9,9 @@ impl Node {
     /// Notes why this node is about to be cancelled; the first reason stays.
     pub(crate) fn note_reason(&self, kind: CancelKind, origin: Origin) {
         let mut slow = self.slow.lock();
-        if slow.reason.is_none() && !self.is_cancelled() {
-            slow.reason = Some(Reason { kind, origin });
+        if !self.is_cancelled() {
+            let first = || Reason { kind, origin };
+            slow.rare().reason.get_or_insert_with(first);
         }
     }
 
@@ -36,7 +37,8 @@ impl Node {
         let mut chain = Vec::new();
         loop {
             chain.push(path(&at));
-            let own = at.slow.lock().reason.clone();
+            let own = |slow: &Slow| slow.known()?.reason.clone();
+            let own = own(&at.slow.lock());
             if let Some(reason) = own {
                 return Some(CancelReason { reason, chain });
             }

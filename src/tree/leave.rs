@@ -8,13 +8,15 @@
 #![expect(unsafe_code, reason = "nodes are reached through counted raw pointers")]
 
 use crate::group::arena::Arena;
-use crate::group::duties::{Abandon, Departure, Join, Leaver};
-use crate::group::node::{Node, NodeRef, Services};
+use crate::group::duties::{Abandon, Departure, Join, Leaver, Remains};
+use crate::group::node::{Gate, Node, NodeRef, Services, Tail};
 use crate::group::word::{Enter, Leave};
 use crate::poll::frame::{self, wake};
+use crate::sync::Arc;
 use crate::tree::{attach, inner};
 use crate::unwind::{self, Payload};
 use crate::waiters;
+use std::any::Any;
 use std::mem;
 use std::ops::Deref;
 use std::ptr::NonNull;
@@ -242,10 +244,16 @@ unsafe fn end_orphan(at: NonNull<Node>) {
     // over; it keeps the node alive to the end of this function.
     let node = unsafe { NodeRef::from_raw(at) };
     let ended = end(&node);
-    let mut lent = mem::replace(&mut node.slow.lock().lent, Arena::new());
+    let lent = node
+        .slow
+        .lock()
+        .known_mut()
+        .map(|rare| mem::take(&mut rare.lent));
     let report = |payload| node.report_panic(payload, node.origin());
-    // SAFETY: `clear`: the group has ended, so its body and all children are gone.
-    let lent = frame::drop_shielded(|| unsafe { lent.clear(report) });
+    let lent = lent.and_then(|mut lent| {
+        // SAFETY: `clear`: the group has ended, so its body and all children are gone.
+        frame::drop_shielded(|| unsafe { lent.clear(report) })
+    });
     for payload in [ended.thrown, lent, ended.recorded].into_iter().flatten() {
         node.report_panic(payload, node.origin());
     }
@@ -253,9 +261,11 @@ unsafe fn end_orphan(at: NonNull<Node>) {
     unsafe { (node.table.report_errors)(at) };
 }
 
-/// The panics of a group that has ended.
+/// The failures of a group that has ended.
 pub(crate) struct Ended {
-    /// Of its body or a child: the first one.
+    /// Whether its body or a child failed: errors are in the list of the typed node.
+    pub(crate) failed: bool,
+    /// The panic of its body or a child: the first one.
     pub(crate) recorded: Option<Payload>,
     /// Of a destructor that ran at the end: the first one.
     pub(crate) thrown: Option<Payload>,
@@ -268,25 +278,60 @@ pub(crate) fn end(node: &Node) -> Ended {
         node.word.is_closed(),
         "a group ends when its word is closed"
     );
-    let (remains, gate, timers, mut arena, alone) = {
-        let mut slow = node.slow.lock();
-        (
-            slow.ending.finish(),
-            slow.gate.take(),
-            mem::take(&mut slow.kept_open),
-            mem::replace(&mut slow.arena, Arena::new()),
-            slow.inner.is_empty(),
-        )
+    let mut slow = node.slow.lock();
+    let remains = slow.ending.finish();
+    let arena = mem::take(&mut slow.arena);
+    let (gate, timers) = slow.known_mut().map_or((None, Vec::new()), |rare| {
+        (rare.gate.take(), mem::take(&mut rare.kept_open))
+    });
+    let alone = slow.inner.is_empty();
+    drop(slow);
+    let Remains {
+        failed,
+        panic: recorded,
+        wakers,
+        tail,
+    } = remains;
+    waiters::discard(wakers.into_iter().flatten());
+    let thrown = match tail.is_none() && gate.is_none() && timers.is_empty() && arena.is_empty() {
+        true => None,
+        false => drop_rest(node, tail, gate, timers, arena),
     };
-    waiters::discard(remains.wakers.into_iter().flatten());
-    if let Some(services) = remains.services {
+    if !alone {
+        attach::give_away(node);
+    }
+    // SAFETY: `unlink`: the word was closed by the caller, and the lock was passed above.
+    unsafe { inner::unlink(node) };
+    if !node.serves() {
+        node.pool().group_ends();
+    }
+    Ended {
+        failed,
+        recorded,
+        thrown,
+    }
+}
+
+/// Ends what a group had of its own. Returns the first panic of a destructor.
+#[inline(never)]
+fn drop_rest(
+    node: &Node,
+    tail: Option<Box<Tail>>,
+    gate: Option<Arc<Gate>>,
+    timers: Vec<Box<dyn Any + Send>>,
+    mut arena: Arena,
+) -> Option<Payload> {
+    let tail = tail.map_or((None, Vec::new(), None), |tail| tail.into_parts());
+    let (services, defers, waker) = tail;
+    waiters::discard(waker);
+    if let Some(services) = services {
         end_services_node(services);
     }
     if let Some(gate) = gate {
         // Not the last reference: `node` is borrowed from another one. No lock is held.
         drop(gate.shut());
         // Handles may wait for a stop that will not come any more.
-        frame::outside(|| node.stop_waiters.wake_all());
+        frame::outside(|| node.wake_stop_waiters());
     }
     // The errors of deadlines that were never reached are dropped here: user code, like the kept
     // values.
@@ -295,10 +340,10 @@ pub(crate) fn end(node: &Node) -> Ended {
         None => first = Some(payload),
         Some(_) => node.report_panic(payload, node.origin()),
     };
-    debug_assert!(remains.defers.is_empty(), "a group ends after its defers");
+    debug_assert!(defers.is_empty(), "a group ends after its defers");
     // The values that they borrow are still there: a defer that was lost would be a bug of ours,
     // and must not be more than that.
-    for defer in remains.defers {
+    for defer in defers {
         frame::drop_quietly(defer).map_or_else(&mut note, drop);
     }
     for timer in timers {
@@ -312,18 +357,7 @@ pub(crate) fn end(node: &Node) -> Ended {
             note(payload);
         }
     }
-    if !alone {
-        attach::give_away(node);
-    }
-    // SAFETY: `unlink`: the word was closed by the caller, and the lock was passed above.
-    unsafe { inner::unlink(node) };
-    if !node.serves() {
-        node.pool().group_ends();
-    }
-    Ended {
-        recorded: remains.panic,
-        thrown: first,
-    }
+    first
 }
 
 /// The group ends: so does the node of its services, which have all ended.

@@ -24,6 +24,14 @@ pub(crate) struct Owner<E> {
     pub(crate) in_shield: bool,
 }
 
+/// Whether a group has failed that has ended.
+pub(crate) struct Failed {
+    /// Errors may be in the list of the node.
+    errors: bool,
+    /// To be resumed.
+    panic: Option<Payload>,
+}
+
 /// How a group has ended.
 pub(crate) enum Answer<R, E> {
     Value(R),
@@ -59,7 +67,7 @@ fn refuse_own_child(node: &Node, frame: &Frame<'_>) {
 }
 
 /// [`Owner::poll_end`], once for all error types.
-fn poll_end(node: &Node, waker: &Waker) -> Poll<Option<Payload>> {
+fn poll_end(node: &Node, waker: &Waker) -> Poll<Failed> {
     if leave::poll_join(node, waker).is_pending() {
         frame::note_child();
         return Poll::Pending;
@@ -67,13 +75,17 @@ fn poll_end(node: &Node, waker: &Waker) -> Poll<Option<Payload>> {
     let ended = leave::end(node);
     let late = ended.thrown.filter(|late| !unwind::is_cut(&**late));
     hosts::exit(node);
-    match (ended.recorded, late) {
+    let panic = match (ended.recorded, late) {
         (Some(first), Some(late)) => {
             node.report_panic(late, node.origin());
-            Poll::Ready(Some(first))
+            Some(first)
         }
-        (first, late) => Poll::Ready(first.or(late)),
-    }
+        (first, late) => first.or(late),
+    };
+    Poll::Ready(Failed {
+        errors: ended.failed,
+        panic,
+    })
 }
 
 impl<E: Send + 'static> Owner<E> {
@@ -198,26 +210,40 @@ impl<E: Send + 'static> Owner<E> {
     }
 
     /// The body is gone: waits until no child, no service and no defer is left, and ends the group.
-    /// Ready once: with the panic that the owner has to resume.
+    /// Ready once.
     #[inline]
-    pub(crate) fn poll_end(&self, waker: &Waker) -> Poll<Option<Payload>> {
+    pub(crate) fn poll_end(&self, waker: &Waker) -> Poll<Failed> {
         poll_end(&self.node, waker)
     }
 
-    /// The answer of a group that has ended: `panic` comes from [`Owner::poll_end`]. A panic
+    /// The answer of a group that has ended: `failed` comes from [`Owner::poll_end`]. A panic
     /// outranks errors, which go to the hook then, and both outrank the value, which is dropped.
-    pub(crate) fn answer<R>(&self, panic: Option<Payload>, value: Option<R>) -> Answer<R, E> {
-        let errors = self.node.take();
-        if panic.is_none() && errors.is_none() {
-            return match value {
-                Some(value) if !self.is_outer() => Answer::Value(value),
-                value => Answer::Outer(value),
-            };
+    #[inline]
+    pub(crate) fn answer<R>(&self, failed: Failed, value: Option<R>) -> Answer<R, E> {
+        match (failed, value) {
+            (
+                Failed {
+                    errors: false,
+                    panic: None,
+                },
+                Some(value),
+            ) if !self.is_outer() => Answer::Value(value),
+            (failed, value) => self.answer_failed(failed, value),
+        }
+    }
+
+    fn answer_failed<R>(&self, failed: Failed, value: Option<R>) -> Answer<R, E> {
+        let errors = match failed.errors {
+            true => self.node.take(),
+            false => Errors::none(),
+        };
+        if failed.panic.is_none() && errors.is_none() {
+            return Answer::Outer(value);
         }
         // The value goes to no caller. Its destructor is user code: a panic of it ranks after the
         // one that is there.
         let thrown = frame::drop_quietly(value).err();
-        let mut panics = [panic, thrown].into_iter().flatten();
+        let mut panics = [failed.panic, thrown].into_iter().flatten();
         let Some(first) = panics.next() else {
             return Answer::Errors(errors);
         };

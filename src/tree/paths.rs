@@ -15,7 +15,7 @@ impl Node {
             // A group that has ended speaks no more; it is passed over until the groups inside it
             // are adopted.
             let speaks = |outer: Instant| outer <= at && !parent.word.is_closed();
-            if parent.slow.lock().deadline.is_some_and(speaks) {
+            if parent.slow.lock().deadline().is_some_and(speaks) {
                 return true;
             }
             node = parent;

@@ -32,10 +32,12 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
     let slow = node.slow.lock();
     each_member(node, &slow, |task| tasks.push(task));
     each_inner(&slow, |inner| work.push((inner.to_ref(), depth + 1)));
-    let (why, deadline) = (
-        slow.reason.as_ref().map(|reason| reason.kind),
-        slow.deadline,
-    );
+    let (why, deadline) = slow.known().map_or((None, None), |rare| {
+        (
+            rare.reason.as_ref().map(|reason| reason.kind),
+            rare.deadline,
+        )
+    });
     drop(slow);
     // Oldest first, as the groups inside are.
     tasks.sort_by_key(|task| task.id);

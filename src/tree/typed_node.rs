@@ -282,14 +282,15 @@ impl<E: Send + 'static> TypedGate<E> {
     pub(crate) fn of(group: &Typed<E>) -> Self {
         let node: &Node = group;
         let mut slow = node.slow.lock();
-        let gate = match &slow.gate {
+        let known = slow.known().and_then(|rare| rare.gate.as_ref());
+        let gate = match known {
             Some(gate) => Arc::clone(gate),
             // The end of the group, after it closes the word, passes through the lock that is held,
             // and shuts the gate that it finds there. If it may have passed, none is left there.
             None if node.word.is_closed() => Arc::new(Gate::closed()),
             None => {
                 let gate = Arc::new(Gate::new(node.to_ref()));
-                slow.gate = Some(Arc::clone(&gate));
+                slow.rare().gate = Some(Arc::clone(&gate));
                 gate
             }
         };

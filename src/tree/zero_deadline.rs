@@ -5,18 +5,19 @@
 //! never be over, so the thread that is about to wait calls [`blocks`]: the frame that blocks is
 //! unwound by the cut.
 
-use crate::group::node::Node;
+use crate::group::node::{Node, Slow};
 use crate::group::pool::Late;
 use crate::poll::frame;
 
 /// Holds back what ends the group.
 pub(crate) fn hold_back(node: &Node, end: Late) {
-    node.slow.lock().held_back = Some(end);
+    node.slow.lock().rare().held_back = Some(end);
 }
 
 /// The poll is over, and the group is not: ends it, unless that has happened.
 pub(crate) fn expire(node: &Node) {
-    let end = node.slow.lock().held_back.take();
+    let take = |slow: &mut Slow| slow.known_mut()?.held_back.take();
+    let end = take(&mut node.slow.lock());
     if let Some(end) = end {
         end(node.pool());
     }
@@ -24,16 +25,17 @@ pub(crate) fn expire(node: &Node) {
 
 /// The deadline is not used. Its error stays until the end of the group, like that of any other.
 pub(crate) fn keep(node: &Node) {
-    let mut slow = node.slow.lock();
-    if let Some(end) = slow.held_back.take() {
-        slow.kept_open.push(Box::new(end));
+    if let Some(rare) = node.slow.lock().known_mut() {
+        let end = rare.held_back.take().map(|end| Box::new(end) as _);
+        rare.kept_open.extend(end);
     }
 }
 
 /// This thread is about to wait inside its polls: no granted poll lasts longer than this. The
 /// outermost group is ended first.
 pub(crate) fn blocks() {
-    let held_back = |node: &Node| node.slow.lock().held_back.is_some();
+    let known = |slow: &Slow| slow.known().is_some_and(|rare| rare.held_back.is_some());
+    let held_back = |node: &Node| known(&node.slow.lock());
     while let Some(node) = frame::outermost_body(held_back) {
         expire(&node);
     }

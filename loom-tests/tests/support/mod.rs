@@ -189,7 +189,7 @@ impl Drop for OwnHost {
 /// A gate that leads to a group, which is given it, and so shuts it at its end.
 pub fn gate_of(owner: &Owner) -> Arc<Gate> {
     let gate = Arc::new(Gate::new(owner.node.to_ref()));
-    owner.node.slow.lock().gate = Some(Arc::clone(&gate));
+    owner.node.slow.lock().rare().gate = Some(Arc::clone(&gate));
     gate
 }
 

@@ -73,7 +73,8 @@ impl<E: Send + 'static> Group<'_, '_, E> {
         let node = self.node();
         let at = node.pool().now().checked_add(after)?;
         let mut slow = node.slow.lock();
-        slow.deadline = Some(slow.deadline.map_or(at, |earlier| earlier.min(at)));
+        let own = &mut slow.rare().deadline;
+        *own = Some(own.map_or(at, |earlier| earlier.min(at)));
         Some(at)
     }
 
@@ -82,7 +83,7 @@ impl<E: Send + 'static> Group<'_, '_, E> {
         let late = self.late(at, kind, error, location);
         let node = self.node();
         let timer = node.pool().call_at(at, late);
-        node.slow.lock().kept_open.push(timer);
+        node.slow.lock().rare().kept_open.push(timer);
     }
 
     /// What ends the group because of that instant.

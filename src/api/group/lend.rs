@@ -29,7 +29,7 @@ impl<S: Send + 'static> Loan<S> {
         let Self::Out(node, lent) = self else {
             return None;
         };
-        let value = node.slow.lock().lent.reclaim(lent);
+        let value = node.slow.lock().rare().lent.reclaim(lent);
         value.map(|value| *value)
     }
 }

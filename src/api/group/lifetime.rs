@@ -15,9 +15,9 @@
 use crate::group::node::{Node, NodeRef, NodeTable, Opening};
 use crate::task::closer::Closer;
 use crate::task::header;
-use crate::tree::owner::Owner;
+use crate::tree::owner::{Failed, Owner};
 use crate::tree::typed_node::{Spawner, Typed, TypedRef};
-use crate::unwind::{self, Payload};
+use crate::unwind;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::process::abort;
@@ -133,15 +133,12 @@ impl<'s, 'p, E: Send + 'static> Alive<'s, 'p, E> {
 }
 
 /// Runs a body on this stack, and joins: `wait` blocks until its argument is ready. Answers with
-/// the value, unless the body failed, and with the panic that is to be resumed.
+/// the value, unless the body failed, and with what has failed.
 pub(crate) fn scoped<'p, E: Send + 'static, T>(
     owner: &mut Owner<E>,
     body: impl for<'s> FnOnce(Alive<'s, 'p, E>) -> Result<T, E>,
-    wait: impl FnOnce(
-        &Node,
-        &mut dyn FnMut(&mut Context<'_>) -> Poll<Option<Payload>>,
-    ) -> Option<Payload>,
-) -> (Option<T>, Option<Payload>) {
+    wait: impl FnOnce(&Node, &mut dyn FnMut(&mut Context<'_>) -> Poll<Failed>) -> Failed,
+) -> (Option<T>, Failed) {
     // SAFETY: (1): `body` was checked for every `'s`, so what it returns does not mention it. (2):
     // this function does not return before the owner has ended the group, and so within `'p`: it
     // looks, and to unwind would end the process.
@@ -164,7 +161,7 @@ pub(crate) fn scoped<'p, E: Send + 'static, T>(
         owner.node.body.clear();
         let mut has_ended = false;
         let owner = &*owner;
-        let panic = wait(&owner.node, &mut |cx| {
+        let failed = wait(&owner.node, &mut |cx| {
             let polled = owner.poll_end(cx.waker());
             has_ended = polled.is_ready();
             polled
@@ -172,6 +169,6 @@ pub(crate) fn scoped<'p, E: Send + 'static, T>(
         if !has_ended {
             abort();
         }
-        (value, panic)
+        (value, failed)
     })
 }

@@ -275,7 +275,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
     {
         let place = Cell::new(None);
         let opened = |owner: &Owner<E>| {
-            let mut right = owner.node.slow.lock().lent.lend(value());
+            let mut right = owner.node.slow.lock().rare().lent.lend(value());
             // SAFETY: `Lent::borrow`: the body was checked for every lifetime of the reference,
             // which goes to it alone; the node owns the value until body and children are gone.
             place.set(Some(unsafe { right.borrow() }));
@@ -380,8 +380,8 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             return Poll::Pending;
         };
         owner.node.body.clear();
-        let panic = ready!(owner.poll_end(cx.waker()));
-        let answer = owner.answer(panic, this.value.take());
+        let failed = ready!(owner.poll_end(cx.waker()));
+        let answer = owner.answer(failed, this.value.take());
         let Stage::Open(owner) = mem::replace(this.stage, Stage::Over) else {
             return Poll::Pending;
         };

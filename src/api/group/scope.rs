@@ -107,14 +107,14 @@ fn run_on<'p, R, E: Send + 'static>(
     };
     let mut owner = Owner::new(lifetime::open::<E>(parent, opening));
     let awaited = Awaited::Group(&raw const **owner.node);
-    let (value, panic) = children::in_place(runtime, awaited, || {
+    let (value, failed) = children::in_place(runtime, awaited, || {
         lifetime::scoped(
             &mut owner,
             |group| body(Group::new(group)),
             |node, poll| block_on::join(runtime, node, poll),
         )
     });
-    match owner.answer(panic, value) {
+    match owner.answer(failed, value) {
         Answer::Value(value) => Ok(value),
         Answer::Errors(errors) => Err(errors),
         Answer::Panic(payload) => resume_unwind(payload),

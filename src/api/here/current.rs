@@ -180,7 +180,7 @@ pub fn deadline() -> Option<Instant> {
     with(|node| {
         node?
             .ancestors()
-            .filter_map(|node| node.slow.lock().deadline)
+            .filter_map(|node| node.slow.lock().deadline())
             .min()
     })
 }
@@ -300,7 +300,7 @@ impl Future for Stopping {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         if !this.is_over() {
-            this.node.stop_waiters.register(&mut this.key, cx.waker());
+            this.node.wait_for_stop(&mut this.key, cx.waker());
             // The flag is set before the waiters are woken: look at it after registering.
             if !this.is_over() {
                 frame::note_leaf();
@@ -313,7 +313,7 @@ impl Future for Stopping {
 
 impl Drop for Stopping {
     fn drop(&mut self) {
-        self.node.stop_waiters.remove(&mut self.key);
+        self.node.forget_stop(&mut self.key);
     }
 }
 
