@@ -145,7 +145,8 @@ impl Sleep {
             .as_ref()
             .is_some_and(|timer| timer.update(cx.waker()));
         if !set {
-            self.timer = Some(global::driver().insert_waker(at, cx.waker().clone()));
+            let waker = cx.waker().clone();
+            self.timer = Some(global::with_driver(|driver| driver.insert_waker(at, waker)));
         }
         frame::note_leaf();
         Poll::Pending

@@ -6,9 +6,9 @@
 //! role, and locks order the steps of the threads.
 
 use driver::role::{Limit, Role, Selector};
-use driver::wheel::Action;
 use loom_tests::run::{End, explore, models};
 use loom_tests::sync;
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 use sync::cell::Racy;
 use sync::{Arc, Condvar, Mutex, thread};
@@ -20,6 +20,7 @@ use sync::{Arc, Condvar, Mutex, thread};
 #[path = "../../src/driver"]
 mod driver {
     pub mod role;
+    pub mod slab;
     pub mod wheel;
 }
 #[path = "../../src/parker.rs"]
@@ -97,6 +98,15 @@ impl Selector for Bell {
     }
 }
 
+/// What a timer does.
+struct Fires(Arc<Racy>);
+
+impl Wake for Fires {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.set(1);
+    }
+}
+
 struct Pool {
     role: Role<Bell>,
     parkers: [parker::Parker; 2],
@@ -131,9 +141,9 @@ impl Pool {
 
     fn insert(&self, after: u64) {
         let fired = Arc::clone(&self.fired);
-        let call = Box::new(move || fired.set(1));
+        let waker = Waker::from(std::sync::Arc::new(Fires(fired)));
         let at = self.base + Duration::from_secs(after);
-        let _ = self.role.insert(at, Action::Call(call));
+        let _ = self.role.insert(at, waker);
     }
 }
 

@@ -16,6 +16,7 @@ use sync::{Arc, thread};
 #[path = "../../src/driver"]
 mod driver {
     pub mod role;
+    pub mod slab;
     pub mod wheel;
 }
 #[path = "../../src/eventcount.rs"]

@@ -4,12 +4,13 @@
 use crate::driver::clock::Clock;
 use crate::driver::role::{Role, Turn};
 use crate::driver::selector::SystemSelector;
-use crate::driver::wheel::{Action, Key};
+use crate::driver::wheel::Key;
 use crate::parker::Parker;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::sync::{Arc, OnceLock};
+use crate::sync::{Arc, Mutex, OnceLock};
+use crate::waiters;
 use std::io;
-use std::task::Waker;
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// What an idle worker sleeps in.
@@ -126,8 +127,9 @@ impl Driver {
         self.role.timers()
     }
 
-    fn insert(self: &Arc<Self>, at: Instant, action: Action) -> Timer {
-        let key = self.role.insert(at, action);
+    /// Wakes `waker` at `at`; dropping the timer cancels it.
+    pub(crate) fn insert_waker(self: &Arc<Self>, at: Instant, waker: Waker) -> Timer {
+        let key = self.role.insert(at, waker);
         self.note_change();
         Timer {
             key,
@@ -135,18 +137,26 @@ impl Driver {
         }
     }
 
-    /// Wakes `waker` at `at`; dropping the timer cancels it.
-    pub(crate) fn insert_waker(self: &Arc<Self>, at: Instant, waker: Waker) -> Timer {
-        self.insert(at, Action::Wake(waker))
-    }
-
     /// Calls `call` at `at`, on whatever thread drives; dropping the timer cancels it.
     pub(crate) fn insert_call(
         self: &Arc<Self>,
         at: Instant,
-        call: Box<dyn FnOnce() + Send>,
+        call: impl FnOnce() + Send + 'static,
     ) -> Timer {
-        self.insert(at, Action::Call(call))
+        let call = Call(Mutex::new(Some(call)));
+        self.insert_waker(at, Waker::from(Arc::new(call)))
+    }
+}
+
+/// A function as a waker, which calls it the first time.
+struct Call<F>(Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send> Wake for Call<F> {
+    fn wake(self: Arc<Self>) {
+        let call = self.0.lock().take();
+        if let Some(call) = call {
+            call();
+        }
     }
 }
 
@@ -164,23 +174,15 @@ impl Timer {
 
     /// Replaces the waker; false if the timer has fired.
     pub(crate) fn update(&self, waker: &Waker) -> bool {
-        // Cloned and dropped outside the lock: wakers are user code.
-        let new = Action::Wake(waker.clone());
-        let replaced = self.driver.role.replace(self.key, new);
-        let set = replaced.is_ok();
-        let (Ok(left) | Err(left)) = replaced;
-        left.discard();
-        set
+        self.driver.role.update(self.key, waker)
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        let action = self.driver.role.remove(self.key);
+        let waker = self.driver.role.remove(self.key);
         self.driver.note_change();
-        // Last: it may be user code.
-        if let Some(action) = action {
-            action.discard();
-        }
+        // Last: it is user code.
+        waiters::discard(waker);
     }
 }

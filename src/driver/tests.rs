@@ -1,14 +1,18 @@
 //! Tests of the driver's parts, without a pool.
 
 use crate::driver::clock::{Clock, ManualClock};
-use crate::driver::driver::Driver;
-use crate::driver::role::Limit;
-use crate::driver::wheel::{Action, Key, Wheel};
+use crate::driver::driver::{Driver, Timer};
+use crate::driver::role::{FIRED_MOST, Limit};
+use crate::driver::slab::{self, Slab};
+use crate::driver::wheel::{Due, Key, Wheel};
+use crate::parker::Parker;
 use crate::rng::Rng;
-use crate::sync::{Arc, Mutex};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex, thread};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
+use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// The portable half compiles and works here, too.
@@ -16,11 +20,14 @@ use std::time::{Duration, Instant};
 #[path = "portable.rs"]
 mod portable;
 
-type Fired = Arc<Mutex<Vec<u64>>>;
+fn call(flag: &AtomicUsize) {
+    // Relaxed: read by the thread that looks, here and below.
+    flag.store(1, Ordering::Relaxed);
+}
 
-fn note(fired: &Fired, number: u64) -> Action {
-    let fired = Arc::clone(fired);
-    Action::Call(Box::new(move || fired.lock().push(number)))
+fn is_called(flag: &AtomicUsize) -> bool {
+    // Relaxed: as above.
+    flag.load(Ordering::Relaxed) == 1
 }
 
 /// A delay, in microseconds, of any order of magnitude up to 71 minutes, now and then years.
@@ -28,13 +35,14 @@ fn delay(rng: &mut Rng) -> Duration {
     let bits = rng.below(33);
     let micros = u64::from(rng.below(u32::MAX)) & ((1 << bits) - 1);
     if rng.below(50) == 0 {
-        return Duration::from_secs(micros * 1_000);
+        return Duration::from_secs(micros % 100_000_000);
     }
     Duration::from_micros(micros)
 }
 
-/// Random programs against an ordered map: each timer fires once, at the first look at or after its
-/// instant, those of one look in order; cancelled ones never do.
+/// Random programs against an ordered map: the timer that a look takes out is the earliest one, and
+/// it is due; a look that finds nothing leaves nothing that is due; cancelled ones never come.
+/// Looks end after a few steps, with timers on their way down, and go on later.
 #[test]
 fn a_wheel_is_an_ordered_map() {
     for seed in 0..200 {
@@ -43,49 +51,57 @@ fn a_wheel_is_an_ordered_map() {
         let mut now = base;
         let mut wheel = Wheel::new(base);
         let mut model: BTreeMap<(Instant, u64), Key> = BTreeMap::new();
-        let fired: Fired = Arc::new(Mutex::new(Vec::new()));
-        for number in 0..300 {
-            match rng.below(4) {
+        for number in 0..500 {
+            match rng.below(5) {
                 0 | 1 => {
                     let at = now + delay(&mut rng);
-                    let key = wheel.insert(at, note(&fired, number));
+                    let key = wheel.insert(at, (at, number));
                     assert!(model.insert((at, number), key).is_none());
                 }
                 2 if !model.is_empty() => {
                     let nth = rng.below(u32::try_from(model.len()).unwrap()) as usize;
-                    let (&at, &key) = model.iter().nth(nth).unwrap();
-                    model.remove(&at);
-                    assert!(wheel.remove(key).is_some(), "seed {seed}: cancelled once");
-                    assert!(wheel.remove(key).is_none(), "seed {seed}: and only once");
+                    let (&timer, &key) = model.iter().nth(nth).unwrap();
+                    model.remove(&timer);
+                    assert_eq!(wheel.remove(key), Some(timer), "seed {seed}");
+                    assert_eq!(wheel.remove(key), None, "seed {seed}: only once");
                 }
+                3 => now += delay(&mut rng),
                 _ => {
-                    now += delay(&mut rng);
-                    while let Some(action) = wheel.pop_due(now) {
-                        action.run();
-                    }
-                    let mut due = Vec::new();
-                    while let Some(entry) = model.first_entry() {
-                        if entry.key().0 > now {
-                            break;
+                    for _ in 0..rng.below(40) {
+                        let first = model.first_key_value().map(|(timer, _)| timer.0);
+                        match wheel.pop_due(now, rng.below(4)) {
+                            Due::Timer(timer) => {
+                                assert!(timer.0 <= now, "seed {seed}: too early");
+                                assert_eq!(Some(timer.0), first, "seed {seed}: out of order");
+                                assert!(model.remove(&timer).is_some(), "seed {seed}: again");
+                            }
+                            Due::Unsettled => {}
+                            Due::Nothing => {
+                                assert!(first.is_none_or(|at| at > now), "seed {seed}: forgotten");
+                            }
                         }
-                        due.push(*entry.key());
-                        entry.remove();
                     }
-                    let mut got = std::mem::take(&mut *fired.lock());
-                    // Equal instants have no order.
-                    got.sort_by_key(|number| due.iter().find(|entry| entry.1 == *number));
-                    let due: Vec<u64> = due.into_iter().map(|entry| entry.1).collect();
-                    assert_eq!(got, due, "seed {seed}");
                 }
             }
-            let first = model.first_key_value().map(|(key, _)| key.0);
+            let first = model.first_key_value().map(|(timer, _)| timer.0);
             let earliest = wheel.earliest();
             assert_eq!(earliest.is_some(), first.is_some(), "seed {seed}");
-            assert!(
-                earliest <= first,
-                "seed {seed}: the driver would sleep too long"
-            );
-            assert_eq!(wheel.is_empty(), model.is_empty(), "seed {seed}");
+            let sleeps_too_long = earliest > first && earliest > Some(now);
+            assert!(!sleeps_too_long, "seed {seed}");
+            assert_eq!(wheel.len(), model.len(), "seed {seed}");
+        }
+    }
+}
+
+/// Takes out what is due; how many steps that took.
+fn drain<T>(wheel: &mut Wheel<T>, now: Instant, mut taken: impl FnMut(T)) -> usize {
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        match wheel.pop_due(now, 1) {
+            Due::Timer(timer) => taken(timer),
+            Due::Unsettled => {}
+            Due::Nothing => return steps,
         }
     }
 }
@@ -96,36 +112,254 @@ fn a_wheel_is_an_ordered_map() {
 fn a_crowded_slot_is_looked_at_when_its_time_has_come() {
     let base = Clock::System.now();
     let mut wheel = Wheel::new(base);
-    let fired: Fired = Arc::new(Mutex::new(Vec::new()));
     let at = |micros| base + Duration::from_micros(micros);
     for number in 0..1_000 {
-        wheel.insert(at(5_000_000 + number), note(&fired, number));
+        wheel.insert(at(5_000_000 + number), number);
     }
-    let mut looks = 0;
+    let (mut looks, mut taken) = (0, Vec::new());
     while let Some(next) = wheel.earliest() {
         looks += 1;
-        while let Some(action) = wheel.pop_due(next) {
-            action.run();
-        }
+        drain(&mut wheel, next, |number| taken.push(number));
     }
-    assert_eq!(*fired.lock(), (0..1_000).collect::<Vec<_>>());
-    assert!((1_000..1_010).contains(&looks), "{looks} looks");
+    assert_eq!(taken, (0..1_000).collect::<Vec<_>>());
+    assert!((1_000..1_020).contains(&looks), "{looks} looks");
+}
+
+/// A timer moves down a level at most ten times, one step each, and most fire from further up.
+#[test]
+fn a_step_moves_one_timer() {
+    const COUNT: usize = 10_000;
+    let base = Clock::System.now();
+    let mut wheel = Wheel::new(base);
+    let crowd = base + Duration::from_millis(987);
+    for number in 0..COUNT {
+        wheel.insert(crowd, number);
+    }
+    let mut taken = Vec::new();
+    let steps = drain(&mut wheel, crowd, |number| taken.push(number));
+    assert_eq!(taken, (0..COUNT).collect::<Vec<_>>());
+    assert!(steps <= 6 * COUNT, "{steps} steps for one instant");
+
+    let mut rng = Rng::new(7);
+    for number in 0..COUNT {
+        let after = Duration::from_nanos(u64::from(rng.below(1_000_000_000)));
+        wheel.insert(crowd + after, number);
+    }
+    let later = crowd + Duration::from_secs(1);
+    let steps = drain(&mut wheel, later, |_| {});
+    assert!(
+        steps <= 4 * COUNT,
+        "{steps} steps for instants of one second"
+    );
+    // Those that are alone in their slot.
+    for number in 0..64 {
+        wheel.insert(later + Duration::from_secs(10 * (1 + number)), 0);
+    }
+    let steps = drain(&mut wheel, later + Duration::from_secs(1_000), |_| {});
+    assert!(steps <= 3 * 64, "{steps} steps for 64 instants");
+}
+
+fn remove_all(wheel: &mut Wheel<usize>, keys: &mut Vec<Key>) {
+    for key in keys.drain(..) {
+        assert!(wheel.remove(key).is_some());
+    }
+}
+
+/// What a burst of timers was kept in is given back, whether they fire or are cancelled, and in
+/// whatever order; and a page is not allocated and freed again and again.
+#[test]
+fn memory_is_given_back() {
+    const COUNT: usize = 100_000;
+    let base = Clock::System.now();
+    let at = |number: usize| base + Duration::from_micros(number as u64);
+    let mut wheel = Wheel::new(base);
+    let mut rng = Rng::new(1);
+    let mut fired = Vec::new();
+    for round in 0..3 {
+        let mut keys: Vec<Key> = (0..COUNT).map(|n| wheel.insert(at(n), n)).collect();
+        assert!(wheel.capacity() < COUNT + slab::PAGE);
+        // The place of a timer that has fired is that of another one by now.
+        assert!(fired.drain(..).all(|key| wheel.remove(key).is_none()));
+        match round {
+            0 => assert!(drain(&mut wheel, at(COUNT), |_| {}) > COUNT),
+            1 => remove_all(&mut wheel, &mut keys),
+            _ => {
+                // A hundred stay, each in a page of its own if it comes badly.
+                while keys.len() > 100 {
+                    let nth = rng.below(keys.len() as u32) as usize;
+                    wheel.remove(keys.swap_remove(nth));
+                }
+                assert!(wheel.capacity() <= 101 * slab::PAGE);
+                // New ones go to the pages that are there.
+                let before = wheel.capacity();
+                keys.extend((0..5_000).map(|n| wheel.insert(at(n), n)));
+                assert_eq!(wheel.capacity(), before);
+                remove_all(&mut wheel, &mut keys);
+            }
+        }
+        fired = keys;
+        assert_eq!(wheel.len(), 0);
+        assert!(wheel.capacity() <= slab::PAGE, "{}", wheel.capacity());
+    }
+    let mut slab = Slab::new();
+    let numbers: Vec<u32> = (0..=2 * slab::PAGE).map(|n| slab.insert(n)).collect();
+    let capacity = slab.capacity();
+    assert_eq!(capacity, 3 * slab::PAGE);
+    for _ in 0..3 {
+        assert_eq!(slab.remove(numbers[2 * slab::PAGE]), Some(2 * slab::PAGE));
+        assert_eq!(slab.remove(numbers[2 * slab::PAGE]), None);
+        assert_eq!(slab.capacity(), capacity, "one empty page stays");
+        assert_eq!(slab.insert(2 * slab::PAGE), numbers[2 * slab::PAGE]);
+    }
+}
+
+/// What the wakers of a crowd do: it counts, and may set a timer that is due.
+struct Crowd {
+    driver: Arc<Driver>,
+    clock: ManualClock,
+    called: AtomicUsize,
+    again: bool,
+    timers: Mutex<Vec<Timer>>,
+}
+
+impl Crowd {
+    fn set(self: &Arc<Self>, at: Instant) {
+        let crowd = Arc::clone(self);
+        let timer = self.driver.insert_call(at, move || {
+            // Neither would be possible under the lock of the wheel.
+            // Relaxed: a count, read by the thread that looks.
+            crowd.called.fetch_add(1, Ordering::Relaxed);
+            crowd.clock.advance(Duration::from_nanos(1));
+            if crowd.again {
+                crowd.set(at);
+            }
+        });
+        self.timers.lock().push(timer);
+    }
+
+    fn called(&self) -> usize {
+        // Relaxed: as above.
+        self.called.load(Ordering::Relaxed)
+    }
+}
+
+fn crowd(again: bool, count: usize) -> Arc<Crowd> {
+    let clock = ManualClock::new();
+    let crowd = Arc::new(Crowd {
+        driver: Arc::new(Driver::new(Clock::Manual(clock.clone())).unwrap()),
+        clock,
+        called: AtomicUsize::new(0),
+        again,
+        timers: Mutex::default(),
+    });
+    let at = crowd.driver.now() + Duration::from_millis(5);
+    for _ in 0..count {
+        crowd.set(at);
+    }
+    crowd.clock.advance(Duration::from_millis(6));
+    crowd
+}
+
+/// A look at a crowd that is due at one instant ends after a bounded number of wakers, which run
+/// with no lock held; each is called, and each once.
+#[test]
+fn a_look_fires_a_bounded_number_of_timers() {
+    const COUNT: usize = 10_000;
+    let crowd = crowd(false, COUNT);
+    let mut looks = 0;
+    while crowd.called() < COUNT {
+        let before = crowd.called();
+        let _ = crowd.driver.turn();
+        assert!(crowd.called() - before <= FIRED_MOST);
+        looks += 1;
+        assert!(looks < COUNT, "every look gets on");
+    }
+    let _ = crowd.driver.turn();
+    assert_eq!(crowd.called(), COUNT);
+    assert_eq!(crowd.driver.timers(), 0);
+    crowd.timers.lock().clear();
+}
+
+/// A crowd that is set anew each time, for an instant that is over, keeps no later timer waiting.
+#[test]
+fn a_crowd_does_not_starve_a_newer_timer() {
+    const COUNT: usize = 1_000;
+    let crowd = crowd(true, COUNT);
+    let newer = Arc::new(AtomicUsize::new(0));
+    let theirs = Arc::clone(&newer);
+    let at = crowd.driver.now();
+    let _newer = crowd.driver.insert_call(at, move || call(&theirs));
+    for _ in 0..2 * (1 + 6 * COUNT / FIRED_MOST) {
+        let _ = crowd.driver.turn();
+    }
+    assert!(is_called(&newer));
+    assert!(crowd.called() > COUNT, "the crowd goes on");
+    let timers = std::mem::take(&mut *crowd.timers.lock());
+    drop(timers);
+}
+
+/// A waker that waits for a timer of the same instant keeps nobody else from firing it.
+#[test]
+fn a_waker_may_wait_for_the_next_one() {
+    let crowd = crowd(false, 0);
+    let [waits, fired] = [(); 2].map(|()| Arc::new(Parker::new()));
+    let (they_wait, they_fired) = (Arc::clone(&waits), Arc::clone(&fired));
+    let at = crowd.driver.now();
+    let _first = crowd.driver.insert_call(at, move || {
+        let _ = they_wait.unpark();
+        they_fired.park();
+    });
+    let second = move || {
+        let _ = fired.unpark();
+    };
+    let _second = crowd.driver.insert_call(at, second);
+    let theirs = Arc::clone(&crowd);
+    let other = thread::Builder::new().spawn(move || theirs.driver.turn().1.woken);
+    waits.park();
+    assert!(crowd.driver.turn().1.woken);
+    assert!(other.unwrap().join().unwrap());
+    assert_eq!(crowd.driver.timers(), 0);
+}
+
+/// A timer that is polled again with the same waker clones none, and with another one lets go of
+/// the first.
+#[test]
+fn a_timer_keeps_one_waker() {
+    let driver = Arc::new(Driver::new(Clock::System).unwrap());
+    let [first, second] = [(); 2].map(|()| Arc::new(Unheard));
+    let [of_first, of_second] = [&first, &second].map(|waker| Waker::from(Arc::clone(waker)));
+    let counts = || [&first, &second].map(Arc::strong_count);
+    let at = driver.now() + Duration::from_secs(3_600);
+    let timer = driver.insert_waker(at, of_first.clone());
+    assert_eq!(counts(), [3, 2]);
+    assert!(timer.update(&of_first));
+    assert_eq!(counts(), [3, 2]);
+    assert!(timer.update(&of_second));
+    assert_eq!(counts(), [2, 3]);
+    drop(timer);
+    assert_eq!(counts(), [2, 2]);
+}
+
+struct Unheard;
+
+impl Wake for Unheard {
+    fn wake(self: Arc<Self>) {}
 }
 
 #[test]
 fn a_manual_clock_fires_exactly() {
     let clock = ManualClock::new();
     let driver = Arc::new(Driver::new(Clock::Manual(clock.clone())).unwrap());
-    let fired: Fired = Arc::new(Mutex::new(Vec::new()));
+    let fired = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&fired);
     clock.advance(Duration::from_micros(1_500));
-    let call = Box::new(move || theirs.lock().push(1));
-    let _timer = driver.insert_call(driver.now() + Duration::from_millis(5), call);
+    let at = driver.now() + Duration::from_millis(5);
+    let _timer = driver.insert_call(at, move || call(&theirs));
     clock.advance(Duration::from_micros(4_999));
     assert!(!driver.turn().1.woken);
     clock.advance(Duration::from_micros(1));
     assert!(driver.turn().1.woken);
-    assert_eq!(*fired.lock(), [1]);
+    assert!(is_called(&fired));
     assert_eq!(driver.coarse_millis(), 6);
 }
 

@@ -1,10 +1,17 @@
-//! Deadlines in order: a hierarchical wheel with an exact front.
+//! Deadlines in order: a hierarchical wheel with the resolution of the clock.
 //!
-//! Six levels of 64 slots, one tick of the lowest level is a millisecond (Varghese and Lauck,
-//! "Hashed and hierarchical timing wheels", 1987). Inserting and cancelling cost a list operation
-//! each, whatever the number of timers; a timer moves down at most five times before it fires. What
-//! is due within the current tick is in a heap ordered by the exact instant, so a timer never fires
-//! early, and a clock that tests advance fires it exactly.
+//! Eleven levels of 64 slots (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987);
+//! one tick of the lowest level is a nanosecond, one turn of the highest the whole clock. A timer
+//! is in the slot of the highest digit, of six bits, in which its instant differs from the cursor,
+//! an instant that no timer in a slot lies before. So the first slot of the lowest level that has
+//! any holds the earliest timers, and a timer never fires early.
+//!
+//! When the time of a slot comes the cursor moves to its beginning, and its timers move down, one
+//! at a time: each goes down at most ten levels before it fires, and most of them, alone in their
+//! slot by then, fire from further up. Inserting and cancelling cost a list operation each,
+//! whatever the number of timers, and each step of firing moves one: a wheel under a lock keeps
+//! nobody waiting, however many timers are due at the same instant. One that was due before it was
+//! set comes after all that are due by then: so none waits for ever for others that are set anew.
 //!
 //! # Why not an ordered map
 //!
@@ -12,350 +19,305 @@
 //! costs 110 ns for each pair of insertion and removal with 10,000 live timers, such a wheel 9 ns
 //! (measured).
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::task::Waker;
+use crate::driver::slab::Slab;
 use std::time::{Duration, Instant};
 
-/// What happens when a timer fires.
-pub(crate) enum Action {
-    Wake(Waker),
-    Call(Box<dyn FnOnce() + Send>),
-}
-
-impl Action {
-    /// Lets go of what will not be done, with no lock held.
-    pub(crate) fn discard(self) {
-        match self {
-            Self::Wake(waker) => crate::waiters::discard([waker]),
-            Self::Call(call) => drop(call),
-        }
-    }
-
-    /// Runs it, with no lock held.
-    pub(crate) fn run(self) {
-        match self {
-            Self::Wake(waker) => crate::waiters::wake(waker),
-            Self::Call(call) => {
-                // What user code in it throws the call has handed on: see `Late`. This is for the
-                // thread that drives.
-                if let Err(payload) = crate::unwind::catch(call) {
-                    crate::unwind::discard(payload);
-                }
-            }
-        }
-    }
-}
-
-/// The name of a timer: its entry, and which owner of that entry.
+/// The name of a timer: its place, and which of all timers it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
-    index: u32,
-    generation: u32,
+    place: u32,
+    number: u64,
 }
 
-const LEVELS: usize = 6;
+/// What a look for the next timer that is due came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due<T> {
+    Timer(T),
+    /// As many steps as were granted have not told: look again.
+    Unsettled,
+    Nothing,
+}
+
 const SLOTS: usize = 64;
 const BITS: u32 = SLOTS.trailing_zeros();
-/// Ticks in one turn of the whole wheel: 2^36 ms, about 2.2 years.
-const TURN: u64 = 1 << (BITS * LEVELS as u32);
+const LEVELS: usize = u64::BITS.div_ceil(BITS) as usize;
 
-/// No entry.
+/// No timer.
 const NIL: u32 = u32::MAX;
 
-/// Entries of a slot that are looked at for the exact next instant. Beyond that the driver wakes at
+/// Timers of a slot that are looked at for the exact next instant. Beyond that the driver wakes at
 /// the start of the slot and looks again: at worst one early wake-up for each slot, instead of a
-/// walk over all its entries.
+/// walk over all its timers.
 const LOOKED_AT: usize = 64;
 
-/// In which list an entry is.
+/// A slot of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Slot {
-        level: u8,
-        slot: u8,
-    },
-    /// Beyond this turn of the wheel.
-    Far,
-    /// In the heap, which forgets it by its generation.
-    Front,
-    Free,
+struct List {
+    level: u8,
+    slot: u8,
 }
 
-struct Entry {
-    at: Instant,
-    tick: u64,
-    generation: u32,
-    place: Place,
+struct Timer<T> {
+    /// Nanoseconds since the base.
+    at: u64,
+    number: u64,
+    list: List,
     next: u32,
+    /// That of the first is the last.
     prev: u32,
-    action: Option<Action>,
+    action: T,
 }
 
-/// All timers of a driver.
-pub(crate) struct Wheel {
+/// All timers of a driver, with what is to be done when they fire.
+pub(crate) struct Wheel<T> {
     base: Instant,
-    /// The current tick: entries of this tick and of earlier ones are in `front`, all others in a
-    /// slot or in `far`.
-    now: u64,
+    cursor: u64,
+    /// The latest instant of a look. The cursor is not beyond it.
+    looked: u64,
     heads: [[u32; SLOTS]; LEVELS],
-    /// For each level, which slots have entries.
+    /// For each level, which slots have timers.
     occupied: [u64; LEVELS],
-    far: u32,
-    front: BinaryHeap<Reverse<(Instant, u32, u32)>>,
-    entries: Vec<Entry>,
-    free: u32,
-    len: usize,
+    /// The slot, at the cursor, whose timers move down. Until it is empty they come before all
+    /// others.
+    moving: Option<List>,
+    timers: Slab<Timer<T>>,
+    numbers: u64,
 }
 
-impl Wheel {
-    /// An empty wheel; tick 0 begins at `base`.
+impl<T> Wheel<T> {
+    /// An empty wheel. No timer is due before `base`.
     pub(crate) fn new(base: Instant) -> Self {
         Self {
             base,
-            now: 0,
+            cursor: 0,
+            looked: 0,
             heads: [[NIL; SLOTS]; LEVELS],
             occupied: [0; LEVELS],
-            far: NIL,
-            front: BinaryHeap::new(),
-            entries: Vec::new(),
-            free: NIL,
-            len: 0,
+            moving: None,
+            timers: Slab::new(),
+            numbers: 0,
         }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// How many timers are set and have not fired.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.timers.len()
+    }
+
+    /// For how many timers it has memory.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.timers.capacity()
     }
 
     /// Adds a timer.
-    pub(crate) fn insert(&mut self, at: Instant, action: Action) -> Key {
-        let index = self.allocate();
-        let tick = self.tick_of(at);
-        let entry = &mut self.entries[index as usize];
-        entry.at = at;
-        entry.tick = tick;
-        entry.action = Some(action);
-        let generation = entry.generation;
-        self.len += 1;
-        self.put(index);
-        Key { index, generation }
+    pub(crate) fn insert(&mut self, at: Instant, action: T) -> Key {
+        let at = self.since_base(at).max(self.looked);
+        let number = self.numbers;
+        self.numbers += 1;
+        let list = self.list_of(at);
+        let place = self.timers.insert(Timer {
+            at,
+            number,
+            list,
+            next: NIL,
+            prev: NIL,
+            action,
+        });
+        self.link(place, list);
+        Key { place, number }
     }
 
     /// What a timer will do, unless it has fired.
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Action> {
-        let entry = self.entries.get_mut(key.index as usize)?;
-        if entry.generation == key.generation {
-            entry.action.as_mut()
-        } else {
-            None
-        }
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        let timer = self.timers.get_mut(key.place)?;
+        (timer.number == key.number).then_some(&mut timer.action)
     }
 
     /// Takes a timer out, unless it has fired.
-    pub(crate) fn remove(&mut self, key: Key) -> Option<Action> {
-        let entry = self.entries.get(key.index as usize)?;
-        if entry.generation != key.generation {
-            return None;
-        }
-        self.unlink(key.index);
-        self.release(key.index)
+    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+        self.get_mut(key)?;
+        self.take_out(key.place)
     }
 
     /// A lower bound of the next instant at which something is due, exact unless many timers share
-    /// a slot.
-    pub(crate) fn earliest(&mut self) -> Option<Instant> {
-        self.drop_stale();
-        if let Some(Reverse((at, ..))) = self.front.peek() {
-            return Some(*at);
-        }
-        let (start, head) = self.next_slot()?;
-        let mut at = head;
-        let mut min = None;
+    /// a slot. `None` if there is no timer, or none within the reach of the clock.
+    pub(crate) fn earliest(&self) -> Option<Instant> {
+        let nanos = match self.moving {
+            Some(_) => self.cursor,
+            None => {
+                let (list, start) = self.first()?;
+                self.least_of(list).unwrap_or(start)
+            }
+        };
+        self.base.checked_add(Duration::from_nanos(nanos))
+    }
+
+    /// The least instant of a slot with few timers.
+    fn least_of(&self, list: List) -> Option<u64> {
+        let mut at = self.head(list);
+        let mut least = u64::MAX;
         for _ in 0..LOOKED_AT {
             if at == NIL {
-                return min;
+                return Some(least);
             }
-            let entry = &self.entries[at as usize];
-            min = Some(min.map_or(entry.at, |min: Instant| min.min(entry.at)));
-            at = entry.next;
+            let timer = &self.timers[at];
+            least = least.min(timer.at);
+            at = timer.next;
         }
-        self.base.checked_add(Duration::from_millis(start))
+        None
     }
 
-    /// Takes a timer out that is due.
-    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Action> {
-        self.advance(self.tick_of(now));
-        self.drop_stale();
-        let Reverse((at, index, _)) = self.front.peek()?;
-        if *at > now {
-            return None;
+    /// Whether a timer is due, as far as that many steps tell.
+    pub(crate) fn is_due(&mut self, now: Instant, steps: u32) -> Due<()> {
+        match self.find_due(now, steps) {
+            Due::Timer(_) => Due::Timer(()),
+            Due::Unsettled => Due::Unsettled,
+            Due::Nothing => Due::Nothing,
         }
-        let index = *index;
-        self.front.pop();
-        self.release(index)
     }
 
-    fn tick_of(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.base);
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Moves on to a tick: what lies before it, and in it, goes to the front.
-    fn advance(&mut self, tick: u64) {
-        while let Some((start, head)) = self.next_slot() {
-            if start > tick {
-                break;
-            }
-            self.now = start;
-            self.take_list(head);
-            let mut at = head;
-            while at != NIL {
-                let next = self.entries[at as usize].next;
-                self.put(at);
-                at = next;
-            }
+    /// Takes out the first timer that is due, as far as that many steps tell.
+    pub(crate) fn pop_due(&mut self, now: Instant, steps: u32) -> Due<T> {
+        match self.find_due(now, steps) {
+            Due::Timer(place) => match self.take_out(place) {
+                Some(action) => Due::Timer(action),
+                None => Due::Nothing,
+            },
+            Due::Unsettled => Due::Unsettled,
+            Due::Nothing => Due::Nothing,
         }
-        self.now = self.now.max(tick);
     }
 
-    /// The first tick of the next list that is not empty, and its head.
-    fn next_slot(&self) -> Option<(u64, u32)> {
+    /// The place of the first timer that is due.
+    fn find_due(&mut self, now: Instant, steps: u32) -> Due<u32> {
+        let now = self.since_base(now);
+        self.looked = self.looked.max(now);
+        for _ in 0..steps {
+            let list = match self.moving {
+                Some(list) => list,
+                None => match self.first() {
+                    Some((list, start)) if start <= now => {
+                        let head = self.head(list);
+                        let timer = &self.timers[head];
+                        // All of the lowest level, or one that is alone in its slot, and none
+                        // comes before it.
+                        if list.level == 0 || (timer.next == NIL && timer.at <= now) {
+                            return Due::Timer(head);
+                        }
+                        self.cursor = start;
+                        self.moving = Some(list);
+                        list
+                    }
+                    _ => {
+                        self.cursor = self.cursor.max(now);
+                        return Due::Nothing;
+                    }
+                },
+            };
+            let head = self.head(list);
+            let down = self.list_of(self.timers[head].at);
+            self.unlink(head);
+            self.link(head, down);
+        }
+        Due::Unsettled
+    }
+
+    /// The first slot of the lowest level that has any, and where it starts: if none moves down,
+    /// the earliest timers are there.
+    fn first(&self) -> Option<(List, u64)> {
         for level in 0..LEVELS {
             let shift = BITS * level as u32;
-            let digit = (self.now >> shift) % SLOTS as u64;
-            // Entries of the current slot are on a lower level, or in front.
-            let later = self.occupied[level] & (u64::MAX << digit << 1);
+            let digit = (self.cursor >> shift) % SLOTS as u64;
+            // On the lowest level timers at the cursor itself are in its slot. On others those of
+            // its slot are further down.
+            let at_cursor = if level == 0 { 1 << digit } else { 0 };
+            let later = self.occupied[level] & (u64::MAX << digit << 1 | at_cursor);
             if later != 0 {
                 let slot = later.trailing_zeros();
-                let above = self.now >> shift >> BITS << BITS;
+                let above = self.cursor >> shift >> BITS << BITS;
                 let start = (above | u64::from(slot)) << shift;
-                return Some((start, self.heads[level][slot as usize]));
+                let list = List {
+                    level: level as u8,
+                    slot: slot as u8,
+                };
+                return Some((list, start));
             }
         }
-        (self.far != NIL).then(|| ((self.now | (TURN - 1)) + 1, self.far))
+        None
     }
 
-    /// Empties the list that begins with `head`; its entries keep their `next`.
-    fn take_list(&mut self, head: u32) {
-        match self.entries[head as usize].place {
-            Place::Slot { level, slot } => {
-                self.heads[usize::from(level)][usize::from(slot)] = NIL;
-                self.occupied[usize::from(level)] &= !(1 << slot);
-            }
-            Place::Far => self.far = NIL,
-            Place::Front | Place::Free => {}
+    /// Where a timer belongs that is not before the cursor.
+    fn list_of(&self, at: u64) -> List {
+        // The highest digit in which it differs.
+        let highest = (at ^ self.cursor).checked_ilog2();
+        let level = highest.map_or(0, |bit| bit / BITS);
+        List {
+            level: level as u8,
+            slot: ((at >> (BITS * level)) % SLOTS as u64) as u8,
         }
     }
 
-    /// Puts an entry that is in no list where its tick belongs.
-    fn put(&mut self, index: u32) {
-        let entry = &self.entries[index as usize];
-        let differs = entry.tick ^ self.now;
-        let place = if entry.tick <= self.now {
-            Place::Front
-        } else if differs >= TURN {
-            Place::Far
+    fn since_base(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.base);
+        // 584 years.
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn head(&self, list: List) -> u32 {
+        self.heads[usize::from(list.level)][usize::from(list.slot)]
+    }
+
+    fn head_mut(&mut self, list: List) -> &mut u32 {
+        &mut self.heads[usize::from(list.level)][usize::from(list.slot)]
+    }
+
+    /// Puts a timer, which is in no list, at the end of one.
+    fn link(&mut self, place: u32, list: List) {
+        let head = self.head(list);
+        let last = match head {
+            NIL => {
+                *self.head_mut(list) = place;
+                self.occupied[usize::from(list.level)] |= 1 << list.slot;
+                place
+            }
+            head => {
+                let last = std::mem::replace(&mut self.timers[head].prev, place);
+                self.timers[last].next = place;
+                last
+            }
+        };
+        let timer = &mut self.timers[place];
+        timer.list = list;
+        timer.next = NIL;
+        timer.prev = last;
+    }
+
+    /// Takes a timer out of its list.
+    fn unlink(&mut self, place: u32) {
+        let Timer {
+            list, next, prev, ..
+        } = self.timers[place];
+        let head = self.head(list);
+        if place == head {
+            *self.head_mut(list) = next;
         } else {
-            // The highest digit in which it differs from now; `differs` is not zero.
-            let level = differs.ilog2() / BITS;
-            let slot = (entry.tick >> (BITS * level)) % SLOTS as u64;
-            Place::Slot {
-                level: level as u8,
-                slot: slot as u8,
-            }
-        };
-        let next = match place {
-            Place::Slot { level, slot } => {
-                self.occupied[usize::from(level)] |= 1 << slot;
-                std::mem::replace(
-                    &mut self.heads[usize::from(level)][usize::from(slot)],
-                    index,
-                )
-            }
-            Place::Far => std::mem::replace(&mut self.far, index),
-            Place::Front | Place::Free => {
-                self.front
-                    .push(Reverse((entry.at, index, entry.generation)));
-                NIL
-            }
-        };
-        if next != NIL {
-            self.entries[next as usize].prev = index;
+            self.timers[prev].next = next;
         }
-        let entry = &mut self.entries[index as usize];
-        entry.place = place;
-        entry.next = next;
-        entry.prev = NIL;
-    }
-
-    fn unlink(&mut self, index: u32) {
-        let Entry {
-            place, next, prev, ..
-        } = self.entries[index as usize];
-        if next != NIL {
-            self.entries[next as usize].prev = prev;
-        }
-        if prev != NIL {
-            self.entries[prev as usize].next = next;
-            return;
-        }
-        match place {
-            Place::Slot { level, slot } => {
-                self.heads[usize::from(level)][usize::from(slot)] = next;
-                if next == NIL {
-                    self.occupied[usize::from(level)] &= !(1 << slot);
+        match (next, place == head) {
+            (NIL, true) => {
+                self.occupied[usize::from(list.level)] &= !(1 << list.slot);
+                if self.moving == Some(list) {
+                    self.moving = None;
                 }
             }
-            Place::Far => self.far = next,
-            Place::Front | Place::Free => {}
+            (NIL, false) => self.timers[head].prev = prev,
+            _ => self.timers[next].prev = prev,
         }
     }
 
-    fn allocate(&mut self) -> u32 {
-        if self.free != NIL {
-            let index = self.free;
-            self.free = self.entries[index as usize].next;
-            return index;
-        }
-        let index = u32::try_from(self.entries.len()).unwrap_or(NIL);
-        assert!(index != NIL, "more than four billion timers");
-        self.entries.push(Entry {
-            at: self.base,
-            tick: 0,
-            generation: 0,
-            place: Place::Free,
-            next: NIL,
-            prev: NIL,
-            action: None,
-        });
-        index
-    }
-
-    /// Gives an entry back, which is in no list.
-    fn release(&mut self, index: u32) -> Option<Action> {
-        let free = std::mem::replace(&mut self.free, index);
-        let entry = &mut self.entries[index as usize];
-        entry.generation = entry.generation.wrapping_add(1);
-        entry.place = Place::Free;
-        entry.next = free;
-        entry.prev = NIL;
-        self.len -= 1;
-        entry.action.take()
-    }
-
-    /// Forgets cancelled timers at the top of the heap.
-    fn drop_stale(&mut self) {
-        while let Some(Reverse((_, index, generation))) = self.front.peek() {
-            if self.entries[*index as usize].generation == *generation {
-                return;
-            }
-            self.front.pop();
-        }
+    fn take_out(&mut self, place: u32) -> Option<T> {
+        self.unlink(place);
+        self.timers.remove(place).map(|timer| timer.action)
     }
 }

@@ -196,7 +196,7 @@ impl Pool for Shared {
                 call(&*shared);
             }
         };
-        Box::new(self.driver.insert_call(at, Box::new(call)))
+        Box::new(self.driver.insert_call(at, call))
     }
 
     fn coarse_millis(&self) -> u32 {

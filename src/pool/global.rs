@@ -6,7 +6,7 @@ use crate::driver::driver::Driver;
 use crate::pool::config::RuntimeBuilder;
 use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
-use crate::pool::thread_ctx;
+use crate::pool::thread_ctx::{self, ThreadCtx};
 use crate::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -62,16 +62,33 @@ pub(crate) fn with_runtime<R>(f: impl FnOnce(&Arc<Shared>) -> R) -> R {
 
 /// The driver of this thread's runtime.
 pub(crate) fn driver() -> Arc<Driver> {
-    Arc::clone(&runtime().driver)
+    with_driver(Arc::clone)
+}
+
+/// Calls `f` with the driver of this thread's runtime. In its context no count of references is
+/// touched.
+pub(crate) fn with_driver<R>(f: impl FnOnce(&Arc<Driver>) -> R) -> R {
+    let here = thread_ctx::of_free_functions(|ctx| match ctx {
+        Some(ctx) => Ok(f(&ctx.shared.driver)),
+        None => Err(f),
+    });
+    here.unwrap_or_else(|f| match thread_ctx::runtime_here() {
+        Some(shared) => f(&shared.driver),
+        None => f(&global().shared().driver),
+    })
 }
 
 /// Now, on the clock of this thread's runtime. It starts none: the global one goes by the system's
 /// clock unless one was installed.
 pub(crate) fn now() -> Instant {
-    let global = || GLOBAL.get().map(|global| Arc::clone(global.shared()));
-    match thread_ctx::runtime_here().or_else(global) {
-        Some(shared) => shared.driver.now(),
-        None => Clock::System.now(),
+    let here = |ctx: Option<&ThreadCtx<'_>>| ctx.map(|ctx| ctx.shared.driver.now());
+    if let Some(now) = thread_ctx::of_free_functions(here) {
+        return now;
+    }
+    match (thread_ctx::runtime_here(), GLOBAL.get()) {
+        (Some(shared), _) => shared.driver.now(),
+        (None, Some(global)) => global.shared().driver.now(),
+        (None, None) => Clock::System.now(),
     }
 }
 
