@@ -58,11 +58,11 @@ fn they_run_where_the_caller_is() {
     on_a_busy_worker(&runtime, || {
         LOCAL.sync_scope(7, || {
             let place = || {
-                let local = LOCAL.with(|value| value.copied());
+                let local = LOCAL.with(|value| *value.unwrap());
                 (current::task_id(), current::group_path(), local)
             };
             let own = place();
-            assert_eq!(own.2, Some(7));
+            assert_eq!(own.2, 7);
             assert_eq!(join(place, place), (own.clone(), own));
         });
     });
