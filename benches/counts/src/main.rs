@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn usage() {
     let mut text = String::from("usage: counts OPERATION TIMES\n");
     for operation in OPERATIONS {
-        text += &format!("  {:<12}{}\n", operation.name, operation.what);
+        text += &format!("  {:<14}{}\n", operation.name, operation.what);
     }
     // Nothing can be done about a stderr that is closed.
     let _ = std::io::stderr().write_all(text.as_bytes());
