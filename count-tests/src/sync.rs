@@ -201,6 +201,10 @@ pub(crate) mod deque {
     pub(crate) struct Stealer<T>(real::deque::Stealer<T>);
 
     impl<T> Stealer<T> {
+        pub(crate) fn len(&self) -> usize {
+            self.0.len()
+        }
+
         pub(crate) fn is_empty(&self) -> bool {
             self.0.is_empty()
         }
