@@ -141,7 +141,7 @@ fn line(row: &Row, outcome: &Outcome, is_met: bool) -> String {
 }
 
 /// Figures that are published of every program that has them.
-const PUBLISHED: [&str; 11] = [
+const PUBLISHED: [&str; 12] = [
     "cpu_ns",
     "wall_ns",
     "p50_ns",
@@ -153,6 +153,7 @@ const PUBLISHED: [&str; 11] = [
     "wakeups",
     "bytes",
     "instructions",
+    "rss_bytes",
 ];
 
 /// Every figure of every side, and in brackets the ratio to spinney's.
