@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     Driver,
     /// The ends of a seat's deques.
     Deque,
-    /// Where thieves find a seat's deques; its owner counts its spawns on the same line.
+    /// Where thieves find a seat's deques; its owner writes to the same line at each pop.
     Seat,
     /// The join word of a group.
     Group,

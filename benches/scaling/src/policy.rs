@@ -20,7 +20,8 @@ pub(crate) struct Changes {
     pub(crate) injector: bool,
     /// A thief begins at the seat where it found something last.
     pub(crate) victim: bool,
-    /// What thieves read of a seat is on no line that its owner writes to at each spawn.
+    /// What thieves read of a seat is on no line that its owner writes to at each pop, and what
+    /// each worker reads before a job is on no line that searchers write to.
     pub(crate) apart: bool,
     /// A thief takes half of a deque and 32 jobs at most, however long they take.
     pub(crate) batch: bool,
@@ -93,7 +94,7 @@ impl Changes {
             },
         ),
         (
-            "seats apart",
+            "lines apart",
             Self {
                 apart: true,
                 ..Self::NONE

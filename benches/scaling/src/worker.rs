@@ -135,9 +135,6 @@ impl World {
             true => worker.fork.push_back(task),
             false => worker.wake.push_back(task),
         }
-        if !self.policy.changes().apart {
-            self.write(me, self.workers[me].seat);
-        }
         self.write(me, self.workers[me].line);
         self.notify_for(me);
     }
@@ -173,6 +170,10 @@ impl World {
     /// Takes the next job, or begins to search.
     fn look(&mut self, me: usize) {
         let (begun, job) = (self.workers[me].begun, self.workers[me].job);
+        if !self.policy.is_tokio() && !self.policy.changes().apart {
+            // Whether the sentinel has beaten, which is on that line.
+            self.read(me, self.shared.word);
+        }
         if begun - self.workers[me].driven >= self.policy.drive_every(job) {
             self.drive(me);
         }
@@ -229,6 +230,10 @@ impl World {
             _ => worker.wake.pop_front().or_else(|| worker.fork.pop_back()),
         }?;
         worker.base = worker.fork.len();
+        if !self.policy.changes().apart {
+            // The base is on that line.
+            self.write(me, self.workers[me].seat);
+        }
         self.locked(me, line);
         Some(task)
     }
