@@ -9,6 +9,7 @@
 //! cargo versus counts                     # adds instructions to the first file, which need no quiet machine
 //! cargo versus table                      # the targets, and whether they are met
 //! cargo versus table --write docs/performance.md
+//! cargo versus table --all --write docs/performance/figures.md
 //! cargo versus plot                       # pictures into docs/performance
 //! ```
 //!

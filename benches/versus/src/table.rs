@@ -18,6 +18,9 @@ pub(crate) struct Tables {
     /// Files of results.
     #[arg(long, num_args = 1.., default_values = crate::FILES)]
     from: Vec<PathBuf>,
+    /// Every figure of every side, in place of the targets.
+    #[arg(long)]
+    all: bool,
     /// The page between whose marks the tables are put; without it they are printed.
     #[arg(long)]
     write: Option<PathBuf>,
@@ -29,10 +32,13 @@ impl Tables {
         let lines = Line::read(&self.from)?;
         let mut text = String::new();
         for results in Results::split(&lines) {
+            if self.all {
+                text += &all(&results);
+                continue;
+            }
             for table in [Table::Latency, Table::Cost] {
                 text += &reached(&results, table);
             }
-            text += &all(&results);
         }
         match &self.write {
             Some(page) => write(page, &text),
@@ -159,9 +165,9 @@ const PUBLISHED: [&str; 12] = [
 /// Every figure of every side, and in brackets the ratio to spinney's.
 fn all(results: &Results<'_>) -> String {
     let mut text = format!(
-        "\n### All figures, {} allocator\n\nIn brackets ours / theirs, bold where spinney is behind.\n\n\
-         | program | figure | spinney | others |\n|---|---|---|---|\n",
-        results.allocator
+        "\n## {} allocator\n\n{}.\n\n| program | figure | spinney | others |\n|---|---|---|---|\n",
+        results.allocator,
+        about(results)
     );
     for workload in workloads::all() {
         let mut name = format!("`{}`", workload.name);
