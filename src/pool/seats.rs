@@ -156,6 +156,7 @@ impl Seats {
             wake: Worker::new_fifo(),
             base: Cell::new(0),
         });
+        deques.base.set(0);
         seat.ends.get_or_init(|| Ends {
             fork: deques.fork.stealer(),
             wake: deques.wake.stealer(),
@@ -242,6 +243,12 @@ impl Seat {
         settled(|| ends.fork.steal().or_else(|| ends.wake.steal()))
     }
 
+    /// Steals the oldest job of the wake deque.
+    pub(crate) fn steal_woken(&self) -> Option<Job> {
+        let ends = self.ends.get()?;
+        settled(|| ends.wake.steal())
+    }
+
     /// Whether there is something to steal.
     pub(crate) fn has_work(&self) -> bool {
         self.ends
@@ -301,6 +308,14 @@ impl ClaimedSeat {
         } else {
             deques.wake.push(job);
         }
+    }
+
+    /// The newest job of the fork deque.
+    fn pop_fork(&self) -> Option<Job> {
+        let deques = self.deques();
+        let job = deques.fork.pop();
+        deques.base.set(deques.fork.len());
+        job
     }
 
     /// The next job: woken ones first, but new ones every so often.
@@ -441,7 +456,7 @@ impl OwnSeat {
 
     /// The newest job of the fork deque.
     pub(crate) fn pop_fork(&self) -> Option<Job> {
-        self.with(|seat| seat?.deques().fork.pop())
+        self.with(|seat| seat?.pop_fork())
     }
 
     /// The oldest job of the fork deque.

@@ -296,6 +296,11 @@ impl Shared {
         }
     }
 
+    /// Whether all others that have a seat sleep: then only time, I/O and outsiders bring jobs.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.seats.active_from(0).count() <= self.sleep.sleeping() + 1
+    }
+
     /// Whether any queue holds a job.
     pub(crate) fn has_work(&self) -> bool {
         !self.injector.is_empty() || self.seats_have_work()

@@ -45,6 +45,8 @@ pub(crate) struct Worker<'a> {
     kind: Kind,
     /// It has had a job.
     has_begun: bool,
+    /// It has had one from outside, or of another seat, since it slept last.
+    fed: bool,
 }
 
 /// Why a worker is there, and so until when.
@@ -85,6 +87,7 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             rng: Rng::new(index as u64),
             kind,
             has_begun: false,
+            fed: false,
         };
         worker.note_crowd();
         while let Some(job) = worker.next() {
@@ -153,6 +156,7 @@ impl Worker<'_> {
         if due.outside {
             // One: a batch would go in front of what the look has woken.
             if let Some(job) = self.shared.take_injected(self.own, 1) {
+                self.fed = true;
                 return Some(job);
             }
         }
@@ -227,6 +231,7 @@ impl Worker<'_> {
             } else {
                 self.seat.counters.parks.bump();
                 self.park();
+                self.fed = false;
                 self.looks.slept(self.shared.driver.tick());
             }
             searching = true;
@@ -280,20 +285,28 @@ impl Worker<'_> {
     }
 
     /// Jobs from outside, for a worker that does not search.
-    fn take_injected(&self) -> Option<Job> {
+    fn take_injected(&mut self) -> Option<Job> {
         let batch = self.looks.batch();
-        self.shared.take_injected_and_share(self.own, batch)
+        let job = self.shared.take_injected_and_share(self.own, batch);
+        self.fed |= job.is_some();
+        job
     }
 
     fn search(&mut self) -> Option<Job> {
         self.seat.counters.searches.bump();
         let batch = self.looks.batch();
-        for round in 0..SEARCH_ROUNDS {
-            if let Some(job) = self.steal(round) {
-                return Some(job);
-            }
-            if let Some(job) = self.shared.take_injected(self.own, batch) {
-                return Some(job);
+        // Where only time and I/O bring jobs, the driver is the place to wait for them: a search
+        // would keep a processor from their source.
+        let rounds = match !self.fed && self.shared.is_alone() {
+            true => 1,
+            false => SEARCH_ROUNDS,
+        };
+        for round in 0..rounds {
+            let job = self.steal(round);
+            let job = job.or_else(|| self.shared.take_injected(self.own, batch));
+            if job.is_some() {
+                self.fed = true;
+                return job;
             }
             pause(round);
         }
@@ -305,8 +318,9 @@ impl Worker<'_> {
         self.rng.below(self.shared.workers as u32) as usize
     }
 
-    /// One job of another seat that has not begun one for a while, the oldest of the first that has
-    /// any.
+    /// One job of another seat, the oldest of the first that has any. A seat that gets on begins
+    /// its new children itself; a woken task has its turns on both in the long run, however many
+    /// others are on either.
     fn steal_one(&mut self) -> Option<Job> {
         // Also from those of spares and callers, each as often as any.
         let seats = &self.shared.seats;
@@ -315,9 +329,15 @@ impl Worker<'_> {
         let (from, before) = (seats.active_from(0), seats.active_from(0));
         let mut others = from.skip(skipped).chain(before.take(skipped));
         let job = others.find_map(|other| {
+            if other == self.index {
+                return None;
+            }
             let seat = seats.get(other);
-            let stands = other != self.index && self.getting.stands(other, seat);
-            stands.then(|| seat.steal_one()).flatten()
+            // A caller has no beats: what it does not begin is begun here.
+            match self.getting.stands(other, seat) || seat.worker.get() == 0 {
+                true => seat.steal_one(),
+                false => seat.steal_woken(),
+            }
         });
         if job.is_some() {
             self.seat.counters.steals.bump();
