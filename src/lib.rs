@@ -41,6 +41,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // Floor 0: the ground.
+mod keyed_queue;
 mod rng;
 mod scoped;
 mod sync;

@@ -2,8 +2,12 @@
 //!
 //! In such lists are the waiters for a stop of a group, for a source of I/O, for the clock of a
 //! test, and for events of a runtime. A waiting future holds a [`Key`]; it replaces its own waker
-//! at each poll and takes it back when it is dropped. Wakers are cloned, woken and dropped outside
-//! the lock, since they are user code; one that panics does not stop the others.
+//! at each poll and takes it back when it is dropped, at the same cost however many others wait.
+//! Wakers are cloned, woken and dropped outside the lock, since they are user code; one that panics
+//! does not stop the others.
+//!
+//! Where a waiter has no future of its own, as in `AsyncRead::poll_read`, nothing takes its waker
+//! back. Of such wakers a list keeps the last few alone, `UNKEYED` of them.
 //!
 //! Code that keeps a waker anywhere else lets go of it by [`wake`] or [`discard`]. A clone is made
 //! before a lock is taken: its panic belongs to the poll that brought the waker, and has changed
@@ -14,65 +18,120 @@
 //! The caller of [`Waiters::wake_all`] sets its condition first; a waiter registers first and looks
 //! at the condition afterwards. Both pass through the lock, so one of them sees the other.
 
+use crate::keyed_queue::{self, KeyedQueue};
 use crate::sync::Mutex;
 use crate::unwind;
+use std::mem;
 use std::task::Waker;
 
 /// Where a waiter stands in the list.
 #[derive(Debug, Default)]
-pub(crate) struct Key(Option<u64>);
+pub(crate) struct Key(Place);
 
 #[derive(Debug, Default)]
-struct List {
-    next: u64,
-    /// The oldest: most lists have one waiter at most, which costs no allocation.
-    first: Option<(u64, Waker)>,
-    /// In the order of the keys, so that a key is found by binary search.
-    more: Vec<(u64, Waker)>,
+enum Place {
+    #[default]
+    Nowhere,
+    /// The first one, by its number.
+    First(u64),
+    Queue(keyed_queue::Key),
 }
 
-impl List {
-    fn find(&mut self, key: u64) -> Option<&mut Waker> {
-        match &mut self.first {
-            Some((first, waker)) if *first == key => Some(waker),
-            _ => {
-                let at = self.more.binary_search_by_key(&key, |entry| entry.0).ok()?;
-                Some(&mut self.more[at].1)
+#[derive(Debug)]
+struct List<const UNKEYED: usize> {
+    /// The number of the next waiter, unless there is a queue.
+    next: u64,
+    /// The oldest with a key: most lists have one waiter at most, which costs no allocation.
+    first: Option<(u64, Waker)>,
+    /// Those that came while there was a first one, or others here.
+    queue: Option<Box<KeyedQueue<Waker>>>,
+    /// Those without a key, oldest first.
+    unkeyed: [Option<Waker>; UNKEYED],
+}
+
+impl<const UNKEYED: usize> List<UNKEYED> {
+    const fn new() -> Self {
+        Self {
+            next: 0,
+            first: None,
+            queue: None,
+            unkeyed: [const { None }; UNKEYED],
+        }
+    }
+
+    fn find(&mut self, key: &mut Key) -> Option<&mut Waker> {
+        match &mut key.0 {
+            Place::Nowhere => None,
+            Place::First(number) => match &mut self.first {
+                Some((first, waker)) if first == number => Some(waker),
+                _ => None,
+            },
+            Place::Queue(key) => self.queue.as_mut()?.get_mut(key),
+        }
+    }
+
+    fn push(&mut self, waker: Waker) -> Place {
+        if self.first.is_none() && self.queue.is_none() {
+            let number = self.next;
+            self.next += 1;
+            self.first = Some((number, waker));
+            return Place::First(number);
+        }
+        let next = self.next;
+        let queue = self
+            .queue
+            .get_or_insert_with(|| Box::new(KeyedQueue::new(next)));
+        Place::Queue(queue.push(waker))
+    }
+
+    fn remove(&mut self, place: Place) -> Option<Waker> {
+        match place {
+            Place::Nowhere => None,
+            Place::First(number) => {
+                let first = self.first.take_if(|first| first.0 == number)?;
+                Some(first.1)
+            }
+            Place::Queue(key) => {
+                let waker = self.queue.as_mut()?.remove(key);
+                if self.queue.as_ref().is_some_and(|queue| queue.is_empty()) {
+                    self.take_queue();
+                }
+                waker
             }
         }
     }
 
-    fn push(&mut self, waker: Waker) -> u64 {
-        let key = self.next;
-        self.next += 1;
-        if self.first.is_none() && self.more.is_empty() {
-            self.first = Some((key, waker));
-        } else {
-            self.more.push((key, waker));
-        }
-        key
+    /// Takes the queue out; later keys have other numbers than those of its waiters.
+    fn take_queue(&mut self) -> Option<Box<KeyedQueue<Waker>>> {
+        let queue = self.queue.take()?;
+        self.next = queue.next_number();
+        Some(queue)
     }
 
-    fn remove(&mut self, key: u64) -> Option<Waker> {
-        if self.first.as_ref().is_some_and(|first| first.0 == key) {
-            return self.first.take().map(|first| first.1);
+    /// Adds a waker without a key at the end; returns the oldest, if there is no room for it.
+    fn push_unkeyed(&mut self, waker: Waker) -> Option<Waker> {
+        if let Some(free) = self.unkeyed.iter_mut().find(|slot| slot.is_none()) {
+            *free = Some(waker);
+            return None;
         }
-        let at = self.more.binary_search_by_key(&key, |entry| entry.0).ok()?;
-        Some(self.more.remove(at).1)
+        self.unkeyed.rotate_left(1);
+        mem::replace(self.unkeyed.last_mut()?, Some(waker))
     }
 
-    /// Takes all waiters out.
-    fn drain(&mut self) -> impl Iterator<Item = Waker> + use<> {
-        let more = std::mem::take(&mut self.more);
-        self.first
-            .take()
+    /// Takes all waiters out, in the order in which they came; those without a key first.
+    fn drain(&mut self) -> impl Iterator<Item = Waker> + use<UNKEYED> {
+        let unkeyed = mem::replace(&mut self.unkeyed, [const { None }; UNKEYED]);
+        let first = self.first.take().map(|first| first.1);
+        let queue = self.take_queue().map(|queue| queue.into_values());
+        unkeyed
             .into_iter()
-            .chain(more)
-            .map(|entry| entry.1)
+            .flatten()
+            .chain(first)
+            .chain(queue.into_iter().flatten())
     }
 }
 
-impl Drop for List {
+impl<const UNKEYED: usize> Drop for List<UNKEYED> {
     /// A waiter without a key stays in the list until it is woken, or the list goes away with its
     /// owner.
     fn drop(&mut self) {
@@ -81,22 +140,29 @@ impl Drop for List {
 }
 
 /// The list.
-#[derive(Debug, Default)]
-pub(crate) struct Waiters(Mutex<List>);
+#[derive(Debug)]
+pub(crate) struct Waiters<const UNKEYED: usize = 0>(Mutex<List<UNKEYED>>);
 
-impl Waiters {
+impl<const UNKEYED: usize> Waiters<UNKEYED> {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(List::default()))
+        Self(Mutex::new(List::new()))
     }
 
     /// Registers `waker`, in place of the one before under the same key.
     pub(crate) fn register(&self, key: &mut Key, waker: &Waker) {
+        if !matches!(key.0, Place::Nowhere) {
+            let mut list = self.0.lock();
+            // No user code: wakers are compared by address.
+            if list.find(key).is_some_and(|old| old.will_wake(waker)) {
+                return;
+            }
+        }
         let waker = waker.clone();
         let mut list = self.0.lock();
-        let old = match key.0.and_then(|key| list.find(key)) {
-            Some(place) => Some(std::mem::replace(place, waker)),
+        let old = match list.find(key) {
+            Some(place) => Some(mem::replace(place, waker)),
             None => {
-                key.0 = Some(list.push(waker));
+                key.0 = list.push(waker);
                 None
             }
         };
@@ -105,33 +171,33 @@ impl Waiters {
     }
 
     /// Registers a waker that has no key, unless it is there already. It stays until the next
-    /// [`Waiters::wake_all`].
-    pub(crate) fn add(&self, waker: &Waker) {
+    /// [`Waiters::wake_all`], or until as many others came as a list has room for: then it is
+    /// returned, and is to be woken. So a waiter that still waits registers once more.
+    #[must_use]
+    pub(crate) fn add(&self, waker: &Waker) -> Option<Waker> {
+        const { assert!(UNKEYED > 0, "a list without room for it") };
         let new = waker.clone();
         let mut list = self.0.lock();
-        let known = list
-            .first
-            .iter()
-            .chain(&list.more)
-            .any(|entry| entry.1.will_wake(waker));
-        if known {
+        let mut known = list.unkeyed.iter().flatten();
+        if known.any(|old| old.will_wake(waker)) {
             drop(list);
             discard([new]);
-            return;
+            return None;
         }
-        list.push(new);
+        list.push_unkeyed(new)
     }
 
     /// Takes a waiter out, if it is still in the list.
     #[inline]
     pub(crate) fn remove(&self, key: &mut Key) {
-        if let Some(key) = key.0.take() {
-            self.remove_key(key);
+        let place = mem::take(&mut key.0);
+        if !matches!(place, Place::Nowhere) {
+            self.remove_from(place);
         }
     }
 
-    fn remove_key(&self, key: u64) {
-        let old = self.0.lock().remove(key);
+    fn remove_from(&self, place: Place) {
+        let old = self.0.lock().remove(place);
         discard(old);
     }
 

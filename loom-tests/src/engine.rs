@@ -9,6 +9,8 @@ macro_rules! groups {
         #[expect(dead_code, reason = "models need a part of it")]
         #[path = "../../src/job.rs"]
         mod job;
+        #[path = "../../src/keyed_queue.rs"]
+        mod keyed_queue;
         #[expect(dead_code, reason = "models need a part of it")]
         #[path = "../../src/parker.rs"]
         mod parker;

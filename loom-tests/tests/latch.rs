@@ -7,6 +7,8 @@ use std::task::{Wake, Waker};
 use sync::cell::{Racy, UnsafeCell};
 use sync::{Arc, thread};
 
+#[path = "../../src/keyed_queue.rs"]
+mod keyed_queue;
 #[path = "../../src/latch.rs"]
 mod latch;
 #[expect(dead_code, reason = "a latch needs a part of it")]

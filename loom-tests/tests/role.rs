@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use sync::cell::Racy;
 use sync::{Arc, Condvar, Mutex, thread};
 
+#[path = "../../src/keyed_queue.rs"]
+mod keyed_queue;
 #[expect(
     dead_code,
     reason = "only what sleeps and wakes has a part in these models"

@@ -11,6 +11,8 @@ use sync::{Arc, thread};
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/job.rs"]
 mod job;
+#[path = "../../src/keyed_queue.rs"]
+mod keyed_queue;
 #[expect(dead_code, reason = "seats bring parkers along")]
 #[path = "../../src/parker.rs"]
 mod parker;

@@ -12,6 +12,8 @@ use loom_tests::sync;
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
+#[path = "../../src/keyed_queue.rs"]
+mod keyed_queue;
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/driver"]
 mod driver {

@@ -7,6 +7,8 @@ use std::task::{Wake, Waker};
 use sync::cell::{Racy, UnsafeCell};
 use sync::{Arc, Mutex, thread};
 
+#[path = "../../src/keyed_queue.rs"]
+mod keyed_queue;
 #[expect(dead_code, reason = "a list of wakers needs a part of it")]
 #[path = "../../src/unwind.rs"]
 mod unwind;

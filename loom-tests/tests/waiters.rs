@@ -7,6 +7,8 @@ use std::task::{Wake, Waker};
 use sync::cell::Racy;
 use sync::{Arc, thread};
 
+#[path = "../../src/keyed_queue.rs"]
+mod keyed_queue;
 #[expect(dead_code, reason = "a list of wakers needs a part of it")]
 #[path = "../../src/unwind.rs"]
 mod unwind;
@@ -24,27 +26,22 @@ impl Wake for Bell {
     }
 }
 
-#[derive(Default)]
 struct Stop {
     flag: Racy,
-    waiters: Option<Waiters>,
+    waiters: Waiters<1>,
 }
 
 impl Stop {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             flag: Racy::default(),
-            waiters: Some(Waiters::new()),
+            waiters: Waiters::new(),
         })
-    }
-
-    fn waiters(&self) -> &Waiters {
-        self.waiters.as_ref().unwrap()
     }
 
     fn stop(&self) {
         self.flag.set(1);
-        self.waiters().wake_all();
+        self.waiters.wake_all();
     }
 }
 
@@ -60,7 +57,7 @@ fn model_two_waiters() {
                 let theirs = Arc::clone(&bell);
                 let thread = thread::spawn(move || {
                     let mut key = Key::default();
-                    stop.waiters().register(&mut key, &Waker::from(theirs));
+                    stop.waiters.register(&mut key, &Waker::from(theirs));
                     stop.flag.get() == 1
                 });
                 (thread, bell)
@@ -84,12 +81,12 @@ fn model_register_again() {
         let stopper = thread::spawn(move || theirs.stop());
         let bells = [Arc::new(Bell::default()), Arc::new(Bell::default())];
         let mut key = Key::default();
-        stop.waiters()
+        stop.waiters
             .register(&mut key, &Waker::from(Arc::clone(&bells[0])));
-        stop.waiters()
+        stop.waiters
             .register(&mut key, &Waker::from(Arc::clone(&bells[1])));
         let keyless = Waker::from(Arc::clone(&bells[1]));
-        stop.waiters().add(&keyless);
+        assert!(stop.waiters.add(&keyless).is_none());
         let seen = stop.flag.get() == 1;
         stopper.join().unwrap();
         assert!(seen || bells[1].0.get() == 1, "a stop is lost");
@@ -105,16 +102,44 @@ fn model_remove() {
         let staying = Arc::new(Bell::default());
         let mut other = Key::default();
         let mut key = Key::default();
-        stop.waiters()
+        stop.waiters
             .register(&mut key, &Waker::from(Arc::clone(&leaving)));
-        stop.waiters()
+        stop.waiters
             .register(&mut other, &Waker::from(Arc::clone(&staying)));
         let theirs = Arc::clone(&stop);
         let stopper = thread::spawn(move || theirs.stop());
-        stop.waiters().remove(&mut key);
+        stop.waiters.remove(&mut key);
         stopper.join().unwrap();
         assert_eq!(staying.0.get(), 1);
         assert_eq!(Arc::strong_count(&leaving), 1);
         assert_eq!(Arc::strong_count(&staying), 1);
+    });
+}
+
+/// Waiters without a key, for fewer of whom there is room than come: one that was displaced, and
+/// woken, comes again, and none is lost.
+#[test]
+fn model_displaced_waiters() {
+    explore(|| {
+        let stop = Stop::new();
+        let waiters: Vec<_> = (0..2)
+            .map(|_| {
+                let stop = Arc::clone(&stop);
+                let bell = Arc::new(Bell::default());
+                let theirs = Waker::from(Arc::clone(&bell));
+                let thread = thread::spawn(move || {
+                    if let Some(displaced) = stop.waiters.add(&theirs) {
+                        displaced.wake();
+                    }
+                    stop.flag.get() == 1
+                });
+                (thread, bell)
+            })
+            .collect();
+        stop.stop();
+        for (thread, bell) in waiters {
+            let seen = thread.join().unwrap();
+            assert!(seen || bell.0.get() == 1, "a stop is lost");
+        }
     });
 }

@@ -3,7 +3,7 @@
 //! A driver has one clock. That of a test stands still until the test advances it: [`ManualClock`].
 
 use crate::sync::{Arc, Mutex};
-use crate::waiters::Waiters;
+use crate::waiters::{Key, Waiters};
 use std::fmt;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -26,14 +26,21 @@ impl Clock {
         }
     }
 
-    /// Has `waker` called when time passes by itself; false if it does so anyway.
-    pub(crate) fn wake_on_advance(&self, waker: &Waker) -> bool {
+    /// Has `waker` called when a test advances the clock; false if time passes by itself.
+    pub(crate) fn wake_on_advance(&self, key: &mut Key, waker: &Waker) -> bool {
         match self {
             Self::System => false,
             Self::Manual(clock) => {
-                clock.0.sleepers.add(waker);
+                clock.0.sleepers.register(key, waker);
                 true
             }
+        }
+    }
+
+    /// Takes that waker back.
+    pub(crate) fn forget(&self, key: &mut Key) {
+        if let Self::Manual(clock) = self {
+            clock.0.sleepers.remove(key);
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::driver::role::{Limit, Selector};
 use crate::driver::sources::Sources;
 use crate::driver::system::{Events, System};
 use crate::sync::{Arc, Mutex};
+use crate::waiters::Key;
 use std::io;
 use std::task::{Wake, Waker};
 use std::time::Instant;
@@ -17,6 +18,8 @@ pub(crate) struct SystemSelector {
     pub(crate) clock: Clock,
     /// Ends a wait when a manual clock is advanced.
     waker: Waker,
+    /// Where that waker stands at the clock.
+    key: Mutex<Key>,
 }
 
 impl Wake for System {
@@ -33,7 +36,20 @@ impl SystemSelector {
             system,
             sources: Mutex::new(Sources::default()),
             clock,
+            key: Mutex::default(),
         })
+    }
+
+    fn ends_on_advance(&self) -> bool {
+        self.clock
+            .wake_on_advance(&mut self.key.lock(), &self.waker)
+    }
+}
+
+impl Drop for SystemSelector {
+    /// A test may keep its clock for longer than a runtime.
+    fn drop(&mut self) {
+        self.clock.forget(&mut self.key.lock());
     }
 }
 
@@ -47,7 +63,7 @@ impl Selector for SystemSelector {
     fn wait(&self, events: &mut Events, limit: Limit) {
         let limit = match limit {
             // Registered first, then the clock is read: an advance after that notifies.
-            Limit::Until(at) if self.clock.wake_on_advance(&self.waker) => {
+            Limit::Until(at) if self.ends_on_advance() => {
                 if self.clock.now() >= at {
                     Limit::Now
                 } else {

@@ -1,5 +1,31 @@
 //! A socket that the driver watches: registered once, in edge mode, for as long as it lives. What a
 //! task that waits for it owes to its poll is done here: the budget, and the note in its frame.
+//!
+//! # What proves that a socket is drained, or full
+//!
+//! An event comes when something changes. What was there before makes none, so a task that sleeps
+//! on what is there sleeps for ever. The next read or write may be put off to the next event after
+//! one that met `WouldBlock`, or that moved less than it could have; the latter saves a call into
+//! the kernel for each request. Where the last column says "nothing", reads or writes go on until
+//! `WouldBlock`.
+//!
+//! | an operation | why | proves |
+//! |---|---|---|
+//! | meets `WouldBlock` | there is nothing, or no room | drained, full |
+//! | fills the buffer, writes all of it | there may be more | nothing |
+//! | moves no byte | the end of the stream, or an empty buffer | nothing |
+//! | reads less | there was no more | drained |
+//! | reads less, the other end having shut down | the end comes after the bytes, without an event (`RDHUP`) | nothing |
+//! | reads less, the connection having failed | the error comes after the bytes (`ERR`, `HUP`) | nothing |
+//! | reads less, in front of an urgent byte | a read stops there, and more may follow (`PRI`) | nothing |
+//! | writes less | there is no more room | full |
+//! | moves less than all slices, of more than 1,024 | the system takes 1,024 in a call: the others do not count | as above, for 1,024 |
+//! | moves 2 GiB less a page | the system moves no more in a call: what is beyond does not count | as above, for that |
+//! | accepts a connection, or fails to | there may be more | nothing |
+//! | is in a system other than Linux | an end and an urgent byte are not told apart there | nothing |
+//!
+//! After an end, an error or an urgent byte a short read never proves anything again: such sockets
+//! are about to close, or rare.
 
 use crate::driver::driver::Driver;
 use crate::driver::source::Readiness;
@@ -10,6 +36,18 @@ use crate::waiters::Key;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll, ready};
+
+/// The slices that a vectored operation is given at most: the system takes no more (`IOV_MAX`), and
+/// the standard library drops those beyond.
+pub(crate) const MAX_SLICES: usize = 1024;
+
+/// The bytes that Linux moves in one call at most (`MAX_RW_COUNT`).
+const MAX_BYTES: usize = 0x7FFF_F000;
+
+/// The room in slices of these lengths: they may be the same memory again and again.
+pub(crate) fn room_of(lengths: impl Iterator<Item = usize>) -> usize {
+    lengths.fold(0, usize::saturating_add)
+}
 
 /// A socket and its registration.
 pub(crate) struct Registered<S: AsFd + AsRawFd> {
@@ -76,16 +114,17 @@ impl<S: AsFd + AsRawFd> Registered<S> {
             } else {
                 match &mut key {
                     Some(key) => readiness.waiters.register(key, cx.waker()),
-                    None => readiness.waiters.add(cx.waker()),
+                    // A task that polls again and again takes the place of those that gave up. They
+                    // cannot be told from those that wait, so the oldest is woken.
+                    None => frame::wake(readiness.waiters.add(cx.waker())),
                 }
                 registered = true;
             }
         }
     }
 
-    /// As [`Registered::poll_io`], for an operation on a buffer of `room` bytes. One that moves
-    /// fewer has emptied, or filled, the system's buffer: the next one need not be tried before
-    /// there was an event.
+    /// As [`Registered::poll_io`], for an operation on a buffer of `room` bytes. The table above
+    /// says when the next one need not be tried before there was an event.
     pub(crate) fn poll_transfer(
         &self,
         direction: Direction,
@@ -101,11 +140,17 @@ impl<S: AsFd + AsRawFd> Registered<S> {
             op(io)
         });
         if let (Poll::Ready(Ok(moved)), Some(seen)) = (&done, seen) {
-            if (1..room).contains(moved) && !self.source.has_ended() {
+            let room = room.min(MAX_BYTES);
+            if (1..room).contains(moved) && !self.source.must_say_so() {
                 readiness.clear(seen);
             }
         }
         done
+    }
+
+    /// The driver that watches it.
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.driver
     }
 
     /// A waiting future goes away.

@@ -366,7 +366,8 @@ fn stragglers(shared: &Shared, root: &NodeRef) -> Vec<Straggler> {
 /// Ends the workers once the root is empty: now, or by the last leaver.
 fn end_when_empty(shared: &Arc<Shared>, root: &NodeRef) {
     let end = Waker::from(Arc::new(End(Arc::clone(shared))));
-    shared.emptied.add(&end);
+    // Not taken back: the end wakes all that is in the list.
+    shared.emptied.register(&mut Key::default(), &end);
     if is_empty(shared, root) {
         end.wake();
     }
