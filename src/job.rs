@@ -9,8 +9,11 @@
     reason = "a job is a thin pointer whose table says what it points to"
 )]
 
+use crate::keyed_queue::Key;
+use crate::sync::Mutex;
 use crate::unwind;
 use std::fmt;
+use std::mem::{self, ManuallyDrop};
 use std::ptr::NonNull;
 
 /// The header of all that can be queued.
@@ -94,50 +97,100 @@ impl Job {
     }
 }
 
-/// A place in a queue, for a job that a canceller or a reaper may take meanwhile, to cut a task
-/// that waits in that queue.
-#[must_use = "a ticket that is not redeemed keeps what it stands for"]
-pub(crate) struct Ticket {
-    target: NonNull<JobHeader>,
-    claim: unsafe fn(NonNull<JobHeader>) -> Option<Job>,
-    is_over: unsafe fn(NonNull<JobHeader>) -> bool,
+/// What a ticket asks of the kind of its target.
+///
+/// # Safety
+///
+/// Each function is called with the target of a ticket. `claim` and `release` give the ticket's
+/// reference up, which keeps the target until then, so one of them is called once.
+pub(crate) struct TicketTable {
+    /// The right to run the target, unless a canceller or a reaper has it.
+    pub(crate) claim: unsafe fn(NonNull<JobHeader>) -> Option<Job>,
+    /// Leaves the target to the canceller.
+    pub(crate) release: unsafe fn(NonNull<JobHeader>),
+    /// Where the target keeps its place in the queue; valid as long as the target.
+    pub(crate) place: unsafe fn(NonNull<JobHeader>) -> NonNull<Place>,
 }
 
-// SAFETY: `Ticket::new` asks for a target that any thread may claim.
+/// Where a target is in its queue. It is changed under the lock of the queue.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Mutex<Where>);
+
+#[derive(Debug, Default)]
+enum Where {
+    /// On its way there.
+    #[default]
+    Before,
+    At(Key),
+    /// A canceller has cut the target: it has left the queue, or will not come there.
+    Left,
+}
+
+impl Place {
+    /// The target comes into the queue, where it will have this key. False if it was cut on its
+    /// way.
+    pub(crate) fn enter(&self, key: Key) -> bool {
+        let mut place = self.0.lock();
+        if matches!(*place, Where::Left) {
+            return false;
+        }
+        *place = Where::At(key);
+        true
+    }
+
+    /// The target leaves the queue, for good. Where it was there, and may still be.
+    pub(crate) fn leave(&self) -> Option<Key> {
+        match mem::replace(&mut *self.0.lock(), Where::Left) {
+            Where::At(key) => Some(key),
+            Where::Before | Where::Left => None,
+        }
+    }
+}
+
+/// A place in a queue, for a job that a canceller or a reaper may take meanwhile, to cut a task
+/// that waits in that queue.
+#[must_use = "a ticket that is not redeemed leaves its target to a canceller"]
+pub(crate) struct Ticket {
+    target: NonNull<JobHeader>,
+    table: &'static TicketTable,
+}
+
+// SAFETY: `Ticket::new` asks for a target that any thread may claim and release.
 unsafe impl Send for Ticket {}
 
 impl Ticket {
-    /// A ticket for `target`, which `claim` turns into a job, unless a canceller or a reaper was
-    /// first. `is_over` says whether `target` has ended, so that no job will come of the ticket.
+    /// A ticket for `target`.
     ///
     /// # Safety
     ///
-    /// `claim` may be called once with `target`, on any thread, at any time from now on; `is_over`
-    /// before that.
-    pub(crate) unsafe fn new(
-        target: NonNull<JobHeader>,
-        claim: unsafe fn(NonNull<JobHeader>) -> Option<Job>,
-        is_over: unsafe fn(NonNull<JobHeader>) -> bool,
-    ) -> Self {
-        Self {
-            target,
-            claim,
-            is_over,
-        }
+    /// The functions of `table` may be called with `target`, on any thread, as [`TicketTable`]
+    /// says.
+    pub(crate) unsafe fn new(target: NonNull<JobHeader>, table: &'static TicketTable) -> Self {
+        Self { target, table }
     }
 
-    /// Whether the ticket is worth nothing any more: its target has ended.
-    pub(crate) fn is_over(&self) -> bool {
-        // SAFETY: `Ticket::new`: `is_over` may be called before `claim`, and `claim` consumes the
-        // ticket.
-        unsafe { (self.is_over)(self.target) }
+    /// Where the target is in the queue.
+    pub(crate) fn place(&self) -> &Place {
+        // SAFETY: `Ticket::new`: it may be called while there is a ticket.
+        let place = unsafe { (self.table.place)(self.target) };
+        // SAFETY: `TicketTable`: it is valid as long as the target, which the ticket keeps.
+        unsafe { place.as_ref() }
     }
 
     /// The job, unless a canceller or a reaper has taken it.
     pub(crate) fn redeem(self) -> Option<Job> {
-        // SAFETY: `Ticket::new`: `claim` may be called once, and `self` is consumed, so this is the
-        // one call.
-        unsafe { (self.claim)(self.target) }
+        let this = ManuallyDrop::new(self);
+        // SAFETY: `Ticket::new`: it may be called once, and the ticket is consumed and not dropped,
+        // so this is the one call of `claim` or `release`.
+        unsafe { (this.table.claim)(this.target) }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // SAFETY: `Ticket::new`: it may be called once, and the ticket was not redeemed, so this is
+        // the one call of `claim` or `release`.
+        unsafe { (self.table.release)(self.target) };
     }
 }
 

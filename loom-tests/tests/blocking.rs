@@ -9,11 +9,13 @@ use loom_tests::run::explore_with;
 use loom_tests::sync;
 use std::ptr::NonNull;
 use sync::cell::UnsafeCell;
-use sync::{Arc, thread};
+use sync::{Arc, Mutex, thread};
 
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/job.rs"]
 mod job;
+#[path = "../../src/keyed_queue.rs"]
+mod keyed_queue;
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/parker.rs"]
 mod parker;
@@ -141,9 +143,8 @@ mod pool {
     }
 }
 
-use job::{Job, JobHeader, JobTable, Ticket};
+use job::{Job, JobHeader, JobTable, Place, Ticket, TicketTable};
 use parker::Parker;
-use pool::blocking::Work;
 use pool::blocking_threads::{self, begin_wait, end_wait};
 use pool::shared::Shared;
 use pool::thread_ctx;
@@ -154,6 +155,9 @@ use pool::thread_ctx;
 struct Piece {
     header: JobHeader,
     done: UnsafeCell<u32>,
+    place: Place,
+    /// Whether a thread, or the canceller, has the right to run it.
+    claimed: Mutex<bool>,
 }
 
 // SAFETY: it may be shared, because the model checker watches every access.
@@ -177,6 +181,8 @@ impl Piece {
         Arc::new(Self {
             header: JobHeader { table: &TABLE },
             done: UnsafeCell::new(0),
+            place: Place::default(),
+            claimed: Mutex::new(false),
         })
     }
 
@@ -188,19 +194,54 @@ impl Piece {
         self.done.with(|done| unsafe { *done })
     }
 
-    fn call(self: &Arc<Self>) -> Work {
+    fn call(self: &Arc<Self>) -> Box<dyn FnOnce() + Send> {
         let this = Arc::clone(self);
-        Work::Call(Box::new(move || this.act()))
+        Box::new(move || this.act())
     }
 
-    fn child(self: &Arc<Self>) -> Work {
-        // SAFETY: (1): the models keep the piece until its job is run. (2): any thread may run it.
-        // (3): a ticket is redeemed once, so there is one job.
-        let claim = |target| Some(unsafe { Job::new(target) });
-        // SAFETY: `claim` is called once, while the models keep the piece, and may be called on any
-        // thread; `is_over` touches nothing.
-        Work::Child(unsafe { Ticket::new(NonNull::from(&**self).cast(), claim, |_| false) })
+    /// A ticket keeps the piece, as that of a task does.
+    fn child(self: &Arc<Self>) -> Ticket {
+        let target = NonNull::from(Box::leak(Box::new(Arc::clone(self))));
+        // SAFETY: a leaked piece is there until its ticket is redeemed or dropped, and may be used
+        // on any thread.
+        unsafe { Ticket::new(target.cast(), &TICKET) }
     }
+
+    /// Whether the caller has the right to run it.
+    fn claim(&self) -> bool {
+        !std::mem::replace(&mut *self.claimed.lock(), true)
+    }
+
+    /// Cuts it, if it has not begun, as a canceller does.
+    fn cancel(&self, shared: &Shared) -> bool {
+        let cut = self.claim();
+        if cut {
+            drop(shared.blocking.leave_line(&self.place));
+        }
+        cut
+    }
+}
+
+static TICKET: TicketTable = TicketTable {
+    claim: |target| {
+        // SAFETY: the ticket is given up.
+        let piece = unsafe { given_up(target) };
+        // SAFETY: (1): the models keep the piece until its job is run. (2): any thread may run it.
+        // (3): it is claimed once.
+        piece
+            .claim()
+            .then(|| unsafe { Job::new(NonNull::from(&**piece).cast()) })
+    },
+    // SAFETY: the ticket is given up.
+    release: |target| drop(unsafe { given_up(target) }),
+    // SAFETY: the ticket is there.
+    place: |target| NonNull::from(&unsafe { target.cast::<Arc<Piece>>().as_ref() }.place),
+};
+
+/// The reference of a ticket.
+unsafe fn given_up(target: NonNull<JobHeader>) -> Box<Arc<Piece>> {
+    // SAFETY: `child` has leaked it, and the ticket is given up once.
+    unsafe { Box::from_raw(target.cast().as_ptr()) }
 }
 
 /// The end: all threads leave, also one that is in a call.
@@ -228,8 +269,8 @@ fn linger(ends: u32) {
         let shared = Shared::new(1, 3);
         let pieces = [Piece::new(), Piece::new()];
         let (theirs, first) = (Arc::clone(&shared), pieces[0].call());
-        let pusher = thread::spawn(move || blocking_threads::push(&theirs, first));
-        blocking_threads::push(&shared, pieces[1].child());
+        let pusher = thread::spawn(move || blocking_threads::push_call(&theirs, first));
+        blocking_threads::push_child(&shared, pieces[1].child());
         pusher.join().unwrap();
         end(&shared);
         for piece in &pieces {
@@ -267,7 +308,7 @@ fn one_waits_for_the_other(limit: usize, says: bool, ends: u32) {
             Arc::clone(&second_is_done),
             Arc::clone(&both_are_done),
         );
-        let waits = Work::Call(Box::new(move || {
+        let waits = Box::new(move || {
             let says = says && thread_ctx::here(begin_wait);
             sleeps.park();
             if says {
@@ -275,16 +316,16 @@ fn one_waits_for_the_other(limit: usize, says: bool, ends: u32) {
             }
             piece.act();
             let _ = tells.unpark();
-        }));
+        });
         let piece = Arc::clone(&pieces[1]);
-        let wakes = Work::Call(Box::new(move || {
+        let wakes = Box::new(move || {
             piece.act();
             let _ = second_is_done.unpark();
-        }));
+        });
         // The thread that did this may be idle by now, or not.
-        blocking_threads::push(&shared, pieces[2].child());
-        blocking_threads::push(&shared, waits);
-        blocking_threads::push(&shared, wakes);
+        blocking_threads::push_child(&shared, pieces[2].child());
+        blocking_threads::push_call(&shared, waits);
+        blocking_threads::push_call(&shared, wakes);
         both_are_done.park();
         end(&shared);
         for piece in &pieces {
@@ -322,10 +363,10 @@ fn model_work_against_the_end() {
             sync::time::ends(ends);
             let shared = Shared::new(1, 3);
             let piece = Piece::new();
-            blocking_threads::push(&shared, piece.call());
+            blocking_threads::push_call(&shared, piece.call());
             let late = Piece::new();
             let (theirs, call) = (Arc::clone(&shared), late.call());
-            let pusher = thread::spawn(move || blocking_threads::push(&theirs, call));
+            let pusher = thread::spawn(move || blocking_threads::push_call(&theirs, call));
             shared.blocking.close();
             shared.blocking.join();
             pusher.join().unwrap();
@@ -345,11 +386,11 @@ fn model_a_call_that_outlasts_the_end() {
         let shared = Shared::new(1, 1);
         let (parker, piece) = (Arc::new(Parker::new()), Piece::new());
         let (sleeps, acts) = (Arc::clone(&parker), Arc::clone(&piece));
-        let call = Work::Call(Box::new(move || {
+        let call = Box::new(move || {
             sleeps.park();
             acts.act();
-        }));
-        blocking_threads::push(&shared, call);
+        });
+        blocking_threads::push_call(&shared, call);
         shared.blocking.close();
         shared.blocking.join();
         let _ = parker.unpark();
@@ -367,8 +408,8 @@ fn model_no_thread_can_be_had() {
             let shared = Shared::new(2, threads);
             let pieces = [Piece::new(), Piece::new()];
             let (theirs, first) = (Arc::clone(&shared), pieces[0].child());
-            let pusher = thread::spawn(move || blocking_threads::push(&theirs, first));
-            blocking_threads::push(&shared, pieces[1].child());
+            let pusher = thread::spawn(move || blocking_threads::push_child(&theirs, first));
+            blocking_threads::push_child(&shared, pieces[1].child());
             pusher.join().unwrap();
             end(&shared);
             for piece in &pieces {
@@ -376,4 +417,61 @@ fn model_no_thread_can_be_had() {
             }
         });
     }
+}
+
+/// A child is cut while it comes into the line and a thread comes for it: it is run or cut, and
+/// nothing of it stays in the line.
+#[test]
+fn model_a_child_that_is_cut_in_line() {
+    explore_with(2, || {
+        sync::time::ends(0);
+        let shared = Shared::new(1, 1);
+        let piece = Piece::new();
+        let ticket = piece.child();
+        let (theirs, victim) = (Arc::clone(&shared), Arc::clone(&piece));
+        let canceller = thread::spawn(move || victim.cancel(&theirs));
+        blocking_threads::push_child(&shared, ticket);
+        let cut = canceller.join().unwrap();
+        end(&shared);
+        assert_eq!(piece.done(), u32::from(!cut));
+        assert_eq!(Arc::strong_count(&piece), 1, "left in the line");
+    });
+}
+
+/// A child that was cut leaves the line while the only thread is busy, and also if it comes there
+/// afterwards.
+#[test]
+fn model_a_child_that_is_cut_while_no_thread_is_free() {
+    explore_with(2, || {
+        sync::time::ends(0);
+        let shared = Shared::new(1, 1);
+        let (parker, piece) = (Arc::new(Parker::new()), Piece::new());
+        let sleeps = Arc::clone(&parker);
+        blocking_threads::push_call(&shared, Box::new(move || sleeps.park()));
+        let ticket = piece.child();
+        let (theirs, victim) = (Arc::clone(&shared), Arc::clone(&piece));
+        let canceller = thread::spawn(move || assert!(victim.cancel(&theirs)));
+        // Before the busy thread is done: it would take the child out of the line.
+        blocking_threads::push_child(&shared, ticket);
+        canceller.join().unwrap();
+        assert_eq!(Arc::strong_count(&piece), 1, "left in the line");
+        let _ = parker.unpark();
+        end(&shared);
+        assert_eq!(piece.done(), 0);
+    });
+}
+
+/// A call that is given up while a thread comes for it is made, or it has left.
+#[test]
+fn model_a_call_that_is_given_up() {
+    explore_with(3, || {
+        sync::time::ends(0);
+        let shared = Shared::new(1, 1);
+        let piece = Piece::new();
+        let key = blocking_threads::push_call(&shared, piece.call());
+        drop(shared.blocking.take_out(key));
+        end(&shared);
+        assert!(piece.done() <= 1);
+        assert_eq!(Arc::strong_count(&piece), 1, "left in the line");
+    });
 }

@@ -1,6 +1,6 @@
 //! The pool, as groups and tasks see it: the runtime that runs their jobs is floors above.
 
-use crate::job::{Job, Ticket};
+use crate::job::{Job, Place, Ticket};
 use crate::report::failure::Unobserved;
 use std::any::Any;
 use std::time::Instant;
@@ -20,6 +20,10 @@ pub(crate) trait Pool: Send + Sync {
 
     /// Queues the ticket of a task that blocks the thread that runs it, for a thread of its own.
     fn fork_blocking(&self, ticket: Ticket);
+
+    /// Takes a ticket out of that queue, or sees to it that it does not get there: its task was
+    /// cut.
+    fn leave_blocking(&self, place: &Place);
 
     /// Counts a task that begins, and is not forked.
     fn task_begins(&self);

@@ -15,35 +15,33 @@
 //! bound there must be, or a crowd of closures that wait for one event takes a thread each.
 //!
 //! If the only way to get a thread fails, workers do what is in the queue.
+//!
+//! What is given up leaves the queue at once, with its memory, however long the queue is: a child
+//! that is cut by its [`Place`], a call of our own by its key.
 
-use crate::job::Ticket;
+use crate::job::{Place, Ticket};
+use crate::keyed_queue::{Key, KeyedQueue};
 use crate::sync::Arc;
 use crate::sync::bed::{Condvar, Mutex, MutexGuard};
-use std::collections::VecDeque;
-use std::mem;
 use std::time::Duration;
 
 /// How long an idle thread waits for work before it ends: a thread costs about 20 us to start, and
 /// a few pages of stack to keep. tokio keeps them for as long.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// Work in the queue below which no search for what is over is worth its while.
-const FEW: usize = 64;
-
 /// What the threads do.
 pub(crate) enum Work {
     /// A child of a group.
     Child(Ticket),
-    /// A call of our own. It is dropped uncalled if no thread can be had, or the runtime has ended.
+    /// A call of our own. It is dropped uncalled if no thread can be had, if the runtime has ended,
+    /// or if its caller gives it up.
     Call(Box<dyn FnOnce() + Send>),
 }
 
 /// The work, and the threads.
 #[derive(Default)]
 pub(super) struct Queue {
-    work: VecDeque<Work>,
-    /// What is over is taken out when the queue is so long.
-    sweep_at: usize,
+    work: KeyedQueue<Work>,
     threads: usize,
     /// Where the threads sleep that were not called. The last one is called first, so that those
     /// which a burst has left behind have nothing to do, and end.
@@ -57,21 +55,6 @@ pub(super) struct Queue {
     alive: usize,
     /// Those of them that are in a call of our own.
     in_calls: usize,
-}
-
-impl Queue {
-    /// Takes out children that were cut in the queue, when it has become twice as long as it was
-    /// after the last time: if all threads are stuck, what gave up waiting must not pile up.
-    fn sweep(&mut self) -> VecDeque<Work> {
-        if self.work.len() < self.sweep_at.max(FEW) {
-            return VecDeque::new();
-        }
-        let is_over = |work: &Work| matches!(work, Work::Child(ticket) if ticket.is_over());
-        let (over, left) = mem::take(&mut self.work).into_iter().partition(is_over);
-        self.work = left;
-        self.sweep_at = 2 * self.work.len();
-        over
-    }
 }
 
 /// What is to be done so that a thread comes for what is in the queue.
@@ -107,13 +90,35 @@ impl Blocking {
         }
     }
 
-    /// Adds work; the caller goes on with [`Blocking::call`]. What was taken out because it is over
-    /// is to be run afterwards.
-    pub(super) fn push(&self, work: Work) -> (MutexGuard<'_, Queue>, VecDeque<Work>) {
+    /// Adds a child; the caller goes on with [`Blocking::call`]. The ticket of one that was cut
+    /// already comes back.
+    pub(super) fn push_child(&self, ticket: Ticket) -> Result<MutexGuard<'_, Queue>, Ticket> {
         let mut queue = self.queue.lock();
-        queue.work.push_back(work);
-        let over = queue.sweep();
-        (queue, over)
+        if !ticket.place().enter(queue.work.next_key()) {
+            return Err(ticket);
+        }
+        queue.work.push(Work::Child(ticket));
+        Ok(queue)
+    }
+
+    /// Adds a call of our own, and gives its key; the caller goes on with [`Blocking::call`].
+    pub(super) fn push_call(&self, call: Box<dyn FnOnce() + Send>) -> (MutexGuard<'_, Queue>, Key) {
+        let mut queue = self.queue.lock();
+        let key = queue.work.push(Work::Call(call));
+        (queue, key)
+    }
+
+    /// Takes work out before its turn; none if it has begun. The caller holds no lock when it drops
+    /// it.
+    pub(crate) fn take_out(&self, key: Key) -> Option<Work> {
+        self.queue.lock().work.remove(key)
+    }
+
+    /// As [`Blocking::take_out`], for a child that is cut; one that is on its way will not come.
+    pub(crate) fn leave_line(&self, place: &Place) -> Option<Work> {
+        let mut queue = self.queue.lock();
+        let key = place.leave()?;
+        queue.work.remove(key)
     }
 
     /// Sees to it that a thread comes for what is in the queue.
@@ -150,15 +155,15 @@ impl Blocking {
     }
 
     /// The thread that was counted as coming does not come. What no other thread will do.
-    pub(super) fn give_up(&self) -> VecDeque<Work> {
+    pub(super) fn give_up(&self) -> KeyedQueue<Work> {
         let mut queue = self.queue.lock();
         queue.coming -= 1;
         queue.threads -= 1;
         self.has_left(&mut queue);
         if queue.threads > queue.waiting {
-            return VecDeque::new(); // a busy thread looks when it is done
+            return KeyedQueue::default(); // a busy thread looks when it is done
         }
-        mem::take(&mut queue.work)
+        queue.work.take()
     }
 
     /// What a thread does until it was idle for too long, or the runtime has ended. `call` is
@@ -169,7 +174,7 @@ impl Blocking {
         let mut queue = self.queue.lock();
         queue.coming -= 1;
         loop {
-            while let Some(work) = queue.work.pop_front() {
+            while let Some(work) = queue.work.pop() {
                 let is_call = matches!(work, Work::Call(_));
                 if is_call {
                     self.enters_call(&mut queue);

@@ -2,6 +2,8 @@
 //! what becomes of the work when none can be had. Which thread comes, and when, is decided by the
 //! queue: see `blocking`.
 
+use crate::job::Ticket;
+use crate::keyed_queue::Key;
 use crate::pool::blocking::{Call, Queue, Work};
 use crate::pool::shared::Shared;
 use crate::pool::thread_ctx::ThreadCtx;
@@ -9,13 +11,21 @@ use crate::sync::Arc;
 use crate::sync::bed::MutexGuard;
 use crate::unwind;
 
-/// Has `work` done by one of the threads of this runtime.
-pub(crate) fn push(shared: &Arc<Shared>, work: Work) {
-    let (queue, over) = shared.blocking.push(work);
-    call(shared, queue);
-    for work in over {
-        run(work);
+/// Has a child run by one of the threads of this runtime.
+pub(crate) fn push_child(shared: &Arc<Shared>, ticket: Ticket) {
+    match shared.blocking.push_child(ticket) {
+        Ok(queue) => call(shared, queue),
+        // It was cut on its way.
+        Err(ticket) => drop(ticket),
     }
+}
+
+/// Has a call of our own made by one of the threads of this runtime; `Blocking::take_out` takes it
+/// back by the key.
+pub(crate) fn push_call(shared: &Arc<Shared>, function: Box<dyn FnOnce() + Send>) -> Key {
+    let (queue, key) = shared.blocking.push_call(function);
+    call(shared, queue);
+    key
 }
 
 /// Sees to it that a thread comes for what is in the queue.
@@ -26,7 +36,7 @@ fn call(shared: &Arc<Shared>, queue: MutexGuard<'_, Queue>) {
         Call::GiveUp => false,
     };
     if !started {
-        for work in shared.blocking.give_up() {
+        for work in shared.blocking.give_up().into_values() {
             strand(shared, work);
         }
     }

@@ -5,8 +5,7 @@
 //! any other thread pushes to the queue for outsiders, and counts in the runtime's.
 
 use crate::group::pool::{Late, Pool};
-use crate::job::{Job, Ticket};
-use crate::pool::blocking::Work;
+use crate::job::{Job, Place, Ticket};
 use crate::pool::blocking_threads;
 use crate::pool::seats::Seat;
 use crate::pool::shared::Shared;
@@ -140,7 +139,12 @@ impl Pool for Shared {
     fn fork_blocking(&self, ticket: Ticket) {
         // The spawner's group keeps the runtime.
         let this = self.this.upgrade().expect("it is in use");
-        blocking_threads::push(&this, Work::Child(ticket));
+        blocking_threads::push_child(&this, ticket);
+    }
+
+    fn leave_blocking(&self, place: &Place) {
+        // Its last reference, perhaps: given up without a lock.
+        drop(self.blocking.leave_line(place));
     }
 
     fn task_begins(&self) {

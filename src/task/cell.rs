@@ -6,7 +6,7 @@
 )]
 
 use crate::group::node::{Host, Node};
-use crate::job::JobTable;
+use crate::job::{JobTable, Place};
 use crate::poll::{frame, tally};
 use crate::report::reason::Origin;
 use crate::sync::atomic::AtomicU32;
@@ -19,6 +19,7 @@ use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
+use std::num::NonZero;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -66,11 +67,13 @@ union Stage<F, V> {
     _value: ManuallyDrop<V>,
 }
 
-/// One allocation. Only `Stage` depends on the future.
+/// One allocation. Only `Stage` depends on the future. Behind it, where future and output come and
+/// go, is what stays as long as the task: the place of one that waits in a queue, else nothing.
 #[repr(C)]
-pub(crate) struct TaskCell<F: Future, K: Kind<F::Output>> {
+pub(crate) struct TaskCell<F: Future, K: Kind<F::Output>, P = ()> {
     header: Header,
     stage: UnsafeCell<Stage<F, K::Value>>,
+    place: P,
     kind: PhantomData<K>,
 }
 
@@ -80,7 +83,17 @@ pub(crate) struct Birth {
     pub(crate) extension: Option<Box<Extension>>,
 }
 
-impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
+impl<F: Future, K: Kind<F::Output>> TaskCell<F, K, Place> {
+    /// The table of tasks of these types that wait in a queue, whose jobs are run by `job`.
+    pub(crate) const fn waiting_table(job: JobTable) -> TaskTable {
+        TaskTable {
+            place: NonZero::new(offset_of!(Self, place)),
+            ..Self::table(job)
+        }
+    }
+}
+
+impl<F: Future, K: Kind<F::Output>, P: Default> TaskCell<F, K, P> {
     /// The table of tasks of these types, whose jobs are run by `job`.
     pub(crate) const fn table(job: JobTable) -> TaskTable {
         TaskTable {
@@ -90,6 +103,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
             unclaimed: Self::unclaimed,
             free: Self::free,
             output: offset_of!(Self, stage),
+            place: None,
         }
     }
 
@@ -97,7 +111,7 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
     ///
     /// # Safety
     ///
-    /// The table was made by [`TaskCell::table`] of these types.
+    /// The table was made for these types: by [`TaskCell::table`], or `waiting_table`.
     #[inline]
     pub(crate) unsafe fn allocate(
         table: &'static TaskTable,
@@ -126,6 +140,11 @@ impl<F: Future, K: Kind<F::Output>> TaskCell<F, K> {
         // SAFETY: the place of the header in the new allocation: valid and aligned for a write, and
         // empty.
         unsafe { header_place.write(header) };
+        // SAFETY: the place of a field, in bounds of the new allocation; nothing is read.
+        let queue_place = unsafe { &raw mut (*place).place };
+        // SAFETY: the place of that field in the new allocation: valid and aligned for a write, and
+        // empty.
+        unsafe { queue_place.write(P::default()) };
         if let Some(future) = future {
             // SAFETY: the place of a field, in bounds of the new allocation; nothing is read. The
             // cell is transparent over the union, all of whose fields begin at its start.

@@ -10,7 +10,7 @@
 
 use crate::group::list::Links;
 use crate::group::node::{Host, Node};
-use crate::job::{Job, JobHeader, JobTable, Ticket};
+use crate::job::{Job, JobHeader, JobTable, Place, Ticket, TicketTable};
 use crate::poll::frame::{self, TaskView};
 use crate::poll::locals::Locals;
 use crate::poll::own_cancel;
@@ -26,6 +26,7 @@ use crate::task::state::State;
 use crate::unwind::Payload;
 use std::borrow::Cow;
 use std::mem::{ManuallyDrop, offset_of};
+use std::num::NonZero;
 use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
@@ -67,7 +68,16 @@ pub(crate) struct TaskTable {
     pub(crate) free: unsafe fn(NonNull<Header>),
     /// Where the output is, from the header on, in bytes.
     pub(crate) output: usize,
+    /// Where the [`Place`] of a task that waits in a queue is, from the header on, in bytes.
+    pub(crate) place: Option<NonZero<usize>>,
 }
+
+/// The table of tickets for tasks.
+static TICKET: TicketTable = TicketTable {
+    claim: Header::claim,
+    release: Header::give_ticket_up,
+    place: Header::place_of,
+};
 
 /// The rarely used part of a task.
 pub(crate) struct Extension {
@@ -235,24 +245,47 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// The caller gives up the ticket's reference, of which there is one.
+    /// The caller gives up the ticket's reference, of which there is one. The table of the task
+    /// says where its [`Place`] is.
     pub(crate) unsafe fn ticket(this: NonNull<Self>) -> Ticket {
-        // SAFETY: the ticket's reference keeps the task until `claim`, which is called once and
-        // gives it back, and so for `is_over` before that; tasks may be claimed on any thread.
-        unsafe { Ticket::new(this.cast(), Self::claim, Self::is_over) }
+        // SAFETY: the ticket's reference keeps the task until `claim` or `give_ticket_up`, one of
+        // which is called once and gives it back; tasks may be claimed on any thread.
+        unsafe { Ticket::new(this.cast(), &TICKET) }
     }
 
-    /// Whether a task that has a ticket has ended.
+    /// The place in a queue of a task that may wait in one.
+    ///
+    /// # Safety
+    ///
+    /// The task is alive while the place is used.
+    pub(crate) unsafe fn place<'a>(this: NonNull<Self>) -> Option<&'a Place> {
+        // SAFETY: it is alive.
+        let offset = unsafe { this.as_ref() }.table.place?;
+        // SAFETY: in bounds of the task: the table's own offset.
+        let place = unsafe { this.byte_add(offset.get()) }.cast::<Place>();
+        // SAFETY: it is there from the allocation of the task until it is freed.
+        Some(unsafe { place.as_ref() })
+    }
+
+    /// `TicketTable::place`.
     ///
     /// # Safety
     ///
     /// The ticket's reference is there.
-    unsafe fn is_over(job: NonNull<JobHeader>) -> bool {
+    unsafe fn place_of(job: NonNull<JobHeader>) -> NonNull<Place> {
         // SAFETY: the ticket's reference keeps it alive.
-        unsafe { job.cast::<Self>().as_ref() }
-            .state
-            .load()
-            .is_complete()
+        let place = unsafe { Self::place(job.cast()) };
+        NonNull::from(place.expect("a task with a ticket has a place"))
+    }
+
+    /// `TicketTable::release`.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the ticket's reference and gives it up.
+    unsafe fn give_ticket_up(job: NonNull<JobHeader>) {
+        // SAFETY: the caller's reference is given up.
+        unsafe { Self::release(job.cast()) };
     }
 
     /// Takes the right to run a task that waits in a queue, unless a canceller has claimed it

@@ -182,6 +182,11 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
     let frame = Frame::task(node, header.open(), &view, true);
     // SAFETY: `TaskTable` (1): the caller runs the task, (1), and the future is there, (3).
     frame.enter_to_drop(|| unsafe { (header.table.drop_future)(this) });
+    // SAFETY: it is alive, as it has the engine's reference until `complete`.
+    if let Some(place) = unsafe { Header::place(this) } {
+        // No thread comes for it any more.
+        node.pool().leave_blocking(place);
+    }
     node.pool().count_cut();
     // SAFETY: (1): the caller runs the task, and gives that up. (2): the future was just dropped.
     // (3): there is no output, and `linked` is the caller's.

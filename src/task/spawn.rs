@@ -6,7 +6,7 @@
 )]
 
 use crate::group::node::Node;
-use crate::job::Job;
+use crate::job::{Job, Place};
 use crate::poll::{frame, tally};
 use crate::task::cell::{Birth, Kind, OutputRef, TaskCell, fail_with_panic};
 use crate::task::handle::TaskHandle;
@@ -24,6 +24,8 @@ struct Table<F, K>(PhantomData<(F, K)>);
 
 impl<F: Future, K: Kind<F::Output>> Table<F, K> {
     const TABLE: TaskTable = TaskCell::<F, K>::table(run::JOB);
+    /// Of those that wait in a queue.
+    const WAITING: TaskTable = TaskCell::<F, K, Place>::waiting_table(run::JOB);
 }
 
 /// Allocates a task in this state, which has no future if it is born cancelled.
@@ -110,11 +112,15 @@ where
         return stillborn::<F, K>(node, future, birth, entry);
     }
     let pool = node.pool();
-    let task = new::<F, K>(node, State::waiting(), Some(future), birth);
+    let table = &Table::<F, K>::WAITING;
+    let state = State::waiting();
+    // SAFETY: the table was made for cells of these types, with a place.
+    let task =
+        unsafe { TaskCell::<F, K, Place>::allocate(table, node, state, Some(future), birth) };
     pool.task_begins();
     // SAFETY: (1): a new task has one reference for its handle. (2): its value is a `K::Value`.
     let handle = TaskHandle::new(unsafe { OutputRef::new(task) });
-    // SAFETY: a waiting task has one reference for its ticket, which is given up here.
+    // SAFETY: a waiting task has one reference for its ticket, which is given up here, and a place.
     let ticket = unsafe { Header::ticket(task) };
     // SAFETY: no other thread knows the new task, which counts in `node`, and is in no list.
     if unsafe { run::link(task, node, false) } {

@@ -14,6 +14,13 @@ pub(crate) fn entries(folder: &str) -> usize {
     std::fs::read_dir(folder).unwrap().count()
 }
 
+/// Bytes of memory that this process has.
+pub(crate) fn resident() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4096
+}
+
 /// Whether this is a process in which one test is alone.
 pub(crate) fn is_alone() -> bool {
     std::env::var_os(ALONE).is_some()

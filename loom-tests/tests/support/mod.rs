@@ -5,7 +5,8 @@
 
 use crate::group::node::{Gate, Host, Node, NodeRef, NodeTable, Opening};
 use crate::group::pool::{Late, Pool};
-use crate::job::{Job, Ticket};
+use crate::job::{Job, Place, Ticket};
+use crate::keyed_queue::KeyedQueue;
 use crate::parker::Parker;
 use crate::report::failure::Unobserved;
 use crate::sync::cell::{Balance, Cell, Racy};
@@ -23,7 +24,7 @@ use std::time::Instant;
 #[derive(Default)]
 pub struct TestPool {
     jobs: Mutex<Vec<Job>>,
-    line: Mutex<Vec<Ticket>>,
+    line: Mutex<KeyedQueue<Ticket>>,
     pub unobserved: Racy,
     tasks: Balance,
     groups: Balance,
@@ -36,8 +37,8 @@ impl TestPool {
 
     /// Runs, as a thread for closures that block, the tasks that wait in the queue.
     pub fn serve(&self) {
-        let line = std::mem::take(&mut *self.line.lock());
-        for job in line.into_iter().filter_map(Ticket::redeem) {
+        let line = self.line.lock().take();
+        for job in line.into_values().filter_map(Ticket::redeem) {
             job.run();
         }
     }
@@ -62,7 +63,17 @@ impl Pool for TestPool {
     }
 
     fn fork_blocking(&self, ticket: Ticket) {
-        self.line.lock().push(ticket);
+        let mut line = self.line.lock();
+        if ticket.place().enter(line.next_key()) {
+            line.push(ticket);
+        }
+    }
+
+    fn leave_blocking(&self, place: &Place) {
+        let mut line = self.line.lock();
+        let ticket = place.leave().and_then(|key| line.remove(key));
+        drop(line);
+        drop(ticket);
     }
 
     fn wake(&self, job: Job) {
