@@ -63,7 +63,7 @@ fn decode(event: &epoll::Event) -> Option<Event> {
         key: data as usize,
         readable: ended || flags.intersects(EventFlags::IN | EventFlags::PRI),
         writable: failed || flags.contains(EventFlags::OUT),
-        ended,
+        must_say_so: ended || flags.contains(EventFlags::PRI),
     })
 }
 

@@ -40,7 +40,7 @@ impl Events {
                 readable: event.readable || failed,
                 writable: event.writable || failed,
                 // Not told apart here: an end is found by reading.
-                ended: true,
+                must_say_so: true,
             }
         })
     }

@@ -10,8 +10,9 @@ pub(crate) struct Event {
     pub(crate) key: usize,
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// Nothing more may come: a read is to be tried until it says so itself.
-    pub(crate) ended: bool,
+    /// A read that brings little may be followed by one that brings more, or the end: reads are to
+    /// be tried until they would block.
+    pub(crate) must_say_so: bool,
 }
 
 /// A direction.
@@ -26,8 +27,8 @@ pub(crate) enum Direction {
 pub(crate) struct Source {
     read: Readiness,
     write: Readiness,
-    /// Nothing may come after what can be read: a short read is followed by another one.
-    ended: AtomicBool,
+    /// There was an event after which a short read is followed by another one.
+    must_say_so: AtomicBool,
 }
 
 impl Source {
@@ -35,7 +36,7 @@ impl Source {
         Self {
             read: Readiness::new(),
             write: Readiness::new(),
-            ended: AtomicBool::new(false),
+            must_say_so: AtomicBool::new(false),
         }
     }
 
@@ -46,19 +47,19 @@ impl Source {
         }
     }
 
-    /// Whether an event said that nothing more may come. The caller has looked at the readiness
-    /// since that event.
-    pub(crate) fn has_ended(&self) -> bool {
+    /// Whether an operation that moves little proves nothing, because of what an event said. The
+    /// caller has looked at the readiness since that event.
+    pub(crate) fn must_say_so(&self) -> bool {
         // Relaxed: ordered by the Acquire in `look`, which saw the event that may have set it.
-        self.ended.load(Ordering::Relaxed)
+        self.must_say_so.load(Ordering::Relaxed)
     }
 
     /// There was an event. The thread that took it in the driver's role calls it, when it has given
     /// the role up.
     pub(crate) fn event(&self, event: Event) {
-        if event.ended {
+        if event.must_say_so {
             // Relaxed: published by the Release in `Readiness::event`, which follows.
-            self.ended.store(true, Ordering::Relaxed);
+            self.must_say_so.store(true, Ordering::Relaxed);
         }
         if event.readable {
             self.read.event();

@@ -374,7 +374,7 @@ fn the_portable_half_waits_and_is_notified() {
     theirs.write_all(b"x").unwrap();
     system.wait(&mut events, Limit::Never, || Clock::System.now());
     let event = events.iter().next().unwrap();
-    assert!(event.key == 7 && event.readable && event.ended);
+    assert!(event.key == 7 && event.readable && event.must_say_so);
     system.delete(&ours).unwrap();
     system.notify();
     system.wait(&mut events, Limit::Never, || Clock::System.now());

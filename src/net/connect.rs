@@ -1,7 +1,9 @@
 //! Connecting without blocking.
 
 use crate::driver::sources::Direction;
+use crate::net::address::{Target, failed_at, no_address};
 use crate::net::registered::Registered;
+use crate::net::resolve::resolve;
 use crate::poll::budget;
 use crate::pool::global;
 use crate::waiters::Key;
@@ -10,15 +12,16 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 
-/// Connects to the first address that answers.
-pub(crate) async fn any(addresses: &[SocketAddr]) -> io::Result<Registered<TcpStream>> {
+/// Connects to the first address of the target that answers; the last one's error.
+pub(crate) async fn any(target: &Target) -> io::Result<Registered<TcpStream>> {
+    let addresses = resolve(target).await?;
     // An address may fail at once.
     poll_fn(budget::spend).await;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut last = no_address(target);
     for address in addresses {
-        match one(*address).await {
+        match one(address).await {
             Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
+            Err(error) => last = failed_at(error, "connect to", target, address),
         }
     }
     Err(last)

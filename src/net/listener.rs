@@ -1,14 +1,20 @@
 //! A listening socket.
 
+use crate::driver::driver::Timer;
 use crate::driver::sources::Direction;
+use crate::net::address::{ToSocketAddrs, failed_at, no_address, target};
+use crate::net::pause::{Pause, is_for_want_of_room};
 use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
 use crate::net::stream::TcpStream;
+use crate::poll::frame;
 use crate::pool::global;
+use crate::sync::Mutex;
 use crate::waiters::Key;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use std::{fmt, io};
 
 /// Connections that the system keeps for us until they are accepted. The standard library asks for
@@ -29,11 +35,16 @@ const BACKLOG: i32 = 1024;
 ///     Ok::<(), std::io::Error>(())
 /// }).unwrap();
 /// ```
-pub struct TcpListener(Registered<std::net::TcpListener>);
+pub struct TcpListener {
+    socket: Registered<std::net::TcpListener>,
+    pause: Mutex<Pause>,
+}
 
 impl TcpListener {
-    /// Binds to the first address of `name` that can be had: `host:port`, or an address. Port 0
-    /// lets the system choose.
+    /// Binds to the first of these addresses that can be had. Port 0 lets the system choose.
+    ///
+    /// `address` is an address, a pair of an IP address or a host and a port, `host:port`, or a
+    /// slice of addresses: see [`ToSocketAddrs`].
     ///
     /// # Examples
     ///
@@ -42,25 +53,41 @@ impl TcpListener {
     ///
     /// spinney::block_on(async {
     ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    ///     assert!(listener.local_addr()?.ip().is_loopback());
+    ///     let address = listener.local_addr()?;
+    ///     assert!(address.ip().is_loopback());
+    ///     let taken = TcpListener::bind(address).await.unwrap_err();
+    ///     assert!(taken.to_string().contains(&address.to_string()));
     ///     Ok::<(), std::io::Error>(())
     /// }).unwrap();
     /// ```
     ///
     /// # Errors
     ///
-    /// The last address's error, or that of the resolver.
+    /// The last address's error, or that of the resolver. Its text names the address; its kind is
+    /// that of the system's error, which is its [`source`](std::error::Error::source).
     ///
     /// # Cancellation
     ///
-    /// Dropping the future closes the socket; a lookup of the name ends on its thread.
+    /// Dropping the future closes the socket. A lookup of the name that has not begun is not made;
+    /// one that has begun ends on its thread.
     ///
     /// # Blocking
     ///
-    /// Never: names are looked up on a thread for calls that block.
-    pub async fn bind(name: &str) -> io::Result<Self> {
-        let addresses = resolve(name).await?;
-        let listener = std::net::TcpListener::bind(&addresses[..])?;
+    /// Never: names are looked up on a thread for calls that block, addresses not at all.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let target = target(&address);
+        let mut last = no_address(&target);
+        for address in resolve(&target).await? {
+            match Self::bind_to(address) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = failed_at(error, "bind to", &target, address),
+            }
+        }
+        Err(last)
+    }
+
+    fn bind_to(address: SocketAddr) -> io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
         // On a socket that listens already this changes the length of its queue.
         rustix::net::listen(&listener, BACKLOG)?;
         Self::from_std(listener)
@@ -84,7 +111,10 @@ impl TcpListener {
     /// Those of the system, for instance no more file descriptors.
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Registered::new(listener, global::driver()).map(Self)
+        Ok(Self {
+            socket: Registered::new(listener, global::driver())?,
+            pause: Mutex::default(),
+        })
     }
 
     /// Accepts the next connection.
@@ -106,8 +136,10 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of the system. Without free file descriptors the connection stays in the queue of the
-    /// system: wait a little and accept again.
+    /// Those of the system. Without room for one more connection (`EMFILE`, `ENFILE`, `ENOBUFS`,
+    /// `ENOMEM`) it stays in the queue of the system. After such an error the listener pauses, for 5
+    /// ms, and for twice as long after each further one, up to a second: what accepts meanwhile
+    /// waits until then, and tries again. So a loop may log the error and go on.
     ///
     /// # Cancellation
     ///
@@ -116,6 +148,7 @@ impl TcpListener {
         Accept {
             listener: self,
             key: Key::default(),
+            timer: None,
         }
     }
 
@@ -124,7 +157,7 @@ impl TcpListener {
     ///
     /// It asks the system and not the driver, so that no client that has connected before the call
     /// is missed: a server that stops accepts with it the clients that are still in the queue,
-    /// before it closes the listener.
+    /// before it closes the listener. It does not pause either.
     ///
     /// # Examples
     ///
@@ -145,7 +178,7 @@ impl TcpListener {
     ///
     /// As [`accept`](TcpListener::accept).
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, address) = self.0.io().accept()?;
+        let (stream, address) = self.socket.io().accept()?;
         Ok((TcpStream::from_std(stream)?, address))
     }
 
@@ -167,13 +200,32 @@ impl TcpListener {
     ///
     /// Those of the system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.io().local_addr()
+        self.socket.io().local_addr()
+    }
+
+    /// The end of the pause, while there is one.
+    fn paused_until(&self) -> Option<Instant> {
+        let pause = self.pause.lock();
+        pause.until(|| self.socket.driver().now())
+    }
+
+    /// Accepts a connection; a pause begins if there is no room for one.
+    fn accept_or_pause(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let accepted = self.try_accept();
+        let mut pause = self.pause.lock();
+        match &accepted {
+            Err(error) if is_for_want_of_room(error) => pause.begin(self.socket.driver().now()),
+            _ => pause.end(),
+        }
+        accepted
     }
 }
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TcpListener").field(self.0.io()).finish()
+        f.debug_tuple("TcpListener")
+            .field(self.socket.io())
+            .finish()
     }
 }
 
@@ -199,6 +251,8 @@ impl fmt::Debug for TcpListener {
 pub struct Accept<'a> {
     listener: &'a TcpListener,
     key: Key,
+    /// The end of a pause.
+    timer: Option<Timer>,
 }
 
 impl Future for Accept<'_> {
@@ -206,19 +260,28 @@ impl Future for Accept<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let accept = |io: &std::net::TcpListener| io.accept();
-        let registered = &this.listener.0;
-        let accepted = registered.poll_io(Direction::Read, Some(&mut this.key), cx, accept);
-        accepted.map(|result| {
-            let (stream, address) = result?;
-            Ok((TcpStream::from_std(stream)?, address))
-        })
+        let socket = &this.listener.socket;
+        while let Some(until) = this.listener.paused_until() {
+            let waits = this
+                .timer
+                .as_ref()
+                .is_some_and(|timer| timer.update(cx.waker()));
+            if waits {
+                frame::note_leaf();
+                return Poll::Pending;
+            }
+            // None yet, or it has fired, and there is another pause by now.
+            this.timer = Some(socket.driver().insert_waker(until, cx.waker().clone()));
+        }
+        this.timer = None;
+        let accept = |_: &std::net::TcpListener| this.listener.accept_or_pause();
+        socket.poll_io(Direction::Read, Some(&mut this.key), cx, accept)
     }
 }
 
 impl Drop for Accept<'_> {
     fn drop(&mut self) {
-        self.listener.0.forget(Direction::Read, &mut self.key);
+        self.listener.socket.forget(Direction::Read, &mut self.key);
     }
 }
 

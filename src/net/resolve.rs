@@ -1,9 +1,11 @@
 //! Names to addresses, on a thread for blocking calls: the system's resolver blocks.
 
+use crate::keyed_queue::Key;
+use crate::net::address::{Target, failed};
 use crate::poll::{budget, frame};
-use crate::pool::blocking::Work;
+use crate::pool::shared::Shared;
 use crate::pool::{blocking_threads, global};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, Weak};
 use crate::waiters;
 use std::future::poll_fn;
 use std::io;
@@ -18,24 +20,42 @@ struct Answer {
     waker: Option<Waker>,
 }
 
-/// Resolves `name`, which is `host:port` or an address.
-pub(crate) async fn resolve(name: &str) -> io::Result<Vec<SocketAddr>> {
+/// The addresses of a target.
+pub(crate) async fn resolve(target: &Target) -> io::Result<Vec<SocketAddr>> {
     poll_fn(budget::spend).await;
-    if let Ok(address) = name.parse() {
-        return Ok(vec![address]);
+    if let Target::Addresses(addresses) = target {
+        return Ok(addresses.clone());
     }
+    look_up(target.clone())
+        .await
+        .map_err(|error| failed(error, format_args!("cannot look up {target}")))
+}
+
+fn ask(target: &Target) -> io::Result<Vec<SocketAddr>> {
+    match target {
+        Target::Addresses(addresses) => Ok(addresses.clone()),
+        Target::Name(name) => name.to_socket_addrs().map(Iterator::collect),
+        Target::Host(host, port) => (&**host, *port).to_socket_addrs().map(Iterator::collect),
+    }
+}
+
+async fn look_up(target: Target) -> io::Result<Vec<SocketAddr>> {
     let runtime = global::runtime();
     runtime.driver.must_be_here()?;
     let answer = Arc::new(Mutex::new(Answer::default()));
     let reply = Reply(Arc::clone(&answer));
-    let name = name.to_owned();
     let call = Box::new(move || {
-        let addresses = name.to_socket_addrs().map(Iterator::collect);
+        let addresses = ask(&target);
         reply.0.lock().addresses = Some(addresses);
         drop(reply);
     });
-    blocking_threads::push(&runtime, Work::Call(call));
-    Resolve(answer).await
+    let key = blocking_threads::push_call(&runtime, call);
+    let resolve = Resolve {
+        answer,
+        key: Some(key),
+        runtime: Arc::downgrade(&runtime),
+    };
+    resolve.await
 }
 
 /// The thread's end: the waiter is woken when it goes away, with an error if it never answered.
@@ -55,14 +75,21 @@ impl Drop for Reply {
     }
 }
 
-struct Resolve(Arc<Mutex<Answer>>);
+/// Waits for the answer. When it is dropped, a lookup that has not begun is not made.
+struct Resolve {
+    answer: Arc<Mutex<Answer>>,
+    /// Where the call stands in the line for a thread.
+    key: Option<Key>,
+    /// The future may outlive the runtime.
+    runtime: Weak<Shared>,
+}
 
 impl Future for Resolve {
     type Output = io::Result<Vec<SocketAddr>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let new = cx.waker().clone();
-        let mut answer = self.0.lock();
+        let mut answer = self.answer.lock();
         let (polled, left) = match answer.addresses.take() {
             Some(addresses) => (Poll::Ready(addresses), Some(new)),
             None => (Poll::Pending, answer.waker.replace(new)),
@@ -78,7 +105,10 @@ impl Future for Resolve {
 
 impl Drop for Resolve {
     fn drop(&mut self) {
-        let waker = self.0.lock().waker.take();
+        let waker = self.answer.lock().waker.take();
         waiters::discard(waker);
+        if let (Some(runtime), Some(key)) = (self.runtime.upgrade(), self.key.take()) {
+            drop(runtime.blocking.take_out(key));
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! A connection.
 
 use crate::driver::sources::Direction;
+use crate::net::address::{Target, ToSocketAddrs, target};
 use crate::net::connect;
-use crate::net::registered::Registered;
-use crate::net::resolve::resolve;
+use crate::net::halves::{self, OwnedReadHalf, OwnedWriteHalf};
+use crate::net::registered::{MAX_SLICES, Registered, room_of};
 use crate::poll::budget;
 use crate::pool::global;
-use crate::sync::Arc;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -38,7 +38,10 @@ use std::task::{Context, Poll};
 pub struct TcpStream(pub(crate) Registered<std::net::TcpStream>);
 
 impl TcpStream {
-    /// Connects to the first address of `name` that answers: `host:port`, or an address.
+    /// Connects to the first of these addresses that answers.
+    ///
+    /// `address` is an address, a pair of an IP address or a host and a port, `host:port`, or a
+    /// slice of addresses: see [`ToSocketAddrs`].
     ///
     /// # Examples
     ///
@@ -47,26 +50,32 @@ impl TcpStream {
     ///
     /// spinney::block_on(async {
     ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    ///     let stream = TcpStream::connect(&listener.local_addr()?.to_string()).await?;
+    ///     let port = listener.local_addr()?.port();
+    ///     let stream = TcpStream::connect(("127.0.0.1", port)).await?;
     ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     drop(listener);
+    ///     let refused = TcpStream::connect(format!("127.0.0.1:{port}")).await.unwrap_err();
+    ///     assert!(refused.to_string().contains("127.0.0.1"));
     ///     Ok::<(), std::io::Error>(())
     /// }).unwrap();
     /// ```
     ///
     /// # Errors
     ///
-    /// The last address's error, or that of the resolver.
+    /// The last address's error, or that of the resolver. Its text names the address; its kind is
+    /// that of the system's error, which is its [`source`](std::error::Error::source).
     ///
     /// # Cancellation
     ///
-    /// Dropping the future closes the socket.
+    /// Dropping the future closes the socket. A lookup of the name that has not begun is not made;
+    /// one that has begun ends on its thread.
     ///
     /// # Blocking
     ///
-    /// Never: names are looked up on a thread for calls that block.
-    pub async fn connect(name: &str) -> io::Result<Self> {
-        let addresses = resolve(name).await?;
-        connect::any(&addresses).await.map(Self)
+    /// Never: names are looked up on a thread for calls that block, addresses not at all.
+    pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let target = target(&address);
+        connect::any(&target).await.map(Self)
     }
 
     /// Connects to an address.
@@ -86,13 +95,15 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// As [`connect`](TcpStream::connect).
     ///
     /// # Cancellation
     ///
     /// Dropping the future closes the socket.
     pub async fn connect_addr(address: SocketAddr) -> io::Result<Self> {
-        connect::any(&[address]).await.map(Self)
+        connect::any(&Target::Addresses(vec![address]))
+            .await
+            .map(Self)
     }
 
     /// Takes over a connection of the standard library, and sets it non-blocking.
@@ -210,7 +221,9 @@ impl TcpStream {
         self.0.io().peer_addr()
     }
 
-    /// Two halves that can be used in different tasks. The connection closes when both are gone.
+    /// Two halves that can be used in different tasks, and be put together again. The other end
+    /// reads the end of the stream when the writing half is dropped; the connection closes when both
+    /// are gone.
     ///
     /// # Examples
     ///
@@ -221,20 +234,46 @@ impl TcpStream {
     /// spinney::block_on(spinney::group(async |g| {
     ///     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     ///     let address = listener.local_addr().unwrap();
-    ///     let (mut reader, mut writer) = TcpStream::connect_addr(address).await.unwrap().split();
+    ///     let client = TcpStream::connect_addr(address).await.unwrap();
+    ///     let (mut reader, mut writer) = client.into_split();
     ///     let (mut echo, _) = listener.accept().await.unwrap();
     ///     g.spawn(async move { writer.write_all(b"hi").await.unwrap() });
-    ///     let mut text = [0; 2];
-    ///     echo.read_exact(&mut text).await.unwrap();
+    ///     let mut text = Vec::new();
+    ///     echo.read_to_end(&mut text).await.unwrap(); // the writer has gone
     ///     echo.write_all(&text).await.unwrap();
     ///     reader.read_exact(&mut text).await.unwrap();
     ///     assert_eq!(&text, b"hi");
     /// }));
     /// ```
     #[must_use]
-    pub fn split(self) -> (ReadHalf, WriteHalf) {
-        let stream = Arc::new(self);
-        (ReadHalf(Arc::clone(&stream)), WriteHalf(stream))
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        halves::halves(self)
+    }
+
+    /// The same as [`into_split`](TcpStream::into_split), by a shorter name.
+    ///
+    /// Halves that borrow are there without a call: `&TcpStream` reads and writes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (_, mut writer) = TcpStream::connect_addr(listener.local_addr()?).await?.split();
+    ///     writer.write_all(b"hi").await?;
+    ///     drop(writer);
+    ///     let mut text = Vec::new();
+    ///     listener.accept().await?.0.read_to_end(&mut text).await?;
+    ///     assert_eq!(text, b"hi");
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        self.into_split()
     }
 
     pub(crate) fn poll_write_io(
@@ -252,7 +291,8 @@ impl TcpStream {
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let room = buffers.iter().map(|buffer| buffer.len()).sum();
+        let buffers = buffers.get(..MAX_SLICES).unwrap_or(buffers);
+        let room = room_of(buffers.iter().map(|buffer| buffer.len()));
         self.poll_write_io(room, cx, |io| io.write_vectored(buffers))
     }
 
@@ -286,58 +326,6 @@ impl fmt::Debug for TcpStream {
     }
 }
 
-/// The reading half of a connection: [`TcpStream::split`].
-///
-/// # Examples
-///
-/// ```
-/// use futures_lite::AsyncReadExt;
-/// use spinney::net::{ReadHalf, TcpListener, TcpStream};
-///
-/// async fn rest(mut reader: ReadHalf) -> std::io::Result<Vec<u8>> {
-///     let mut bytes = Vec::new();
-///     reader.read_to_end(&mut bytes).await?;
-///     Ok(bytes)
-/// }
-///
-/// spinney::block_on(async {
-///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
-///     drop(listener.accept().await?); // the other end closes
-///     assert!(rest(client.split().0).await?.is_empty());
-///     Ok::<(), std::io::Error>(())
-/// }).unwrap();
-/// ```
-#[derive(Debug)]
-pub struct ReadHalf(Arc<TcpStream>);
-
-/// The writing half of a connection: [`TcpStream::split`].
-///
-/// # Examples
-///
-/// ```
-/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
-/// use spinney::net::{TcpListener, TcpStream, WriteHalf};
-///
-/// async fn greet(mut writer: WriteHalf) -> std::io::Result<()> {
-///     writer.write_all(b"hello").await?;
-///     writer.close().await // the other end reads to the end
-/// }
-///
-/// spinney::block_on(async {
-///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
-///     let (mut server, _) = listener.accept().await?;
-///     greet(client.split().1).await?;
-///     let mut text = String::new();
-///     server.read_to_string(&mut text).await?;
-///     assert_eq!(text, "hello");
-///     Ok::<(), std::io::Error>(())
-/// }).unwrap();
-/// ```
-#[derive(Debug)]
-pub struct WriteHalf(Arc<TcpStream>);
-
 macro_rules! read {
     ($type:ty, |$this:ident| $stream:expr) => {
         impl AsyncRead for $type {
@@ -356,7 +344,9 @@ macro_rules! read {
                 buffers: &mut [IoSliceMut<'_>],
             ) -> Poll<io::Result<usize>> {
                 let $this = &*self;
-                let room = buffers.iter().map(|buffer| buffer.len()).sum();
+                let count = buffers.len().min(MAX_SLICES);
+                let buffers = &mut buffers[..count];
+                let room = room_of(buffers.iter().map(|buffer| buffer.len()));
                 $stream.poll_read_io(room, cx, |io| io.read_vectored(buffers))
             }
         }
@@ -400,5 +390,5 @@ read!(TcpStream, |this| this);
 write!(TcpStream, |this| this);
 read!(&TcpStream, |this| this);
 write!(&TcpStream, |this| this);
-read!(ReadHalf, |this| this.0);
-write!(WriteHalf, |this| this.0);
+read!(OwnedReadHalf, |this| this.0);
+write!(OwnedWriteHalf, |this| this.stream);

@@ -1,10 +1,31 @@
 //! Sockets: echo, many connections, halves, names, refusals, several waiters, rapid reuse.
 
+mod addresses;
+mod flow;
+mod given_up;
+mod halves;
+mod pause;
+
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::net::{TcpListener, TcpStream};
 use spinney::{Group, block_on, group, timeout, try_group};
 use std::io;
 use std::time::Duration;
+
+/// Both ends of a connection.
+async fn connected() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = TcpStream::connect_addr(listener.local_addr().unwrap());
+    (near.await.unwrap(), listener.accept().await.unwrap().0)
+}
+
+/// A connection whose other end is one of the standard library: what it does is done at once.
+async fn peer() -> (TcpStream, std::net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    peer.set_nodelay(true).unwrap();
+    (listener.accept().await.unwrap().0, peer)
+}
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 1024];
@@ -75,7 +96,7 @@ fn many_connections_at_once() {
 fn halves_and_shared_references_read_and_write() {
     serve(1, async |address| {
         let stream = TcpStream::connect(&address).await?;
-        let (mut reader, mut writer) = stream.split();
+        let (mut reader, mut writer) = stream.into_split();
         let result = try_group(async |g: Group<'_, '_, io::Error>| {
             g.spawn(async move {
                 for _ in 0..1_000 {

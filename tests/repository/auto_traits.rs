@@ -13,7 +13,7 @@ use spinney::future::{
     CancelSupervised, CancelTask, Cooperative, GroupFuture, Shield, SpawnBounded, Start,
     TaskLocalScope, TryGroupFuture,
 };
-use spinney::net::{Accept, ReadHalf, TcpListener, TcpStream, WriteHalf};
+use spinney::net::{Accept, OwnedReadHalf, OwnedWriteHalf, ReuniteError, TcpListener, TcpStream};
 use spinney::runtime::{BuildError, EnterGuard, Metrics};
 use spinney::time::{Elapsed, Interval, ManualClock, Sleep, Timeout};
 use spinney::{
@@ -168,8 +168,9 @@ fn rows() -> Vec<Row> {
         TcpListener => "Send Sync Unpin",
         Accept<'static> => "Send Sync Unpin",
         TcpStream => "Send Sync Unpin",
-        ReadHalf => "Send Sync Unpin",
-        WriteHalf => "Send Sync Unpin",
+        OwnedReadHalf => "Send Sync Unpin",
+        OwnedWriteHalf => "Send Sync Unpin",
+        ReuniteError => "Send Sync Unpin",
         Timer => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }

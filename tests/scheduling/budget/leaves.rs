@@ -136,11 +136,11 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "TcpStream::connect": () => |_| TcpStream::connect("127.0.0.1:1");
         "TcpStream::connect_addr": () => |_| TcpStream::connect_addr(nowhere());
         "AsyncRead": connection().await => |near| async { near.read(&mut [0]).await };
-        "AsyncRead, half": connection().await.split() => |(near, _)| async {
+        "AsyncRead, half": connection().await.into_split() => |(near, _)| async {
             near.read(&mut [0]).await
         };
         "AsyncWrite": open().await => |(near, _)| near.write(&[]);
-        "AsyncWrite, half": open().await.0.split() => |(_, near)| near.write(&[]);
+        "AsyncWrite, half": open().await.0.into_split() => |(_, near)| near.write(&[]);
         "AsyncWrite, flush": open().await => |(near, _)| near.flush();
         "AsyncWrite, close": open().await => |(near, _)| near.close();
         "hyper's Write, flush": open().await => |(near, _)| poll_fn(|cx| {

@@ -1,0 +1,168 @@
+//! What sockets are bound and connected to: addresses as they are, and names, which have to be
+//! looked up first.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+/// What [`TcpListener::bind`] and [`TcpStream::connect`] take: an address, several of them, or the
+/// name of a host with a port.
+///
+/// It is implemented for what [`std::net::ToSocketAddrs`] is implemented for: [`SocketAddr`] and
+/// its two kinds, an IP address or a host with a port, as a pair, a string of the form `host:port`,
+/// slices of addresses, and references to all of these. A string that is an address is not looked
+/// up. It cannot be implemented elsewhere.
+///
+/// [`TcpListener::bind`]: crate::net::TcpListener::bind
+/// [`TcpStream::connect`]: crate::net::TcpStream::connect
+///
+/// # Examples
+///
+/// ```
+/// use spinney::net::{TcpListener, TcpStream, ToSocketAddrs};
+/// use std::net::Ipv4Addr;
+///
+/// async fn listen(at: impl ToSocketAddrs) -> std::io::Result<TcpListener> {
+///     TcpListener::bind(at).await
+/// }
+///
+/// spinney::block_on(async {
+///     listen("127.0.0.1:0").await?;
+///     listen(("localhost", 0)).await?;
+///     let listener = listen((Ipv4Addr::LOCALHOST, 0)).await?;
+///     TcpStream::connect(listener.local_addr()?).await?;
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
+pub trait ToSocketAddrs: sealed::Sealed {}
+
+/// Where to, as the caller said it.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Addresses.
+    Addresses(Vec<SocketAddr>),
+    /// `host:port`, to be looked up.
+    Name(String),
+    /// A host and a port, to be looked up.
+    Host(String, u16),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Addresses(addresses) => write!(f, "{addresses:?}"),
+            Self::Name(name) => f.write_str(name),
+            Self::Host(host, port) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// Only this crate implements [`ToSocketAddrs`].
+mod sealed {
+    /// What the target is.
+    pub trait Sealed {
+        /// The target, without a lookup.
+        fn target(&self) -> super::Target;
+    }
+}
+
+/// The target of what the caller gave.
+pub(crate) fn target(given: &impl ToSocketAddrs) -> Target {
+    given.target()
+}
+
+macro_rules! targets {
+    ($($type:ty, |$this:ident| $target:expr;)*) => {$(
+        impl ToSocketAddrs for $type {}
+
+        impl sealed::Sealed for $type {
+            fn target(&self) -> Target {
+                let $this = self;
+                $target
+            }
+        }
+    )*};
+}
+
+targets! {
+    SocketAddr, |this| Target::Addresses(vec![*this]);
+    SocketAddrV4, |this| Target::Addresses(vec![(*this).into()]);
+    SocketAddrV6, |this| Target::Addresses(vec![(*this).into()]);
+    (IpAddr, u16), |this| Target::Addresses(vec![(*this).into()]);
+    (Ipv4Addr, u16), |this| Target::Addresses(vec![(*this).into()]);
+    (Ipv6Addr, u16), |this| Target::Addresses(vec![(*this).into()]);
+    [SocketAddr], |this| Target::Addresses(this.to_vec());
+    str, |this| name(this);
+    String, |this| name(this);
+    (&str, u16), |this| host(this.0, this.1);
+    (String, u16), |this| host(&this.0, this.1);
+}
+
+impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {}
+
+impl<T: ToSocketAddrs + ?Sized> sealed::Sealed for &T {
+    fn target(&self) -> Target {
+        (**self).target()
+    }
+}
+
+fn name(name: &str) -> Target {
+    match name.parse() {
+        Ok(address) => Target::Addresses(vec![address]),
+        Err(_) => Target::Name(name.to_owned()),
+    }
+}
+
+fn host(host: &str, port: u16) -> Target {
+    match host.parse::<IpAddr>() {
+        Ok(ip) => Target::Addresses(vec![(ip, port).into()]),
+        Err(_) => Target::Host(host.to_owned(), port),
+    }
+}
+
+/// An error of the system, with what was tried on which address. Its kind is that of the error.
+#[derive(Debug)]
+struct AddressError {
+    tried: String,
+    error: io::Error,
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.tried, self.error)
+    }
+}
+
+impl std::error::Error for AddressError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// The error of an attempt that is described by `tried`.
+pub(crate) fn failed(error: io::Error, tried: impl fmt::Display) -> io::Error {
+    let tried = tried.to_string();
+    io::Error::new(error.kind(), AddressError { tried, error })
+}
+
+/// The error of an attempt on one address of a target, which may be all there is of it.
+pub(crate) fn failed_at(
+    error: io::Error,
+    verb: &str,
+    target: &Target,
+    address: SocketAddr,
+) -> io::Error {
+    match target {
+        Target::Addresses(_) => failed(error, format_args!("cannot {verb} {address}")),
+        _ => failed(error, format_args!("cannot {verb} {target} at {address}")),
+    }
+}
+
+/// The error of a target that has no address: an empty slice, or a name for which there is none.
+pub(crate) fn no_address(target: &Target) -> io::Error {
+    let text = match target {
+        Target::Addresses(_) => "no address was given".to_owned(),
+        _ => format!("{target} has no address"),
+    };
+    io::Error::new(io::ErrorKind::NotFound, text)
+}

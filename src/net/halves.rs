@@ -1,0 +1,182 @@
+//! The two halves of a connection, each owned by a task of its own.
+
+use crate::net::stream::TcpStream;
+use crate::sync::Arc;
+use std::error::Error;
+use std::fmt;
+use std::net::Shutdown;
+
+/// The reading half of a connection: [`TcpStream::into_split`].
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::AsyncReadExt;
+/// use spinney::net::{OwnedReadHalf, TcpListener, TcpStream};
+///
+/// async fn rest(mut reader: OwnedReadHalf) -> std::io::Result<Vec<u8>> {
+///     let mut bytes = Vec::new();
+///     reader.read_to_end(&mut bytes).await?;
+///     Ok(bytes)
+/// }
+///
+/// spinney::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     drop(listener.accept().await?); // the other end closes
+///     let (reader, _writer) = client.into_split();
+///     assert!(rest(reader).await?.is_empty());
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct OwnedReadHalf(pub(super) Arc<TcpStream>);
+
+/// The writing half of a connection: [`TcpStream::into_split`].
+///
+/// When it is dropped, or closed, the other end reads the end of the stream, whatever the reading
+/// half does: [`forget`](OwnedWriteHalf::forget) prevents that.
+///
+/// # Examples
+///
+/// ```
+/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+/// use spinney::net::{OwnedWriteHalf, TcpListener, TcpStream};
+///
+/// async fn greet(mut writer: OwnedWriteHalf) -> std::io::Result<()> {
+///     writer.write_all(b"hello").await
+/// } // the other end reads to the end
+///
+/// spinney::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     let (mut server, _) = listener.accept().await?;
+///     let (_reader, writer) = client.into_split();
+///     greet(writer).await?;
+///     let mut text = String::new();
+///     server.read_to_string(&mut text).await?;
+///     assert_eq!(text, "hello");
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct OwnedWriteHalf {
+    pub(super) stream: Arc<TcpStream>,
+    /// The end of the stream is yet to be sent.
+    pub(super) open: bool,
+}
+
+pub(super) fn halves(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+    let stream = Arc::new(stream);
+    let reader = OwnedReadHalf(Arc::clone(&stream));
+    (reader, OwnedWriteHalf { stream, open: true })
+}
+
+impl OwnedReadHalf {
+    /// Puts the halves of one connection together again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     let (reader, writer) = client.into_split();
+    ///     let client = reader.reunite(writer).unwrap();
+    ///     assert_eq!(client.peer_addr()?, listener.local_addr()?);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives both back if they are halves of different connections.
+    pub fn reunite(self, writer: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+        if !Arc::ptr_eq(&self.0, &writer.stream) {
+            return Err(ReuniteError(self, writer));
+        }
+        writer.forget();
+        let whole = Arc::into_inner(self.0);
+        Ok(whole.expect("a connection has two halves"))
+    }
+}
+
+impl OwnedWriteHalf {
+    /// Drops it without an end of the stream: the connection stays open in both directions as long
+    /// as the reading half lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     let (server, _) = listener.accept().await?;
+    ///     let (_reader, writer) = client.into_split();
+    ///     writer.forget();
+    ///     let nothing = server.try_peek(&mut [0]).unwrap_err(); // and not the end
+    ///     assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    pub fn forget(mut self) {
+        self.open = false;
+    }
+}
+
+impl AsRef<TcpStream> for OwnedReadHalf {
+    /// The connection, for its addresses and options.
+    fn as_ref(&self) -> &TcpStream {
+        &self.0
+    }
+}
+
+impl AsRef<TcpStream> for OwnedWriteHalf {
+    /// The connection, for its addresses and options.
+    fn as_ref(&self) -> &TcpStream {
+        &self.stream
+    }
+}
+
+impl Drop for OwnedWriteHalf {
+    fn drop(&mut self) {
+        // In a forked process the connection is the parent's, too.
+        if self.open && !self.stream.0.driver().is_elsewhere() {
+            // An error says that the other end was faster.
+            let _ = self.stream.0.io().shutdown(Shutdown::Write);
+        }
+    }
+}
+
+/// The halves that [`OwnedReadHalf::reunite`] was given belong to different connections.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::net::{ReuniteError, TcpListener, TcpStream};
+///
+/// spinney::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let one = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     let other = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     let (reader, _writer) = one.into_split();
+///     let (_reader, writer) = other.into_split();
+///     let ReuniteError(reader, writer) = reader.reunite(writer).unwrap_err();
+///     assert_ne!(reader.as_ref().local_addr()?, writer.as_ref().local_addr()?);
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
+#[derive(Debug)]
+pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+
+impl fmt::Display for ReuniteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("halves of different connections cannot be put together")
+    }
+}
+
+impl Error for ReuniteError {}

@@ -1,0 +1,160 @@
+//! What waits and is given up leaves nothing behind.
+
+use super::{connected, peer};
+use crate::common::hangs::without_hanging;
+use crate::common::polls::{Count, once, until, wait_until};
+use crate::common::process::{alone, resident};
+use crate::common::runtimes::noting;
+use futures_lite::{AsyncRead, AsyncReadExt};
+use spinney::net::{TcpListener, TcpStream};
+use spinney::{Runtime, block_on, group};
+use std::io::Write;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+
+/// A read has no future that could take its waker back, and a direction keeps the last two: those
+/// before were woken, so that none waits in vain.
+#[test]
+fn reads_that_are_given_up_leave_two_wakers() {
+    block_on(async {
+        let (client, _server) = connected().await;
+        let wakers: Vec<_> = (0..100).map(|_| Arc::new(Count::default())).collect();
+        for waker in &wakers {
+            let waker = Waker::from(Arc::clone(waker));
+            let mut cx = Context::from_waker(&waker);
+            // Twice: the same waker is kept once.
+            for _ in 0..2 {
+                let read = Pin::new(&mut &client).poll_read(&mut cx, &mut [0; 16]);
+                assert!(read.is_pending());
+            }
+        }
+        for (number, waker) in wakers.iter().enumerate() {
+            let kept = number >= 98;
+            assert_eq!(Arc::strong_count(waker), 1 + usize::from(kept), "{number}");
+            assert_eq!(waker.0.load(SeqCst), usize::from(!kept), "{number}");
+        }
+        drop(client);
+        assert!(wakers.iter().all(|waker| Arc::strong_count(waker) == 1));
+    });
+}
+
+/// More readers than a direction keeps wakers of: each gets its byte.
+#[test]
+fn no_reader_of_many_is_forgotten() {
+    without_hanging(|| {
+        block_on(group(async |g| {
+            let (client, mut server) = peer().await;
+            let client = g.keep(client);
+            let readers: Vec<_> = (0..5)
+                .map(|_| {
+                    g.spawn(async move {
+                        let mut stream = client;
+                        Ok(stream.read(&mut [0]).await.unwrap())
+                    })
+                })
+                .collect();
+            for _ in 0..5 {
+                server.write_all(b"x").unwrap();
+                spinney::yield_now().await;
+            }
+            for reader in readers {
+                assert_eq!(reader.await, 1);
+            }
+        }));
+    });
+}
+
+/// An accept takes its waker back.
+#[test]
+fn an_accept_that_is_given_up_leaves_no_waker() {
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let waker = Arc::new(Count::default());
+        for _ in 0..100 {
+            let theirs = Waker::from(Arc::clone(&waker));
+            let mut accepts: Vec<_> = (0..10).map(|_| listener.accept()).collect();
+            for accept in &mut accepts {
+                let polled = Pin::new(accept).poll(&mut Context::from_waker(&theirs));
+                assert!(polled.is_pending());
+            }
+        }
+        assert_eq!(Arc::strong_count(&waker), 1);
+    });
+}
+
+/// Waiters for a stop that go away take their wakers along; the others are woken in order.
+#[test]
+fn waiters_for_a_stop_leave_nothing_and_are_woken_in_order() {
+    struct One(usize, Arc<Mutex<Vec<usize>>>);
+
+    impl Wake for One {
+        fn wake(self: Arc<Self>) {
+            self.1.lock().unwrap().push(self.0);
+        }
+    }
+
+    block_on(group(async |g| {
+        let order = Arc::new(Mutex::default());
+        let wakers: Vec<_> = (0..1000)
+            .map(|at| Arc::new(One(at, Arc::clone(&order))))
+            .collect();
+        let mut waiting = Vec::new();
+        for one in &wakers {
+            let mut stopping = Box::pin(g.stopping());
+            let waker = Waker::from(Arc::clone(one));
+            let polled = stopping.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+            waiting.push(Some(stopping));
+        }
+        // Nine of ten go away, the even ones first, and a tenth is polled once more.
+        let goes = |at: &usize| at % 10 != 3;
+        let even = (0..1000).filter(|at| at % 2 == 0).filter(goes);
+        let odd = (0..1000).filter(|at| at % 2 == 1).filter(goes);
+        for at in even.chain(odd) {
+            waiting[at] = None;
+            assert_eq!(Arc::strong_count(&wakers[at]), 1);
+        }
+        for at in (3..1000).step_by(100) {
+            let waker = Waker::from(Arc::clone(&wakers[at]));
+            let stopping = waiting[at].as_mut().unwrap();
+            assert!(
+                stopping
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+        }
+        g.stop();
+        let woken = order.lock().unwrap();
+        assert!(woken.iter().copied().eq((3..1000).step_by(10)));
+    }));
+}
+
+/// Lookups that are given up while the only thread is busy leave the line, with their memory.
+#[test]
+fn lookups_that_are_given_up_leave_the_line() {
+    alone(|| {
+        let (runtime, _) = noting(Runtime::builder().workers(1).max_blocking(1));
+        runtime.block_on(group(async |g| {
+            let gate = g.keep(AtomicBool::new(false));
+            let begun = g.keep(AtomicBool::new(false));
+            g.blocking(|| {
+                begun.store(true, SeqCst);
+                wait_until(|| gate.load(SeqCst));
+            });
+            until(|| begun.load(SeqCst)).await;
+            let name = "x".repeat(1000); // no port: it is no name that anything is asked for
+            let before = resident();
+            for _ in 0..50_000 {
+                let connect = pin!(TcpStream::connect(&name));
+                assert!(once(connect).await.is_pending());
+            }
+            let grown = resident().saturating_sub(before);
+            gate.store(true, SeqCst);
+            assert!(grown < 8 << 20, "{} MB more", grown >> 20);
+            assert!(TcpStream::connect(&name).await.is_err());
+        }));
+    });
+}
