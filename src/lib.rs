@@ -70,6 +70,7 @@ mod pool;
 mod api;
 mod block_on;
 pub mod compat;
+pub mod io;
 pub mod net;
 pub mod time;
 

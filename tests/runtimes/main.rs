@@ -10,3 +10,4 @@ mod fork;
 mod global_runtime;
 mod installed_runtime;
 mod shutdown;
+mod stdin;
