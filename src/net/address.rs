@@ -38,8 +38,7 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 
 /// Where to, as the caller said it.
 #[derive(Clone, Debug)]
-pub enum Target {
-    /// Addresses.
+pub(crate) enum Target {
     Addresses(Vec<SocketAddr>),
     /// `host:port`, to be looked up.
     Name(String),
@@ -59,39 +58,47 @@ impl fmt::Display for Target {
 
 /// Only this crate implements [`ToSocketAddrs`].
 mod sealed {
-    /// What the target is.
+    use std::net::SocketAddr;
+
+    /// How this crate sees what the caller gave.
     pub trait Sealed {
-        /// The target, without a lookup.
-        fn target(&self) -> super::Target;
+        /// The addresses; or the name that is to be looked up, with its port if that is apart.
+        fn given(&self) -> Result<Vec<SocketAddr>, (String, Option<u16>)>;
     }
 }
 
-/// The target of what the caller gave.
-pub(crate) fn target(given: &impl ToSocketAddrs) -> Target {
-    given.target()
+type Given = Result<Vec<SocketAddr>, (String, Option<u16>)>;
+
+/// The target that the caller gave.
+pub(crate) fn target(address: &impl ToSocketAddrs) -> Target {
+    match address.given() {
+        Ok(addresses) => Target::Addresses(addresses),
+        Err((name, None)) => Target::Name(name),
+        Err((host, Some(port))) => Target::Host(host, port),
+    }
 }
 
 macro_rules! targets {
-    ($($type:ty, |$this:ident| $target:expr;)*) => {$(
+    ($($type:ty, |$this:ident| $given:expr;)*) => {$(
         impl ToSocketAddrs for $type {}
 
         impl sealed::Sealed for $type {
-            fn target(&self) -> Target {
+            fn given(&self) -> Given {
                 let $this = self;
-                $target
+                $given
             }
         }
     )*};
 }
 
 targets! {
-    SocketAddr, |this| Target::Addresses(vec![*this]);
-    SocketAddrV4, |this| Target::Addresses(vec![(*this).into()]);
-    SocketAddrV6, |this| Target::Addresses(vec![(*this).into()]);
-    (IpAddr, u16), |this| Target::Addresses(vec![(*this).into()]);
-    (Ipv4Addr, u16), |this| Target::Addresses(vec![(*this).into()]);
-    (Ipv6Addr, u16), |this| Target::Addresses(vec![(*this).into()]);
-    [SocketAddr], |this| Target::Addresses(this.to_vec());
+    SocketAddr, |this| Ok(vec![*this]);
+    SocketAddrV4, |this| Ok(vec![(*this).into()]);
+    SocketAddrV6, |this| Ok(vec![(*this).into()]);
+    (IpAddr, u16), |this| Ok(vec![(*this).into()]);
+    (Ipv4Addr, u16), |this| Ok(vec![(*this).into()]);
+    (Ipv6Addr, u16), |this| Ok(vec![(*this).into()]);
+    [SocketAddr], |this| Ok(this.to_vec());
     str, |this| name(this);
     String, |this| name(this);
     (&str, u16), |this| host(this.0, this.1);
@@ -101,22 +108,22 @@ targets! {
 impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {}
 
 impl<T: ToSocketAddrs + ?Sized> sealed::Sealed for &T {
-    fn target(&self) -> Target {
-        (**self).target()
+    fn given(&self) -> Given {
+        (**self).given()
     }
 }
 
-fn name(name: &str) -> Target {
+fn name(name: &str) -> Given {
     match name.parse() {
-        Ok(address) => Target::Addresses(vec![address]),
-        Err(_) => Target::Name(name.to_owned()),
+        Ok(address) => Ok(vec![address]),
+        Err(_) => Err((name.to_owned(), None)),
     }
 }
 
-fn host(host: &str, port: u16) -> Target {
+fn host(host: &str, port: u16) -> Given {
     match host.parse::<IpAddr>() {
-        Ok(ip) => Target::Addresses(vec![(ip, port).into()]),
-        Err(_) => Target::Host(host.to_owned(), port),
+        Ok(ip) => Ok(vec![(ip, port).into()]),
+        Err(_) => Err((host.to_owned(), Some(port))),
     }
 }
 

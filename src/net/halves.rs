@@ -2,9 +2,13 @@
 
 use crate::net::stream::TcpStream;
 use crate::sync::Arc;
+use futures_io::{AsyncRead, AsyncWrite};
 use std::error::Error;
 use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// The reading half of a connection: [`TcpStream::into_split`].
 ///
@@ -30,7 +34,7 @@ use std::net::Shutdown;
 /// }).unwrap();
 /// ```
 #[derive(Debug)]
-pub struct OwnedReadHalf(pub(super) Arc<TcpStream>);
+pub struct OwnedReadHalf(Arc<TcpStream>);
 
 /// The writing half of a connection: [`TcpStream::into_split`].
 ///
@@ -61,15 +65,68 @@ pub struct OwnedReadHalf(pub(super) Arc<TcpStream>);
 /// ```
 #[derive(Debug)]
 pub struct OwnedWriteHalf {
-    pub(super) stream: Arc<TcpStream>,
+    stream: Arc<TcpStream>,
     /// The end of the stream is yet to be sent.
-    pub(super) open: bool,
+    open: bool,
 }
 
-pub(super) fn halves(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
-    let stream = Arc::new(stream);
-    let reader = OwnedReadHalf(Arc::clone(&stream));
-    (reader, OwnedWriteHalf { stream, open: true })
+impl TcpStream {
+    /// Two halves that can be used in different tasks, and be put together again. The other end
+    /// reads the end of the stream when the writing half is dropped; the connection closes when
+    /// both are gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(spinney::group(async |g| {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    ///     let address = listener.local_addr().unwrap();
+    ///     let client = TcpStream::connect_addr(address).await.unwrap();
+    ///     let (mut reader, mut writer) = client.into_split();
+    ///     let (mut echo, _) = listener.accept().await.unwrap();
+    ///     g.spawn(async move { writer.write_all(b"hi").await.unwrap() });
+    ///     let mut text = Vec::new();
+    ///     echo.read_to_end(&mut text).await.unwrap(); // the writer has gone
+    ///     echo.write_all(&text).await.unwrap();
+    ///     reader.read_exact(&mut text).await.unwrap();
+    ///     assert_eq!(&text, b"hi");
+    /// }));
+    /// ```
+    #[must_use]
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        let stream = Arc::new(self);
+        let reader = OwnedReadHalf(Arc::clone(&stream));
+        (reader, OwnedWriteHalf { stream, open: true })
+    }
+
+    /// The same as [`into_split`](TcpStream::into_split), by a shorter name.
+    ///
+    /// Halves that borrow are there without a call: `&TcpStream` reads and writes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let (_, mut writer) = TcpStream::connect_addr(listener.local_addr()?).await?.split();
+    ///     writer.write_all(b"hi").await?;
+    ///     drop(writer);
+    ///     let mut text = Vec::new();
+    ///     listener.accept().await?.0.read_to_end(&mut text).await?;
+    ///     assert_eq!(text, b"hi");
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        self.into_split()
+    }
 }
 
 impl OwnedReadHalf {
@@ -125,6 +182,50 @@ impl OwnedWriteHalf {
     /// ```
     pub fn forget(mut self) {
         self.open = false;
+    }
+}
+
+impl AsyncRead for OwnedReadHalf {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self.0).poll_read(cx, buffer)
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self.0).poll_read_vectored(cx, buffers)
+    }
+}
+
+impl AsyncWrite for OwnedWriteHalf {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self.stream).poll_write(cx, buffer)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self.stream).poll_write_vectored(cx, buffers)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self.stream).poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut &*self.stream).poll_close(cx)
     }
 }
 

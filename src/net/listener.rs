@@ -137,8 +137,8 @@ impl TcpListener {
     /// # Errors
     ///
     /// Those of the system. Without room for one more connection (`EMFILE`, `ENFILE`, `ENOBUFS`,
-    /// `ENOMEM`) it stays in the queue of the system. After such an error the listener pauses, for 5
-    /// ms, and for twice as long after each further one, up to a second: what accepts meanwhile
+    /// `ENOMEM`) it stays in the queue of the system. After such an error the listener pauses, for
+    /// 5 ms, and for twice as long after each further one, up to a second: what accepts meanwhile
     /// waits until then, and tries again. So a loop may log the error and go on.
     ///
     /// # Cancellation

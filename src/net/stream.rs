@@ -3,7 +3,6 @@
 use crate::driver::sources::Direction;
 use crate::net::address::{Target, ToSocketAddrs, target};
 use crate::net::connect;
-use crate::net::halves::{self, OwnedReadHalf, OwnedWriteHalf};
 use crate::net::registered::{MAX_SLICES, Registered, room_of};
 use crate::poll::budget;
 use crate::pool::global;
@@ -221,61 +220,6 @@ impl TcpStream {
         self.0.io().peer_addr()
     }
 
-    /// Two halves that can be used in different tasks, and be put together again. The other end
-    /// reads the end of the stream when the writing half is dropped; the connection closes when both
-    /// are gone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
-    /// use spinney::net::{TcpListener, TcpStream};
-    ///
-    /// spinney::block_on(spinney::group(async |g| {
-    ///     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    ///     let address = listener.local_addr().unwrap();
-    ///     let client = TcpStream::connect_addr(address).await.unwrap();
-    ///     let (mut reader, mut writer) = client.into_split();
-    ///     let (mut echo, _) = listener.accept().await.unwrap();
-    ///     g.spawn(async move { writer.write_all(b"hi").await.unwrap() });
-    ///     let mut text = Vec::new();
-    ///     echo.read_to_end(&mut text).await.unwrap(); // the writer has gone
-    ///     echo.write_all(&text).await.unwrap();
-    ///     reader.read_exact(&mut text).await.unwrap();
-    ///     assert_eq!(&text, b"hi");
-    /// }));
-    /// ```
-    #[must_use]
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        halves::halves(self)
-    }
-
-    /// The same as [`into_split`](TcpStream::into_split), by a shorter name.
-    ///
-    /// Halves that borrow are there without a call: `&TcpStream` reads and writes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
-    /// use spinney::net::{TcpListener, TcpStream};
-    ///
-    /// spinney::block_on(async {
-    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    ///     let (_, mut writer) = TcpStream::connect_addr(listener.local_addr()?).await?.split();
-    ///     writer.write_all(b"hi").await?;
-    ///     drop(writer);
-    ///     let mut text = Vec::new();
-    ///     listener.accept().await?.0.read_to_end(&mut text).await?;
-    ///     assert_eq!(text, b"hi");
-    ///     Ok::<(), std::io::Error>(())
-    /// }).unwrap();
-    /// ```
-    #[must_use]
-    pub fn split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        self.into_split()
-    }
-
     pub(crate) fn poll_write_io(
         &self,
         room: usize,
@@ -390,5 +334,3 @@ read!(TcpStream, |this| this);
 write!(TcpStream, |this| this);
 read!(&TcpStream, |this| this);
 write!(&TcpStream, |this| this);
-read!(OwnedReadHalf, |this| this.0);
-write!(OwnedWriteHalf, |this| this.stream);

@@ -13,6 +13,7 @@ use spinney::future::{
     CancelSupervised, CancelTask, Cooperative, GroupFuture, Shield, SpawnBounded, Start,
     TaskLocalScope, TryGroupFuture,
 };
+use spinney::io::Stdin;
 use spinney::net::{Accept, OwnedReadHalf, OwnedWriteHalf, ReuniteError, TcpListener, TcpStream};
 use spinney::runtime::{BuildError, EnterGuard, Metrics};
 use spinney::time::{Elapsed, Interval, ManualClock, Sleep, Timeout};
@@ -168,6 +169,7 @@ fn rows() -> Vec<Row> {
         TcpListener => "Send Sync Unpin",
         Accept<'static> => "Send Sync Unpin",
         TcpStream => "Send Sync Unpin",
+        Stdin => "Send Sync Unpin",
         OwnedReadHalf => "Send Sync Unpin",
         OwnedWriteHalf => "Send Sync Unpin",
         ReuniteError => "Send Sync Unpin",
