@@ -143,6 +143,12 @@ impl<const UNKEYED: usize> Drop for List<UNKEYED> {
 #[derive(Debug)]
 pub(crate) struct Waiters<const UNKEYED: usize = 0>(Mutex<List<UNKEYED>>);
 
+impl<const UNKEYED: usize> Default for Waiters<UNKEYED> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<const UNKEYED: usize> Waiters<UNKEYED> {
     pub(crate) fn new() -> Self {
         Self(Mutex::new(List::new()))
