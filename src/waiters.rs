@@ -115,7 +115,7 @@ impl<const UNKEYED: usize> List<UNKEYED> {
             return None;
         }
         self.unkeyed.rotate_left(1);
-        mem::replace(self.unkeyed.last_mut()?, Some(waker))
+        self.unkeyed.last_mut()?.replace(waker)
     }
 
     /// Takes all waiters out, in the order in which they came; those without a key first.

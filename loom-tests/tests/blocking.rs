@@ -112,23 +112,23 @@ mod pool {
         use std::cell::Cell;
         use std::ptr;
 
-        pub struct ThreadCtx {
+        pub struct ThreadCtx<'a> {
             pub waits: Cell<bool>,
-            pub shared: Arc<Shared>,
+            pub shared: &'a Arc<Shared>,
         }
 
         crate::sync::thread_local! {
-            static HERE: Cell<*const ThreadCtx> = const { Cell::new(ptr::null()) };
+            static HERE: Cell<*const ThreadCtx<'static>> = const { Cell::new(ptr::null()) };
         }
 
-        impl ThreadCtx {
-            pub fn blocking(shared: Arc<Shared>) -> Self {
+        impl<'a> ThreadCtx<'a> {
+            pub fn blocking(shared: &'a Arc<Shared>) -> Self {
                 let waits = Cell::new(false);
                 Self { waits, shared }
             }
 
             pub fn occupy(&self, f: impl FnOnce()) {
-                HERE.set(self);
+                HERE.set(ptr::from_ref(self).cast());
                 f();
                 HERE.set(ptr::null());
             }
@@ -136,7 +136,7 @@ mod pool {
             pub fn leave_seat(&self) {}
         }
 
-        pub fn here<R>(f: impl FnOnce(&ThreadCtx) -> R) -> R {
+        pub fn here<R>(f: impl FnOnce(&ThreadCtx<'_>) -> R) -> R {
             // SAFETY: the context is occupied meanwhile.
             f(unsafe { HERE.get().as_ref() }.expect("a thread for closures that block"))
         }

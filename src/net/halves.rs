@@ -155,8 +155,10 @@ impl OwnedReadHalf {
             return Err(ReuniteError(self, writer));
         }
         writer.forget();
-        let whole = Arc::into_inner(self.0);
-        Ok(whole.expect("a connection has two halves"))
+        match Arc::into_inner(self.0) {
+            Some(whole) => Ok(whole),
+            None => unreachable!("a connection has two halves"),
+        }
     }
 }
 
