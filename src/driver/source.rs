@@ -22,9 +22,9 @@
 use crate::sync::atomic::{AtomicUsize, Guess, Ordering};
 use crate::waiters::Waiters;
 
-/// Wakers of `AsyncRead` and `AsyncWrite` that one direction keeps. Those traits have no way to take
-/// a waker back, and promise one alone, that of the last poll. Two: a task may read while another
-/// one, which has lent it the socket, keeps an eye on it.
+/// Wakers of `AsyncRead` and `AsyncWrite` that one direction keeps. Those traits have no way to
+/// take a waker back, and promise one alone, that of the last poll. Two: a task may read while
+/// another one, which has lent it the socket, keeps an eye on it.
 const POLLERS: usize = 2;
 
 const READY: usize = 1;

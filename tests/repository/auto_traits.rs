@@ -169,7 +169,7 @@ fn rows() -> Vec<Row> {
         TcpListener => "Send Sync Unpin",
         Accept<'static> => "Send Sync Unpin",
         TcpStream => "Send Sync Unpin",
-        Stdin => "Send Sync Unpin",
+        Stdin => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         OwnedReadHalf => "Send Sync Unpin",
         OwnedWriteHalf => "Send Sync Unpin",
         ReuniteError => "Send Sync Unpin",
