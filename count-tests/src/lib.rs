@@ -31,6 +31,8 @@ mod eventcount;
 mod group;
 #[path = "../../src/job.rs"]
 mod job;
+#[path = "../../src/keyed_queue.rs"]
+mod keyed_queue;
 #[path = "../../src/latch.rs"]
 mod latch;
 #[path = "../../src/net/mod.rs"]
