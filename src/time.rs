@@ -3,12 +3,14 @@
 //! Timers never fire early. Every duration is accepted: one that reaches beyond the clock means
 //! never.
 
-use crate::driver::driver::Timer;
+use crate::driver::driver::{Driver, Timer};
 use crate::poll::{budget, frame};
 use crate::pool::global;
+use crate::sync::Arc;
 use pin_project_lite::pin_project;
 use std::error::Error;
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -30,6 +32,7 @@ const OVERRUN: Duration = Duration::from_millis(1);
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep {
         at: global::now().checked_add(duration),
+        is_fresh: duration >= OVERRUN,
         timer: None,
     }
 }
@@ -53,6 +56,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 pub fn sleep_until(at: Instant) -> Sleep {
     Sleep {
         at: Some(at),
+        is_fresh: false,
         timer: None,
     }
 }
@@ -79,6 +83,8 @@ pub fn sleep_until(at: Instant) -> Sleep {
 pub struct Sleep {
     /// `None`: never.
     at: Option<Instant>,
+    /// It was made with a duration, and not polled yet.
+    is_fresh: bool,
     timer: Option<Timer>,
 }
 
@@ -115,6 +121,7 @@ impl Sleep {
     /// ```
     pub fn reset(&mut self, at: Instant) {
         self.timer = None;
+        self.is_fresh = false;
         self.at = Some(at);
     }
 
@@ -129,16 +136,21 @@ impl Sleep {
             frame::note_leaf();
             return Poll::Pending;
         };
-        let now = match &self.timer {
-            Some(timer) => timer.now(),
-            None => global::now(),
-        };
-        if now >= at {
-            if now.duration_since(at) >= OVERRUN {
-                ready!(late(cx));
+        // Nearly always it was made a moment ago, and the clock need not be read again. If that was
+        // long ago after all, the next turn of the driver finds it due.
+        let is_fresh = mem::take(&mut self.is_fresh) && global::was_over(at) == Some(false);
+        if !is_fresh {
+            let now = match &self.timer {
+                Some(timer) => timer.now(),
+                None => global::now(),
+            };
+            if now >= at {
+                if now.duration_since(at) >= OVERRUN {
+                    ready!(late(cx));
+                }
+                self.timer = None;
+                return Poll::Ready(());
             }
-            self.timer = None;
-            return Poll::Ready(());
         }
         let set = self
             .timer
@@ -146,7 +158,8 @@ impl Sleep {
             .is_some_and(|timer| timer.update(cx.waker()));
         if !set {
             let waker = cx.waker().clone();
-            self.timer = Some(global::with_driver(|driver| driver.insert_waker(at, waker)));
+            let set = |driver: &Arc<Driver>, seat| driver.insert_waker(seat, at, waker);
+            self.timer = Some(global::with_driver(set));
         }
         frame::note_leaf();
         Poll::Pending

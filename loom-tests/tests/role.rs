@@ -23,6 +23,7 @@ mod keyed_queue;
 mod driver {
     pub mod role;
     pub mod slab;
+    pub mod timers;
     pub mod wheel;
 }
 #[path = "../../src/parker.rs"]
@@ -129,7 +130,7 @@ fn pool() -> Arc<Pool> {
         dispatched: Racy::default(),
     };
     Arc::new(Pool {
-        role: Role::new(bell),
+        role: Role::new(bell, 2),
         parkers: [parker::Parker::new(), parker::Parker::new()],
         fired: Arc::new(Racy::default()),
         base,
@@ -141,11 +142,11 @@ impl Pool {
         self.role.park(&self.parkers[seat], || {}, || {});
     }
 
-    fn insert(&self, after: u64) {
+    fn insert(&self, seat: usize, after: u64) {
         let fired = Arc::clone(&self.fired);
         let waker = Waker::from(std::sync::Arc::new(Fires(fired)));
         let at = self.base + Duration::from_secs(after);
-        let _ = self.role.insert(at, waker);
+        let _ = self.role.insert(seat, at, waker);
     }
 }
 
@@ -157,7 +158,7 @@ fn model_a_timer_shortens_the_wait() {
         let pool = pool();
         let theirs = Arc::clone(&pool);
         let sleeper = thread::spawn(move || theirs.park(0));
-        pool.insert(1);
+        pool.insert(1, 1);
         sleeper.join().unwrap();
         assert_eq!(pool.fired.get(), 1, "the timer fired");
     });
@@ -216,7 +217,7 @@ fn model_an_event_and_a_timer() {
         });
         let theirs = Arc::clone(&pool);
         let other = thread::spawn(move || theirs.role.selector.ring(1));
-        pool.insert(1);
+        pool.insert(1, 1);
         sleeper.join().unwrap();
         other.join().unwrap();
     });

@@ -19,6 +19,7 @@ mod keyed_queue;
 mod driver {
     pub mod role;
     pub mod slab;
+    pub mod timers;
     pub mod wheel;
 }
 #[path = "../../src/eventcount.rs"]
@@ -62,7 +63,7 @@ impl Shared {
     fn new(queue: bool) -> Arc<Self> {
         Arc::new(Self {
             sleep: Sleep::new(),
-            role: Role::new(Bell::new()),
+            role: Role::new(Bell::new(), 1),
             sentinel: Sentinel::new(),
             thread: Mutex::default(),
             parkers: [Parker::new(), Parker::new()],

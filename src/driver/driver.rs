@@ -6,7 +6,7 @@ use crate::driver::role::{Role, Turn};
 use crate::driver::selector::SystemSelector;
 use crate::driver::wheel::Key;
 use crate::parker::Parker;
-use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
 use crate::waiters;
 use std::io;
@@ -18,21 +18,22 @@ pub(crate) struct Driver {
     pub(crate) role: Role<SystemSelector>,
     /// The process in which it was made.
     process: u32,
-    started: Instant,
-    /// Milliseconds since the start, as of the last turn; wrapping.
+    /// Nanoseconds since the start, as of the last turn.
+    seen: AtomicU64,
+    /// The same in milliseconds; wrapping.
     coarse: AtomicU32,
     /// Told when something is added or taken away: the caretaker of a runtime that has ended.
     changed: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Driver {
-    pub(crate) fn new(clock: Clock) -> io::Result<Self> {
+    /// For so many seats on which most timers are set.
+    pub(crate) fn new(clock: Clock, seats: usize) -> io::Result<Self> {
         let selector = SystemSelector::new(clock)?;
-        let started = selector.clock.now();
         Ok(Self {
-            role: Role::new(selector),
+            role: Role::new(selector, seats),
             process: std::process::id(),
-            started,
+            seen: AtomicU64::new(0),
             coarse: AtomicU32::new(0),
             changed: OnceLock::new(),
         })
@@ -60,7 +61,18 @@ impl Driver {
 
     /// When the driver was made.
     pub(crate) fn started(&self) -> Instant {
-        self.started
+        self.role.started()
+    }
+
+    /// Whether an instant was over at the last turn, which costs no look at the clock: a busy
+    /// worker turns every few jobs. A clock of a test is looked at.
+    pub(crate) fn was_over(&self, at: Instant) -> bool {
+        if let Clock::Manual(clock) = &self.role.selector.clock {
+            return at <= clock.now();
+        }
+        // Relaxed: a coarse clock, as below.
+        let seen = Duration::from_nanos(self.seen.load(Ordering::Relaxed));
+        at.saturating_duration_since(self.started()) <= seen
     }
 
     /// Milliseconds since the start, wrapping, as of the last turn. No clock is read.
@@ -71,7 +83,9 @@ impl Driver {
 
     /// Brings the coarse clock up to date; the time since the start.
     pub(crate) fn tick(&self) -> Duration {
-        let since = self.now().saturating_duration_since(self.started);
+        let since = self.now().saturating_duration_since(self.started());
+        // Relaxed: as above.
+        self.seen.store(since.as_nanos() as u64, Ordering::Relaxed);
         // Wraps after 49 days, as does every difference that is taken of it.
         let millis = since.as_millis() as u32;
         // Relaxed: as above.
@@ -97,9 +111,9 @@ impl Driver {
     pub(crate) fn turn(&self) -> (Duration, Turn) {
         let now = self.tick();
         // A timer or source that comes now is seen at the next look.
-        let turn = match self.is_idle() {
-            true => Turn::default(),
-            false => self.role.turn(),
+        let turn = match self.may_wait() {
+            true => self.role.turn(),
+            false => Turn::default(),
         };
         (now, turn)
     }
@@ -119,17 +133,27 @@ impl Driver {
 
     /// Whether there is neither a timer nor a source.
     pub(crate) fn is_idle(&self) -> bool {
-        self.timers() == 0 && self.role.selector.sources.lock().is_empty()
+        self.timers() == 0 && !self.has_sources()
+    }
+
+    /// Whether there may be a timer or a source, as of some moment.
+    fn may_wait(&self) -> bool {
+        self.role.timers().may_be_any() || self.has_sources()
+    }
+
+    fn has_sources(&self) -> bool {
+        !self.role.selector.sources.lock().is_empty()
     }
 
     /// How many timers are set and have not fired.
     pub(crate) fn timers(&self) -> usize {
-        self.role.timers()
+        self.role.timers().len()
     }
 
-    /// Wakes `waker` at `at`; dropping the timer cancels it.
-    pub(crate) fn insert_waker(self: &Arc<Self>, at: Instant, waker: Waker) -> Timer {
-        let key = self.role.insert(at, waker);
+    /// Wakes `waker` at `at`; dropping the timer cancels it. `seat` is that of the caller: those
+    /// of different workers do not meet.
+    pub(crate) fn insert_waker(self: &Arc<Self>, seat: usize, at: Instant, waker: Waker) -> Timer {
+        let key = self.role.insert(seat, at, waker);
         self.note_change();
         Timer {
             key,
@@ -140,11 +164,12 @@ impl Driver {
     /// Calls `call` at `at`, on whatever thread drives; dropping the timer cancels it.
     pub(crate) fn insert_call(
         self: &Arc<Self>,
+        seat: usize,
         at: Instant,
         call: impl FnOnce() + Send + 'static,
     ) -> Timer {
         let call = Call(Mutex::new(Some(call)));
-        self.insert_waker(at, Waker::from(Arc::new(call)))
+        self.insert_waker(seat, at, Waker::from(Arc::new(call)))
     }
 }
 
@@ -174,13 +199,13 @@ impl Timer {
 
     /// Replaces the waker; false if the timer has fired.
     pub(crate) fn update(&self, waker: &Waker) -> bool {
-        self.driver.role.update(self.key, waker)
+        self.driver.role.timers().update(self.key, waker)
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        let waker = self.driver.role.remove(self.key);
+        let waker = self.driver.role.timers().remove(self.key);
         self.driver.note_change();
         // Last: it is user code.
         waiters::discard(waker);

@@ -1,11 +1,12 @@
 //! The driver: what an idle worker sleeps in. It knows wakers, and neither tasks nor groups.
 //!
 //! From the bottom up: `clock` is the only place that reads the time; `slab` gives the memory of
-//! timers back; `wheel` keeps deadlines in order; `role` is the protocol of the one worker that
-//! waits for time and I/O, and of how the others are woken; `source` is the cached readiness of a
-//! source of I/O, in one direction; `sources` are those that are watched, by key; `system` is the
-//! platform's half of what the worker waits in (`epoll.rs` on Linux, `portable.rs` elsewhere);
-//! `selector` is the whole of that; `driver` puts them together.
+//! timers back; `wheel` keeps deadlines in order; `timers` are a few wheels, so that workers do not
+//! meet; `role` is the protocol of the one worker that waits for time and I/O, and of how the
+//! others are woken; `source` is the cached readiness of a source of I/O, in one direction;
+//! `sources` are those that are watched, by key; `system` is the platform's half of what the worker
+//! waits in (`epoll.rs` on Linux, `portable.rs` elsewhere); `selector` is the whole of that;
+//! `driver` puts them together.
 
 pub(crate) mod clock;
 #[expect(clippy::module_inception, reason = "it holds `Driver`")]
@@ -21,6 +22,7 @@ pub(crate) mod system;
 #[cfg(not(target_os = "linux"))]
 #[path = "portable.rs"]
 pub(crate) mod system;
+pub(crate) mod timers;
 pub(crate) mod wheel;
 
 #[cfg(test)]

@@ -2,33 +2,32 @@
 //! parkers.
 //!
 //! What it sleeps in is a [`Selector`], which keeps a notification until the next wait. Timers are
-//! in the wheel, under a lock of their own.
+//! in wheels, each under a lock of its own: `driver::timers`, which also says how a timer that is
+//! set ends the sleep.
 //!
-//! Firing needs no role. A thread that has found timers due takes one at a time out of the wheel,
-//! and calls its waker with no lock held: so the others are there for another thread if that waker
-//! does not return, and a timer that is set or taken back meanwhile waits for a few steps of the
-//! wheel, however many are due.
+//! Firing needs no role. A thread that has found timers due takes one at a time out of a wheel, and
+//! calls its waker with no lock held: so the others are there for another thread if that waker does
+//! not return, and a timer that is set or taken back meanwhile waits for a few steps of the wheel,
+//! however many are due.
 //!
 //! # States
 //!
 //! The word is `FREE`, `HELD`, or `WANTED`: held, and a worker that wanted to sleep in the driver
-//! went to sleep on its parker instead. Under the wheel's lock, `until` says how long the holder
-//! sleeps: `Awake` while it does not.
+//! went to sleep on its parker instead. The timers know how long the holder sleeps.
 //!
 //! # Protocol
 //!
 //! Sleeping: 1. take the role; without it, say `WANTED` and park. 2. With it: say `POLLING` in the
-//! own parker, or take the token that came meanwhile; 3. under the wheel's lock, publish until when
-//! the role sleeps; 4. wait; 5. take the parker back; 6. give the role up; 7. wake the waiters of
-//! what came, and fire what is due.
+//! own parker, or take the token that came meanwhile; 3. publish until when the role sleeps; 4.
+//! wait; 5. take the parker back; 6. give the role up; 7. wake the waiters of what came, and fire
+//! what is due.
 //!
 //! Looking without sleeping: 1. take the role, or leave it to the holder; 2. wait for no time;
 //! 3. give the role up; if it was wanted, the caller wakes a sleeper, which takes it; 4. wake the
 //! waiters of what came, and fire what is due.
 //!
-//! Waking a sleeper: give its parker a token; if it was `POLLING`, notify the selector. Inserting a
-//! timer: under the wheel's lock, compare with what the role published; if the new one is earlier,
-//! notify the selector.
+//! Waking a sleeper: give its parker a token; if it was `POLLING`, notify the selector. Setting a
+//! timer: if it is earlier than the end that was published, notify the selector.
 //!
 //! # Why no wake-up is lost
 //!
@@ -37,20 +36,13 @@
 //! held by a thread that only looks, and parks, has said so in the same word that the holder gives
 //! up.
 
-use crate::driver::wheel::{Due, Key, Wheel};
+use crate::driver::timers::{NEVER, Timers};
+use crate::driver::wheel::Key;
 use crate::parker::Parker;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::waiters;
 use std::task::Waker;
-use std::time::Instant;
-
-/// Timers that one look fires at most, with what their wakers do about 20 us. Those that are left
-/// come first at the next look; in between a busy worker goes on with its jobs.
-pub(crate) const FIRED_MOST: usize = 256;
-
-/// Steps of the wheel under one hold of its lock: about 0.3 us.
-const STEPS: u32 = 16;
+use std::time::{Duration, Instant};
 
 /// What the holder of the role sleeps in.
 pub(crate) trait Selector {
@@ -82,19 +74,6 @@ pub(crate) enum Limit {
     Never,
 }
 
-/// Until when the role sleeps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Until {
-    Awake,
-    Instant(Instant),
-    Forever,
-}
-
-struct Shelf {
-    wheel: Wheel<Waker>,
-    until: Until,
-}
-
 const FREE: u32 = 0;
 const HELD: u32 = 1;
 const WANTED: u32 = 2;
@@ -117,28 +96,42 @@ pub(crate) struct Role<S: Selector> {
     taken: AtomicU32,
     /// Room for events, which no holder uses now.
     buffers: Mutex<Vec<S::Events>>,
-    shelf: Mutex<Shelf>,
+    timers: Timers,
+    /// Whether the holder sleeps, for the sentinel.
+    asleep: Mutex<bool>,
+    /// Where the nanoseconds of the timers begin.
+    started: Instant,
 }
 
 impl<S: Selector> Role<S> {
-    pub(crate) fn new(selector: S) -> Self {
-        let wheel = Wheel::new(selector.now());
+    /// For so many seats on which most timers are set.
+    pub(crate) fn new(selector: S, seats: usize) -> Self {
         Self {
+            started: selector.now(),
             selector,
             word: AtomicU32::new(FREE),
             taken: AtomicU32::new(0),
             buffers: Mutex::new(Vec::new()),
-            shelf: Mutex::new(Shelf {
-                wheel,
-                until: Until::Awake,
-            }),
+            timers: Timers::new(seats),
+            asleep: Mutex::new(false),
         }
+    }
+
+    /// When it was made.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// Nanoseconds since the start. 584 years is never.
+    fn nanos(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.started);
+        u64::try_from(since.as_nanos()).unwrap_or(NEVER)
     }
 
     /// Takes the role if it is free.
     fn take(&self) -> bool {
-        // Relaxed: the word decides which thread; the wheel's lock, and the selector, order what
-        // the holders do.
+        // Relaxed: the word decides which thread; the locks of the wheels, and the selector, order
+        // what the holders do.
         let taken = self
             .word
             .compare_exchange(FREE, HELD, Ordering::Relaxed, Ordering::Relaxed)
@@ -155,7 +148,7 @@ impl<S: Selector> Role<S> {
     /// If no thread sleeps here: how often the role was taken so far, be it to look. One that wakes
     /// up says so under the same lock, before it gives the role up.
     pub(crate) fn left_after(&self) -> Option<u32> {
-        let awake = self.shelf.lock().until == Until::Awake;
+        let awake = !*self.asleep.lock();
         // Relaxed: as of some moment; the sentinel asks again.
         awake.then(|| self.taken.load(Ordering::Relaxed))
     }
@@ -210,21 +203,18 @@ impl<S: Selector> Role<S> {
 
     /// Publishes until when the role sleeps.
     fn fall_asleep(&self) -> Limit {
-        let mut shelf = self.shelf.lock();
-        let (until, limit) = match shelf.wheel.earliest() {
-            Some(at) => (Until::Instant(at), Limit::Until(at)),
-            None => (Until::Forever, Limit::Never),
+        *self.asleep.lock() = true;
+        let until = match self.timers.fall_asleep() {
+            NEVER => None,
+            until => self.started.checked_add(Duration::from_nanos(until)),
         };
-        shelf.until = until;
-        limit
+        until.map_or(Limit::Never, Limit::Until)
     }
 
     /// Takes that back; whether a timer may be due.
     fn wake_up(&self) -> bool {
-        let now = self.selector.now();
-        let mut shelf = self.shelf.lock();
-        shelf.until = Until::Awake;
-        shelf.wheel.is_due(now, STEPS) != Due::Nothing
+        *self.asleep.lock() = false;
+        self.timers.wake_up(self.nanos(self.selector.now()))
     }
 
     /// Looks at time and I/O without waiting, if no other thread does.
@@ -246,26 +236,11 @@ impl<S: Selector> Role<S> {
     fn deliver(&self, mut events: S::Events) -> usize {
         let count = self.selector.dispatch(&mut events);
         self.buffers.lock().push(events);
-        count + self.fire()
-    }
-
-    /// Fires timers that are due, up to [`FIRED_MOST`]; how many.
-    fn fire(&self) -> usize {
-        if self.timers() == 0 {
-            return 0;
-        }
-        let now = self.selector.now();
-        let mut fired = 0;
-        for _ in 0..FIRED_MOST {
-            let due = self.shelf.lock().wheel.pop_due(now, STEPS);
-            match due {
-                Due::Timer(waker) => waiters::wake(waker),
-                Due::Unsettled => continue,
-                Due::Nothing => break,
-            }
-            fired += 1;
-        }
-        fired
+        let fired = match self.timers.may_be_any() {
+            true => self.timers.fire(self.nanos(self.selector.now())),
+            false => 0,
+        };
+        count + fired
     }
 
     fn buffer(&self) -> S::Events {
@@ -279,50 +254,17 @@ impl<S: Selector> Role<S> {
         }
     }
 
-    /// Adds a timer.
-    pub(crate) fn insert(&self, at: Instant, waker: Waker) -> Key {
-        let (key, notify) = {
-            let mut shelf = self.shelf.lock();
-            let notify = match shelf.until {
-                Until::Awake => false,
-                Until::Instant(until) => at < until,
-                Until::Forever => true,
-            };
-            (shelf.wheel.insert(at, waker), notify)
-        };
+    /// The timers, which belong to no holder.
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    /// Adds a timer, from that seat.
+    pub(crate) fn insert(&self, seat: usize, at: Instant, waker: Waker) -> Key {
+        let (key, notify) = self.timers.insert(seat, self.nanos(at), waker);
         if notify {
             self.selector.notify();
         }
         key
-    }
-
-    /// How many timers are set and have not fired.
-    pub(crate) fn timers(&self) -> usize {
-        self.shelf.lock().wheel.len()
-    }
-
-    /// Has a timer call this waker; false if it has fired.
-    pub(crate) fn update(&self, key: Key, waker: &Waker) -> bool {
-        match self.shelf.lock().wheel.get_mut(key) {
-            None => return false,
-            Some(known) if known.will_wake(waker) => return true,
-            Some(_) => {}
-        }
-        // Cloned and dropped outside the lock: wakers are user code.
-        let mut other = waker.clone();
-        let is_set = match self.shelf.lock().wheel.get_mut(key) {
-            Some(known) => {
-                std::mem::swap(known, &mut other);
-                true
-            }
-            None => false,
-        };
-        waiters::discard([other]);
-        is_set
-    }
-
-    /// Takes a timer out, unless it has fired.
-    pub(crate) fn remove(&self, key: Key) -> Option<Waker> {
-        self.shelf.lock().wheel.remove(key)
     }
 }

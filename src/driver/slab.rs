@@ -67,6 +67,7 @@ impl<T> Slab<T> {
     }
 
     /// Adds a value; its number is not that of another one as long as it is there.
+    #[inline]
     pub(crate) fn insert(&mut self, value: T) -> u32 {
         let at = match self.roomy {
             NIL => self.add_page(),
@@ -96,6 +97,7 @@ impl<T> Slab<T> {
     }
 
     /// The value of that number, if there is one.
+    #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         let (page, place) = split(number);
         match self.pages.get(page)?.places.get(place)? {
@@ -105,6 +107,7 @@ impl<T> Slab<T> {
     }
 
     /// As [`Slab::get`].
+    #[inline]
     pub(crate) fn get_mut(&mut self, number: u32) -> Option<&mut T> {
         let (page, place) = split(number);
         match self.pages.get_mut(page)?.places.get_mut(place)? {
@@ -114,20 +117,20 @@ impl<T> Slab<T> {
     }
 
     /// Takes a value out, if there is one of that number.
+    #[inline]
     pub(crate) fn remove(&mut self, number: u32) -> Option<T> {
-        self.get(number)?;
         let (at, place) = split(number);
-        let page = &mut self.pages[at];
-        let free = mem::replace(&mut page.free, place as u32);
-        let before = mem::replace(&mut page.places[place], Place::Free(free));
-        page.used -= 1;
-        let (was_full, is_empty) = (page.used as usize == PAGE - 1, page.used == 0);
-        self.len -= 1;
-        if was_full {
-            self.list(at as u32);
+        let page = self.pages.get_mut(at)?;
+        let slot = page.places.get_mut(place)?;
+        if matches!(slot, Place::Free(_)) {
+            return None;
         }
-        if is_empty {
-            self.emptied(at as u32);
+        let before = mem::replace(slot, Place::Free(page.free));
+        page.free = place as u32;
+        page.used -= 1;
+        self.len -= 1;
+        if page.used as usize == PAGE - 1 || page.used == 0 {
+            self.has_room(at as u32);
         }
         match before {
             Place::Used(value) => Some(value),
@@ -135,7 +138,17 @@ impl<T> Slab<T> {
         }
     }
 
+    /// A page was full, or is empty now.
+    #[cold]
+    fn has_room(&mut self, at: u32) {
+        match self.pages[at as usize].used {
+            0 => self.emptied(at),
+            _ => self.list(at),
+        }
+    }
+
     /// A page with memory and room, where there is none.
+    #[cold]
     fn add_page(&mut self) -> u32 {
         let at = match self.absent {
             NIL => {
@@ -208,6 +221,7 @@ impl<T> Slab<T> {
 impl<T> Index<u32> for Slab<T> {
     type Output = T;
 
+    #[inline]
     fn index(&self, number: u32) -> &T {
         self.get(number).expect("there is a value")
     }
@@ -215,6 +229,7 @@ impl<T> Index<u32> for Slab<T> {
 
 /// As above.
 impl<T> IndexMut<u32> for Slab<T> {
+    #[inline]
     fn index_mut(&mut self, number: u32) -> &mut T {
         self.get_mut(number).expect("there is a value")
     }

@@ -2,8 +2,9 @@
 
 use crate::driver::clock::{Clock, ManualClock};
 use crate::driver::driver::{Driver, Timer};
-use crate::driver::role::{FIRED_MOST, Limit};
+use crate::driver::role::Limit;
 use crate::driver::slab::{self, Slab};
+use crate::driver::timers::FIRED_MOST;
 use crate::driver::wheel::{Due, Key, Wheel};
 use crate::parker::Parker;
 use crate::rng::Rng;
@@ -30,14 +31,14 @@ fn is_called(flag: &AtomicUsize) -> bool {
     flag.load(Ordering::Relaxed) == 1
 }
 
-/// A delay, in microseconds, of any order of magnitude up to 71 minutes, now and then years.
-fn delay(rng: &mut Rng) -> Duration {
-    let bits = rng.below(33);
-    let micros = u64::from(rng.below(u32::MAX)) & ((1 << bits) - 1);
-    if rng.below(50) == 0 {
-        return Duration::from_secs(micros % 100_000_000);
+/// A delay in nanoseconds, of any order of magnitude up to an hour, now and then years.
+fn delay(rng: &mut Rng) -> u64 {
+    let mut bits = || u64::from(rng.below(u32::MAX));
+    let wide = bits() << 32 | bits();
+    match bits() % 50 {
+        0 => wide >> 8,
+        _ => wide >> (22 + bits() % 40),
     }
-    Duration::from_micros(micros)
 }
 
 /// Random programs against an ordered map: the timer that a look takes out is the earliest one, and
@@ -47,10 +48,9 @@ fn delay(rng: &mut Rng) -> Duration {
 fn a_wheel_is_an_ordered_map() {
     for seed in 0..200 {
         let mut rng = Rng::new(seed);
-        let base = Clock::System.now();
-        let mut now = base;
-        let mut wheel = Wheel::new(base);
-        let mut model: BTreeMap<(Instant, u64), Key> = BTreeMap::new();
+        let mut now = 0;
+        let mut wheel = Wheel::new(0);
+        let mut model: BTreeMap<(u64, u64), Key> = BTreeMap::new();
         for number in 0..500 {
             match rng.below(5) {
                 0 | 1 => {
@@ -94,7 +94,7 @@ fn a_wheel_is_an_ordered_map() {
 }
 
 /// Takes out what is due; how many steps that took.
-fn drain<T>(wheel: &mut Wheel<T>, now: Instant, mut taken: impl FnMut(T)) -> usize {
+fn drain<T>(wheel: &mut Wheel<T>, now: u64, mut taken: impl FnMut(T)) -> usize {
     let mut steps = 0;
     loop {
         steps += 1;
@@ -110,9 +110,8 @@ fn drain<T>(wheel: &mut Wheel<T>, now: Instant, mut taken: impl FnMut(T)) -> usi
 /// instants.
 #[test]
 fn a_crowded_slot_is_looked_at_when_its_time_has_come() {
-    let base = Clock::System.now();
-    let mut wheel = Wheel::new(base);
-    let at = |micros| base + Duration::from_micros(micros);
+    let mut wheel = Wheel::new(0);
+    let at = |micros: u64| micros * 1_000;
     for number in 0..1_000 {
         wheel.insert(at(5_000_000 + number), number);
     }
@@ -129,9 +128,9 @@ fn a_crowded_slot_is_looked_at_when_its_time_has_come() {
 #[test]
 fn a_step_moves_one_timer() {
     const COUNT: usize = 10_000;
-    let base = Clock::System.now();
-    let mut wheel = Wheel::new(base);
-    let crowd = base + Duration::from_millis(987);
+    const SECOND: u64 = 1_000_000_000;
+    let mut wheel = Wheel::new(0);
+    let crowd = 987_654_321;
     for number in 0..COUNT {
         wheel.insert(crowd, number);
     }
@@ -142,10 +141,9 @@ fn a_step_moves_one_timer() {
 
     let mut rng = Rng::new(7);
     for number in 0..COUNT {
-        let after = Duration::from_nanos(u64::from(rng.below(1_000_000_000)));
-        wheel.insert(crowd + after, number);
+        wheel.insert(crowd + u64::from(rng.below(SECOND as u32)), number);
     }
-    let later = crowd + Duration::from_secs(1);
+    let later = crowd + SECOND;
     let steps = drain(&mut wheel, later, |_| {});
     assert!(
         steps <= 4 * COUNT,
@@ -153,9 +151,9 @@ fn a_step_moves_one_timer() {
     );
     // Those that are alone in their slot.
     for number in 0..64 {
-        wheel.insert(later + Duration::from_secs(10 * (1 + number)), 0);
+        wheel.insert(later + 10 * SECOND * (1 + number), 0);
     }
-    let steps = drain(&mut wheel, later + Duration::from_secs(1_000), |_| {});
+    let steps = drain(&mut wheel, later + 1_000 * SECOND, |_| {});
     assert!(steps <= 3 * 64, "{steps} steps for 64 instants");
 }
 
@@ -170,9 +168,8 @@ fn remove_all(wheel: &mut Wheel<usize>, keys: &mut Vec<Key>) {
 #[test]
 fn memory_is_given_back() {
     const COUNT: usize = 100_000;
-    let base = Clock::System.now();
-    let at = |number: usize| base + Duration::from_micros(number as u64);
-    let mut wheel = Wheel::new(base);
+    let at = |number: usize| number as u64 * 1_000;
+    let mut wheel = Wheel::new(0);
     let mut rng = Rng::new(1);
     let mut fired = Vec::new();
     for round in 0..3 {
@@ -225,7 +222,7 @@ struct Crowd {
 impl Crowd {
     fn set(self: &Arc<Self>, at: Instant) {
         let crowd = Arc::clone(self);
-        let timer = self.driver.insert_call(at, move || {
+        let timer = self.driver.insert_call(0, at, move || {
             // Neither would be possible under the lock of the wheel.
             // Relaxed: a count, read by the thread that looks.
             crowd.called.fetch_add(1, Ordering::Relaxed);
@@ -246,7 +243,7 @@ impl Crowd {
 fn crowd(again: bool, count: usize) -> Arc<Crowd> {
     let clock = ManualClock::new();
     let crowd = Arc::new(Crowd {
-        driver: Arc::new(Driver::new(Clock::Manual(clock.clone())).unwrap()),
+        driver: Arc::new(Driver::new(Clock::Manual(clock.clone()), 4).unwrap()),
         clock,
         called: AtomicUsize::new(0),
         again,
@@ -280,6 +277,43 @@ fn a_look_fires_a_bounded_number_of_timers() {
     crowd.timers.lock().clear();
 }
 
+/// A crowd on one seat keeps the timers of the others waiting for a part of a look at most, and
+/// each is known by its key, on whichever seat it was set.
+#[test]
+fn a_crowd_on_one_seat_leaves_the_others_their_turn() {
+    let crowd = crowd(false, 10 * FIRED_MOST);
+    let others = [1, 2, 3].map(|_| Arc::new(AtomicUsize::new(0)));
+    let at = crowd.driver.now();
+    let _others = [1, 2, 3].map(|seat| {
+        let theirs = Arc::clone(&others[seat - 1]);
+        crowd.driver.insert_call(seat, at, move || call(&theirs))
+    });
+    let cancelled = [0, 1, 2, 3].map(|seat| crowd.driver.insert_call(seat, at, || panic!()));
+    let set = crowd.driver.timers();
+    drop(cancelled);
+    assert_eq!(crowd.driver.timers(), set - 4);
+    let _ = crowd.driver.turn();
+    assert!(others.iter().all(|other| is_called(other)));
+    assert!(crowd.called() < FIRED_MOST);
+}
+
+/// The time of the last turn is enough to tell that an instant was over, and a clock of a test
+/// tells at once.
+#[test]
+fn what_was_over_is_known_without_the_clock() {
+    let driver = Driver::new(Clock::System, 1).unwrap();
+    let now = driver.now();
+    let _ = driver.tick();
+    assert!(driver.was_over(driver.started()) && driver.was_over(now));
+    assert!(!driver.was_over(now + Duration::from_secs(3_600)));
+    let clock = ManualClock::new();
+    let driver = Driver::new(Clock::Manual(clock.clone()), 1).unwrap();
+    let at = clock.now() + Duration::from_secs(1);
+    assert!(!driver.was_over(at));
+    clock.advance(Duration::from_secs(1));
+    assert!(driver.was_over(at));
+}
+
 /// A crowd that is set anew each time, for an instant that is over, keeps no later timer waiting.
 #[test]
 fn a_crowd_does_not_starve_a_newer_timer() {
@@ -288,7 +322,7 @@ fn a_crowd_does_not_starve_a_newer_timer() {
     let newer = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&newer);
     let at = crowd.driver.now();
-    let _newer = crowd.driver.insert_call(at, move || call(&theirs));
+    let _newer = crowd.driver.insert_call(0, at, move || call(&theirs));
     for _ in 0..2 * (1 + 6 * COUNT / FIRED_MOST) {
         let _ = crowd.driver.turn();
     }
@@ -305,14 +339,14 @@ fn a_waker_may_wait_for_the_next_one() {
     let [waits, fired] = [(); 2].map(|()| Arc::new(Parker::new()));
     let (they_wait, they_fired) = (Arc::clone(&waits), Arc::clone(&fired));
     let at = crowd.driver.now();
-    let _first = crowd.driver.insert_call(at, move || {
+    let _first = crowd.driver.insert_call(0, at, move || {
         let _ = they_wait.unpark();
         they_fired.park();
     });
     let second = move || {
         let _ = fired.unpark();
     };
-    let _second = crowd.driver.insert_call(at, second);
+    let _second = crowd.driver.insert_call(0, at, second);
     let theirs = Arc::clone(&crowd);
     let other = thread::Builder::new().spawn(move || theirs.driver.turn().1.woken);
     waits.park();
@@ -325,12 +359,12 @@ fn a_waker_may_wait_for_the_next_one() {
 /// the first.
 #[test]
 fn a_timer_keeps_one_waker() {
-    let driver = Arc::new(Driver::new(Clock::System).unwrap());
+    let driver = Arc::new(Driver::new(Clock::System, 2).unwrap());
     let [first, second] = [(); 2].map(|()| Arc::new(Unheard));
     let [of_first, of_second] = [&first, &second].map(|waker| Waker::from(Arc::clone(waker)));
     let counts = || [&first, &second].map(Arc::strong_count);
     let at = driver.now() + Duration::from_secs(3_600);
-    let timer = driver.insert_waker(at, of_first.clone());
+    let timer = driver.insert_waker(0, at, of_first.clone());
     assert_eq!(counts(), [3, 2]);
     assert!(timer.update(&of_first));
     assert_eq!(counts(), [3, 2]);
@@ -349,12 +383,12 @@ impl Wake for Unheard {
 #[test]
 fn a_manual_clock_fires_exactly() {
     let clock = ManualClock::new();
-    let driver = Arc::new(Driver::new(Clock::Manual(clock.clone())).unwrap());
+    let driver = Arc::new(Driver::new(Clock::Manual(clock.clone()), 4).unwrap());
     let fired = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&fired);
     clock.advance(Duration::from_micros(1_500));
     let at = driver.now() + Duration::from_millis(5);
-    let _timer = driver.insert_call(at, move || call(&theirs));
+    let _timer = driver.insert_call(0, at, move || call(&theirs));
     clock.advance(Duration::from_micros(4_999));
     assert!(!driver.turn().1.woken);
     clock.advance(Duration::from_micros(1));

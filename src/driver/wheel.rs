@@ -20,13 +20,22 @@
 //! (measured).
 
 use crate::driver::slab::Slab;
-use std::time::{Duration, Instant};
 
-/// The name of a timer: its place, and which of all timers it is.
+/// Wheels whose timers have different numbers.
+pub(crate) const WHEELS: u64 = 256;
+
+/// The name of a timer: its place, and which of all timers of all wheels it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     place: u32,
     number: u64,
+}
+
+impl Key {
+    /// Of which wheel it is.
+    pub(crate) fn wheel(self) -> usize {
+        (self.number % WHEELS) as usize
+    }
 }
 
 /// What a look for the next timer that is due came to.
@@ -58,7 +67,6 @@ struct List {
 }
 
 struct Timer<T> {
-    /// Nanoseconds since the base.
     at: u64,
     number: u64,
     list: List,
@@ -68,9 +76,8 @@ struct Timer<T> {
     action: T,
 }
 
-/// All timers of a driver, with what is to be done when they fire.
+/// Timers, with what is to be done when they fire. Instants are nanoseconds.
 pub(crate) struct Wheel<T> {
-    base: Instant,
     cursor: u64,
     /// The latest instant of a look. The cursor is not beyond it.
     looked: u64,
@@ -81,21 +88,21 @@ pub(crate) struct Wheel<T> {
     /// others.
     moving: Option<List>,
     timers: Slab<Timer<T>>,
-    numbers: u64,
+    /// The number of the next timer; that of the wheel is the rest by [`WHEELS`].
+    next: u64,
 }
 
 impl<T> Wheel<T> {
-    /// An empty wheel. No timer is due before `base`.
-    pub(crate) fn new(base: Instant) -> Self {
+    /// An empty wheel, with its number among those of a driver.
+    pub(crate) fn new(number: u64) -> Self {
         Self {
-            base,
             cursor: 0,
             looked: 0,
             heads: [[NIL; SLOTS]; LEVELS],
             occupied: [0; LEVELS],
             moving: None,
             timers: Slab::new(),
-            numbers: 0,
+            next: number,
         }
     }
 
@@ -111,10 +118,11 @@ impl<T> Wheel<T> {
     }
 
     /// Adds a timer.
-    pub(crate) fn insert(&mut self, at: Instant, action: T) -> Key {
-        let at = self.since_base(at).max(self.looked);
-        let number = self.numbers;
-        self.numbers += 1;
+    #[inline]
+    pub(crate) fn insert(&mut self, at: u64, action: T) -> Key {
+        let at = at.max(self.looked);
+        let number = self.next;
+        self.next += WHEELS;
         let list = self.list_of(at);
         let place = self.timers.insert(Timer {
             at,
@@ -135,22 +143,20 @@ impl<T> Wheel<T> {
     }
 
     /// Takes a timer out, unless it has fired.
+    #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
         self.get_mut(key)?;
         self.take_out(key.place)
     }
 
     /// A lower bound of the next instant at which something is due, exact unless many timers share
-    /// a slot. `None` if there is no timer, or none within the reach of the clock.
-    pub(crate) fn earliest(&self) -> Option<Instant> {
-        let nanos = match self.moving {
-            Some(_) => self.cursor,
-            None => {
-                let (list, start) = self.first()?;
-                self.least_of(list).unwrap_or(start)
-            }
-        };
-        self.base.checked_add(Duration::from_nanos(nanos))
+    /// a slot.
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        if self.moving.is_some() {
+            return Some(self.cursor);
+        }
+        let (list, start) = self.first()?;
+        Some(self.least_of(list).unwrap_or(start))
     }
 
     /// The least instant of a slot with few timers.
@@ -169,7 +175,7 @@ impl<T> Wheel<T> {
     }
 
     /// Whether a timer is due, as far as that many steps tell.
-    pub(crate) fn is_due(&mut self, now: Instant, steps: u32) -> Due<()> {
+    pub(crate) fn is_due(&mut self, now: u64, steps: u32) -> Due<()> {
         match self.find_due(now, steps) {
             Due::Timer(_) => Due::Timer(()),
             Due::Unsettled => Due::Unsettled,
@@ -178,7 +184,7 @@ impl<T> Wheel<T> {
     }
 
     /// Takes out the first timer that is due, as far as that many steps tell.
-    pub(crate) fn pop_due(&mut self, now: Instant, steps: u32) -> Due<T> {
+    pub(crate) fn pop_due(&mut self, now: u64, steps: u32) -> Due<T> {
         match self.find_due(now, steps) {
             Due::Timer(place) => match self.take_out(place) {
                 Some(action) => Due::Timer(action),
@@ -190,8 +196,7 @@ impl<T> Wheel<T> {
     }
 
     /// The place of the first timer that is due.
-    fn find_due(&mut self, now: Instant, steps: u32) -> Due<u32> {
-        let now = self.since_base(now);
+    fn find_due(&mut self, now: u64, steps: u32) -> Due<u32> {
         self.looked = self.looked.max(now);
         for _ in 0..steps {
             let list = match self.moving {
@@ -256,12 +261,6 @@ impl<T> Wheel<T> {
             level: level as u8,
             slot: ((at >> (BITS * level)) % SLOTS as u64) as u8,
         }
-    }
-
-    fn since_base(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.base);
-        // 584 years.
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn head(&self, list: List) -> u32 {

@@ -271,7 +271,9 @@ impl Future for Accept<'_> {
                 return Poll::Pending;
             }
             // None yet, or it has fired, and there is another pause by now.
-            this.timer = Some(socket.driver().insert_waker(until, cx.waker().clone()));
+            // One for a listener, and rare: any seat does.
+            let timer = socket.driver().insert_waker(0, until, cx.waker().clone());
+            this.timer = Some(timer);
         }
         this.timer = None;
         let accept = |_: &std::net::TcpListener| this.listener.accept_or_pause();

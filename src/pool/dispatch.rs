@@ -200,7 +200,9 @@ impl Pool for Shared {
                 call(&*shared);
             }
         };
-        Box::new(self.driver.insert_call(at, call))
+        let seat = with_own(self, |ctx| ctx.map(ThreadCtx::timer_seat));
+        let seat = seat.unwrap_or(self.workers);
+        Box::new(self.driver.insert_call(seat, at, call))
     }
 
     fn coarse_millis(&self) -> u32 {

@@ -62,20 +62,29 @@ pub(crate) fn with_runtime<R>(f: impl FnOnce(&Arc<Shared>) -> R) -> R {
 
 /// The driver of this thread's runtime.
 pub(crate) fn driver() -> Arc<Driver> {
-    with_driver(Arc::clone)
+    with_driver(|driver, _| Arc::clone(driver))
 }
 
-/// Calls `f` with the driver of this thread's runtime. In its context no count of references is
-/// touched.
-pub(crate) fn with_driver<R>(f: impl FnOnce(&Arc<Driver>) -> R) -> R {
+/// Calls `f` with the driver of this thread's runtime, and with the seat from which its timers are
+/// set. In its context no count of references is touched.
+pub(crate) fn with_driver<R>(f: impl FnOnce(&Arc<Driver>, usize) -> R) -> R {
     let here = thread_ctx::of_free_functions(|ctx| match ctx {
-        Some(ctx) => Ok(f(&ctx.shared.driver)),
+        Some(ctx) => Ok(f(&ctx.shared.driver, ctx.timer_seat())),
         None => Err(f),
     });
     here.unwrap_or_else(|f| match thread_ctx::runtime_here() {
-        Some(shared) => f(&shared.driver),
-        None => f(&global().shared().driver),
+        Some(shared) => f(&shared.driver, shared.workers),
+        None => {
+            let shared = global().shared();
+            f(&shared.driver, shared.workers)
+        }
     })
+}
+
+/// Whether an instant was over when a worker of this thread's runtime looked at the clock last. It
+/// is not known outside the context of one.
+pub(crate) fn was_over(at: Instant) -> Option<bool> {
+    thread_ctx::of_free_functions(|ctx| ctx.map(|ctx| ctx.shared.driver.was_over(at)))
 }
 
 /// Now, on the clock of this thread's runtime. It starts none: the global one goes by the system's

@@ -80,9 +80,9 @@ impl RuntimeBuilder {
 
 /// Starts a runtime under options that were checked.
 fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
-    let driver =
-        Driver::new(options.clock.clone()).map_err(|error| BuildError(Kind::Driver(error)))?;
-    let driver = Arc::new(driver);
+    // Those of the workers, and one for all others.
+    let driver = Driver::new(options.clock.clone(), options.workers + 1);
+    let driver = Arc::new(driver.map_err(|error| BuildError(Kind::Driver(error)))?);
     let shared = Arc::new_cyclic(|this| Shared {
         this: Weak::clone(this),
         name: options.thread_name.clone(),

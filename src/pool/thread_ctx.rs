@@ -126,6 +126,12 @@ impl<'a> ThreadCtx<'a> {
         ptr::eq(&raw const **self.shared, shared)
     }
 
+    /// From where its timers are set: threads without a seat share one place.
+    #[inline]
+    pub(crate) fn timer_seat(&self) -> usize {
+        self.seat.index().unwrap_or(self.shared.workers)
+    }
+
     /// Counts a task that begins and pushes its job, if there is a seat, or one can be claimed.
     #[inline]
     pub(crate) fn push_new(&self, job: Job) -> Result<(), Job> {
