@@ -13,6 +13,7 @@ use crate::pool::visit::Visiting;
 use crate::pool::waiting::{self, Pending, Step};
 use crate::pool::{children, global};
 use crate::sync::Arc;
+use crate::tree::attach::attach;
 use crate::tree::awaited::Awaited;
 use crate::tree::cut::{self, Cut, Knew};
 use crate::tree::host_end::StackHost;
@@ -277,14 +278,18 @@ impl<'a> Blocked<'a> {
 
     /// Whether the wait is to end without a value. It registers for the moment when it is.
     fn ended(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
-        let waits = self.waits.get_or_insert_with(|| Waits {
-            node: match self.within {
-                Within::Group(node) => node,
-                Within::Visit(visit) => visit.root(),
-            },
-            caller: self.visit.and(self.caller),
-            keys: Default::default(),
-            own_cancel: OwnCancel::default(),
+        let waits = self.waits.get_or_insert_with(|| {
+            // From now on a cancel has to find the caller.
+            self.caller.into_iter().for_each(attach);
+            Waits {
+                node: match self.within {
+                    Within::Group(node) => node,
+                    Within::Visit(visit) => visit.root(),
+                },
+                caller: self.visit.and(self.caller),
+                keys: Default::default(),
+                own_cancel: OwnCancel::default(),
+            }
         });
         // Registered before the flags are read, woken after they are set.
         let requested = waits.register(cx);

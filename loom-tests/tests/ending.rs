@@ -124,6 +124,7 @@ impl Parts {
                 name: None,
                 location: Location::caller(),
                 shielded: true,
+                unattached: false,
             };
             // SAFETY: (1): the table is that of `Typed<u32>`. (2): its members are tasks.
             let services = unsafe { Typed::<u32>::open(&TABLE, node.to_ref(), opening) };

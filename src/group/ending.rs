@@ -231,6 +231,12 @@ impl<R: Clone> Ending<R> {
         self.door == Door::Open
     }
 
+    /// Whether nothing has come yet. No owner waits.
+    pub(crate) fn is_new(&self) -> bool {
+        let untouched = matches!(self.failure, Failure::None) && self.tail.is_none();
+        untouched && self.phase == Phase::Body && self.owner.is_none() && self.host.is_none()
+    }
+
     // The owner.
 
     /// The body is pending. Returns the waker that was replaced.

@@ -23,6 +23,7 @@
 //! | `STOPPING` | the group was asked to stop; never cleared |
 //! | `SHIELDED` | the owner polled it last inside a shield or a defer, or it is a node of services: a cascade from above stops here |
 //! | `SERVING` | its children are services of its parent, which receives their failures; set before a child enters, never cleared |
+//! | `UNATTACHED` | it is in the list of no parent and in no host: only the first poll of its future knows it; cleared under the node's lock, never set |
 //!
 //! How it ends is one state machine, under the node's lock: see `ending`.
 //!
@@ -79,6 +80,7 @@ pub(crate) const OUTER: u32 = 1 << 1;
 pub(crate) const STOPPING: u32 = 1 << 2;
 pub(crate) const SHIELDED: u32 = 1 << 3;
 pub(crate) const SERVING: u32 = 1 << 4;
+pub(crate) const UNATTACHED: u32 = 1 << 5;
 
 /// What lies behind the untyped node.
 pub(crate) struct NodeTable {
@@ -233,6 +235,8 @@ pub(crate) struct Opening {
     pub(crate) name: Option<Cow<'static, str>>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) shielded: bool,
+    /// It is attached later, or never: see `tree::attach`.
+    pub(crate) unattached: bool,
 }
 
 impl Node {
@@ -244,11 +248,13 @@ impl Node {
         parent: *mut Self,
         opening: Opening,
     ) -> Self {
+        let shielded = if opening.shielded { SHIELDED } else { 0 };
+        let unattached = if opening.unattached { UNATTACHED } else { 0 };
         Self {
             table,
             whole: NonNull::dangling(),
             pool,
-            flags: AtomicU32::new(if opening.shielded { SHIELDED } else { 0 }),
+            flags: AtomicU32::new(shielded | unattached),
             hosted: Hosted::new(),
             links: Links::new(),
             refs: AtomicUsize::new(1),
@@ -294,6 +300,30 @@ impl Node {
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.flags() & CANCELLED != 0
+    }
+
+    /// Whether it is attached to its parent, or will be by another thread.
+    #[inline]
+    pub(crate) fn is_attached(&self) -> bool {
+        self.flags() & UNATTACHED == 0
+    }
+
+    /// Whether nothing but the reference of the caller leads to this unattached node, nothing was
+    /// done to it, and `admits` says so of its parent. It has never had a child.
+    pub(crate) fn is_untouched(&self, admits: impl FnOnce(&Self) -> bool) -> bool {
+        // Relaxed: no reference can come but from the one that there is; the writes of holders
+        // that have gone are seen by the free, as those of any (`NodeRef::drop`).
+        let unknown = self.refs.load(Ordering::Relaxed) == 1;
+        let slow = self.slow.lock();
+        // SAFETY: alive: the node holds a reference on its parent, which does not change while the
+        // lock is held.
+        let parent = self.parent_ptr().map(|parent| unsafe { parent.as_ref() });
+        unknown
+            && self.flags() & !SHIELDED == UNATTACHED
+            && slow.rare.is_none()
+            && slow.arena.is_empty()
+            && slow.ending.is_new()
+            && parent.is_none_or(admits)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -560,6 +590,7 @@ impl NodeRef {
             name: None,
             location: Location::caller(),
             shielded: false,
+            unattached: false,
         };
         let address = NonNull::from(&*pool);
         let table = &Whole::<Arc<dyn Pool>>::ROOT;
@@ -589,9 +620,12 @@ impl Drop for NodeRef {
         loop {
             // SAFETY: one reference is held until the decrement below.
             let node = unsafe { at.as_ref() };
+            // Relaxed: ordered by the fence below. The only reference is not taken out: no other
+            // holder could see that, and a locked instruction is saved for most nodes.
+            let only = node.refs.load(Ordering::Relaxed) == 1;
             // Release: pairs with the fence below: this holder's accesses come before the free by
             // the last one.
-            if node.refs.fetch_sub(1, Ordering::Release) != 1 {
+            if !only && node.refs.fetch_sub(1, Ordering::Release) != 1 {
                 return;
             }
             // Acquire: pairs with the Release decrements of all other holders: the free comes after

@@ -431,6 +431,14 @@ pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
     })
 }
 
+/// Calls `f` with the group of each poll on this thread's stack, the innermost one first.
+pub(crate) fn each_group(f: impl FnMut(&Node)) {
+    scoped::with_all::<Frames, _>(|entries| {
+        let frames = entries.iter().flatten();
+        frames.map(Frame::group).for_each(f);
+    });
+}
+
 /// Whether this thread unwinds, or the one that waits for the part of a poll that runs here: a
 /// panic that comes out of a destructor meanwhile aborts the process.
 #[inline]

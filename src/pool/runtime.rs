@@ -20,7 +20,7 @@ use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::deque::Injector;
 use crate::sync::{Arc, Mutex, Weak};
-use crate::tree::survey;
+use crate::tree::{attach, survey};
 use crate::waiters::Waiters;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -189,6 +189,7 @@ impl Runtime {
     /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
+        attach::attach_here();
         self.shared.metrics()
     }
 
@@ -220,6 +221,7 @@ impl Runtime {
     /// ```
     #[must_use]
     pub fn dump(&self) -> Dump {
+        attach::attach_here();
         let shared = &self.shared;
         shared.driver.tick(); // for ages
         let groups = shared.open_root().map(|root| survey::groups(&root));

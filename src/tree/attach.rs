@@ -6,6 +6,12 @@
 //! then passes through that lock: a node that attaches while its parent is being cancelled ends
 //! cancelled.
 //!
+//! *Unattached*: a group that is opened is attached when others can care, and not before: at the end
+//! of its first poll, or when it is given its first child, a handle, a service, a defer, or the code
+//! in its body asks what a cascade would tell it. The groups around it come first ([`attach`]). Until
+//! then only its owner's first poll knows it, so it can end without a lock of its parent. A cascade
+//! that it has missed is seen there: it is attached then, and ends like any other.
+//!
 //! *End*: close the word; pass through the lock; the nodes in the list are adopted by the nearest
 //! ancestor that is open.
 //!
@@ -18,10 +24,11 @@
 //!
 //! Locks are taken from child to parent, one node's list at a time.
 
-use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING};
+use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING, UNATTACHED};
 use crate::group::word::Enter;
+use crate::poll::frame;
 use crate::tree::cascade::{cancel, stop};
-use crate::tree::inner::{self, each_inner};
+use crate::tree::inner::{self, Late, each_inner};
 use crate::tree::leave::Counted;
 
 impl Node {
@@ -40,6 +47,59 @@ impl Node {
             Err(_) => None,
         }
     }
+}
+
+/// Attaches a node that was opened unattached, and those around it, unless that was done.
+#[inline]
+pub(crate) fn attach(node: &Node) {
+    if !node.is_attached() {
+        attach_late(node);
+    }
+}
+
+/// Attaches the groups that are polled further down on this stack: the code that runs here looks at
+/// the tree.
+pub(crate) fn attach_here() {
+    frame::each_group(attach);
+}
+
+#[cold]
+fn attach_late(node: &Node) {
+    // Those around it that are unattached, the nearest one first: as a rule there are none.
+    let mut path: Vec<NodeRef> = Vec::new();
+    loop {
+        let at: &Node = path.last().map_or(node, |at| at);
+        match inner::link_late(at, || at.pool().group_begins()) {
+            Late::Linked(inherited) => inherit(at, inherited),
+            Late::Known => {}
+            Late::ParentFirst(parent) => {
+                path.push(parent);
+                continue;
+            }
+        }
+        if path.pop().is_none() {
+            return;
+        }
+    }
+}
+
+/// Whether a group inside this one, which is attached now, is cancelled or stopped by that.
+pub(crate) fn tells(node: &Node) -> bool {
+    let flags = node.flags();
+    if flags & UNATTACHED != 0 {
+        return tells_from_above(node);
+    }
+    flags & (CANCELLED | STOPPING) != 0
+}
+
+#[cold]
+fn tells_from_above(node: &Node) -> bool {
+    let told = |node: NodeRef| match node.flags() {
+        flags if flags & (CANCELLED | STOPPING) != 0 => Some(true),
+        flags if flags & UNATTACHED == 0 => Some(false),
+        _ => None,
+    };
+    node.ancestors().find_map(told).unwrap_or(false)
 }
 
 /// A cancel or a stop that had reached a new parent, when the node came into its list, goes for the
@@ -67,6 +127,7 @@ pub(crate) fn give_away(node: &Node) {
 /// `None` if the group has ended.
 #[cold]
 fn enter_first(node: &Node) -> Option<Counted> {
+    attach(node);
     // Ancestors in which no child is counted, the nearest one first. As a rule the parent is
     // counted, and there are none.
     let mut path: Vec<NodeRef> = Vec::new();

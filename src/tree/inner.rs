@@ -11,7 +11,7 @@
 #![expect(unsafe_code, reason = "the lists are intrusive")]
 
 use crate::group::list::Links;
-use crate::group::node::{Ending, Node, NodeRef, Slow};
+use crate::group::node::{Ending, Node, NodeRef, Slow, UNATTACHED};
 use crate::job::Job;
 use crate::report::dump::TaskDump;
 use std::mem::offset_of;
@@ -69,6 +69,36 @@ fn take_out(node: &Node, parent: &Node) {
 pub(crate) unsafe fn link(node: &Node) -> Option<u32> {
     // SAFETY: `settled_parent`: the node is not yet known to others, says the caller.
     unsafe { node.settled_parent() }.map(|parent| push(node, parent))
+}
+
+/// What becomes of a node that is linked late.
+pub(crate) enum Late {
+    /// It is in the list of its parent, which had these flags then.
+    Linked(u32),
+    /// It was there already.
+    Known,
+    /// Its parent is not attached itself.
+    ParentFirst(NodeRef),
+}
+
+/// Puts a node into the list of its parent that was opened unattached. `begins` is called before
+/// others can find it.
+pub(crate) fn link_late(node: &Node, begins: impl FnOnce()) -> Late {
+    // The list of the parent is locked after the node, as in every move.
+    let _lock = node.slow.lock();
+    let (false, Some(parent)) = (node.is_attached(), node.parent_ptr()) else {
+        return Late::Known;
+    };
+    // SAFETY: alive: the node holds a reference on its parent, which does not change while the lock
+    // is held.
+    let parent = unsafe { parent.as_ref() };
+    if !parent.is_attached() {
+        return Late::ParentFirst(parent.to_ref());
+    }
+    begins();
+    let inherited = push(node, parent);
+    node.clear_flags(UNATTACHED);
+    Late::Linked(inherited)
 }
 
 /// Takes a node that has ended out of the list of its parent.

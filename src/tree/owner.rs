@@ -9,9 +9,10 @@ use crate::tree::cut::{self, Cut, Knew};
 use crate::tree::hosts::{self, Was};
 use crate::tree::typed_node::TypedRef;
 use crate::tree::unresolvable::{Asked, pend_until_dropped, poller_is_cut, whereabouts};
-use crate::tree::{cascade, leave, paths, zero_deadline};
+use crate::tree::{attach, cascade, leave, paths, zero_deadline};
 use crate::unwind::{self, Payload};
 use crate::waiters;
+use std::cell::Cell;
 use std::ptr;
 use std::task::{Context, Poll, Waker};
 
@@ -22,9 +23,12 @@ pub(crate) struct Owner<E> {
     registered: Option<(usize, usize)>,
     /// The last poll of the body ended inside a shield.
     pub(crate) in_shield: bool,
+    /// It is attached, and in the host that polled it last, if it was opened unattached.
+    is_settled: Cell<bool>,
 }
 
 /// Whether a group has failed that has ended.
+#[derive(Default)]
 pub(crate) struct Failed {
     /// Errors may be in the list of the node.
     errors: bool,
@@ -66,6 +70,15 @@ fn refuse_own_child(node: &Node, frame: &Frame<'_>) {
     }
 }
 
+/// [`Owner::settle`], once for all error types.
+#[cold]
+fn settle(node: &Node) {
+    attach::attach(node);
+    frame::current(|frame| {
+        hosts::enter(node, frame.map(Frame::host));
+    });
+}
+
 /// [`Owner::poll_end`], once for all error types.
 fn poll_end(node: &Node, waker: &Waker) -> Poll<Failed> {
     if leave::poll_join(node, waker).is_pending() {
@@ -92,12 +105,38 @@ impl<E: Send + 'static> Owner<E> {
     /// Of a node that was just made: the group begins.
     #[inline]
     pub(crate) fn new(node: TypedRef<E>) -> Self {
-        node.pool().group_begins();
+        let is_attached = node.is_attached();
+        if is_attached {
+            node.pool().group_begins();
+        }
         Self {
             node,
             registered: None,
             in_shield: false,
+            is_settled: Cell::new(is_attached),
         }
+    }
+
+    /// The group goes on beyond its first poll, or others know it: attaches it to its parent, and
+    /// moves it to the host that polls it.
+    #[inline]
+    pub(crate) fn settle(&self) {
+        if !self.is_settled.replace(true) {
+            settle(&self.node);
+        }
+    }
+
+    /// The body is gone. Ends a group that was not attached, if nothing was done to it that others
+    /// could know; false: it is settled, and joins.
+    pub(crate) fn ends_alone(&self) -> bool {
+        if self.is_settled.get() {
+            return false;
+        }
+        let alone = self.node.is_untouched(|parent| !attach::tells(parent));
+        if !alone {
+            attach::attach(&self.node);
+        }
+        alone
     }
 
     /// The group is polled here and now: moves it to this host, and passes on the cuts and shields
@@ -196,6 +235,7 @@ impl<E: Send + 'static> Owner<E> {
             // The node has this waker, unless a cancel has taken it; then the flag is set.
             return !self.node.is_cancelled();
         }
+        self.settle();
         let new = waker.clone();
         // Of the clone, which the node keeps: a waker may have other data than its clone, at a
         // place that is used again.
@@ -213,7 +253,11 @@ impl<E: Send + 'static> Owner<E> {
     /// Ready once.
     #[inline]
     pub(crate) fn poll_end(&self, waker: &Waker) -> Poll<Failed> {
-        poll_end(&self.node, waker)
+        let polled = poll_end(&self.node, waker);
+        if polled.is_pending() {
+            self.settle();
+        }
+        polled
     }
 
     /// The answer of a group that has ended: `failed` comes from [`Owner::poll_end`]. A panic
@@ -276,6 +320,7 @@ impl<E: Send + 'static> Owner<E> {
     }
 
     pub(crate) fn fail_with_panic(&mut self, payload: Payload) {
+        attach::attach(&self.node);
         // The private payload of a cut means nothing in a group that is not being cut: it was
         // caught elsewhere and resumed here. On its way to the edge of a shield, or of a task that
         // is cut by itself, it takes the children along with the body.
@@ -298,6 +343,7 @@ impl<E: Send + 'static> Owner<E> {
     /// The future was dropped early: cancels, drops body and value, and leaves the rest to the last
     /// child.
     pub(crate) fn abandon(mut self, drop_body: impl FnOnce(), drop_value: impl FnOnce()) {
+        attach::attach(&self.node);
         self.node
             .note_reason(CancelKind::Dropped, self.node.origin());
         cascade::cancel(&self.node, OUTER);
@@ -330,6 +376,7 @@ impl Outlived {
     pub(crate) fn poll<T>(&mut self, cx: &mut Context<'_>) -> Poll<T> {
         let in_shield = |frame: &Frame<'_>| {
             let node = frame.group();
+            attach::attach(node);
             // The body of a group that is cancelled is dropped by its owner, whatever shield is
             // around that.
             let dropped = frame.is_cut() || (!frame.is_shielded() && node.is_cancelled());

@@ -29,7 +29,7 @@ use std::time::Instant;
 pub(crate) type Typed<E> = Whole<Mutex<Errors<E>>>;
 
 impl<E: Send + 'static> Typed<E> {
-    /// Makes a node under a parent, attached.
+    /// Makes a node under a parent, which is attached at once, unless it is opened otherwise.
     ///
     /// # Safety
     ///
@@ -40,12 +40,17 @@ impl<E: Send + 'static> Typed<E> {
         parent: NodeRef,
         opening: Opening,
     ) -> TypedRef<E> {
+        if !opening.unattached {
+            attach::attach(&parent);
+        }
         let errors = Mutex::new(Errors::none());
         // SAFETY: (1): that of this function. (2): both of this function.
         let node = unsafe { Self::make(table, parent, opening, errors) };
-        // SAFETY: `link`: the node was made here, and is given to no other thread before.
-        if let Some(inherited) = unsafe { inner::link(&node) } {
-            attach::inherit(&node, inherited);
+        if node.is_attached() {
+            // SAFETY: `link`: the node was made here, and is given to no other thread before.
+            if let Some(inherited) = unsafe { inner::link(&node) } {
+                attach::inherit(&node, inherited);
+            }
         }
         TypedRef {
             node,
@@ -103,6 +108,7 @@ impl<E: Send + 'static> Typed<E> {
             name: Some(Cow::Borrowed("services")),
             location,
             shielded: true,
+            unattached: false,
         };
         // SAFETY: (1), (2): the table is the one of this node, which has this type, and the
         // services are members of the same kind.

@@ -164,6 +164,7 @@ pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
         name: None,
         location: Location::caller(),
         shielded: false,
+        unattached: false,
     };
     // SAFETY: (1): the tables of the models are those of `Typed<u32>`. (2): their members are
     // tasks, or there are none.

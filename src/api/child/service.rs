@@ -8,6 +8,7 @@ use crate::api::group::handle::Group;
 use crate::api::group::service_handle::ServiceHandle;
 use crate::task::handle::TaskHandle;
 use crate::task::spawn;
+use crate::tree::attach::attach;
 use crate::tree::typed_node::Spawner;
 use std::panic::Location;
 
@@ -126,6 +127,7 @@ where
 {
     let birth = birth(None, location);
     let group = spawner.group();
+    attach(group);
     if group.is_cancelled() {
         return spawn::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
     }

@@ -6,8 +6,8 @@ use crate::api::here::current::Stopping;
 use crate::api::here::local::{self, Carrying};
 use crate::group::node::Node;
 use crate::report::reason::{CancelKind, Origin};
-use crate::tree::cascade;
 use crate::tree::typed_node::{Spawner, Typed, TypedGate};
+use crate::tree::{attach, cascade};
 use std::fmt;
 use std::panic::Location;
 
@@ -59,14 +59,21 @@ impl<E> Copy for Group<'_, '_, E> {}
 
 impl<E> fmt::Debug for Group<'_, '_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.node().fmt(f)
+        self.node_as_it_is().fmt(f)
     }
 }
 
 impl<'s, E> Group<'s, '_, E> {
-    /// The node of the group.
+    /// The node of the group, which is attached from now on: see `tree::attach`.
     #[inline]
     pub(crate) fn node(self) -> &'s Node {
+        attach::attach(self.0.node());
+        self.0.node()
+    }
+
+    /// The node of the group, for what a cascade has nothing to do with.
+    #[inline]
+    pub(crate) fn node_as_it_is(self) -> &'s Node {
         self.0.node()
     }
 }
@@ -79,6 +86,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
 
     #[inline]
     pub(crate) fn typed(self) -> &'s Typed<E> {
+        attach::attach(self.0.node());
         self.0.typed()
     }
 

@@ -21,8 +21,9 @@ use crate::group::arena::Lent;
 use crate::group::node::{Node, NodeRef, Opening};
 use crate::poll::{budget, frame};
 use crate::report::errors::Errors;
+use crate::tree::attach;
 use crate::tree::cut::Cut;
-use crate::tree::owner::{Answer, Outlived, Owner};
+use crate::tree::owner::{Answer, Failed, Outlived, Owner};
 use crate::tree::zero_deadline;
 use pin_project_lite::pin_project;
 use std::borrow::Cow;
@@ -65,7 +66,7 @@ impl<'p, E> Setup<'p, E> {
             location,
             name: None,
             deadline: None,
-            parent: Some(outer.node()),
+            parent: Some(outer.node_as_it_is()),
         }
     }
 
@@ -197,12 +198,15 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         let Stage::New(setup) = mem::replace(this.stage, Stage::Over) else {
             return None;
         };
+        // A group that is attached late is cancelled late, too.
+        let told = attach::tells(&parent);
         let node = lifetime::open::<E>(
             parent,
             Opening {
                 name: setup.name,
                 location: setup.location,
                 shielded,
+                unattached: true,
             },
         );
         // Kept before any user code can panic: an owner that is dropped without `abandon` leaves
@@ -211,7 +215,9 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         let Stage::Open(owner) = this.stage else {
             return None;
         };
-        owner.arrive();
+        if told {
+            owner.settle();
+        }
         opened(owner);
         // SAFETY: (1): it is given to `call`, which hands it to a body for every lifetime, says the
         // caller; `poll_with` drops what that returns before the owner joins. (2): the
@@ -342,6 +348,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             let polled = owner.poll_body(cutting, || body.poll(cx));
             match polled {
                 Ok(Poll::Pending) => {
+                    owner.settle();
                     if first.held_back.take().is_some() {
                         zero_deadline::expire(&owner.node);
                     }
@@ -380,7 +387,10 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             return Poll::Pending;
         };
         owner.node.body.clear();
-        let failed = ready!(owner.poll_end(cx.waker()));
+        let failed = match owner.ends_alone() {
+            true => Failed::default(),
+            false => ready!(owner.poll_end(cx.waker())),
+        };
         let answer = owner.answer(failed, this.value.take());
         let Stage::Open(owner) = mem::replace(this.stage, Stage::Over) else {
             return Poll::Pending;

@@ -104,6 +104,7 @@ fn run_on<'p, R, E: Send + 'static>(
         name: None,
         location,
         shielded,
+        unattached: false,
     };
     let mut owner = Owner::new(lifetime::open::<E>(parent, opening));
     let awaited = Awaited::Group(&raw const **owner.node);

@@ -6,6 +6,7 @@ use crate::poll::frame::{self, Frame, TaskView};
 use crate::poll::own_cancel::OwnCancel;
 use crate::report::failure::{TaskId, name_or_place};
 use crate::report::reason::{CancelKind, CancelReason, Origin, Reason};
+use crate::tree::attach::attach;
 use crate::tree::paths;
 use crate::waiters::Key;
 use std::borrow::Cow;
@@ -15,7 +16,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 fn with<R>(f: impl FnOnce(Option<&Node>) -> R) -> R {
-    frame::current(|frame| f(frame.map(Frame::group)))
+    frame::current(|frame| {
+        let node = frame.map(Frame::group);
+        node.into_iter().for_each(attach);
+        f(node)
+    })
 }
 
 /// The task that is polled here, as the origin of a failure.
