@@ -46,8 +46,9 @@ mod rng;
 mod scoped;
 mod sync;
 mod unwind;
-// Floor 1: waiting.
+// Floor 1: waiting, and memory.
 mod parker;
+mod recycle;
 mod waiters;
 // Floor 2: jobs, sleepers, waits in a frame of another thread, data for people.
 mod eventcount;

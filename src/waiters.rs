@@ -215,6 +215,7 @@ impl<const UNKEYED: usize> Waiters<UNKEYED> {
 }
 
 /// Calls a waker. A panic in it is contained: it is no business of the caller.
+#[inline]
 pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = unwind::catch(|| waker.wake()) {
         unwind::discard(payload);

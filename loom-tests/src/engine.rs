@@ -15,6 +15,9 @@ macro_rules! groups {
         #[path = "../../src/parker.rs"]
         mod parker;
         #[expect(dead_code, reason = "models need a part of it")]
+        #[path = "../../src/recycle.rs"]
+        mod recycle;
+        #[expect(dead_code, reason = "models need a part of it")]
         #[path = "../../src/rng.rs"]
         mod rng;
         #[expect(dead_code, reason = "models need a part of it")]

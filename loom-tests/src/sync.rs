@@ -487,6 +487,10 @@ impl<T> Mutex<T> {
         self.touched.with(|_| {});
         MutexGuard::new(&self.inner)
     }
+
+    pub fn get_mut(&mut self) -> &mut T {
+        self.inner.get_mut().unwrap()
+    }
 }
 
 impl<T> Drop for Mutex<T> {
@@ -857,6 +861,9 @@ pub use thread::yield_now as spin_loop;
 
 /// Sizes differ from those of the product.
 pub const EXACT_SIZES: bool = false;
+
+/// Memory that is kept would hide a use after the end.
+pub const RECYCLES: bool = false;
 
 /// Memory whose accesses the model checker watches: payloads of models, and data that locks
 /// protect.

@@ -68,6 +68,12 @@ impl Arena {
         self.0.is_empty()
     }
 
+    /// Whether it has never had a value.
+    #[inline]
+    pub(crate) fn is_unused(&self) -> bool {
+        self.0.capacity() == 0
+    }
+
     /// Takes a value. The pointer is good until [`Arena::clear`].
     ///
     /// # Safety

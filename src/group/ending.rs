@@ -233,8 +233,13 @@ impl<R: Clone> Ending<R> {
 
     /// Whether nothing has come yet. No owner waits.
     pub(crate) fn is_new(&self) -> bool {
-        let untouched = matches!(self.failure, Failure::None) && self.tail.is_none();
-        untouched && self.phase == Phase::Body && self.owner.is_none() && self.host.is_none()
+        self.phase == Phase::Body && self.is_bare()
+    }
+
+    /// Whether there is nothing in it that is to be dropped.
+    pub(crate) fn is_bare(&self) -> bool {
+        let unfailed = matches!(self.failure, Failure::None);
+        unfailed && self.tail.is_none() && self.owner.is_none() && self.host.is_none()
     }
 
     // The owner.

@@ -47,9 +47,10 @@ use crate::group::pool::Pool;
 use crate::group::word::JoinWord;
 use crate::group::{ending, gate, rare, services};
 use crate::job::{Job, JobHeader, JobTable};
+use crate::recycle;
 use crate::report::dump::TaskDump;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
-use crate::sync::{Arc, Mutex, OnceLock};
+use crate::sync::{Arc, Mutex, OnceLock, RECYCLES};
 use crate::waiters::{Key, Waiters};
 use std::borrow::Cow;
 use std::fmt;
@@ -278,6 +279,7 @@ impl Node {
         }
     }
 
+    #[inline]
     pub(crate) fn flags(&self) -> u32 {
         // Relaxed: flags are level-triggered hints; a reader that must not miss one reads it after
         // it passed through the node's lock.
@@ -285,6 +287,7 @@ impl Node {
     }
 
     /// Sets flags and returns the former ones.
+    #[inline]
     pub(crate) fn set_flags(&self, flags: u32) -> u32 {
         // Relaxed: what follows from a flag is ordered by the node's lock (Marking and Linking, in
         // the head).
@@ -300,6 +303,18 @@ impl Node {
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.flags() & CANCELLED != 0
+    }
+
+    /// Whether there is nothing in it that is to be dropped: so for most nodes that are freed one
+    /// look at each field is enough. Not asked in the twin, whose locks and atomics see their end.
+    fn is_bare(&mut self) -> bool {
+        let slow = self.slow.get_mut();
+        slow.rare.is_none()
+            && slow.arena.is_unused()
+            && slow.ending.is_bare()
+            && self.stop_waiters.get().is_none()
+            && self.name.is_none()
+            && self.body.is_empty()
     }
 
     /// Whether it is attached to its parent, or will be by another thread.
@@ -326,10 +341,12 @@ impl Node {
             && parent.is_none_or(admits)
     }
 
+    #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
         self.flags() & (CANCELLED | STOPPING) != 0
     }
 
+    #[inline]
     pub(crate) fn pool(&self) -> &dyn Pool {
         // SAFETY: the root of this tree keeps the object alive, and the chain of parents keeps the
         // root.
@@ -372,11 +389,13 @@ impl Node {
     }
 
     /// Whether its children are services of its parent.
+    #[inline]
     pub(crate) fn serves(&self) -> bool {
         self.flags() & SERVING != 0
     }
 
     /// Calls `f` with the parent, under the lock of this node; `None`: it is a root.
+    #[inline]
     pub(crate) fn with_parent<R>(&self, f: impl FnOnce(&Self) -> R) -> Option<R> {
         let _settled = self.slow.lock();
         // SAFETY: alive: the node holds a reference on its present parent, which cannot change
@@ -450,6 +469,7 @@ impl Node {
     }
 
     /// One more reference to the memory.
+    #[inline]
     pub(crate) fn to_ref(&self) -> NodeRef {
         // Relaxed: a new reference is made from one that exists; nothing is published.
         let refs = self.refs.fetch_add(1, Ordering::Relaxed);
@@ -470,10 +490,12 @@ unsafe impl Send for NodeRef {}
 unsafe impl Sync for NodeRef {}
 
 impl NodeRef {
+    #[inline]
     pub(crate) fn as_ptr(&self) -> NonNull<Node> {
         self.0
     }
 
+    #[inline]
     pub(crate) fn into_raw(self) -> *mut Node {
         ManuallyDrop::new(self).0.as_ptr()
     }
@@ -531,11 +553,11 @@ impl<T> Whole<T> {
     /// Allocates a node, which is made in place, and returns the one reference that it has.
     #[inline]
     fn allocate(node: impl FnOnce() -> Node, rest: T) -> NodeRef {
-        let place = Box::leak(Box::<Self>::new_uninit());
-        let whole = place.write(Self { node: node(), rest });
-        let whole: NonNull<Node> = NonNull::from(whole).cast();
-        // SAFETY: no other thread has the new node. Written through the pointer that is kept, which
-        // a use of the box would end.
+        let place = recycle::allocate::<Self>();
+        // SAFETY: new memory for a whole: valid and aligned for a write, and empty.
+        unsafe { place.write(Self { node: node(), rest }) };
+        let whole: NonNull<Node> = place.cast();
+        // SAFETY: no other thread has the new node.
         unsafe { (*whole.as_ptr()).whole = whole };
         NodeRef(whole)
     }
@@ -577,8 +599,17 @@ impl<T> Whole<T> {
     /// 1. The node was made by a function of this type.
     /// 2. The last reference to it is gone.
     pub(crate) unsafe fn free(node: NonNull<Node>) {
-        // SAFETY: (1): `allocate` made it as a box of this type. (2): so it is taken back once.
-        drop(unsafe { Box::from_raw(node.cast::<Self>().as_ptr()) });
+        let mut whole = node.cast::<Self>();
+        // SAFETY: (1): it is a whole of this type. (2): so no other reference to it is there.
+        if RECYCLES && unsafe { whole.as_mut() }.node.is_bare() {
+            // SAFETY: (1), (2), as above: it is dropped once.
+            unsafe { (&raw mut (*whole.as_ptr()).rest).drop_in_place() };
+        } else {
+            // SAFETY: (1), (2), as above: it is dropped once.
+            unsafe { whole.drop_in_place() };
+        }
+        // SAFETY: (1): `allocate` made it as this type. (2): it was just dropped.
+        unsafe { recycle::free(whole) };
     }
 }
 
@@ -602,6 +633,7 @@ impl NodeRef {
 impl Deref for NodeRef {
     type Target = Node;
 
+    #[inline]
     fn deref(&self) -> &Node {
         // SAFETY: the reference keeps the node alive.
         unsafe { self.0.as_ref() }

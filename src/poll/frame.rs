@@ -140,6 +140,7 @@ crate::sync::thread_local! {
 
 impl<'a> Frame<'a> {
     /// The frame of a poll of a task.
+    #[inline]
     pub(crate) fn task(
         node: &'a Node,
         host: Pin<&'a Host>,
@@ -198,11 +199,13 @@ impl<'a> Frame<'a> {
 
     /// Runs `f`, which drops the future that was polled here, or its output, with this frame on top
     /// and as in a shield.
+    #[inline]
     pub(crate) fn enter_to_drop<R>(&self, f: impl FnOnce() -> R) -> R {
         self.enter(|| self.shielded(f))
     }
 
     /// The innermost group.
+    #[inline]
     pub(crate) fn group(&self) -> &'a Node {
         match self.within {
             Within::Group(node) => node,
@@ -224,6 +227,7 @@ impl<'a> Frame<'a> {
         (node.serves() && ptr::eq(node.receiver(), group)).then(|| node.to_ref())
     }
 
+    #[inline]
     pub(crate) fn host(&self) -> Pin<&Host> {
         self.host
     }
@@ -234,6 +238,7 @@ impl<'a> Frame<'a> {
 
     /// Whether the future that is polled here is being cut, as seen from this point: inside a
     /// shield it is not.
+    #[inline]
     pub(crate) fn is_cut(&self) -> bool {
         self.cut && self.shields.get() == 0
     }
@@ -244,12 +249,14 @@ impl<'a> Frame<'a> {
     }
 
     /// Whether a shield, or a defer, is around this point.
+    #[inline]
     pub(crate) fn is_shielded(&self) -> bool {
         self.shields.get() != 0
     }
 
     /// Whether a shield is around this point, be it further down the stack: no cut drops a future
     /// that pends here.
+    #[inline]
     pub(crate) fn is_sheltered(&self) -> bool {
         self.sheltered || self.is_shielded()
     }
@@ -260,6 +267,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Runs `f` inside a shield.
+    #[inline]
     pub(crate) fn shielded<R>(&self, f: impl FnOnce() -> R) -> R {
         struct Lower<'a>(&'a Cell<u32>);
         impl Drop for Lower<'_> {
@@ -278,6 +286,7 @@ impl<'a> Frame<'a> {
     }
 
     /// Whether a shield was reached by this poll and is not done.
+    #[inline]
     pub(crate) fn ended_in_shield(&self) -> bool {
         self.in_shield.get()
     }
@@ -435,7 +444,7 @@ pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
 pub(crate) fn each_group(f: impl FnMut(&Node)) {
     scoped::with_all::<Frames, _>(|entries| {
         let frames = entries.iter().flatten();
-        frames.map(Frame::group).for_each(f);
+        frames.filter_map(Frame::own_group).for_each(f);
     });
 }
 
@@ -449,6 +458,7 @@ pub(crate) fn is_panicking() -> bool {
 /// Runs `f`, in which destructors run, as in a shield: a wait in one of them goes on, also if the
 /// value that is dropped is being cut, because to unwind the wait would skip the rest of the
 /// destructor.
+#[inline]
 pub(crate) fn drop_shielded<R>(f: impl FnOnce() -> R) -> R {
     current(|frame| match frame {
         Some(frame) => frame.shielded(f),
@@ -462,10 +472,12 @@ pub(crate) fn drop_quietly<T>(value: T) -> Result<(), Payload> {
 }
 
 /// Runs `f` with no frame: for calls into code that is none of this poll's business.
+#[inline]
 pub(crate) fn outside<R>(f: impl FnOnce() -> R) -> R {
     scoped::enter::<Frames, _>(None, f)
 }
 
+#[inline]
 fn note(wait: u8, task: Option<AwaitedTask>) {
     current(|frame| {
         if let Some(frame) = frame {
@@ -479,16 +491,19 @@ fn note(wait: u8, task: Option<AwaitedTask>) {
 
 /// Notes that this poll waits for a timer, a source of I/O, a deadline or a stop. A blocked caller
 /// that waits for one of these polls its body only.
+#[inline]
 pub(crate) fn note_leaf() {
     note(LEAF, None);
 }
 
 /// Notes that this poll waits for children of its own: one that is ready is not waited for.
+#[inline]
 pub(crate) fn note_child() {
     note(CHILD, None);
 }
 
 /// As [`note_child`], for one child: a blocked caller may run it.
+#[inline]
 pub(crate) fn note_task(task: AwaitedTask) {
     note(CHILD, Some(task));
 }
@@ -506,11 +521,13 @@ pub(crate) fn unwinding_elsewhere<R>(unwinds: bool, f: impl FnOnce() -> R) -> R 
 }
 
 /// The list of task-locals of the code that runs in this frame, or in none; null if there are none.
+#[inline]
 fn locals_here(frame: Option<&Frame<'_>>) -> *const Locals {
     locals_cell(frame, Cell::get)
 }
 
 /// Calls `f` with the place of the task-locals of the code that runs.
+#[inline]
 fn locals_cell<R>(frame: Option<&Frame<'_>>, f: impl FnOnce(&Cell<*const Locals>) -> R) -> R {
     match frame {
         Some(frame) => f(&frame.locals),
@@ -556,6 +573,7 @@ pub(crate) fn with_locals<R>(locals: Option<&Locals>, f: impl FnOnce() -> R) -> 
 }
 
 /// Calls a waker that sees nothing of ours on the stack: no lock, no frame. Its panic is contained.
+#[inline]
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         outside(|| waiters::wake(waker));

@@ -61,6 +61,7 @@ impl Locals {
         })
     }
 
+    #[inline]
     pub(crate) fn is_none(&self) -> bool {
         self.0.is_none()
     }

@@ -48,6 +48,7 @@ crate::sync::thread_local! {
 }
 
 /// A task number that no other task of the process has.
+#[inline]
 pub(crate) fn next_id() -> TaskId {
     let next = IDS.get();
     let id = if next % ID_BLOCK == 0 {

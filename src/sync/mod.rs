@@ -83,6 +83,10 @@ pub(crate) fn decided(answer: bool) -> bool {
 /// Whether types have the sizes of the product; in the twin they have not.
 pub(crate) const EXACT_SIZES: bool = true;
 
+/// Whether threads keep memory for the next tasks and groups: not in the twin, nor where a tool
+/// looks for uses after the end, which find nothing in memory that has a new owner.
+pub(crate) const RECYCLES: bool = cfg!(not(no_recycling));
+
 /// Work-stealing deques: owner ends, thief ends, and the queue for outsiders.
 pub(crate) mod deque {
     pub(crate) use crossbeam_deque::{Injector, Steal, Stealer, Worker};

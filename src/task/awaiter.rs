@@ -33,6 +33,7 @@ const CLOSED: usize = 1;
 #[derive(Debug)]
 pub(crate) struct Awaiter(AtomicUsize);
 
+#[inline]
 fn pack(waker: &Waker) -> usize {
     if ptr::eq(waker.vtable(), &raw const waker::TABLE) {
         // The clone's reference moves into the word.
@@ -48,6 +49,7 @@ fn pack(waker: &Waker) -> usize {
 ///
 /// 1. The word came from [`pack`], or is `NOBODY` or `CLOSED`.
 /// 2. It is unpacked once.
+#[inline]
 unsafe fn unpack(word: usize) -> Option<Waker> {
     match word {
         NOBODY | CLOSED => None,
@@ -73,6 +75,7 @@ impl Awaiter {
 
     /// Registers a waker in place of the one before. False if the task is complete; then nothing is
     /// registered.
+    #[inline]
     pub(crate) fn register(&self, waker: &Waker) -> bool {
         // AcqRel: Release gives the box to the completer; Acquire pairs with `close`: the output is
         // there.

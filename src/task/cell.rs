@@ -8,6 +8,7 @@
 use crate::group::node::{Host, Node};
 use crate::job::{JobTable, Place};
 use crate::poll::{frame, tally};
+use crate::recycle;
 use crate::report::reason::Origin;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::cell::UnsafeCell;
@@ -120,8 +121,8 @@ impl<F: Future, K: Kind<F::Output>, P: Default> TaskCell<F, K, P> {
         future: Option<F>,
         birth: Birth,
     ) -> NonNull<Header> {
-        let mut cell = Box::<Self>::new_uninit();
-        let place = cell.as_mut_ptr();
+        let cell = recycle::allocate::<Self>();
+        let place = cell.as_ptr();
         let header = Header {
             table,
             state,
@@ -153,7 +154,7 @@ impl<F: Future, K: Kind<F::Output>, P: Default> TaskCell<F, K, P> {
             // and empty.
             unsafe { future_place.write(future) };
         }
-        NonNull::from(Box::leak(cell)).cast()
+        cell.cast()
     }
 
     fn future(this: NonNull<Header>) -> *mut F {
@@ -271,9 +272,11 @@ impl<F: Future, K: Kind<F::Output>, P: Default> TaskCell<F, K, P> {
     }
 
     unsafe fn free(this: NonNull<Header>) {
-        // SAFETY: `TaskTable` (3): the last reference is gone, so the box is taken back once; the
-        // table belongs to this type. The union drops nothing.
-        drop(unsafe { Box::from_raw(this.cast::<Self>().as_ptr()) });
+        // SAFETY: `TaskTable` (3): the last reference is gone, so the header is dropped once.
+        unsafe { this.drop_in_place() };
+        // SAFETY: (1): the table belongs to this type, as which `allocate` has made the cell. (2):
+        // the header was just dropped, and future and output are gone, says `TaskTable` (3).
+        unsafe { recycle::free(this.cast::<Self>()) };
     }
 }
 

@@ -20,11 +20,13 @@ pub(crate) struct TaskHandle<V> {
 
 impl<V> TaskHandle<V> {
     /// Of a task that was just started.
+    #[inline]
     pub(crate) fn new(output: OutputRef<V>) -> Self {
         let id = output.task().expect("it was just started").id;
         Self { output, id }
     }
 
+    #[inline]
     fn header(&self) -> Option<&Header> {
         self.output.task().map(|task| &**task)
     }
@@ -72,6 +74,7 @@ impl<V> TaskHandle<V> {
 
     /// Waits for the value of the task, for an awaiter that cannot go on without: see
     /// [`unresolvable`].
+    #[inline]
     pub(crate) fn poll_value(&mut self, asked: &mut Asked, cx: &mut Context<'_>) -> Poll<V> {
         match self.poll(cx) {
             Poll::Pending => Poll::Pending,
@@ -81,6 +84,7 @@ impl<V> TaskHandle<V> {
     }
 
     /// Waits for the end of the task; `None` if it ended without a value, or the value was taken.
+    #[inline]
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<V>> {
         let Some(header) = self.header() else {
             return budget::spend(cx).map(|()| None);
@@ -98,6 +102,7 @@ impl<V> TaskHandle<V> {
     }
 
     /// Takes the value out, if the task has ended with one.
+    #[inline]
     pub(crate) fn take(&mut self) -> Option<V> {
         self.output.take()
     }

@@ -91,6 +91,7 @@ pub(crate) struct Extension {
 
 impl Extension {
     /// An extension, if there is anything to put into it.
+    #[inline]
     pub(crate) fn of(name: Option<Cow<'static, str>>, locals: Locals) -> Option<Box<Self>> {
         if name.is_none() && locals.is_none() {
             return None;

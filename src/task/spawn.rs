@@ -79,6 +79,7 @@ where
 /// 1. `node` is alive and of the error type of `K`.
 /// 2. The future and its value are good for as long as the group has children, and may be used from
 ///    any thread.
+#[inline]
 pub(crate) unsafe fn spawn<F, K>(node: &Node, future: F, birth: Birth) -> TaskHandle<K::Value>
 where
     F: Future,
@@ -167,6 +168,7 @@ impl Entry {
 /// 1 and 2 of [`spawn`], and:
 ///
 /// 3. One count on `node` is handed over.
+#[inline]
 unsafe fn spawn_counted<F, K>(node: &Node, future: F, birth: Birth) -> TaskHandle<K::Value>
 where
     F: Future,

@@ -128,8 +128,19 @@ pub(crate) fn give_away(node: &Node) {
 #[cold]
 fn enter_first(node: &Node) -> Option<Counted> {
     attach(node);
-    // Ancestors in which no child is counted, the nearest one first. As a rule the parent is
-    // counted, and there are none.
+    // As a rule the parent is counted.
+    if let Some(Ok(above)) = node.with_parent(Counted::among_others) {
+        if let Some(counted) = make_step(node, Some(above)) {
+            return Some(counted);
+        }
+    }
+    enter_from_above(node)
+}
+
+/// As [`enter_first`], from the nearest ancestor in which a child is counted.
+#[cold]
+fn enter_from_above(node: &Node) -> Option<Counted> {
+    // Ancestors in which no child is counted, the nearest one first.
     let mut path: Vec<NodeRef> = Vec::new();
     loop {
         let at: &Node = path.last().map_or(node, |at| at);
@@ -186,6 +197,7 @@ fn go_down(node: &Node, path: &mut Vec<NodeRef>, counted: Counted) -> Option<Cou
 
 /// The step 0 -> 1 of a node, in whose parent one count is held. `None`, with nothing held: another
 /// entry made it, with a count of its own in the parent; or the node has ended.
+#[inline]
 fn make_step(node: &Node, above: Option<Counted>) -> Option<Counted> {
     let counted = Counted::first(node, above)?;
     if node.serves() {

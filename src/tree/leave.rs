@@ -39,6 +39,7 @@ impl Counted {
     /// The step from no child to one; `above` is one count on the present parent, and becomes that
     /// of the node in it. A root has no parent. `None`: another entry was faster, or the node has
     /// ended; `above` is given back.
+    #[inline]
     pub(crate) fn first(node: &Node, above: Option<Self>) -> Option<Self> {
         let fits = match &above {
             // It is not adopted meanwhile: a parent in which a count is held has not ended.
@@ -68,6 +69,7 @@ impl Counted {
     }
 
     /// The parent of the node, if it has one.
+    #[inline]
     pub(crate) fn parent(&self) -> Option<&Node> {
         // SAFETY: `settled_parent`: the node is counted while `self` is there.
         unsafe { self.settled_parent() }

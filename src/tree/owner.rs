@@ -47,6 +47,7 @@ pub(crate) enum Answer<R, E> {
     Outer(Option<R>),
 }
 
+#[inline]
 fn identity(waker: &Waker) -> (usize, usize) {
     (waker.data().addr(), ptr::from_ref(waker.vtable()).addr())
 }
@@ -128,6 +129,7 @@ impl<E: Send + 'static> Owner<E> {
 
     /// The body is gone. Ends a group that was not attached, if nothing was done to it that others
     /// could know; false: it is settled, and joins.
+    #[inline]
     pub(crate) fn ends_alone(&self) -> bool {
         if self.is_settled.get() {
             return false;
@@ -188,6 +190,7 @@ impl<E: Send + 'static> Owner<E> {
     }
 
     /// Drops the body, or its value, in the body's frame and as in a shield.
+    #[inline]
     pub(crate) fn drop_in_body(&mut self, drop: impl FnOnce()) {
         let enter = |frame: &Frame<'_>| unwind::catch(|| frame.enter_to_drop(drop));
         let dropped = frame::of_body(&self.node, true, enter);
@@ -216,6 +219,7 @@ impl<E: Send + 'static> Owner<E> {
     }
 
     /// Tells the host that a shield inside the body was reached.
+    #[inline]
     pub(crate) fn pass_on_hold(&self) {
         if self.in_shield {
             frame::current(|frame| {
@@ -311,10 +315,12 @@ impl<E: Send + 'static> Owner<E> {
         }
     }
 
+    #[inline]
     pub(crate) fn is_outer(&self) -> bool {
         self.node.flags() & OUTER != 0
     }
 
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.node.flags() & CANCELLED != 0
     }

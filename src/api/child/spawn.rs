@@ -45,6 +45,7 @@ impl<O: Outcome<E>, E: Send + 'static> Kind<O> for OrdinaryKind<E> {
 }
 
 /// How a child begins.
+#[inline]
 pub(crate) fn birth(
     name: Option<Cow<'static, str>>,
     location: &'static Location<'static>,
@@ -73,6 +74,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// assert_eq!(sum, 4);
     /// ```
     #[track_caller]
+    #[inline]
     pub fn spawn<F, T>(self, future: F) -> Task<'s, T>
     where
         F: Future<Output: Outcome<E, Value = T>> + Send + 's,
@@ -101,6 +103,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         self.spawn_at(future, Some(Cow::Borrowed(name)), Location::caller())
     }
 
+    #[inline]
     pub(crate) fn spawn_at<F, T>(
         self,
         future: F,

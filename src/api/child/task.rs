@@ -43,6 +43,7 @@ pub struct Task<'s, T> {
 }
 
 impl<'s, T> Task<'s, T> {
+    #[inline]
     pub(crate) fn new(handle: TaskHandle<T>) -> Self {
         Self {
             handle,
@@ -123,6 +124,7 @@ impl<T> Unpin for Task<'_, T> {}
 impl<T> Future for Task<'_, T> {
     type Output = T;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let Self { handle, asked, .. } = &mut *self;
         handle.poll_value(asked, cx)

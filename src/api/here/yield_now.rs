@@ -28,6 +28,7 @@ struct YieldNow(bool);
 impl Future for YieldNow {
     type Output = ();
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if std::mem::replace(&mut self.0, true) {
             return Poll::Ready(());
