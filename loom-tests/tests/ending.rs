@@ -237,8 +237,12 @@ fn mutants_die() {
                 "a closer that is told too often looks again",
             ),
             (
-                "src/group/ending.rs: let waits = decided(self.wants_closer() && left == self.served); -> true",
+                "src/group/ending.rs: let waits = decided(self.wants_closer() && left == self.served()); -> true",
                 "a host that is woken too often announces itself again",
+            ),
+            (
+                "src/group/ending.rs: if decided(self.wants_closer()) || !word.close() { -> true",
+                "an owner that does not close the word at once joins, and closes it then",
             ),
         ],
     );

@@ -11,7 +11,7 @@ mod task {
     pub mod state;
 }
 
-use task::state::{Pause, Release, State};
+use task::state::{Pause, Release, State, Wake};
 
 /// A task as far as the word is concerned: `future` is what a runner touches, `message` what a
 /// waker wrote, `output` what a handle takes.
@@ -264,10 +264,10 @@ fn model_references() {
         let others: Vec<_> = (0..2)
             .map(|_| {
                 let task = Arc::clone(&task);
-                thread::spawn(move || release(&task))
+                thread::spawn(move || _ = release(&task))
             })
             .collect();
-        release(&task);
+        let _ = release(&task);
         for other in others {
             other.join().unwrap();
         }
@@ -275,11 +275,79 @@ fn model_references() {
     });
 }
 
-fn release(task: &Task) {
+/// A waker that is used up wakes the task and gives its reference back in one step: the task runs
+/// once more, sees what the waker wrote, and is freed once, after everything that a waker did.
+#[test]
+fn model_a_waker_that_is_used_up() {
+    explore(|| {
+        let task = task();
+        task.state.add_reference();
+        let end = |task: &Task| {
+            let _ = task.state.start();
+            task.message
+                .with(|message| assert_eq!(unsafe { *message }, 1));
+            let _ = task.state.complete(false);
+            release(task)
+        };
+        let theirs = Arc::clone(&task);
+        let waker = thread::spawn(move || {
+            theirs.message.with_mut(|message| unsafe { *message = 1 });
+            theirs
+                .future
+                .with(|future| assert_eq!(unsafe { *future }, 0));
+            match theirs.state.wake_by_value() {
+                Wake::Done => false,
+                Wake::Queue => end(&theirs),
+                Wake::Free => unreachable!("it is not complete"),
+            }
+        });
+        let _ = task.state.start();
+        let mut freed = false;
+        match task.state.pause(false, false) {
+            Pause::Requeue => freed |= end(&task),
+            Pause::Idle => {}
+            Pause::Cut => unreachable!("not cancelled"),
+        }
+        task.future.with(|future| assert_ne!(unsafe { *future }, 1));
+        freed |= task.state.drop_handle() == Release::Free;
+        freed |= waker.join().unwrap();
+        assert!(freed, "freed by one of them");
+    });
+}
+
+/// The waker of a task that is complete may be the last to have a reference.
+#[test]
+fn model_a_late_waker_frees() {
+    explore(|| {
+        let task = task();
+        task.state.add_reference();
+        let theirs = Arc::clone(&task);
+        let waker = thread::spawn(move || {
+            theirs
+                .future
+                .with(|future| assert_eq!(unsafe { *future }, 0));
+            let last = theirs.state.wake_by_value() == Wake::Free;
+            if last {
+                theirs.future.with_mut(|future| unsafe { *future = 9 });
+            }
+            last
+        });
+        let _ = task.state.start();
+        let _ = task.state.complete(false);
+        let mut freed = release(&task);
+        freed |= release(&task);
+        assert!(freed != waker.join().unwrap(), "freed once");
+        task.future.with(|future| assert_eq!(unsafe { *future }, 9));
+    });
+}
+
+fn release(task: &Task) -> bool {
     task.future.with(|future| assert_eq!(unsafe { *future }, 0));
-    if task.state.drop_reference() {
+    let last = task.state.drop_reference();
+    if last {
         task.future.with_mut(|future| unsafe { *future = 9 });
     }
+    last
 }
 
 /// A runner that hands the task on gives its memory to the next one.

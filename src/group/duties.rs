@@ -23,7 +23,7 @@ pub(crate) enum Leaver {
 }
 
 /// What an owner that joins has to do.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Join {
     /// End the group: the word is closed.

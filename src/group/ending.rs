@@ -249,7 +249,16 @@ impl<R: Clone> Ending<R> {
         self.owner.replace(waker)
     }
 
-    /// The body is gone. Returns the waker that was replaced, too.
+    /// The body is gone: closes the word, if no child is counted and nothing comes after them.
+    pub(crate) fn close(&mut self, word: &JoinWord) -> bool {
+        if decided(self.wants_closer()) || !word.close() {
+            return false;
+        }
+        self.phase = Phase::Ended;
+        true
+    }
+
+    /// The body is gone, and something may be left. Returns the waker that was replaced, too.
     pub(crate) fn join(&mut self, word: &JoinWord, waker: Waker) -> (Join, Option<Waker>) {
         if self.phase == Phase::Ended {
             return (Join::Closed, Some(waker));

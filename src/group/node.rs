@@ -326,6 +326,9 @@ impl Node {
     /// Whether nothing but the reference of the caller leads to this unattached node, nothing was
     /// done to it, and `admits` says so of its parent. It has never had a child.
     pub(crate) fn is_untouched(&self, admits: impl FnOnce(&Self) -> bool) -> bool {
+        if self.is_attached() {
+            return false;
+        }
         // Relaxed: no reference can come but from the one that there is; the writes of holders
         // that have gone are seen by the free, as those of any (`NodeRef::drop`).
         let unknown = self.refs.load(Ordering::Relaxed) == 1;

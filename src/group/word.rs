@@ -209,6 +209,13 @@ impl JoinWord {
     /// Asks that the last leaver take the lock, and returns the count. Called under the node's
     /// lock.
     pub(crate) fn watch(&self) -> usize {
+        // Relaxed: once the bit is set, the last leaver comes through the lock that is held: it has
+        // come, and its decrement is seen, or it will find what the caller leaves there. Leavers
+        // before it are seen by `close`; where each of them counts, all come through the lock.
+        let word = self.0.load(Ordering::Relaxed);
+        if word & WATCHED != 0 {
+            return word / ONE;
+        }
         // Relaxed: the lock orders the bit with the wake; if the count is zero already, `close` has
         // the Acquire, and a root, which never closes, has nothing to drop.
         self.0.fetch_or(WATCHED, Ordering::Relaxed) / ONE
@@ -233,11 +240,20 @@ impl JoinWord {
     /// if no child is counted.
     #[inline]
     pub(crate) fn close_alone(&self) -> bool {
+        if self.0.guess() != 0 {
+            return false;
+        }
         // Acquire: pairs with the Release in `leave`: the end, which drops the arena, comes after
         // all children.
         self.0
             .compare_exchange(0, CLOSED, Ordering::Acquire, Ordering::Relaxed)
             .is_ok()
+    }
+
+    /// Whether it looks as if no child were left: a guess, after which the lock is taken.
+    #[inline]
+    pub(crate) fn seems_empty(&self) -> bool {
+        self.0.guess() < ONE
     }
 
     /// Ends the group, if no child is counted, and answers true also if it has ended. Called under

@@ -98,6 +98,18 @@ pub(crate) enum Pause {
     Cut,
 }
 
+/// What a waker that is used up has to do.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Wake {
+    /// Nothing.
+    Done,
+    /// Queue the task: the right to run it is the caller's.
+    Queue,
+    /// That was the last reference: free the task.
+    Free,
+}
+
 /// What a handle that is dropped has to do.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
@@ -180,6 +192,26 @@ impl State {
         // its reference.
         let before = self.0.fetch_or(SCHEDULED, Ordering::Release);
         before & (SCHEDULED | RUNNING | COMPLETE) == 0
+    }
+
+    /// As [`State::wake`], by a holder of a reference that is given back in the same step.
+    #[inline]
+    pub(crate) fn wake_by_value(&self) -> Wake {
+        let mut state = self.0.guess();
+        loop {
+            let next = (state | SCHEDULED) - REFERENCE;
+            // AcqRel: Release gives the waker's writes to the next `start`, as in `wake`, and those
+            // of this holder to the freer of the task; Acquire lets the last holder free it.
+            match self
+                .0
+                .compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
+                Ok(_) if next < REFERENCE => return Wake::Free,
+                Ok(_) if state & (SCHEDULED | RUNNING | COMPLETE) == 0 => return Wake::Queue,
+                Ok(_) => return Wake::Done,
+                Err(now) => state = now,
+            }
+        }
     }
 
     /// Marks the task cancelled. Whether the caller now owns the right to run it (to cut it).

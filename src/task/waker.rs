@@ -6,6 +6,7 @@
 )]
 
 use crate::task::header::Header;
+use crate::task::state::Wake;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
@@ -37,10 +38,20 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: the waker is live until its reference is given up below.
-    unsafe { wake_by_ref(data) };
-    // SAFETY: the waker's reference, which this call consumes, is given up.
-    unsafe { drop_reference(data) };
+    let task = pointer(data);
+    // SAFETY: a function of the table is called with the data of a live waker, whose reference
+    // keeps the header until `wake_by_value` gives it up.
+    let header = unsafe { header(data) };
+    let table = header.table;
+    match header.state.wake_by_value() {
+        Wake::Done => {}
+        // SAFETY: the right to run the task is this caller's, so no other job exists, and the task
+        // is not complete: the engine's reference keeps it.
+        Wake::Queue => unsafe { Header::queue_woken(task) },
+        // SAFETY: `TaskTable` (3): that was the last reference, so the engine's is gone: the task
+        // is complete, and its output is taken or was given up.
+        Wake::Free => unsafe { (table.free)(task) },
+    }
 }
 
 unsafe fn wake_by_ref(data: *const ()) {

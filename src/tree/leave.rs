@@ -9,7 +9,7 @@
 
 use crate::group::arena::Arena;
 use crate::group::duties::{Abandon, Departure, Join, Leaver, Remains};
-use crate::group::node::{Gate, Node, NodeRef, Services, Tail};
+use crate::group::node::{Gate, Node, NodeRef, Services, Slow, Tail};
 use crate::group::word::{Enter, Leave};
 use crate::poll::frame::{self, wake};
 use crate::sync::Arc;
@@ -188,19 +188,28 @@ pub(crate) fn start_closer(node: &Node) {
 }
 
 /// The owner, whose body is gone, joins. Ready: no child is counted, services and defers have
-/// ended, and the word is closed.
-pub(crate) fn poll_join(node: &Node, waker: &Waker) -> Poll<()> {
+/// ended, and the word is closed; what is left goes to [`end`].
+pub(crate) fn poll_join(node: &Node, waker: &Waker) -> Poll<Rest> {
     if node.word.close_alone() {
-        return Poll::Ready(());
+        return Poll::Ready(Rest::of(node));
+    }
+    if node.word.seems_empty() {
+        let mut slow = node.slow.lock();
+        if slow.ending.close(&node.word) {
+            return Poll::Ready(Rest::take(&mut slow));
+        }
     }
     loop {
         let new = waker.clone();
-        let (step, old) = node.slow.lock().ending.join(&node.word, new);
+        let mut slow = node.slow.lock();
+        let (step, old) = slow.ending.join(&node.word, new);
+        let rest = (step == Join::Closed).then(|| Rest::take(&mut slow));
+        drop(slow);
         waiters::discard(old);
-        match step {
-            Join::Closed => return Poll::Ready(()),
-            Join::StartCloser => start_closer(node),
-            Join::Wait => return Poll::Pending,
+        match (step, rest) {
+            (Join::StartCloser, _) => start_closer(node),
+            (Join::Wait, _) => return Poll::Pending,
+            (Join::Closed, rest) => return rest.map_or(Poll::Pending, Poll::Ready),
         }
     }
 }
@@ -245,7 +254,7 @@ unsafe fn end_orphan(at: NonNull<Node>) {
     // SAFETY: (2): the owner's reference was made with the node or by `into_raw`, and is taken
     // over; it keeps the node alive to the end of this function.
     let node = unsafe { NodeRef::from_raw(at) };
-    let ended = end(&node);
+    let ended = end(&node, Rest::of(&node));
     let lent = node
         .slow
         .lock()
@@ -273,21 +282,52 @@ pub(crate) struct Ended {
     pub(crate) thrown: Option<Payload>,
 }
 
+/// What is left of a group whose word is closed: taken out under its lock, to be ended outside.
+pub(crate) struct Rest {
+    remains: Remains<Tail>,
+    gate: Option<Arc<Gate>>,
+    timers: Vec<Box<dyn Any + Send>>,
+    arena: Arena,
+    /// No group is inside.
+    alone: bool,
+}
+
+impl Rest {
+    /// Takes it out of a node whose lock is held, and whose word is closed.
+    fn take(slow: &mut Slow) -> Self {
+        let (gate, timers) = slow.known_mut().map_or((None, Vec::new()), |rare| {
+            (rare.gate.take(), mem::take(&mut rare.kept_open))
+        });
+        Self {
+            remains: slow.ending.finish(),
+            gate,
+            timers,
+            arena: mem::take(&mut slow.arena),
+            alone: slow.inner.is_empty(),
+        }
+    }
+
+    /// Takes it out of a node whose word is closed.
+    fn of(node: &Node) -> Self {
+        Self::take(&mut node.slow.lock())
+    }
+}
+
 /// The common end: shuts the gate, stops timers, drops the kept values, leaves the parent's list.
-/// The word was closed by the caller.
-pub(crate) fn end(node: &Node) -> Ended {
+/// The word was closed by the caller, and the lock was passed since, or was held: that is where the
+/// rest comes from.
+pub(crate) fn end(node: &Node, rest: Rest) -> Ended {
     assert!(
         node.word.is_closed(),
         "a group ends when its word is closed"
     );
-    let mut slow = node.slow.lock();
-    let remains = slow.ending.finish();
-    let arena = mem::take(&mut slow.arena);
-    let (gate, timers) = slow.known_mut().map_or((None, Vec::new()), |rare| {
-        (rare.gate.take(), mem::take(&mut rare.kept_open))
-    });
-    let alone = slow.inner.is_empty();
-    drop(slow);
+    let Rest {
+        remains,
+        gate,
+        timers,
+        arena,
+        alone,
+    } = rest;
     let Remains {
         failed,
         panic: recorded,
@@ -302,7 +342,7 @@ pub(crate) fn end(node: &Node) -> Ended {
     if !alone {
         attach::give_away(node);
     }
-    // SAFETY: `unlink`: the word was closed by the caller, and the lock was passed above.
+    // SAFETY: `unlink`: the word was closed by the caller, and the lock was passed since.
     unsafe { inner::unlink(node) };
     if !node.serves() {
         node.pool().group_ends();
@@ -370,7 +410,8 @@ pub(crate) fn end_services_node(services: Services) {
         return mem::forget(services);
     }
     // Failures of services are their group's, and their node keeps nothing.
-    let ended = end(&services.node);
+    let rest = Rest::of(&services.node);
+    let ended = end(&services.node, rest);
     [ended.recorded, ended.thrown]
         .into_iter()
         .flatten()

@@ -82,11 +82,11 @@ fn settle(node: &Node) {
 
 /// [`Owner::poll_end`], once for all error types.
 fn poll_end(node: &Node, waker: &Waker) -> Poll<Failed> {
-    if leave::poll_join(node, waker).is_pending() {
+    let Poll::Ready(rest) = leave::poll_join(node, waker) else {
         frame::note_child();
         return Poll::Pending;
-    }
-    let ended = leave::end(node);
+    };
+    let ended = leave::end(node, rest);
     let late = ended.thrown.filter(|late| !unwind::is_cut(&**late));
     hosts::exit(node);
     let panic = match (ended.recorded, late) {
