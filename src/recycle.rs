@@ -3,8 +3,7 @@
 //! A block has one of a few sizes, and blocks of one size are in one list of the thread. So a task
 //! that is spawned on the thread on which another one has ended costs 20 instructions of memory and
 //! not 140 (glibc's allocator). A thread that gives back more than it takes, because it runs what
-//! others spawn, keeps [`MOST_BYTES`] of each size, which is less than 1 MiB in all, and gives the
-//! rest to the allocator; when the thread ends all of it.
+//! others spawn, keeps [`MOST`] bytes and gives the rest to the allocator; when it ends all of it.
 
 #![expect(unsafe_code, reason = "memory is managed here")]
 
@@ -20,23 +19,21 @@ const STEP: usize = 16;
 /// How many sizes there are: up to 512 bytes. Larger futures are rare, and cost more than memory.
 const SIZES: usize = 32;
 
-/// Bytes of one size that a thread keeps at most: 341 tasks of 96 bytes.
-const MOST_BYTES: usize = 32 * 1024;
+/// Bytes that a thread keeps at most: 5,461 tasks of 96 bytes.
+const MOST: usize = 512 * 1024;
 
 /// A block in a list.
 struct Block {
     next: *mut Block,
 }
 
-/// The blocks of one size.
-struct Line {
-    first: Cell<*mut Block>,
-    /// How many more may be kept.
+/// The blocks that a thread keeps.
+struct Lines {
+    /// The first block of each size.
+    first: [Cell<*mut Block>; SIZES],
+    /// How many bytes more may be kept.
     room: Cell<usize>,
 }
-
-/// The blocks that a thread keeps, by size.
-struct Lines([Line; SIZES]);
 
 crate::sync::thread_local! {
     static LINES: Lines = const { Lines::new() };
@@ -63,34 +60,26 @@ const fn line_of<T>() -> Option<usize> {
 
 impl Lines {
     const fn new() -> Self {
-        let mut lines = [const {
-            Line {
-                first: Cell::new(ptr::null_mut()),
-                room: Cell::new(0),
-            }
-        }; SIZES];
-        let mut at = 0;
-        while at < SIZES {
-            lines[at].room = Cell::new(MOST_BYTES / layout_of(at).size());
-            at += 1;
+        Self {
+            first: [const { Cell::new(ptr::null_mut()) }; SIZES],
+            room: Cell::new(MOST),
         }
-        Self(lines)
     }
 
     /// A block out of a line, if there is one.
     #[inline]
     fn take(&self, line: usize) -> Option<NonNull<u8>> {
-        let Line { first, room } = &self.0[line];
+        let first = &self.first[line];
         let block = NonNull::new(first.get())?;
         // SAFETY: a block in a line is there, is of that size, and is this thread's alone: `put`
         // wrote its head.
         let next = unsafe { block.as_ref() }.next;
         first.set(next);
-        room.set(room.get() + 1);
+        self.room.set(self.room.get() + layout_of(line).size());
         Some(block.cast())
     }
 
-    /// Puts a block into a line; false if that is full.
+    /// Puts a block into a line; false if enough is kept.
     ///
     /// # Safety
     ///
@@ -98,15 +87,15 @@ impl Lines {
     /// answer true.
     #[inline]
     unsafe fn put(&self, line: usize, block: NonNull<u8>) -> bool {
-        let Line { first, room } = &self.0[line];
-        let Some(left) = room.get().checked_sub(1) else {
+        let Some(left) = self.room.get().checked_sub(layout_of(line).size()) else {
             return false;
         };
+        let first = &self.first[line];
         let block = block.cast::<Block>();
         // SAFETY: `put`: the block is the caller's, and at least one word large and aligned.
         unsafe { block.write(Block { next: first.get() }) };
         first.set(block.as_ptr());
-        room.set(left);
+        self.room.set(left);
         true
     }
 }
@@ -158,7 +147,7 @@ pub(crate) unsafe fn free<T>(place: NonNull<T>) {
             // SAFETY: `put`: (1): `allocate` chose the same line for the same layout; nothing in
             // the block is used any more (2).
             let kept = HERE.try_with(|lines| unsafe { lines.put(line, block) });
-            if kept == Ok(true) {
+            if kept.unwrap_or(false) {
                 return;
             }
             layout_of(line)
@@ -167,4 +156,48 @@ pub(crate) unsafe fn free<T>(place: NonNull<T>) {
     };
     // SAFETY: (1): it was allocated with this layout, and is not kept.
     unsafe { dealloc(block.as_ptr(), layout) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINES, MOST, allocate, free};
+    use crate::sync::RECYCLES;
+    use std::ptr::NonNull;
+
+    /// A size that nothing else here has.
+    type Large = [u64; 60];
+
+    fn give_back(blocks: Vec<NonNull<Large>>) {
+        for block in blocks {
+            // SAFETY: (1): it came from `allocate` of this type. (2): nothing was written.
+            unsafe { free(block) };
+        }
+    }
+
+    #[test]
+    fn the_last_block_of_a_size_is_used_next() {
+        if !RECYCLES {
+            return;
+        }
+        let blocks = [allocate::<Large>(), allocate()];
+        give_back(blocks.to_vec());
+        let again = [allocate::<[u64; 59]>().cast(), allocate::<Large>()];
+        assert_eq!(again, [blocks[1], blocks[0]]);
+        assert_ne!(allocate::<[u64; 58]>().cast(), blocks[0]);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_may_be() {
+        if !RECYCLES {
+            return;
+        }
+        let size = size_of::<Large>();
+        let blocks: Vec<_> = (0..2 * MOST / size).map(|_| allocate()).collect();
+        give_back(blocks);
+        let room = LINES.with(|lines| lines.room.get());
+        assert!(room < size, "{room} bytes of room");
+        let blocks: Vec<NonNull<Large>> = (0..2 * MOST / size).map(|_| allocate()).collect();
+        assert_eq!(LINES.with(|lines| lines.room.get()), MOST);
+        give_back(blocks);
+    }
 }

@@ -43,6 +43,8 @@ mod parker;
 mod poll;
 #[path = "../../src/pool/mod.rs"]
 mod pool;
+#[path = "../../src/recycle.rs"]
+mod recycle;
 #[path = "../../src/report/mod.rs"]
 mod report;
 #[path = "../../src/rng.rs"]

@@ -4,8 +4,8 @@ use crate::counts::{Kind, count};
 use crate::real;
 
 pub(crate) use crate::real::{
-    Arc, EXACT_SIZES, LocalKey, MutexGuard, OnceLock, Weak, cell, decided, process, process_static,
-    spin_loop, thread, thread_local,
+    Arc, EXACT_SIZES, LocalKey, MutexGuard, OnceLock, RECYCLES, Weak, cell, decided, process,
+    process_static, spin_loop, thread, thread_local,
 };
 
 /// Atomics that count.

@@ -45,7 +45,7 @@ mod api {
             impl<E> Copy for Group<'_, '_, E> {}
 
             impl<'s, E> Group<'s, '_, E> {
-                pub fn node(self) -> &'s Node {
+                pub fn node_as_it_is(self) -> &'s Node {
                     self.0.node()
                 }
             }
@@ -154,7 +154,7 @@ fn spawn_outer(
 ) -> TaskHandle<Option<u32>> {
     let (world, drops) = (Arc::clone(world), Arc::clone(inner_drops));
     let closure = move |group: Group<'static, 'static, u32>| {
-        let node = group.node();
+        let node = group.node_as_it_is();
         Body(spawn(node, &world, keep(node, &drops)))
     };
     let outer = Outer {

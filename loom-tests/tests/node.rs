@@ -14,7 +14,10 @@ mod support;
 
 use group::node::{CANCELLED, Gate, Node, SHIELDED};
 use poll::frame::{self, Frame, Within};
-use support::{End, OwnHost, Owner, Sleeper, Tree, finish, gate_of, join, keep, open_bare, read};
+use support::{
+    End, OwnHost, Owner, Sleeper, Tree, finish, gate_of, join, keep, open_bare, open_unattached,
+    read,
+};
 use tree::cascade;
 use tree::leave::leave;
 use waiters::Key;
@@ -500,6 +503,65 @@ fn model_cascade_against_the_end() {
         drop(outer);
         canceller.join().unwrap();
         walker.join().unwrap();
+    });
+}
+
+/// Two groups, one in the other, were not attached when each gets its first child, on two threads,
+/// one of which cancels the root before: each is attached once, and the cancel reaches both.
+#[test]
+fn model_attached_late() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open_unattached(&tree.root);
+        let mut inner = open_unattached(&outer.node);
+        let node = inner.node.to_ref();
+        let entering = thread::spawn(move || {
+            assert!(node.enter());
+            drop(node);
+        });
+        tree.root.cancel_all();
+        assert!(outer.node.enter());
+        entering.join().unwrap();
+        assert!(!tree.root.is_empty(), "attached");
+        assert!(outer.is_cancelled() && inner.is_cancelled());
+        for node in [inner.node.as_ptr(), outer.node.as_ptr()] {
+            // SAFETY: (1): a count that was taken above is given up. (2): the owner's reference
+            // keeps the node.
+            unsafe { leave(node) };
+        }
+        assert!(tree.root.is_empty());
+        assert!(!inner.ends_alone() && inner.ended());
+        drop(inner);
+        assert!(!outer.ends_alone() && outer.ended());
+    });
+}
+
+/// A group ends that was never attached, while its parent is cancelled and another holder lets go
+/// of it: it ends by itself, or it was cancelled, or it is attached and joins; it is freed once.
+#[test]
+fn model_alone() {
+    explore_with(2, || {
+        let tree = Tree::new();
+        let mut outer = open_bare(&tree.root);
+        let mut owner = open_unattached(&outer.node);
+        let root = tree.root.clone();
+        let canceller = thread::spawn(move || root.cancel_all());
+        let node = owner.node.to_ref();
+        let holder = thread::spawn(move || {
+            assert!(!node.serves());
+            drop(node);
+        });
+        if !owner.ends_alone() {
+            assert!(owner.node.is_attached());
+            let cancelled = owner.is_cancelled();
+            assert!(owner.ended());
+            assert!(!cancelled || owner.is_outer());
+        }
+        drop(owner);
+        holder.join().unwrap();
+        canceller.join().unwrap();
+        assert!(outer.ended());
+        assert!(outer.is_cancelled());
     });
 }
 

@@ -367,7 +367,7 @@ fn model_defers_of_a_joined_group() {
         let runner = thread::spawn(move || pool.run_all());
         let Stage {
             tree,
-            mut owner,
+            owner,
             sleeper,
             drops,
             kept: _,
@@ -394,7 +394,7 @@ fn model_a_handle_against_the_defers() {
     explore_with(3, || {
         let Stage {
             tree,
-            mut owner,
+            owner,
             sleeper,
             drops,
             kept,

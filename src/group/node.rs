@@ -602,17 +602,18 @@ impl<T> Whole<T> {
     /// 1. The node was made by a function of this type.
     /// 2. The last reference to it is gone.
     pub(crate) unsafe fn free(node: NonNull<Node>) {
-        let mut whole = node.cast::<Self>();
+        let mut place = node.cast::<Self>();
         // SAFETY: (1): it is a whole of this type. (2): so no other reference to it is there.
-        if RECYCLES && unsafe { whole.as_mut() }.node.is_bare() {
-            // SAFETY: (1), (2), as above: it is dropped once.
-            unsafe { (&raw mut (*whole.as_ptr()).rest).drop_in_place() };
+        let whole = unsafe { place.as_mut() };
+        if RECYCLES && whole.node.is_bare() {
+            // SAFETY: (1), (2): it is dropped once, and the node has nothing to drop.
+            unsafe { ptr::from_mut(&mut whole.rest).drop_in_place() };
         } else {
-            // SAFETY: (1), (2), as above: it is dropped once.
-            unsafe { whole.drop_in_place() };
+            // SAFETY: (1), (2): it is dropped once.
+            unsafe { place.drop_in_place() };
         }
         // SAFETY: (1): `allocate` made it as this type. (2): it was just dropped.
-        unsafe { recycle::free(whole) };
+        unsafe { recycle::free(place) };
     }
 }
 

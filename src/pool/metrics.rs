@@ -56,6 +56,9 @@ macro_rules! counters {
             /// ended: their body, a child, a service or a defer is left, or their future is there
             /// and was not told of the end. A `race`, and a free `blocking`, is one.
             ///
+            /// A group in its first poll is counted once others may know of it: it has a child, a
+            /// handle, a service or a deadline, or code in it asks for this.
+            ///
             /// A group whose future was forgotten is counted as long as the runtime can be asked.
             pub live_groups: u64,
             /// Timers that are set and have not fired: sleeps, timeouts and intervals that were

@@ -6,11 +6,11 @@
 //! then passes through that lock: a node that attaches while its parent is being cancelled ends
 //! cancelled.
 //!
-//! *Unattached*: a group that is opened is attached when others can care, and not before: at the end
-//! of its first poll, or when it is given its first child, a handle, a service, a defer, or the code
-//! in its body asks what a cascade would tell it. The groups around it come first ([`attach`]). Until
-//! then only its owner's first poll knows it, so it can end without a lock of its parent. A cascade
-//! that it has missed is seen there: it is attached then, and ends like any other.
+//! *Unattached*: a group is opened unattached, and is attached when others can care: at the end of
+//! its first poll, or when it is given its first child, a handle or a service, or the code in its
+//! body asks what a cascade would tell it. The groups around it come first ([`attach`]). Until then
+//! only its owner's first poll knows it, so it can end without a lock of its parent. A cascade that
+//! it has missed is seen there: it is attached then, and ends like any other.
 //!
 //! *End*: close the word; pass through the lock; the nodes in the list are adopted by the nearest
 //! ancestor that is open.
@@ -128,19 +128,8 @@ pub(crate) fn give_away(node: &Node) {
 #[cold]
 fn enter_first(node: &Node) -> Option<Counted> {
     attach(node);
-    // As a rule the parent is counted.
-    if let Some(Ok(above)) = node.with_parent(Counted::among_others) {
-        if let Some(counted) = make_step(node, Some(above)) {
-            return Some(counted);
-        }
-    }
-    enter_from_above(node)
-}
-
-/// As [`enter_first`], from the nearest ancestor in which a child is counted.
-#[cold]
-fn enter_from_above(node: &Node) -> Option<Counted> {
-    // Ancestors in which no child is counted, the nearest one first.
+    // Ancestors in which no child is counted, the nearest one first. As a rule the parent is
+    // counted, and there are none.
     let mut path: Vec<NodeRef> = Vec::new();
     loop {
         let at: &Node = path.last().map_or(node, |at| at);

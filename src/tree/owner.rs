@@ -12,7 +12,6 @@ use crate::tree::unresolvable::{Asked, pend_until_dropped, poller_is_cut, wherea
 use crate::tree::{attach, cascade, leave, paths, zero_deadline};
 use crate::unwind::{self, Payload};
 use crate::waiters;
-use std::cell::Cell;
 use std::ptr;
 use std::task::{Context, Poll, Waker};
 
@@ -24,7 +23,7 @@ pub(crate) struct Owner<E> {
     /// The last poll of the body ended inside a shield.
     pub(crate) in_shield: bool,
     /// It is attached, and in the host that polled it last, if it was opened unattached.
-    is_settled: Cell<bool>,
+    is_settled: bool,
 }
 
 /// Whether a group has failed that has ended.
@@ -114,15 +113,16 @@ impl<E: Send + 'static> Owner<E> {
             node,
             registered: None,
             in_shield: false,
-            is_settled: Cell::new(is_attached),
+            is_settled: is_attached,
         }
     }
 
     /// The group goes on beyond its first poll, or others know it: attaches it to its parent, and
     /// moves it to the host that polls it.
     #[inline]
-    pub(crate) fn settle(&self) {
-        if !self.is_settled.replace(true) {
+    pub(crate) fn settle(&mut self) {
+        if !self.is_settled {
+            self.is_settled = true;
             settle(&self.node);
         }
     }
@@ -131,7 +131,7 @@ impl<E: Send + 'static> Owner<E> {
     /// could know; false: it is settled, and joins.
     #[inline]
     pub(crate) fn ends_alone(&self) -> bool {
-        if self.is_settled.get() {
+        if self.is_settled {
             return false;
         }
         let alone = self.node.is_untouched(|parent| !attach::tells(parent));
@@ -257,11 +257,7 @@ impl<E: Send + 'static> Owner<E> {
     /// Ready once.
     #[inline]
     pub(crate) fn poll_end(&self, waker: &Waker) -> Poll<Failed> {
-        let polled = poll_end(&self.node, waker);
-        if polled.is_pending() {
-            self.settle();
-        }
-        polled
+        poll_end(&self.node, waker)
     }
 
     /// The answer of a group that has ended: `failed` comes from [`Owner::poll_end`]. A panic

@@ -5,7 +5,7 @@ use crate::common::drops::{Alive, never, on_drop};
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{self, until};
 use crate::common::runtimes::workers;
-use spinney::{Group, GroupHandle, Never, group, try_group, yield_now};
+use spinney::{Group, GroupHandle, Never, Wait, current, group, try_group, yield_now};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -268,5 +268,111 @@ fn captures_are_gone_when_the_value_is_there() {
         assert_eq!(Arc::strong_count(&error), 2);
         drop(result);
         assert_eq!(Arc::strong_count(&error), 1);
+    });
+}
+
+fn has_resolved() {
+    panic!("a group that was cancelled from outside does not resolve");
+}
+
+/// Groups without children of which nothing but their first poll knows: a cancel of a group around
+/// them is not missed, neither where they ask nor at their end.
+#[test]
+fn a_group_in_its_first_poll_is_cancelled_with_those_around_it() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(1);
+        let cancelled = runtime.block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+            group(async |_| g.cancel("at its end")).await;
+            has_resolved();
+            Ok(())
+        }));
+        assert_eq!(cancelled.unwrap_err().into_first(), "at its end");
+
+        let cancelled = runtime.block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+            group(async |_| {
+                group(async |_| g.cancel("from two levels above")).await;
+                has_resolved();
+            })
+            .await;
+            Ok(())
+        }));
+        assert_eq!(cancelled.unwrap_err().len(), 1);
+
+        let cancelled = runtime.block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+            group(async |middle| {
+                group(async |inner| {
+                    assert!(!inner.is_stopping() && !current::is_cancelled());
+                    g.cancel("where it asks");
+                    assert!(inner.is_stopping() && current::is_cancelled());
+                    assert!(middle.is_stopping());
+                })
+                .await;
+            })
+            .await;
+            Ok(())
+        }));
+        assert_eq!(cancelled.unwrap_err().len(), 1);
+
+        let stopped = runtime.block_on(group(async |g| {
+            group(async |inner| {
+                g.stop();
+                inner.is_stopping()
+            })
+            .await
+        }));
+        assert!(stopped);
+        assert!(seen.texts().is_empty());
+    });
+}
+
+/// Another thread cancels a group while one inside it, without children, is in its first poll, and
+/// blocks there or computes there.
+#[test]
+fn a_group_in_its_first_poll_hears_of_a_cancel_by_another_thread() {
+    without_hanging(|| {
+        let (runtime, seen) = workers(2);
+        for blocks in [false, true] {
+            let result = runtime.block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+                let (tell, told) = std::sync::mpsc::channel();
+                g.spawn(async move {
+                    told.recv().unwrap();
+                    g.cancel("by another thread");
+                });
+                group(async |inner| {
+                    tell.send(()).unwrap();
+                    match blocks {
+                        true => pending::<()>().wait(),
+                        false => {
+                            while !inner.is_stopping() {
+                                thread::yield_now();
+                            }
+                        }
+                    }
+                })
+                .await;
+                Ok(())
+            }));
+            assert_eq!(result.unwrap_err().into_first(), "by another thread");
+        }
+        assert!(seen.texts().is_empty());
+    });
+}
+
+/// The numbers and the dump of a runtime show the groups in which the code is that asks for them.
+#[test]
+fn a_group_in_its_first_poll_is_shown_to_its_own_code() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        runtime.block_on(group(async |_| {
+            group(async |inner| {
+                assert_eq!(runtime.metrics().live_groups, 2);
+                assert_eq!(runtime.dump().groups().len(), 2);
+                inner.spawn(async {}).await;
+                assert_eq!(runtime.metrics().live_groups, 2);
+            })
+            .await;
+            assert_eq!(runtime.metrics().live_groups, 1);
+        }));
+        assert_eq!(runtime.metrics().live_groups, 0);
     });
 }

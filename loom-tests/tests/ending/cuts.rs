@@ -88,7 +88,7 @@ fn model_a_failure_in_a_host_that_is_cut() {
         let parts = Parts::of(&stage);
         let Stage {
             tree,
-            mut owner,
+            owner,
             drops,
             sleeper,
             ..

@@ -158,13 +158,22 @@ pub fn open_bare(parent: &Node) -> Owner {
     open(parent, &BARE)
 }
 
-/// Opens a group as the interface does.
+/// As [`open_bare`], for a group that is attached late, as by the first poll of its future.
+pub fn open_unattached(parent: &Node) -> Owner {
+    open_with(parent, &BARE, true)
+}
+
+/// Opens a group, attached at once.
 pub fn open(parent: &Node, table: &'static NodeTable) -> Owner {
+    open_with(parent, table, false)
+}
+
+fn open_with(parent: &Node, table: &'static NodeTable, unattached: bool) -> Owner {
     let opening = Opening {
         name: None,
         location: Location::caller(),
         shielded: false,
-        unattached: false,
+        unattached,
     };
     // SAFETY: (1): the tables of the models are those of `Typed<u32>`. (2): their members are
     // tasks, or there are none.
@@ -267,7 +276,7 @@ impl Wake for Sleeper {
 }
 
 /// Joins a group and ends it, as its future does.
-pub fn join(mut owner: Owner, sleeper: &Arc<Sleeper>) {
+pub fn join(owner: Owner, sleeper: &Arc<Sleeper>) {
     let waker = Waker::from(Arc::clone(sleeper));
     while owner.poll_end(&waker).is_pending() {
         sleeper.park();

@@ -389,7 +389,13 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         owner.node.body.clear();
         let failed = match owner.ends_alone() {
             true => Failed::default(),
-            false => ready!(owner.poll_end(cx.waker())),
+            false => match owner.poll_end(cx.waker()) {
+                Poll::Ready(failed) => failed,
+                Poll::Pending => {
+                    owner.settle();
+                    return Poll::Pending;
+                }
+            },
         };
         let answer = owner.answer(failed, this.value.take());
         let Stage::Open(owner) = mem::replace(this.stage, Stage::Over) else {
