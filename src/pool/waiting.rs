@@ -259,10 +259,15 @@ fn run_jobs(
     };
     let seat = ctx.shared.seats.get(index);
     let running = publish.then_some(&seat.running);
+    let mut jobs = 0;
     tally::with_tally(running, Some(&seat.counts), || {
         loop {
             if parker.take_token() {
                 return true;
+            }
+            jobs += 1;
+            if jobs % BUSY_AFTER == 0 && publish && is_one_too_many(ctx) {
+                return false;
             }
             let Some(job) = next() else {
                 return false;
@@ -272,6 +277,18 @@ fn run_jobs(
             frame::outside(|| job.run());
         }
     })
+}
+
+/// Whether this caller is a thread more than there are processors, as a rule: every worker is busy.
+/// It looks neither at outsiders nor at time and I/O, and would keep a worker that does from its
+/// processor. Few jobs are left here, so it is cheap to hand them away; and none waits for a worker
+/// that does not come back.
+#[cold]
+fn is_one_too_many(ctx: &ThreadCtx<'_>) -> bool {
+    let few = ctx
+        .seat
+        .waiting(|_, waiting| waiting <= BUSY_AFTER as usize);
+    few == Some(true) && ctx.shared.replace_stalled && !ctx.shared.sleep.is_anyone_idle()
 }
 
 /// Sleeps until there is a token; true if there was one already. `busy`: this thread counts as

@@ -114,6 +114,30 @@ fn a_caller_runs_no_sibling_of_what_it_waits_for() {
     });
 }
 
+/// A caller takes part in what it waits for while a worker is idle. Where all are busy it is a thread
+/// too many, and leaves the rest to them after some jobs.
+#[test]
+fn a_caller_leaves_what_it_waits_for_to_busy_workers() {
+    without_hanging(|| {
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let caller = thread::current().id();
+        runtime.block_on(group(async |g| {
+            let apart = g.keep(AtomicUsize::new(0));
+            for _ in 0..8 {
+                g.spawn(async move {
+                    while apart.load(SeqCst) < 10_000 {
+                        match thread::current().id() == caller {
+                            true => apart.store(0, SeqCst),
+                            false => _ = apart.fetch_add(1, SeqCst),
+                        }
+                        yield_now().await;
+                    }
+                });
+            }
+        }));
+    });
+}
+
 /// A child that posts its successor again and again starves no other task, with one worker; the
 /// order of posts is not promised (a channel keeps it).
 #[test]
