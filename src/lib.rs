@@ -115,11 +115,12 @@ pub mod current {
     pub use crate::report::reason::{CancelKind, CancelReason};
 }
 
-/// The reports of a runtime about its tasks: dumps, and the stragglers of a shutdown.
+/// The reports of a runtime about its tasks: dumps, stalls, and the stragglers of a shutdown.
 pub mod dump {
     pub use crate::pool::shutdown::Stragglers;
     pub use crate::report::dump::{Dump, GroupDump, TaskDump, TaskState};
     pub use crate::report::failure::{Straggler, TaskId};
+    pub use crate::report::stall::{Stall, ThreadState};
 }
 
 /// The futures that functions and methods return, for code that names them.

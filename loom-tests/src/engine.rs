@@ -38,6 +38,7 @@ macro_rules! groups {
             pub mod errors;
             pub mod failure;
             pub mod reason;
+            pub mod stall;
         }
 
         #[expect(dead_code, reason = "models need a part of it")]

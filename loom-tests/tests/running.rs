@@ -6,6 +6,7 @@ use loom_tests::sync;
 use std::panic::Location;
 use sync::{Arc, thread};
 
+#[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/poll"]
 mod poll {
     pub mod running;

@@ -45,6 +45,7 @@ use driver::role::{Limit, Role, Selector};
 use parker::Parker;
 use pool::sentinel::{Seen, Sentinel};
 use sleep::Sleep;
+use std::sync::OnceLock;
 use std::time::Instant;
 use sync::{Condvar, Mutex};
 
@@ -57,6 +58,12 @@ struct Shared {
     parkers: [Parker; 2],
     /// One, while a job waits on a seat whose worker does not come back; in models that push one.
     queue: Option<Racy>,
+    /// The worker of seat 0 has a job whenever it does not sleep. Set before the model begins, and
+    /// no part of it: models without such a job have no schedules more.
+    has_job: OnceLock<()>,
+    /// A tick has seen it there, and the worker may return from it.
+    is_seen: Mutex<bool>,
+    seen: Condvar,
 }
 
 impl Shared {
@@ -68,6 +75,9 @@ impl Shared {
             thread: Mutex::default(),
             parkers: [Parker::new(), Parker::new()],
             queue: queue.then(Racy::default),
+            has_job: OnceLock::new(),
+            is_seen: Mutex::default(),
+            seen: Condvar::new(),
         })
     }
 
@@ -108,6 +118,20 @@ impl Shared {
         }
     }
 
+    fn is_in_job(&self) -> bool {
+        self.has_job.get().is_some() && !self.sleep.sleepers().contains(&0)
+    }
+
+    /// A tick: whether the worker of seat 0 is in its job.
+    fn tick(&self) -> bool {
+        let is_in_job = self.is_in_job();
+        if is_in_job {
+            *self.is_seen.lock() = true;
+            self.seen.notify_one();
+        }
+        is_in_job
+    }
+
     fn raise_sentinel(self: &Arc<Self>) {
         self.sentinel.raise(|| {
             let theirs = Arc::clone(self);
@@ -119,11 +143,17 @@ impl Shared {
                     Seen {
                         waits,
                         stands,
-                        stalled: false,
+                        busy: theirs.tick(),
                     }
                 };
                 let (role, sleep) = (&theirs.role, &theirs.sleep);
-                let (notify, waits) = (|| theirs.notify(), || !weakened("blind") && theirs.waits());
+                let (notify, waits) = (
+                    || theirs.notify(),
+                    || {
+                        !weakened("blind") && theirs.waits()
+                            || !weakened("deaf") && theirs.is_in_job()
+                    },
+                );
                 theirs.sentinel.watch(role, sleep, notify, look, waits);
                 if theirs.waits() && !weakened("hasty") {
                     theirs.notify();
@@ -285,6 +315,35 @@ fn model_the_driver_is_left_again() {
     });
 }
 
+/// A worker is woken while another one sleeps in the driver, and the sentinel is about to sleep, or
+/// does: it ticks while that worker is in its job.
+#[test]
+fn model_a_worker_has_a_job() {
+    explore_with(2, || {
+        loom::stop_exploring();
+        let (shared, driver) = looks_in_vain(false);
+        shared.sleep.fall_asleep(0, false);
+        shared.has_job.set(()).expect("set once");
+        loom::explore();
+        let theirs = Arc::clone(&shared);
+        let worker = thread::spawn(move || {
+            let _ = theirs.sleep.stay_awake(0);
+            let _ = theirs.sleep.stop_search();
+            theirs.raise_sentinel();
+            let mut is_seen = theirs.is_seen.lock();
+            while !*is_seen {
+                theirs.seen.wait(&mut is_seen);
+            }
+        });
+        // Two, and it falls asleep unless it sees the worker; and two from then on.
+        sync::time::passes(4);
+        worker.join().unwrap();
+        shared.role.selector.ring();
+        driver.join().unwrap();
+        end(&shared);
+    });
+}
+
 /// The runtime ends while the sentinel looks, or sleeps, or is woken.
 #[test]
 fn model_the_end_of_the_runtime() {
@@ -382,7 +441,7 @@ fn model_the_end_while_a_wake_is_withheld() {
 #[test]
 fn mutants_die() {
     let binary = std::env::current_exe().expect("this test has a path");
-    for mutant in ["trusting", "careless", "blind", "hasty"] {
+    for mutant in ["trusting", "careless", "blind", "hasty", "deaf"] {
         assert_eq!(
             models(&binary, Some((mutant, "Relaxed"))),
             End::Failed,

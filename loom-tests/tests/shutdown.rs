@@ -47,6 +47,7 @@ mod pool {
             pub seats: Seats,
             pub driver: Stub,
             pub blocking: Stub,
+            pub reports: Stub,
             pub sentinel: Stub,
             pub threads: Mutex<Vec<thread::JoinHandle<()>>>,
         }
@@ -111,6 +112,7 @@ mod pool {
                     }]),
                     driver: Stub,
                     blocking: Stub,
+                    reports: Stub,
                     sentinel: Stub,
                     threads: Mutex::default(),
                 })

@@ -33,6 +33,8 @@ pub(crate) struct Running {
     name_len: AtomicUsize,
     group: AtomicUsize,
     birth: AtomicU32,
+    /// The task that runs, if it said that it computes for long.
+    computing: AtomicU64,
 }
 
 /// The facts that are published of a task.
@@ -53,6 +55,8 @@ pub(crate) struct Seen {
     pub(crate) straggler: Straggler,
     /// An address to compare: no reader may follow it.
     pub(crate) group: usize,
+    /// The task said that it computes for long.
+    pub(crate) computes: bool,
 }
 
 impl Running {
@@ -65,6 +69,7 @@ impl Running {
             name_len: AtomicUsize::new(0),
             group: AtomicUsize::new(0),
             birth: AtomicU32::new(0),
+            computing: AtomicU64::new(0),
         }
     }
 
@@ -95,6 +100,15 @@ impl Running {
         // Release: pairs with the Acquire load in `read`.
         self.sequence
             .store(number.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Says that the task which is polled may compute for as long as it likes. Only the thread on
+    /// the seat calls it.
+    pub(crate) fn note_compute(&self) {
+        // Relaxed: this thread is the only writer.
+        let task = self.task.load(Ordering::Relaxed);
+        // Relaxed: a hint, and a number that stands for one task alone.
+        self.computing.store(task, Ordering::Relaxed);
     }
 
     /// Says that no task is polled from here on.
@@ -128,6 +142,8 @@ impl Running {
             // Relaxed: the sequence number, read again below, says whether the fields belong
             // together.
             let birth = self.birth.load(Ordering::Relaxed);
+            // Relaxed: a hint.
+            let computing = self.computing.load(Ordering::Relaxed);
             // Acquire: pairs with the Release fence in `begin`: a read of a newer field makes the
             // odd number, or a later one, visible below.
             fence(Ordering::Acquire);
@@ -154,7 +170,11 @@ impl Running {
                 age: age(birth, now),
                 group: String::new(),
             };
-            return Some(Seen { straggler, group });
+            return Some(Seen {
+                straggler,
+                group,
+                computes: computing == task,
+            });
         }
     }
 }

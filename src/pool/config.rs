@@ -4,7 +4,9 @@ use crate::driver::clock::{Clock, ManualClock};
 use crate::poll::budget;
 use crate::pool::hooks::Hooks;
 use crate::report::failure::Unobserved;
+use crate::report::stall::Stall;
 use std::error::Error;
+use std::time::Duration;
 use std::{fmt, io};
 
 /// More workers than this are refused: at about 16,000 threads a Linux process of default limits
@@ -13,6 +15,9 @@ pub(crate) const MAX_WORKERS: usize = 1024;
 
 /// More seats than this are refused for spares and callers: see [`MAX_WORKERS`].
 const MAX_SPARES: usize = 4096;
+
+/// A thread that sleeps in the kernel may be there by chance before.
+const MIN_REPORT: Duration = Duration::from_millis(2);
 
 /// Options of a [`Runtime`](crate::Runtime).
 ///
@@ -36,6 +41,7 @@ pub struct RuntimeBuilder {
     pub(crate) max_blocking: usize,
     pub(crate) max_spares: usize,
     pub(crate) replace_stalled: bool,
+    pub(crate) report_after: Duration,
     pub(crate) operations_per_poll: u8,
     pub(crate) callers_take_part: bool,
     pub(crate) clock: Clock,
@@ -51,6 +57,7 @@ impl RuntimeBuilder {
             max_blocking: 512,
             max_spares: 256,
             replace_stalled: true,
+            report_after: Duration::from_millis(100),
             operations_per_poll: budget::DEFAULT,
             callers_take_part: true,
             clock: Clock::System,
@@ -75,9 +82,11 @@ impl RuntimeBuilder {
         self
     }
 
-    /// The name of the runtime, and of its threads, to which a number is added.
+    /// The name of the runtime, and of its threads, to which a number, or what the thread is for,
+    /// is added.
     ///
-    /// No NUL bytes. Default: `spinney`.
+    /// No NUL bytes. Default: `spinney`. In names of threads there are 10 bytes of it at most:
+    /// Linux keeps 15 of those, and the addition tells the threads apart.
     ///
     /// # Examples
     ///
@@ -194,6 +203,81 @@ impl RuntimeBuilder {
     pub fn replace_stalled(mut self, replace: bool) -> Self {
         self.replace_stalled = replace;
         self
+    }
+
+    /// After how long a task that does not return from a poll on a worker is reported, in whole
+    /// milliseconds: 2 ms or more.
+    ///
+    /// Default: 100 ms. With [`Duration::MAX`] none is. The time is that of ticks of about 1 ms of
+    /// the thread that looks, which take longer where the machine is busy. No clock is read for a
+    /// poll, and none is made longer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, group};
+    /// use std::sync::mpsc;
+    /// use std::time::Duration;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let builder = Runtime::builder().workers(1).callers_take_part(false);
+    /// let builder = builder.report_stalls_after(Duration::from_millis(20));
+    /// let runtime = builder.on_stall(move |stall| tell.send(stall).unwrap()).build()?;
+    /// runtime.block_on(group(async |g| {
+    ///     g.spawn(async move {
+    ///         // A loop that gives way nowhere, until the report has come.
+    ///         let stall = loop {
+    ///             if let Ok(stall) = told.try_recv() {
+    ///                 break stall;
+    ///             }
+    ///         };
+    ///         assert!(stall.lasts >= Duration::from_millis(20));
+    ///     });
+    /// }));
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    pub fn report_stalls_after(mut self, after: Duration) -> Self {
+        self.report_after = after;
+        self
+    }
+
+    /// Called with a task that has not returned from a poll on a worker, and so keeps it, for
+    /// [`report_stalls_after`](RuntimeBuilder::report_stalls_after): once for each such poll.
+    ///
+    /// A closure of [`compute`](crate::Group::compute) is reported only if its thread sleeps. What
+    /// a blocked caller runs on its own thread, and closures that block, are not: they keep no
+    /// worker.
+    ///
+    /// Default: one line to stderr. The hook is called on a thread of its own, one call after the
+    /// other, and may block; of the reports that come meanwhile 64 wait. A shutdown waits for it.
+    /// A hook that panics is switched off for this runtime, and stderr says so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Runtime, group};
+    /// use std::sync::mpsc;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let builder = Runtime::builder().workers(1).callers_take_part(false);
+    /// let runtime = builder.on_stall(move |stall| tell.send(stall.to_string()).unwrap()).build()?;
+    /// runtime.block_on(group(async |g| {
+    ///     g.spawn_named("careless", async move {
+    ///         let report = told.recv().unwrap(); // it blocks the only worker
+    ///         assert!(report.starts_with("careless #"));
+    ///     });
+    /// }));
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    pub fn on_stall(mut self, hook: impl Fn(Stall) + Send + Sync + 'static) -> Self {
+        self.hooks.set_stall(hook);
+        self
+    }
+
+    /// [`RuntimeBuilder::report_stalls_after`] in ticks of the sentinel.
+    pub(super) fn ticks_to_report(&self) -> Option<u32> {
+        let millis = self.report_after.as_nanos().div_ceil(1_000_000);
+        u32::try_from(millis).ok()
     }
 
     /// How many operations on timers, sockets, tasks and other leaves of this crate may be ready in
@@ -368,6 +452,9 @@ impl RuntimeBuilder {
         if self.operations_per_poll == 0 {
             return bad("operations_per_poll", "1 to 255");
         }
+        if self.report_after < MIN_REPORT {
+            return bad("report_stalls_after", "at least 2 ms");
+        }
         if self.thread_name.contains('\0') {
             return bad("thread_name", "no NUL byte");
         }
@@ -384,6 +471,7 @@ impl fmt::Debug for RuntimeBuilder {
             .field("max_blocking", &self.max_blocking)
             .field("max_spares", &self.max_spares)
             .field("replace_stalled", &self.replace_stalled)
+            .field("report_stalls_after", &self.report_after)
             .field("operations_per_poll", &self.operations_per_poll)
             .field("callers_take_part", &self.callers_take_part)
             .finish_non_exhaustive()

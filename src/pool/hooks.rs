@@ -1,26 +1,70 @@
 //! The hooks of a runtime: what users hang in, and what happens when a hook panics.
 
 use crate::report::failure::{Over, Unobserved};
+use crate::report::stall::Stall;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::unwind;
 use std::io::{self, Write};
 
-type Report = Arc<dyn Fn(Unobserved) + Send + Sync>;
 type OnThread = Arc<dyn Fn() + Send + Sync>;
+
+/// A hook that is given reports, and by default a line to stderr in its place.
+struct Hook<T> {
+    call: Option<Arc<dyn Fn(T) + Send + Sync>>,
+    silenced: AtomicBool,
+}
+
+impl<T> Default for Hook<T> {
+    fn default() -> Self {
+        Self {
+            call: None,
+            silenced: AtomicBool::new(false),
+        }
+    }
+}
+
+impl<T> Hook<T> {
+    fn set(&mut self, hook: impl Fn(T) + Send + Sync + 'static) {
+        self.call = Some(Arc::new(hook));
+    }
+
+    /// Hands a report over. A hook that panics is switched off, and stderr says so.
+    fn give(&self, report: T, name: &str, print: fn(T)) {
+        // Relaxed: a switch; a call that misses it calls the hook once more.
+        let silenced = self.silenced.load(Ordering::Relaxed);
+        let outcome = match &self.call {
+            Some(hook) if !silenced => unwind::catch(|| hook(report)),
+            _ => unwind::catch(|| print(report)),
+        };
+        if let Err(payload) = outcome {
+            // Relaxed: as above.
+            self.silenced.store(true, Ordering::Relaxed);
+            say(&format!(
+                "spinney: the {name} hook panicked ({}) and is switched off",
+                unwind::message(&*payload)
+            ));
+            unwind::discard(payload);
+        }
+    }
+}
 
 /// What users hang in.
 #[derive(Default)]
 pub(crate) struct Hooks {
-    unobserved: Option<Report>,
-    silenced: AtomicBool,
+    unobserved: Hook<Unobserved>,
+    stall: Hook<Stall>,
     start: Option<OnThread>,
     stop: Option<OnThread>,
 }
 
 impl Hooks {
     pub(super) fn set_unobserved(&mut self, hook: impl Fn(Unobserved) + Send + Sync + 'static) {
-        self.unobserved = Some(Arc::new(hook));
+        self.unobserved.set(hook);
+    }
+
+    pub(super) fn set_stall(&mut self, hook: impl Fn(Stall) + Send + Sync + 'static) {
+        self.stall.set(hook);
     }
 
     pub(super) fn set_start(&mut self, hook: impl Fn() + Send + Sync + 'static) {
@@ -31,26 +75,16 @@ impl Hooks {
         self.stop = Some(Arc::new(hook));
     }
 
-    /// Hands over a failure. A hook that panics is switched off, and stderr says so.
+    /// Hands over a failure.
     pub(crate) fn report(&self, failure: Unobserved) {
-        if failure.payload.is::<Over>() {
-            return;
+        if !failure.payload.is::<Over>() {
+            self.unobserved.give(failure, "unobserved", print);
         }
-        // Relaxed: a switch; a call that misses it calls the hook once more.
-        let silenced = self.silenced.load(Ordering::Relaxed);
-        let outcome = match &self.unobserved {
-            Some(hook) if !silenced => unwind::catch(|| hook(failure)),
-            _ => unwind::catch(|| print(failure)),
-        };
-        if let Err(payload) = outcome {
-            // Relaxed: as above.
-            self.silenced.store(true, Ordering::Relaxed);
-            say(&format!(
-                "spinney: the unobserved hook panicked ({}) and is switched off",
-                unwind::message(&*payload)
-            ));
-            unwind::discard(payload);
-        }
+    }
+
+    /// Hands over a task that does not return.
+    pub(crate) fn report_stall(&self, stall: Stall) {
+        self.stall.give(stall, "stall", print_stall);
     }
 
     pub(crate) fn thread_started(&self) {
@@ -78,6 +112,11 @@ impl Hooks {
 /// to panic here would take down a worker.
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Without a hook, or a thread to call it: one line to stderr.
+pub(crate) fn print_stall(stall: Stall) {
+    say(&format!("spinney: {stall}"));
 }
 
 /// The default hook: one line to stderr.

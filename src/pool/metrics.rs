@@ -92,8 +92,14 @@ counters! {
     forks,
     /// Spare workers started for blocked ones, and for those that did not come back from a job.
     spares,
+    /// Spare workers that have left, because they were not needed any more.
+    ended_spares,
     /// Times that a worker was found not to come back from a job.
     stalls,
+    /// Times that one of those came back, or waits now for async code, which is no stall.
+    ended_stalls,
+    /// Tasks that did not return and were reported, once for each such poll.
+    reported_stalls,
     /// Waits that ran whatever was there because no thread could be had.
     last_resorts,
     /// Tasks that ended without having returned or panicked: cut, or never begun in a group that

@@ -3,16 +3,17 @@
 //! From the bottom up. What a runtime is made of: `metrics`, `hooks` and `config` are numbers,
 //! callbacks and options; `looks` says when a busy worker looks around; `seats` is the table of
 //! places from which jobs are run; `crowd` says which of them need help; `stalls` says which thread
-//! does not come back from a job;
-//! `sentinel` sees to it that busy workers look around, and that a thread watches time and I/O;
-//! `blocking` is the queue of closures that block. `shared`
-//! is what all threads of a runtime see of these.
+//! does not come back from a job; `sentinel` sees to it that busy workers look around, and that a
+//! thread watches time and I/O; `blocking` is the queue of closures that block; `reports` are on
+//! their way to the hooks. `shared` is what all threads of a runtime see of these; `watch` is what
+//! the sentinel does there.
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
-//! where it is; `blocking_threads` do the closures that block; `dispatch` is the pool as its groups
-//! see it; `worker` is the loop; `spares` stand in for threads that wait or are stalled; `wanted`
-//! says which jobs a blocked caller runs, `waiting` is how it blocks, and `visit` is for one from
-//! outside; `children` is what a scope runs before it blocks; `join` is how a forker comes back.
+//! where it is; `report_thread` calls hooks; `blocking_threads` do the closures that block;
+//! `dispatch` is the pool as its groups see it; `worker` is the loop; `spares` stand in for threads
+//! that wait or are stalled; `wanted` says which jobs a blocked caller runs, `waiting` is how it
+//! blocks, and `visit` is for one from outside; `children` is what a scope runs before it blocks;
+//! `join` is how a forker comes back.
 //!
 //! The whole: `caretaker` looks after what outlives a runtime; `shutdown` is how it ends; `runtime`
 //! is its public face; `global` is the one that free functions use.
@@ -29,6 +30,8 @@ mod hooks;
 pub(crate) mod join;
 pub(crate) mod looks;
 pub(crate) mod metrics;
+mod report_thread;
+mod reports;
 pub(crate) mod runtime;
 pub(crate) mod seats;
 pub(crate) mod sentinel;
@@ -43,4 +46,5 @@ pub(crate) mod thread_ctx;
 pub(crate) mod visit;
 pub(crate) mod waiting;
 mod wanted;
+mod watch;
 pub(crate) mod worker;

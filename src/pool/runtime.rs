@@ -9,11 +9,12 @@ use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Kind, RuntimeBuilder};
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
+use crate::pool::reports::Reports;
 use crate::pool::seats::Seats;
 use crate::pool::sentinel::Sentinel;
 use crate::pool::shared::{Shared, Spares};
 use crate::pool::shutdown::Stragglers;
-use crate::pool::{caretaker, spares, thread_ctx, worker};
+use crate::pool::{caretaker, report_thread, spares, thread_ctx, worker};
 use crate::report::dump::Dump;
 use crate::report::failure::Unobserved;
 use crate::sleep::Sleep;
@@ -91,6 +92,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         callers_take_part: options.callers_take_part,
         replace_stalled: options.replace_stalled,
         operations_per_poll: options.operations_per_poll,
+        report_after: options.ticks_to_report(),
         seats: Arc::new(Seats::new(options.workers + options.max_spares)),
         injector: Injector::new(),
         sleep: Sleep::new(),
@@ -98,6 +100,8 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         blocking: Blocking::new(options.max_blocking, options.max_spares),
         sentinel: Sentinel::new(),
         hooks,
+        reports: Reports::default(),
+        tell: report_thread::tell,
         root: Mutex::new(None),
         threads: Mutex::new(Vec::new()),
         stand_in: spares::stand_in,
@@ -233,6 +237,7 @@ impl Runtime {
         Dump {
             groups,
             first_polls,
+            stalled: shared.stalled(),
         }
     }
 

@@ -88,6 +88,10 @@ pub(crate) struct Seat {
     pub(crate) stalled: AtomicBool,
     /// So many jobs are a crowd here, for that worker: see `pool::crowd`.
     pub(crate) crowd: Level,
+    /// The number of the job from which it does not come back, and for how many ticks; one bit says
+    /// whether its thread sleeps. As of the sentinel's last look.
+    pub(super) stuck_in: Level,
+    pub(super) stuck_for: Level,
 }
 
 // SAFETY: `deques` is reached through the one `ClaimedSeat`, or before it is made by the thread
@@ -123,6 +127,8 @@ impl Seats {
             waits: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
             crowd: Level::default(),
+            stuck_in: Level::default(),
+            stuck_for: Level::default(),
         })
     }
 

@@ -15,10 +15,14 @@
 //! it wakes a sleeper for what waits there. So such a job waits for two ticks, or its worker's one
 //! job, at most.
 //!
-//! While a worker sleeps in the driver and no job waits, after some time, the sentinel sleeps
-//! without a limit: an idle runtime wakes up for nothing. Its thread is started the first time that
-//! it is needed. A worker that withholds a wake sees to it that the sentinel is awake, by the event
-//! count: a job that waits is its condition, too.
+//! At each tick it also looks which workers do not come back from a job (`pool::watch`). So it
+//! ticks on while any worker is in one, and is raised, too, by a worker that has a job after it
+//! slept, and by one that goes on after it waited.
+//!
+//! While a worker sleeps in the driver, none is in a job and none waits, after some time, the
+//! sentinel sleeps without a limit: an idle runtime wakes up for nothing. Its thread is started the
+//! first time that it is needed. A worker that withholds a wake sees to it that the sentinel is
+//! awake, by the event count: a job that waits is its condition, too.
 //!
 //! The sentinel knows the role and the list of sleepers. The runtime, which is above it, gives it a
 //! thread, wakes the sleeper, and looks at the queues.
@@ -46,8 +50,8 @@ pub(crate) struct Seen {
     pub(crate) waits: bool,
     /// A job waits on a seat that has begun none since the last tick.
     pub(crate) stands: bool,
-    /// A worker is stalled: then the next tick matters, too.
-    pub(crate) stalled: bool,
+    /// A worker is in a job: then the next tick matters, too.
+    pub(crate) busy: bool,
 }
 
 /// The watcher of one runtime.
@@ -82,8 +86,8 @@ impl Sentinel {
         self.beat.load(Ordering::Relaxed)
     }
 
-    /// A worker has left the driver, or has begun. `start` is called if there is no thread yet: it
-    /// starts one that calls [`Sentinel::watch`], or says that none can be had.
+    /// A worker has left the driver, or is in a job from now on. `start` is called if there is no
+    /// thread yet: it starts one that calls [`Sentinel::watch`], or says that none can be had.
     pub(crate) fn raise(&self, start: impl FnOnce() -> bool) {
         let waiter = self.count.raise();
         self.wake(waiter, start);
@@ -131,14 +135,15 @@ impl Sentinel {
     }
 
     /// What the thread does until the end. `notify` wakes a sleeper; `look` is called at each tick;
-    /// `waits` says whether a job waits on a seat. At the end the caller looks for one once more.
+    /// `matters` says whether a job waits on a seat, or a worker is in one. At the end the caller
+    /// looks for one once more.
     pub(crate) fn watch<S: Selector>(
         &self,
         role: &Role<S>,
         sleep: &Sleep,
         notify: impl Fn(),
         mut look: impl FnMut() -> Seen,
-        waits: impl Fn() -> bool,
+        matters: impl Fn() -> bool,
     ) {
         let mut left_before = None;
         let mut vain = 0;
@@ -154,7 +159,7 @@ impl Sentinel {
             if (unwatched || seen.stands) && sleep.has_sleepers() {
                 notify();
             }
-            vain = match left.is_some() || seen.waits || seen.stalled {
+            vain = match left.is_some() || seen.waits || seen.busy {
                 true => 0,
                 false => vain + 1,
             };
@@ -164,7 +169,7 @@ impl Sentinel {
                 self.count.fall_asleep();
                 // A token that is on its way is taken by a later park, which then returns early and
                 // does no harm.
-                if role.left_after().is_some() || waits() {
+                if role.left_after().is_some() || matters() {
                     let _ = self.count.stay_awake();
                 } else {
                     self.parker.park();

@@ -6,13 +6,14 @@ use crate::group::node::NodeRef;
 use crate::job::Job;
 use crate::poll::frame;
 use crate::poll::live::{self, LiveCounts};
+use crate::poll::running::Seen;
 use crate::pool::blocking::Blocking;
-use crate::pool::crowd::{self, Getting};
+use crate::pool::crowd;
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
+use crate::pool::reports::{Report, Reports};
 use crate::pool::seats::{OwnSeat, Seat, Seats, settled};
-use crate::pool::sentinel::{Seen, Sentinel};
-use crate::pool::stalls::{Stall, Stalls};
+use crate::pool::sentinel::Sentinel;
 use crate::report::failure::{Straggler, TaskId, Unobserved};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -44,6 +45,19 @@ impl Spares {
     }
 }
 
+/// Bytes of a runtime's name that are in those of its threads, at most: Linux keeps 15 of these
+/// (`TASK_COMM_LEN` less its NUL), and what tells the threads apart must be among them.
+const NAME_KEPT: usize = 10;
+
+/// The name of a thread of a runtime.
+fn thread_name(runtime: &str, thread: &str) -> String {
+    let mut kept = NAME_KEPT.min(runtime.len());
+    while !runtime.is_char_boundary(kept) {
+        kept -= 1;
+    }
+    format!("{}-{thread}", &runtime[..kept])
+}
+
 /// A runtime.
 pub(crate) struct Shared {
     /// Itself, for those who must keep it.
@@ -53,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) stack_size: Option<usize>,
     pub(crate) callers_take_part: bool,
     pub(crate) replace_stalled: bool,
+    /// Ticks of the sentinel after which a task that does not return is reported, if it is.
+    pub(crate) report_after: Option<u32>,
     /// The whole budget of a poll.
     pub(crate) operations_per_poll: u8,
     pub(crate) seats: Arc<Seats>,
@@ -62,6 +78,9 @@ pub(crate) struct Shared {
     pub(crate) blocking: Blocking,
     pub(crate) sentinel: Sentinel,
     pub(crate) hooks: Hooks,
+    pub(crate) reports: Reports,
+    /// Has a report told: `report_thread::tell`, which is above.
+    pub(crate) tell: fn(&Arc<Self>, Report),
     pub(crate) root: Mutex<Option<NodeRef>>,
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) spares: Mutex<Spares>,
@@ -129,7 +148,7 @@ impl Shared {
 
     /// A thread of this runtime that is yet to be started.
     pub(crate) fn thread(&self, name: &str) -> thread::Builder {
-        let builder = thread::Builder::new().name(format!("{}-{name}", self.name));
+        let builder = thread::Builder::new().name(thread_name(&self.name, name));
         match self.stack_size {
             Some(bytes) => builder.stack_size(bytes),
             None => builder,
@@ -202,93 +221,6 @@ impl Shared {
         (now, turn.woken)
     }
 
-    /// A worker has left the driver: see [`Sentinel`].
-    pub(crate) fn raise_sentinel(&self) {
-        self.sentinel.raise(|| self.start_sentinel());
-    }
-
-    #[cold]
-    fn start_sentinel(&self) -> bool {
-        let theirs = self.this.upgrade().expect("a thread of it is here");
-        let watch = move || {
-            let (mut stalls, mut getting) = (Stalls::default(), Getting::default());
-            let (role, sleep) = (&theirs.driver.role, &theirs.sleep);
-            let look = || {
-                let stalled = theirs.tick(&mut stalls);
-                let (waits, stands) = getting.look(&theirs.seats);
-                Seen {
-                    waits,
-                    stands,
-                    stalled,
-                }
-            };
-            let notify = || theirs.notify();
-            let waits = || theirs.seats_have_work();
-            theirs.sentinel.watch(role, sleep, notify, look, waits);
-            // No tick follows: spares that stood in for a stalled worker leave, and what waits
-            // on a seat is looked for.
-            theirs.spares.lock().stalled = 0;
-            theirs.rouse();
-        };
-        let thread = self.thread("sentinel").spawn(watch);
-        let started = thread.is_ok();
-        match thread {
-            Ok(thread) => self.threads.lock().push(thread),
-            Err(_) => {
-                // Workers watch when they are idle, and are woken for each job.
-                self.sentinel.go();
-                self.notify();
-            }
-        }
-        started
-    }
-
-    /// What the sentinel does at each tick: counts the workers that are stalled, and has a spare
-    /// started for one if something waits for a worker, and none is idle. Spares may stall, too.
-    /// For threads that compute as many spares stand in as there are workers, at most: they share
-    /// the processors.
-    fn tick(self: &Arc<Self>, stalls: &mut Stalls) -> bool {
-        if !self.replace_stalled {
-            return false;
-        }
-        let mut asleep = self.sleep.sleepers();
-        asleep.sort_unstable();
-        let (mut sleep, mut compute) = (0, 0);
-        for index in self.seats.active_from(0) {
-            let seat = self.seats.get(index);
-            // Relaxed: a hint; one that is missed is seen at the next tick.
-            let waits = seat.waits.load(Ordering::Relaxed);
-            let idle = waits || asleep.binary_search(&index).is_ok();
-            let stall = stalls.look(index, seat, idle);
-            match stall {
-                Some(Stall::Sleeps) => sleep += 1,
-                Some(Stall::Computes) => compute += 1,
-                None => {}
-            }
-            // Relaxed: a hint, as above.
-            let was_stalled = seat.stalled.swap(stall.is_some(), Ordering::Relaxed);
-            if stall.is_some() && !was_stalled {
-                self.counters.stalls.bump_shared();
-            }
-        }
-        let stalled = sleep + self.workers.min(compute);
-        let (too_few, too_many) = {
-            let mut spares = self.spares.lock();
-            spares.stalled = stalled;
-            let wanted = spares.wanted();
-            (spares.running < wanted, spares.running > wanted)
-        };
-        if too_many {
-            // Those that sleep do not know that they are not needed any more.
-            self.rouse();
-        }
-        let waits = || self.has_work() || !self.driver.is_idle();
-        if too_few && asleep.is_empty() && waits() {
-            (self.stand_in)(self);
-        }
-        stalled > 0
-    }
-
     /// Unparks every sleeper, so that it looks around.
     pub(crate) fn rouse(&self) {
         for seat in self.sleep.take_all() {
@@ -306,7 +238,8 @@ impl Shared {
         !self.injector.is_empty() || self.seats_have_work()
     }
 
-    fn seats_have_work(&self) -> bool {
+    /// Whether a seat holds one.
+    pub(crate) fn seats_have_work(&self) -> bool {
         let mut active = self.seats.active_from(0);
         active.any(|seat| self.seats.get(seat).has_work())
     }
@@ -387,18 +320,27 @@ impl Shared {
         };
         let mut seen = read()?;
         for _ in 0..LOOKS {
-            let root = self.root.lock().clone();
-            let path = root.and_then(|root| paths::path_at(&root, seen.group));
-            // Its group was counted, and so in the tree, if the task still runs.
-            let now = read()?;
-            let same = now.straggler.task == seen.straggler.task;
-            seen = now;
-            if let (true, Some(path)) = (same, path) {
-                seen.straggler.group = path;
+            if self.place(seat, &mut seen) {
                 break;
             }
+            seen = read()?;
         }
         Some(seen.straggler)
+    }
+
+    /// Finds the group of a task that was seen on a seat, if it runs there still.
+    pub(crate) fn place(&self, seat: &Seat, seen: &mut Seen) -> bool {
+        let root = self.open_root();
+        let Some(path) = root.and_then(|root| paths::path_at(&root, seen.group)) else {
+            return false;
+        };
+        // Its group was counted, and so in the tree, if the task still runs.
+        let now = seat.running.read(self.driver.coarse_millis());
+        let runs = now.is_some_and(|now| now.straggler.task == seen.straggler.task);
+        if runs {
+            seen.straggler.group = path;
+        }
+        runs
     }
 
     /// What runs on the seats and is `wanted`.

@@ -198,6 +198,8 @@ impl Shared {
             let _ = thread.join();
         }
         self.blocking.join();
+        // Those who report are gone.
+        self.reports.join();
     }
 }
 

@@ -33,6 +33,8 @@ impl Drop for Replaced {
                         .store(*waited, Ordering::Relaxed);
                 }
                 shared.spares.lock().blocked -= 1;
+                // What it does next may not return.
+                shared.raise_sentinel();
             }
             Self::Blocking => thread_ctx::with_all(|contexts| {
                 if let Some(ctx) = contexts.of_role(ThreadRole::Blocking) {
@@ -90,7 +92,8 @@ pub(super) fn blocked_if(sleep: impl FnOnce()) -> bool {
 pub(super) fn replace_blocking(contexts: Contexts<'_>) -> Option<Replaced> {
     let blocking = contexts.of_role(ThreadRole::Blocking);
     let begun = blocking.is_some_and(blocking_threads::begin_wait);
-    begun.then_some(Replaced::Blocking)
+    // Made only then: it undoes the count when it is dropped.
+    begun.then(|| Replaced::Blocking)
 }
 
 /// Counts this worker as blocked, and starts a spare if there are too few; `None` if none could be
@@ -108,6 +111,9 @@ pub(super) fn replace_me(worker: &ThreadCtx<'_>) -> Option<Replaced> {
             .stalled
             .swap(false, Ordering::Relaxed)
     });
+    if was_stalled {
+        shared.counters.ended_stalls.bump_shared();
+    }
     let enough = {
         let mut spares = shared.spares.lock();
         spares.stalled = spares.stalled.saturating_sub(usize::from(was_stalled));

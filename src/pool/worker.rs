@@ -43,10 +43,10 @@ pub(crate) struct Worker<'a> {
     getting: Getting,
     rng: Rng,
     kind: Kind,
-    /// It has had a job.
-    has_begun: bool,
     /// It has had one from outside, or of another seat, since it slept last.
     fed: bool,
+    /// It has slept since its last job, or had none.
+    slept: bool,
 }
 
 /// Why a worker is there, and so until when.
@@ -86,14 +86,14 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             getting: Getting::default(),
             rng: Rng::new(index as u64),
             kind,
-            has_begun: false,
             fed: false,
+            slept: true,
         };
         worker.note_crowd();
         while let Some(job) = worker.next() {
-            if !worker.has_begun {
-                // It may not have slept in the driver before.
-                worker.has_begun = true;
+            if worker.slept {
+                // In the driver or not: the sentinel may have gone to sleep as well.
+                worker.slept = false;
                 shared.raise_sentinel();
             }
             seat.counters.jobs.bump();
@@ -207,7 +207,7 @@ impl Worker<'_> {
     /// or to start and to end many idle workers would cost the square of their number.
     fn search_or_sleep(&mut self) -> Option<Job> {
         let sleep = &self.shared.sleep;
-        let mut searching = self.has_begun && sleep.start_search(self.shared.workers);
+        let mut searching = !self.slept && sleep.start_search(self.shared.workers);
         loop {
             if self.is_needless() || self.is_over() {
                 if searching {
@@ -230,6 +230,7 @@ impl Worker<'_> {
                 self.stay_awake();
             } else {
                 self.seat.counters.parks.bump();
+                self.slept = true;
                 self.park();
                 self.fed = false;
                 self.looks.slept(self.shared.driver.tick());
@@ -379,6 +380,7 @@ impl Worker<'_> {
         let surplus = spares.running > spares.wanted();
         if surplus {
             spares.running -= 1;
+            self.shared.counters.ended_spares.bump_shared();
         }
         surplus
     }

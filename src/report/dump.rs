@@ -2,6 +2,7 @@
 
 use crate::report::failure::{Straggler, TaskId};
 use crate::report::reason::CancelKind;
+use crate::report::stall::Stall;
 use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 pub struct Dump {
     pub(crate) groups: Vec<GroupDump>,
     pub(crate) first_polls: Vec<Straggler>,
+    pub(crate) stalled: Vec<Stall>,
 }
 
 impl Dump {
@@ -66,6 +68,28 @@ impl Dump {
     #[must_use]
     pub fn first_polls(&self) -> &[Straggler] {
         &self.first_polls
+    }
+
+    /// Tasks that do not return from a poll on a worker, as of the last look at that: after 2 ms if
+    /// their thread sleeps in the kernel, after 30 ms if it computes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let builder = spinney::Runtime::builder().workers(1).callers_take_part(false);
+    /// # let runtime = builder.build()?;
+    /// runtime.block_on(spinney::group(async |g| {
+    ///     let dump = || runtime.dump();
+    ///     g.spawn_named("careless", async move {
+    ///         while dump().stalled().is_empty() {} // it computes until it is found to
+    ///         assert_eq!(dump().stalled()[0].name.as_deref(), Some("careless"));
+    ///     });
+    /// }));
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn stalled(&self) -> &[Stall] {
+        &self.stalled
     }
 }
 
@@ -228,6 +252,9 @@ impl fmt::Display for Dump {
         }
         for running in &self.first_polls {
             writeln!(f, "running: {running}")?;
+        }
+        for stall in &self.stalled {
+            writeln!(f, "stalled: {stall}")?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ pub(crate) fn noting_as(
         hook.0.lock().unwrap().push(said);
     });
     // Tests hold up workers to make others wait.
-    let builder = builder.replace_stalled(false);
+    let builder = builder.replace_stalled(false).on_stall(drop);
     (builder.build().unwrap(), seen)
 }
 

@@ -8,3 +8,4 @@ mod dump;
 mod live;
 mod names;
 mod reasons;
+mod stalls;

@@ -8,7 +8,9 @@
 
 use spinney::compat::hyper::Timer;
 use spinney::current::{CancelKind, CancelReason, GroupPath};
-use spinney::dump::{Dump, GroupDump, Straggler, Stragglers, TaskDump, TaskId, TaskState};
+use spinney::dump::{
+    Dump, GroupDump, Stall, Straggler, Stragglers, TaskDump, TaskId, TaskState, ThreadState,
+};
 use spinney::future::{
     CancelSupervised, CancelTask, Cooperative, GroupFuture, Shield, SpawnBounded, Start,
     TaskLocalScope, TryGroupFuture,
@@ -90,6 +92,8 @@ fn rows() -> Vec<Row> {
         GroupDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskState => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Stall => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ThreadState => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskId => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Straggler => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Stragglers => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -55,6 +55,23 @@ fn an_option_that_is_out_of_bounds_is_named_with_its_bound() {
     }
 }
 
+/// A system that keeps 15 bytes of a thread's name keeps what tells the threads apart.
+#[test]
+fn threads_are_told_apart_by_fifteen_bytes_of_their_names() {
+    for name in ["", "grove", "payment-gateway", &"ü".repeat(20)] {
+        let builder = Runtime::builder().workers(1).thread_name(name);
+        let runtime = builder.callers_take_part(false).build().unwrap();
+        let here = || Ok(std::thread::current().name().unwrap().to_owned());
+        let (worker, blocking) = runtime.block_on(group(async |g| {
+            (g.spawn(async move { here() }).await, g.blocking(here).await)
+        }));
+        for (thread, added) in [(worker, "-0"), (blocking, "-blocking")] {
+            let start = thread.strip_suffix(added).unwrap();
+            assert!(name.starts_with(start) && start.len() == name.len().min(10));
+        }
+    }
+}
+
 #[test]
 fn a_thread_that_cannot_be_started_is_an_error_and_leaves_nothing_behind() {
     // 6 GiB of addresses: room for a few stacks of 1 GiB, not for 16.

@@ -222,6 +222,34 @@ fn a_cut_unwinds_a_closure_that_waits() {
     });
 }
 
+/// A wait that never sleeps counts as one after some polls. One inside it, which sleeps, begins no
+/// second one, nor does it end the first.
+#[test]
+fn a_wait_inside_a_busy_wait_is_not_counted_apart() {
+    without_hanging(|| {
+        let (runtime, _) = limited(1, 1);
+        runtime.block_on(group(async |g| {
+            g.blocking(|| {
+                let mut polls = 0;
+                let busy = poll_fn(|cx| {
+                    polls += 1;
+                    if polls % 100 == 0 {
+                        group(async |h| h.blocking(|| ()).await).wait();
+                    }
+                    cx.waker().wake_by_ref();
+                    match polls {
+                        300 => Poll::Ready(()),
+                        _ => Poll::Pending,
+                    }
+                });
+                busy.wait();
+            })
+            .await;
+        }));
+        assert_eq!(runtime.block_on(blocking(|| 1)), 1);
+    });
+}
+
 /// A closure that computes is a task like any other: it runs on a worker, and a cut unwinds it
 /// where it waits.
 #[test]

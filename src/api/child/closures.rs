@@ -6,6 +6,8 @@ use crate::api::child::spawn::{OrdinaryKind, birth};
 use crate::api::child::task::Task;
 use crate::api::group::futures::group;
 use crate::api::group::handle::Group;
+use crate::poll::running::Running;
+use crate::poll::tally;
 use crate::task::spawn;
 use std::panic::Location;
 use std::pin::Pin;
@@ -22,6 +24,8 @@ impl<F: FnOnce() -> O, O> Future for Call<F> {
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<O> {
         let call = self.get_mut().0.take();
+        // On a worker the sentinel has nothing to say against that.
+        tally::with_record(|record| record.map(Running::note_compute));
         Poll::Ready(call
             .expect("a child is polled until it is ready, and no more")(
         ))

@@ -1,0 +1,61 @@
+//! The thread that calls the hooks for reports. It is started when there is something to report,
+//! and ends when all of that is told.
+
+use crate::pool::hooks;
+use crate::pool::reports::{Report, Sighting};
+use crate::pool::shared::Shared;
+use crate::pool::thread_ctx::ThreadCtx;
+use crate::report::stall::Stall;
+use crate::sync::Arc;
+
+/// Has a report told. Where no thread can be had, stderr is told in place of the hook.
+pub(crate) fn tell(shared: &Arc<Shared>, report: Report) {
+    if !shared.reports.push(report) {
+        return;
+    }
+    let theirs = Arc::clone(shared);
+    let started = shared.thread("reports").spawn(move || {
+        // A shutdown in a hook must know that it cannot wait for this thread.
+        let ctx = ThreadCtx::blocking(&theirs);
+        // Closures that block have no part in it: it does not count against their limit.
+        ctx.waits.set(true);
+        ctx.occupy(|| {
+            while let Some(report) = theirs.reports.next() {
+                match report {
+                    Report::Stall(sighting) => theirs.hooks.report_stall(stall(&theirs, sighting)),
+                }
+                ctx.leave_seat();
+            }
+        });
+    });
+    match started {
+        Ok(thread) => shared.reports.keep(thread),
+        Err(_) => {
+            while let Some(report) = shared.reports.next() {
+                match report {
+                    Report::Stall(sighting) => hooks::print_stall(stall(shared, sighting)),
+                }
+            }
+        }
+    }
+}
+
+/// What was seen, with the path of the group if the task is still there.
+fn stall(shared: &Shared, sighting: Sighting) -> Stall {
+    let Sighting {
+        seat,
+        mut seen,
+        lasts,
+        thread,
+    } = sighting;
+    shared.place(shared.seats.get(seat), &mut seen);
+    let task = seen.straggler;
+    Stall {
+        task: task.task,
+        name: task.name,
+        location: task.location,
+        group: task.group,
+        lasts,
+        thread,
+    }
+}

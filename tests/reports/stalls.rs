@@ -1,0 +1,292 @@
+//! A task that does not return is reported by name, once, and a dump shows it; a task that returns
+//! is not, nor is one that computes because it should.
+
+use crate::common::hangs::without_hanging;
+use crate::common::panics::panic_of;
+use crate::common::polls::wait_until;
+use crate::common::process::alone_by;
+use crate::common::runtimes::workers;
+use spinney::dump::{Stall, ThreadState};
+use spinney::{GroupBuilder, Runtime, RuntimeBuilder, Wait, group, sleep, yield_now};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_millis(5);
+
+/// A runtime that sends its reports.
+fn reporting(builder: RuntimeBuilder) -> (Arc<Runtime>, mpsc::Receiver<Stall>) {
+    let (tell, told) = mpsc::channel();
+    let builder = builder.callers_take_part(false).report_stalls_after(SOON);
+    let builder = builder.on_stall(move |stall| _ = tell.send(stall));
+    (Arc::new(builder.build().unwrap()), told)
+}
+
+/// A task that sleeps, and one that computes, each until it has been reported, in its first poll
+/// and in a later one.
+#[test]
+fn a_task_that_does_not_return_is_reported_by_name() {
+    without_hanging(|| {
+        for (sleeps, waits_first, workers) in [
+            (true, false, 1),
+            (true, true, 2),
+            (false, false, 2),
+            (false, true, 1),
+        ] {
+            let (runtime, told) = reporting(Runtime::builder().workers(workers));
+            let server = GroupBuilder::<()>::new().name("server");
+            let server = server.run(async move |g| {
+                let body = async move {
+                    if waits_first {
+                        yield_now().await;
+                    }
+                    Ok(match sleeps {
+                        true => told.recv().unwrap(),
+                        false => loop {
+                            if let Ok(stall) = told.try_recv() {
+                                break stall;
+                            }
+                        },
+                    })
+                };
+                let (task, line) = (g.spawn_named("careless", body), line!());
+                let id = task.id();
+                let stall = task.await;
+                assert_eq!((stall.task, stall.location.line()), (id, line));
+                assert_eq!(stall.location.file(), file!());
+                assert_eq!(stall.name.as_deref(), Some("careless"));
+                assert_eq!(stall.group, "server");
+                assert!(stall.lasts >= SOON);
+                if cfg!(target_os = "linux") {
+                    // A thread that waits for a report may be found before it sleeps.
+                    assert!(sleeps || stall.thread == ThreadState::Computes);
+                }
+                let text = stall.to_string();
+                let starts = format!("careless {id} spawned at {}", stall.location);
+                assert!(text.starts_with(&starts), "{text}");
+                assert!(
+                    text.contains(" in group server has not returned for "),
+                    "{text}"
+                );
+                Ok(())
+            });
+            runtime.block_on(server).unwrap();
+            assert!(runtime.metrics().reported_stalls > 0);
+        }
+    });
+}
+
+/// Waits, without a timer of its own, for as long as `ticks` ticks of the sentinel or longer: a
+/// dump says how long this task has not returned.
+fn stay(runtime: &Runtime, ticks: u64) {
+    let lasts = || {
+        let dump = runtime.dump();
+        let stall = dump.stalled().first();
+        stall.map_or(Duration::ZERO, |stall| stall.lasts)
+    };
+    wait_until(|| lasts() >= Duration::from_millis(ticks));
+}
+
+/// One report for each poll that does not return, however long it takes.
+#[test]
+fn each_stall_is_reported_once() {
+    without_hanging(|| {
+        let (runtime, told) = reporting(Runtime::builder().workers(1));
+        let theirs = Arc::clone(&runtime);
+        runtime.block_on(group(async move |g| {
+            g.spawn(async move {
+                for stall in 1..=3 {
+                    stay(&theirs, 150);
+                    assert_eq!(theirs.metrics().reported_stalls, stall);
+                    yield_now().await;
+                }
+            });
+        }));
+        runtime.shutdown(Duration::from_secs(60)).unwrap();
+        assert_eq!(told.try_iter().count(), 3);
+        let metrics = runtime.metrics();
+        assert!(metrics.stalls >= 3);
+        assert!((2..=metrics.stalls).contains(&metrics.ended_stalls));
+    });
+}
+
+/// The sentinel sleeps, and nothing else happens: one worker is in the driver, and another one that
+/// was woken does not return. The same for a task that goes on after it was blocked.
+#[test]
+fn a_task_is_reported_while_all_else_sleeps() {
+    without_hanging(|| {
+        let (runtime, told) = reporting(Runtime::builder().workers(3));
+        // All have fallen asleep once: the last one is the first that is woken.
+        wait_until(|| runtime.metrics().parks >= 3);
+        let told = runtime.block_on(group(async |g| {
+            let stuck = g.spawn(async move {
+                told.recv().unwrap();
+                Ok(told)
+            });
+            stuck.await
+        }));
+        let (go, gone) = async_channel::bounded::<()>(1);
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                runtime.block_on(group(async move |g| {
+                    g.spawn(async move {
+                        gone.recv().wait().unwrap();
+                        told.recv().unwrap();
+                    });
+                }));
+            });
+            wait_until(|| runtime.metrics().spares > 0);
+            go.send_blocking(()).unwrap();
+        });
+        assert_eq!(runtime.metrics().reported_stalls, 2);
+    });
+}
+
+/// A closure that computes may take as long as it likes; one that sleeps belongs elsewhere.
+#[test]
+fn a_closure_that_computes_is_not_reported() {
+    without_hanging(|| {
+        let (runtime, told) = reporting(Runtime::builder().workers(1));
+        let theirs = Arc::clone(&runtime);
+        runtime.block_on(group(async move |g| {
+            g.compute(move || stay(&theirs, 150));
+        }));
+        assert_eq!(runtime.metrics().reported_stalls, 0);
+        runtime.block_on(group(async move |g| {
+            g.compute(move || told.recv().unwrap().name.map_or((), drop));
+        }));
+        assert_eq!(
+            runtime.metrics().reported_stalls,
+            u64::from(cfg!(target_os = "linux"))
+        );
+    });
+}
+
+/// A task that waits in `.wait()`, and all that a program does not want to hear of.
+#[test]
+fn what_waits_is_not_reported_nor_what_is_switched_off() {
+    without_hanging(|| {
+        let builder = Runtime::builder().report_stalls_after(Duration::MAX);
+        let builder = builder.workers(1).callers_take_part(false);
+        let never = Arc::new(builder.on_stall(|_| panic!("never")).build().unwrap());
+        let theirs = Arc::clone(&never);
+        never.block_on(group(async move |g| {
+            g.spawn(async move { stay(&theirs, 150) });
+        }));
+        assert_eq!(never.metrics().reported_stalls, 0);
+        let (runtime, told) = reporting(Runtime::builder().workers(2));
+        let theirs = Arc::clone(&runtime);
+        runtime.block_on(group(async move |g| {
+            let is_over = g.keep(AtomicBool::new(false));
+            g.spawn_named("waits", async {
+                while !is_over.load(SeqCst) {
+                    sleep(SOON).wait();
+                }
+            });
+            // While another one is stuck for much longer.
+            g.spawn_named("stuck", async move {
+                stay(&theirs, 150);
+                is_over.store(true, SeqCst);
+            });
+        }));
+        runtime.shutdown(Duration::from_secs(60)).unwrap();
+        let names: Vec<_> = told.try_iter().map(|stall| stall.name).collect();
+        assert_eq!(names, [Some("stuck".to_owned())]);
+    });
+}
+
+/// A hook waits for async code, asks for the end of its runtime and panics; the next report goes to
+/// stderr.
+#[test]
+fn a_hook_may_do_what_it_likes() {
+    let output = alone_by("exec \"$0\" \"$@\"", || {
+        let returned = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&returned);
+        let (give, given) = mpsc::channel::<Arc<Runtime>>();
+        let given = Mutex::new(given);
+        let hook = move |stall: Stall| {
+            let runtime = given.lock().unwrap().recv().unwrap();
+            let value = runtime.block_on(group(async |g| g.spawn(async { Ok(1) }).await));
+            assert_eq!(value, 1);
+            counter.fetch_add(1, SeqCst);
+            panic!("the hook of {}", stall.name.unwrap());
+        };
+        let builder = Runtime::builder().workers(1).callers_take_part(false);
+        let builder = builder.report_stalls_after(SOON).on_stall(hook);
+        let runtime = Arc::new(builder.build().unwrap());
+        give.send(Arc::clone(&runtime)).unwrap();
+        let theirs = Arc::clone(&runtime);
+        runtime.block_on(group(async move |g| {
+            g.spawn_named(
+                "first",
+                async move { wait_until(|| returned.load(SeqCst) == 1) },
+            )
+            .await;
+            g.spawn_named("second", async move {
+                wait_until(|| theirs.metrics().reported_stalls == 2);
+            });
+        }));
+        // It waits for the hook.
+        runtime.shutdown(Duration::from_secs(60)).unwrap();
+    });
+    if let Some(output) = output {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let panicked = "spinney: the stall hook panicked (the hook of first) and is switched off";
+        assert!(said.contains(panicked), "{said}");
+        assert!(said.contains("spinney: second #"), "{said}");
+    }
+}
+
+/// A hook that ends the runtime is told that it is inside, and does not wait for itself.
+#[test]
+fn a_hook_may_end_its_runtime() {
+    without_hanging(|| {
+        let (give, given) = mpsc::channel::<Arc<Runtime>>();
+        let given = Mutex::new(given);
+        let inside = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&inside);
+        let builder = Runtime::builder().workers(1).callers_take_part(false);
+        let builder = builder.report_stalls_after(SOON).on_stall(move |_| {
+            let runtime = given.lock().unwrap().recv().unwrap();
+            let ended = runtime.shutdown(Duration::ZERO);
+            count.store(ended.unwrap_err().len() as u64, SeqCst);
+        });
+        let runtime = Arc::new(builder.build().unwrap());
+        give.send(Arc::clone(&runtime)).unwrap();
+        let theirs = Arc::clone(&inside);
+        let stuck = group(async move |g| {
+            g.spawn(async move { wait_until(|| theirs.load(SeqCst) > 0) });
+        });
+        let ended = panic_of(|| runtime.block_on(stuck));
+        assert!(ended.contains("was shut down"), "{ended}");
+        assert_eq!(inside.load(SeqCst), 1);
+        runtime.shutdown(Duration::from_secs(60)).unwrap();
+    });
+}
+
+/// A dump names the tasks that are stuck, as long as they are.
+#[test]
+fn a_dump_shows_what_is_stuck() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let runtime = Arc::new(runtime);
+        assert!(runtime.dump().stalled().is_empty());
+        let theirs = Arc::clone(&runtime);
+        runtime.block_on(group(async move |g| {
+            let (tell, told) = mpsc::channel();
+            g.spawn_named("stuck", async move { told.recv().unwrap() });
+            g.spawn_named("looks", async move {
+                let is_stuck = |dump: &spinney::dump::Dump| {
+                    let mut stalls = dump.stalled().iter();
+                    stalls.any(|stall| stall.name.as_deref() == Some("stuck"))
+                };
+                wait_until(|| is_stuck(&theirs.dump()));
+                let dump = theirs.dump();
+                assert!(dump.to_string().contains("\nstalled: stuck #"), "{dump}");
+                tell.send(()).unwrap();
+                wait_until(|| !is_stuck(&theirs.dump()));
+            });
+        }));
+    });
+}
