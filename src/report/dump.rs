@@ -78,13 +78,15 @@ impl Dump {
     /// ```
     /// # let builder = spinney::Runtime::builder().workers(1).callers_take_part(false);
     /// # let runtime = builder.build()?;
-    /// runtime.block_on(spinney::group(async |g| {
-    ///     let dump = || runtime.dump();
-    ///     g.spawn_named("careless", async move {
-    ///         while dump().stalled().is_empty() {} // it computes until it is found to
-    ///         assert_eq!(dump().stalled()[0].name.as_deref(), Some("careless"));
+    /// # let entered = runtime.enter();
+    /// spinney::scope(|g| {
+    ///     g.spawn_named("careless", async {
+    ///         while runtime.dump().stalled().is_empty() {} // it computes until it is found to
+    ///         let dump = runtime.dump();
+    ///         assert_eq!(dump.stalled()[0].name.as_deref(), Some("careless"));
     ///     });
-    /// }));
+    /// });
+    /// # drop(entered);
     /// # Ok::<(), spinney::runtime::BuildError>(())
     /// ```
     #[must_use]
