@@ -39,6 +39,12 @@ pub(crate) struct JobTable {
     ///
     /// The job has not been run.
     pub(crate) group: unsafe fn(NonNull<JobHeader>) -> *const (),
+    /// The number of the task whose job it is; none if it is no task's.
+    ///
+    /// # Safety
+    ///
+    /// The job has not been run.
+    pub(crate) id: unsafe fn(NonNull<JobHeader>) -> Option<u64>,
     /// Whether it is a half of a `join`, on the stack of the thread that forked it.
     pub(crate) on_stack: bool,
 }
@@ -83,6 +89,15 @@ impl Job {
         let table = unsafe { self.0.as_ref() }.table;
         // SAFETY: `JobTable::group`: it has not been run, as `run` consumes it.
         unsafe { (table.group)(self.0) }
+    }
+
+    /// The number of the task whose job it is, if it is one's. An address is none: the next task
+    /// may be where this one was.
+    pub(crate) fn id(&self) -> Option<u64> {
+        // SAFETY: `Job::new` (1): the target is valid until it runs.
+        let table = unsafe { self.0.as_ref() }.table;
+        // SAFETY: `JobTable::id`: it has not been run, as `run` consumes it.
+        unsafe { (table.id)(self.0) }
     }
 
     /// Runs it on this thread.

@@ -12,7 +12,7 @@ use count_tests::{Group, Runtime, block_on, group, join, sleep, try_group, yield
 use std::future::{Future, pending, poll_fn};
 use std::hint::black_box;
 use std::io::Write;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::task::{Poll, Waker};
@@ -163,6 +163,28 @@ fn a_group() {
     assert_each("group of one", &on_a_worker(groups(1)), [16, 2, 9, 4, 30]);
 }
 
+/// So many groups without children, each in the body of the one around it, in one poll.
+fn nested(depth: u32) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(group(async move |_: Group<'_, '_>| {
+        if depth > 1 {
+            nested(depth - 1).await;
+        }
+    }))
+}
+
+/// None of them looks at all those around it.
+#[test]
+fn groups_in_groups_are_linear_in_their_depth() {
+    let counts = on_a_worker(async {
+        for _ in 0..TIMES / 100 {
+            nested(100).await;
+            // So that no budget ends in between.
+            yield_now().await;
+        }
+    });
+    assert_each("nested group", &counts, [4, 0, 4, 0, 2]);
+}
+
 #[test]
 fn a_cut() {
     let counts = on_a_worker(async {
@@ -194,7 +216,7 @@ fn a_timer_that_is_taken_back() {
         }
         Poll::Ready(())
     }));
-    assert_each("timer", &counts, [2, 0, 4, 0, 0]);
+    assert_each("timer", &counts, [2, 0, 4, 0, 2]);
 }
 
 #[test]

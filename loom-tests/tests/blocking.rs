@@ -19,6 +19,8 @@ mod keyed_queue;
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/parker.rs"]
 mod parker;
+#[path = "../../src/recycle.rs"]
+mod recycle;
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/unwind.rs"]
 mod unwind;
@@ -168,6 +170,7 @@ unsafe impl Send for Piece {}
 static TABLE: JobTable = JobTable {
     run,
     group: |_| std::ptr::null(),
+    id: |_| None,
     on_stack: false,
 };
 

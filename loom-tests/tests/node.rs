@@ -506,21 +506,22 @@ fn model_cascade_against_the_end() {
     });
 }
 
-/// Two groups, one in the other, were not attached when each gets its first child, on two threads,
-/// one of which cancels the root before: each is attached once, and the cancel reaches both.
+/// A group was not attached when it gets its first child on one thread, and on another, which
+/// cancels the root before, a group is opened in it: each is attached once, and the cancel reaches
+/// both.
 #[test]
 fn model_attached_late() {
     explore_with(2, || {
         let tree = Tree::new();
         let mut outer = open_unattached(&tree.root);
-        let mut inner = open_unattached(&outer.node);
-        let node = inner.node.to_ref();
+        let node = outer.node.to_ref();
         let entering = thread::spawn(move || {
             assert!(node.enter());
             drop(node);
         });
         tree.root.cancel_all();
-        assert!(outer.node.enter());
+        let mut inner = open_unattached(&outer.node);
+        assert!(inner.node.enter());
         entering.join().unwrap();
         assert!(!tree.root.is_empty(), "attached");
         assert!(outer.is_cancelled() && inner.is_cancelled());

@@ -92,6 +92,7 @@ unsafe impl Send for Once {}
 static TABLE: JobTable = JobTable {
     run,
     group: |_| std::ptr::null(),
+    id: |_| None,
     on_stack: false,
 };
 

@@ -9,7 +9,9 @@
 
 use loom_tests::run::explore_with;
 use loom_tests::sync;
-use std::future::Future;
+use std::cell::Cell;
+use std::future::{Future, Ready};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use sync::cell::Racy;
@@ -22,8 +24,11 @@ loom_tests::tasks!();
 mod children;
 mod support;
 
-use children::{Stage, World, spawn, spawn_blocking};
+use children::{Plain, Stage, World, spawn, spawn_blocking};
 use group::node::Node;
+use task::cell::{Birth, OutputRef, TaskCell};
+use task::header::TaskTable;
+use task::state::State;
 use tree::cascade;
 
 use support::{Sleeper, gate_of, read};
@@ -261,6 +266,40 @@ fn model_members_against_the_reaper() {
             assert_eq!(world.futures.get(), 1);
             drop(world.waker.lock().take());
         }
+    });
+}
+
+/// What is in a task behind its output is dropped with it.
+#[test]
+fn model_a_task_drops_each_of_its_fields() {
+    #[derive(Default)]
+    struct Behind;
+
+    impl Drop for Behind {
+        fn drop(&mut self) {
+            DROPS.set(DROPS.get() + 1);
+        }
+    }
+
+    type Whole = TaskCell<Ready<()>, Plain, Behind>;
+
+    thread_local!(static DROPS: Cell<u32> = const { Cell::new(0) });
+    static TABLE: TaskTable = Whole::table(task::run::JOB);
+
+    explore_with(2, || {
+        let stage = Stage::new();
+        let before = DROPS.get();
+        let birth = Birth {
+            location: Location::caller(),
+            extension: None,
+        };
+        let node = &stage.owner.node;
+        // SAFETY: the table is that of these types.
+        let task = unsafe { Whole::allocate(&TABLE, node, State::stillborn(), None, birth) };
+        // SAFETY: (1): a task born cancelled has one reference, for its handle. (2): of this type.
+        drop(unsafe { OutputRef::<()>::new(task) });
+        assert_eq!(DROPS.get() - before, 1);
+        stage.end([]);
     });
 }
 

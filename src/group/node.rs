@@ -113,6 +113,7 @@ impl NodeJobTable {
         Self(JobTable {
             run: Self::run::<J>,
             group: |_| ptr::null(),
+            id: |_| None,
             on_stack: false,
         })
     }
@@ -336,7 +337,10 @@ impl Node {
         // SAFETY: alive: the node holds a reference on its parent, which does not change while the
         // lock is held.
         let parent = self.parent_ptr().map(|parent| unsafe { parent.as_ref() });
+        // Relaxed: only the owner of the future, which calls this, puts it into a host.
+        let unhosted = self.hosted.host.load(Ordering::Relaxed).is_null();
         unknown
+            && unhosted
             && self.flags() & !SHIELDED == UNATTACHED
             && slow.rare.is_none()
             && slow.arena.is_empty()

@@ -67,11 +67,11 @@ const CHILD: u8 = 1;
 /// Waits for a timer, a source of I/O, a deadline or a stop of ours.
 const LEAF: u8 = 2;
 
-/// A task that is awaited, by addresses only: no reader follows them, as the task may be gone.
+/// A task that is awaited. No reader follows the address, as the task may be gone.
 #[derive(Clone, Copy)]
 pub(crate) struct AwaitedTask {
-    /// Its job.
-    pub(crate) job: *const (),
+    /// Its number.
+    pub(crate) id: TaskId,
     /// The host of the groups that are open in it.
     pub(crate) host: *const Host,
 }

@@ -7,6 +7,7 @@ use crate::keyed_queue::Key;
 use crate::pool::blocking::{Call, Queue, Work};
 use crate::pool::shared::Shared;
 use crate::pool::thread_ctx::ThreadCtx;
+use crate::recycle;
 use crate::sync::Arc;
 use crate::sync::bed::MutexGuard;
 use crate::unwind;
@@ -94,6 +95,8 @@ fn serve(shared: &Arc<Shared>, ctx: &ThreadCtx<'_>) {
     let run = |work| {
         run(work);
         ctx.leave_seat();
+        // It spawns little, and may be idle from now on.
+        recycle::give_back();
     };
     shared.blocking.serve(|queue| call(shared, queue), run);
 }

@@ -312,6 +312,7 @@ impl<F: FnOnce() -> R, R, H: Here> Half<F, R, H> {
     const TABLE: JobTable = JobTable {
         run: Self::run,
         group,
+        id: |_| None,
         on_stack: true,
     };
 

@@ -22,7 +22,7 @@ impl Wanted {
         let is_in = |awaited: Awaited| group.is_some_and(|group| awaited.contains(group));
         match self.task {
             // The task, or a child of a group that is open in it.
-            Some(task) => job.address() == task.job || is_in(Awaited::In(task.host)),
+            Some(task) => job.id() == Some(task.id.0) || is_in(Awaited::In(task.host)),
             None => is_in(self.awaited),
         }
     }

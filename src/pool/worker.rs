@@ -8,6 +8,7 @@ use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
 use crate::pool::stalls;
 use crate::pool::thread_ctx::{self, ThreadCtx};
+use crate::recycle;
 use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
 use crate::sync::deque::Steal;
@@ -101,9 +102,11 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
         }
     };
     seat.worker.set(stalls::this_thread());
+    let room = recycle::Room::new();
     tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
         ctx.occupy(run);
     });
+    drop(room);
     seat.worker.set(0);
     seat.crowd.set(0);
     drop(ctx);

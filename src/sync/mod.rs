@@ -85,7 +85,7 @@ pub(crate) const EXACT_SIZES: bool = true;
 
 /// Whether threads keep memory for the next tasks and groups: not in the twin, nor where a tool
 /// looks for uses after the end, which find nothing in memory that has a new owner.
-pub(crate) const RECYCLES: bool = option_env!("SPINNEY_NO_RECYCLING").is_none();
+pub(crate) const RECYCLES: bool = option_env!("SPINNEY_NO_RECYCLING").is_none() && !cfg!(miri);
 
 /// Work-stealing deques: owner ends, thief ends, and the queue for outsiders.
 pub(crate) mod deque {

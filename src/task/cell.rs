@@ -272,11 +272,13 @@ impl<F: Future, K: Kind<F::Output>, P: Default> TaskCell<F, K, P> {
     }
 
     unsafe fn free(this: NonNull<Header>) {
-        // SAFETY: `TaskTable` (3): the last reference is gone, so the header is dropped once.
-        unsafe { this.drop_in_place() };
-        // SAFETY: (1): the table belongs to this type, as which `allocate` has made the cell. (2):
-        // the header was just dropped, and future and output are gone, says `TaskTable` (3).
-        unsafe { recycle::free(this.cast::<Self>()) };
+        let cell = this.cast::<Self>();
+        // SAFETY: the table belongs to this type, as which `allocate` has made the cell.
+        // `TaskTable` (3): the last reference is gone, so header and place are dropped once; future
+        // and output are gone, and their union drops nothing.
+        unsafe { cell.drop_in_place() };
+        // SAFETY: (1): `allocate` made it as this type. (2): it was just dropped.
+        unsafe { recycle::free(cell) };
     }
 }
 

@@ -91,7 +91,7 @@ impl<V> TaskHandle<V> {
         };
         if !header.state.load().is_complete() && header.awaiter.register(cx.waker()) {
             frame::note_task(AwaitedTask {
-                job: std::ptr::from_ref(header).cast(),
+                id: header.id,
                 host: &raw const header.open,
             });
             return Poll::Pending;

@@ -31,6 +31,7 @@ use std::task::Context;
 pub(crate) const JOB: JobTable = JobTable {
     run,
     group,
+    id,
     on_stack: false,
 };
 
@@ -43,6 +44,13 @@ unsafe fn group(job: NonNull<JobHeader>) -> *const () {
         .as_ptr()
         .cast_const()
         .cast()
+}
+
+/// `JobTable::id` of tasks.
+unsafe fn id(job: NonNull<JobHeader>) -> Option<u64> {
+    // SAFETY: `JobTable::id`: the job has not been run. It is the right to run the task, which is
+    // alive until it is run.
+    Some(unsafe { job.cast::<Header>().as_ref() }.id.0)
 }
 
 /// `JobTable::run` of tasks.

@@ -8,9 +8,9 @@
 //!
 //! *Unattached*: a group is opened unattached, and is attached when others can care: at the end of
 //! its first poll, or when it is given its first child, a handle or a service, or the code in its
-//! body asks what a cascade would tell it. The groups around it come first ([`attach`]). Until then
-//! only its owner's first poll knows it, so it can end without a lock of its parent. A cascade that
-//! it has missed is seen there: it is attached then, and ends like any other.
+//! body opens another one, or asks what a cascade would tell it. So its parent is always attached.
+//! Until then only its owner's first poll knows it, so it can end without a lock of its parent. A
+//! cascade that it has missed is seen there: it is attached then, and ends like any other.
 //!
 //! *End*: close the word; pass through the lock; the nodes in the list are adopted by the nearest
 //! ancestor that is open.
@@ -24,11 +24,11 @@
 //!
 //! Locks are taken from child to parent, one node's list at a time.
 
-use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING, UNATTACHED};
+use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED, STOPPING};
 use crate::group::word::Enter;
 use crate::poll::frame;
 use crate::tree::cascade::{cancel, stop};
-use crate::tree::inner::{self, Late, each_inner};
+use crate::tree::inner::{self, each_inner};
 use crate::tree::leave::Counted;
 
 impl Node {
@@ -49,7 +49,7 @@ impl Node {
     }
 }
 
-/// Attaches a node that was opened unattached, and those around it, unless that was done.
+/// Attaches a node that was opened unattached, unless that was done.
 #[inline]
 pub(crate) fn attach(node: &Node) {
     if !node.is_attached() {
@@ -65,41 +65,14 @@ pub(crate) fn attach_here() {
 
 #[cold]
 fn attach_late(node: &Node) {
-    // Those around it that are unattached, the nearest one first: as a rule there are none.
-    let mut path: Vec<NodeRef> = Vec::new();
-    loop {
-        let at: &Node = path.last().map_or(node, |at| at);
-        match inner::link_late(at, || at.pool().group_begins()) {
-            Late::Linked(inherited) => inherit(at, inherited),
-            Late::Known => {}
-            Late::ParentFirst(parent) => {
-                path.push(parent);
-                continue;
-            }
-        }
-        if path.pop().is_none() {
-            return;
-        }
+    if let Some(inherited) = inner::link_late(node, || node.pool().group_begins()) {
+        inherit(node, inherited);
     }
 }
 
 /// Whether a group inside this one, which is attached now, is cancelled or stopped by that.
 pub(crate) fn tells(node: &Node) -> bool {
-    let flags = node.flags();
-    if flags & UNATTACHED != 0 {
-        return tells_from_above(node);
-    }
-    flags & (CANCELLED | STOPPING) != 0
-}
-
-#[cold]
-fn tells_from_above(node: &Node) -> bool {
-    let told = |node: NodeRef| match node.flags() {
-        flags if flags & (CANCELLED | STOPPING) != 0 => Some(true),
-        flags if flags & UNATTACHED == 0 => Some(false),
-        _ => None,
-    };
-    node.ancestors().find_map(told).unwrap_or(false)
+    node.flags() & (CANCELLED | STOPPING) != 0
 }
 
 /// A cancel or a stop that had reached a new parent, when the node came into its list, goes for the

@@ -71,34 +71,22 @@ pub(crate) unsafe fn link(node: &Node) -> Option<u32> {
     unsafe { node.settled_parent() }.map(|parent| push(node, parent))
 }
 
-/// What becomes of a node that is linked late.
-pub(crate) enum Late {
-    /// It is in the list of its parent, which had these flags then.
-    Linked(u32),
-    /// It was there already.
-    Known,
-    /// Its parent is not attached itself.
-    ParentFirst(NodeRef),
-}
-
-/// Puts a node into the list of its parent that was opened unattached. `begins` is called before
-/// others can find it.
-pub(crate) fn link_late(node: &Node, begins: impl FnOnce()) -> Late {
+/// Puts a node into the list of its parent that was opened unattached, and returns the parent's
+/// flags then; `None` if it was there already. `begins` is called before others can find it.
+pub(crate) fn link_late(node: &Node, begins: impl FnOnce()) -> Option<u32> {
     // The list of the parent is locked after the node, as in every move.
     let _lock = node.slow.lock();
     let (false, Some(parent)) = (node.is_attached(), node.parent_ptr()) else {
-        return Late::Known;
+        return None;
     };
     // SAFETY: alive: the node holds a reference on its parent, which does not change while the lock
     // is held.
     let parent = unsafe { parent.as_ref() };
-    if !parent.is_attached() {
-        return Late::ParentFirst(parent.to_ref());
-    }
+    debug_assert!(parent.is_attached(), "before a group is opened in it");
     begins();
     let inherited = push(node, parent);
     node.clear_flags(UNATTACHED);
-    Late::Linked(inherited)
+    Some(inherited)
 }
 
 /// Takes a node that has ended out of the list of its parent.

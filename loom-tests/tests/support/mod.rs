@@ -11,6 +11,7 @@ use crate::parker::Parker;
 use crate::report::failure::Unobserved;
 use crate::sync::cell::{Balance, Cell, Racy};
 use crate::sync::{Arc, Mutex};
+use crate::tree::attach;
 use crate::tree::typed_node::Typed;
 use std::any::Any;
 use std::ops::Deref;
@@ -160,6 +161,7 @@ pub fn open_bare(parent: &Node) -> Owner {
 
 /// As [`open_bare`], for a group that is attached late, as by the first poll of its future.
 pub fn open_unattached(parent: &Node) -> Owner {
+    attach::attach(parent);
     open_with(parent, &BARE, true)
 }
 

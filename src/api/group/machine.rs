@@ -198,6 +198,8 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         let Stage::New(setup) = mem::replace(this.stage, Stage::Over) else {
             return None;
         };
+        // So one level at most is unattached, and no end looks further up than its parent.
+        attach::attach(&parent);
         // A group that is attached late is cancelled late, too.
         let told = attach::tells(&parent);
         let node = lifetime::open::<E>(
