@@ -197,7 +197,7 @@ fn model_group_in_a_task() {
 /// before the task, and no thread waits for ever.
 #[test]
 fn model_cut_of_a_task_with_a_group() {
-    explore_with(2, || {
+    explore_with(1, || {
         let stage = Stage::new();
         let world = Arc::new(World::default());
         let (inner_drops, dropped) = (Arc::new(Racy::default()), Arc::new(Racy::default()));
@@ -227,7 +227,7 @@ fn model_cut_of_a_task_with_a_group() {
 /// A cancel of the handle against the first poll, which opens the group.
 #[test]
 fn model_cut_against_the_first_poll() {
-    explore_with(2, || {
+    explore_with(1, || {
         let stage = Stage::new();
         let world = Arc::new(World::default());
         let (inner_drops, dropped) = (Arc::new(Racy::default()), Arc::new(Racy::default()));

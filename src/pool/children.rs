@@ -66,6 +66,9 @@ pub(crate) fn run(group: &Node) -> bool {
         let seat = ctx.shared.seats.get(index);
         let taken = ctx.awaited.is_some_and(|other| other.is(awaited));
         let running = taken.then_some(&seat.running);
+        if !taken {
+            ctx.shared.keeps_others_waiting(&ctx.seat);
+        }
         tally::with_tally(running, Some(&seat.counts), || {
             let mut search = Search {
                 ctx,
@@ -80,7 +83,7 @@ pub(crate) fn run(group: &Node) -> bool {
                 others: true,
             };
             while let Some(job) = search.next() {
-                seat.counters.jobs.bump();
+                seat.counters.awaited_jobs.bump();
                 frame::outside(|| job.run());
             }
         });

@@ -44,6 +44,12 @@ pub(crate) fn is_crowded(seat: &Seat) -> bool {
     is_crowd(seat, seat.waiting())
 }
 
+/// A seat on which jobs wait has begun none for a while: its worker took them for short, and each is
+/// a crowd until it looks again. So the thief that comes wakes the next one.
+pub(crate) fn stands_still(seat: &Seat) {
+    seat.crowd.set(0);
+}
+
 /// Which seats get on, as seen by one that looks now and then.
 #[derive(Debug, Default)]
 pub(crate) struct Getting(Vec<u64>);
@@ -67,7 +73,10 @@ impl Getting {
             let stood = self.stands(index, seat);
             let has_work = seat.has_work();
             waits |= has_work;
-            stands |= has_work && stood;
+            if has_work && stood {
+                stands = true;
+                stands_still(seat);
+            }
         }
         (waits, stands)
     }

@@ -77,6 +77,8 @@ macro_rules! counters {
 counters! {
     /// Jobs run: polls of tasks, reapers.
     jobs,
+    /// Jobs run by threads that wait for them, in `block_on`, `.wait()` or a scope; not in `jobs`.
+    awaited_jobs,
     /// Batches taken from another seat.
     steals,
     /// Times that a worker without a job looked for one at every seat, before it went to sleep or

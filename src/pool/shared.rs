@@ -189,6 +189,18 @@ impl Shared {
         }
     }
 
+    /// A worker begins to run only what it waits for, on the stack of the task that waits: its seat
+    /// does not get on meanwhile, and whatever is pushed there is a crowd, until its next look.
+    pub(crate) fn keeps_others_waiting(&self, own: &OwnSeat) {
+        let waits = own.waiting(|seat, waiting| {
+            seat.crowd.set(0);
+            waiting > 0
+        });
+        if waits == Some(true) {
+            self.notify();
+        }
+    }
+
     /// Wakes a worker if there is something for one, after this thread was the last that searched:
     /// pushers woke none meanwhile.
     pub(crate) fn share(&self) {

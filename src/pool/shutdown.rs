@@ -211,7 +211,8 @@ fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
             .chain([&shared.counts])
             .map(LiveCounts::steps)
             .sum();
-        let jobs = shared.seats.iter().map(|seat| seat.counters.jobs.get());
+        let counters = shared.seats.iter().map(|seat| &seat.counters);
+        let jobs = counters.map(|all| all.jobs.get() + all.awaited_jobs.get());
         (steps, jobs.sum::<u64>())
     };
     let mut before = progress();

@@ -259,6 +259,9 @@ fn run_jobs(
     };
     let seat = ctx.shared.seats.get(index);
     let running = publish.then_some(&seat.running);
+    if !publish {
+        ctx.shared.keeps_others_waiting(&ctx.seat);
+    }
     let mut jobs = 0;
     tally::with_tally(running, Some(&seat.counts), || {
         loop {
@@ -272,7 +275,7 @@ fn run_jobs(
             let Some(job) = next() else {
                 return false;
             };
-            seat.counters.jobs.bump();
+            seat.counters.awaited_jobs.bump();
             *ran = true;
             frame::outside(|| job.run());
         }

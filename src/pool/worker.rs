@@ -362,6 +362,9 @@ impl Worker<'_> {
             if !stands && !crowd::is_crowded(seat) {
                 continue;
             }
+            if stands && seat.has_work() {
+                crowd::stands_still(seat);
+            }
             // A thief that loses a race tries the next victim; the search comes around again.
             if let Steal::Success(job) = self.own.steal(seat, batch) {
                 self.seat.counters.steals.bump();

@@ -29,7 +29,8 @@ impl Awaited {
         }
     }
 
-    /// Whether a group is the awaited one, or is below it.
+    /// Whether a group is the awaited one, or is below it: what the join waits for. Services, and
+    /// what is in their groups, end after the join, and may wait for it.
     pub(crate) fn contains(self, group: &Node) -> bool {
         let is_it = |node: &Node| match self {
             // Relaxed: addresses are compared; a group that moves at this moment may count as
@@ -42,11 +43,11 @@ impl Awaited {
             return false;
         }
         // As a rule it is the group itself, and no reference is made.
-        is_it(group)
-            || group
-                .ancestors()
-                .take(LEVELS)
-                .skip(1)
-                .any(|node| is_it(&node))
+        if is_it(group) {
+            return true;
+        }
+        let mut above = group.ancestors().take(LEVELS).skip(1);
+        let at = above.find(|node| is_it(node) || node.serves());
+        at.is_some_and(|node| is_it(&node))
     }
 }

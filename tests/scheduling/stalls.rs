@@ -5,7 +5,7 @@ use crate::common::hangs::without_hanging;
 use crate::common::polls::wait_until;
 use crate::common::runtimes::{self, workers};
 use spinney::net::TcpListener;
-use spinney::{Runtime, group, sleep, yield_now};
+use spinney::{Group, Runtime, group, scope, sleep, yield_now};
 use std::hint::spin_loop;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -247,5 +247,33 @@ fn spares_end_with_their_runtime() {
         // The worker and the spare; other threads have no hooks.
         wait_until(|| stopped.load(SeqCst) == started.load(SeqCst));
         assert!(started.load(SeqCst) >= 2);
+    });
+}
+
+/// A chain of children, each of which starts the next one, until `over`.
+fn chain<'s>(s: Group<'s, '_>, over: &'s AtomicBool) {
+    s.spawn(async move {
+        if !over.load(SeqCst) {
+            chain(s, over);
+        }
+    });
+}
+
+/// A worker that runs the children of a scope in its task begins one job after the other, and yet
+/// looks at nothing else: it is stalled, and a spare watches time.
+#[test]
+fn a_worker_in_a_scope_without_end_is_replaced() {
+    without_hanging(|| {
+        let builder = Runtime::builder().workers(1).callers_take_part(false);
+        let runtime = builder.build().unwrap();
+        runtime.block_on(group(async |g| {
+            let over = g.keep(AtomicBool::new(false));
+            g.spawn(async { scope(|s| chain(s, over)) });
+            g.spawn(async {
+                sleep(Duration::from_millis(1)).await;
+                over.store(true, SeqCst);
+            });
+        }));
+        assert!(runtime.metrics().stalls >= 1);
     });
 }

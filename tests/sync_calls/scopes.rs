@@ -5,8 +5,8 @@ use crate::common::hangs::without_hanging;
 use crate::common::polls::wait_until;
 use crate::common::runtimes::{noting, workers};
 use spinney::{Runtime, Wait, current, scope, yield_now};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 fn here() -> ThreadId {
@@ -169,6 +169,45 @@ fn children_that_wait_for_each_other_run_at_once() {
                         wait_until(|| other.load(SeqCst));
                     });
                 }
+            });
+        }
+    });
+}
+
+/// What a service starts in a group of its own may wait for the stop of the service, which comes
+/// after the join: the caller that waits for the join leaves it to workers, though it is below the
+/// scope in the tree.
+#[test]
+fn a_caller_does_not_run_what_a_service_has_started() {
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        let _entered = runtime.enter();
+        let caller = here();
+        for _ in 0..20 {
+            let flags: Arc<[AtomicBool; 2]> = Arc::default();
+            let ours = Arc::clone(&flags);
+            scope(|s| {
+                s.service(async move {
+                    spinney::group(async move |g| {
+                        let [served, begun] = &**g.keep(ours);
+                        let helper = g.spawn(async move {
+                            assert_ne!(here(), caller);
+                            begun.store(true, SeqCst);
+                            current::stopping().wait();
+                        });
+                        served.store(true, SeqCst);
+                        // The worker keeps it on its seat, where the caller looks for children.
+                        for _ in 0..1_000 {
+                            if begun.load(SeqCst) {
+                                break;
+                            }
+                            thread::yield_now();
+                        }
+                        helper.await;
+                    })
+                    .await
+                });
+                s.spawn(async { wait_until(|| flags[0].load(SeqCst)) });
             });
         }
     });
