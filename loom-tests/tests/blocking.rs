@@ -242,6 +242,10 @@ static TICKET: TicketTable = TicketTable {
 };
 
 /// The reference of a ticket.
+#[expect(
+    clippy::redundant_allocation,
+    reason = "the box is what the word points to, and the count is its owner's"
+)]
 unsafe fn given_up(target: NonNull<JobHeader>) -> Box<Arc<Piece>> {
     // SAFETY: `child` has leaked it, and the ticket is given up once.
     unsafe { Box::from_raw(target.cast().as_ptr()) }

@@ -71,6 +71,7 @@ mod pool {
 
         pub struct Counters {
             pub jobs: Jobs,
+            pub awaited_jobs: Jobs,
         }
 
         pub struct Jobs;
@@ -108,7 +109,10 @@ mod pool {
                     counts: LiveCounts::new(),
                     seats: Seats([Seat {
                         counts: LiveCounts::new(),
-                        counters: Counters { jobs: Jobs },
+                        counters: Counters {
+                            jobs: Jobs,
+                            awaited_jobs: Jobs,
+                        },
                     }]),
                     driver: Stub,
                     blocking: Stub,

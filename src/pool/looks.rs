@@ -7,10 +7,9 @@
 //! no clock is read for each job.
 //!
 //! A beat is also where the oldest come first: the oldest child that waits on the seat, and one job
-//! of another seat, are run before the newest here. At most
-//! `seats::FORKS_MOST` new children wait on a seat, and those that come later are newer: so each
-//! begins after that many beats at the latest, or six times as many jobs if that takes longer, and
-//! the oldest of all at the next beat.
+//! of another seat, are run before the newest here. At most `seats::FORKS_MOST` new children wait
+//! on a seat, and those that come later are newer: so each begins after a third as many beats at
+//! the latest, or twice as many jobs if that takes longer, and the oldest of all at the next beat.
 
 use std::time::Duration;
 

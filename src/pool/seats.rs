@@ -49,6 +49,11 @@ const SPILL: usize = 64;
 /// in 0.4 times the CPU time.
 const FORKS_MOST: usize = 1024;
 
+/// Of so many new children that wait, one more is run out of turn at each beat: more than wait in a
+/// recursion as a rule. So each of [`FORKS_MOST`] begins after 350 beats (128 / 8 + 128 / 7 + .. +
+/// 128 / 1), about a third of a second, at the latest.
+const AGES: usize = 128;
+
 /// Jobs of a fork deque that a thief takes along at most: each is a tree as a rule, and costs a
 /// compare-exchange of its own.
 const FORKS_STOLEN: usize = 4;
@@ -468,6 +473,23 @@ impl OwnSeat {
     /// The oldest job of the fork deque.
     pub(crate) fn pop_oldest(&self) -> Option<Job> {
         self.with(|seat| settled(|| seat.map_or(Steal::Empty, |seat| seat.seat().steal_fork())))
+    }
+
+    /// At a beat: puts one of each [`AGES`] new children, the oldest ones, in order with the woken
+    /// tasks.
+    pub(crate) fn queue_oldest(&self) {
+        self.with(|seat| {
+            let Some(deques) = seat.map(ClaimedSeat::deques) else {
+                return;
+            };
+            for _ in 0..deques.fork.len() / AGES {
+                let oldest = settled(|| seat.map_or(Steal::Empty, |seat| seat.seat().steal_fork()));
+                let Some(job) = oldest else {
+                    return;
+                };
+                deques.wake.push(job);
+            }
+        });
     }
 
     /// The seat, and how many jobs wait on it.

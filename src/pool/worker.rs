@@ -164,6 +164,7 @@ impl Worker<'_> {
             }
         }
         if due.oldest {
+            self.own.queue_oldest();
             return self.own.pop_oldest();
         }
         if due.other {
