@@ -44,8 +44,8 @@ pub(crate) fn is_crowded(seat: &Seat) -> bool {
     is_crowd(seat, seat.waiting())
 }
 
-/// A seat on which jobs wait has begun none for a while: its worker took them for short, and each is
-/// a crowd until it looks again. So the thief that comes wakes the next one.
+/// A seat on which jobs wait has begun none for a while: its worker took them for short, and each
+/// is a crowd until it looks again. So the thief that comes wakes the next one.
 pub(crate) fn stands_still(seat: &Seat) {
     seat.crowd.set(0);
 }
