@@ -8,8 +8,9 @@
 //!
 //! A beat is also where the oldest come first: the oldest child that waits on the seat, and one job
 //! of another seat, are run before the newest here. At most `seats::FORKS_MOST` new children wait
-//! on a seat, and those that come later are newer: so each begins after a third as many beats at
-//! the latest, or twice as many jobs if that takes longer, and the oldest of all at the next beat.
+//! on a seat, and those that come later are newer: so each begins after half as many beats at the
+//! latest, or three times as many jobs if that takes longer, and the oldest of all at the next
+//! beat.
 
 use std::time::Duration;
 

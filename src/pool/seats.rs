@@ -50,9 +50,9 @@ const SPILL: usize = 64;
 const FORKS_MOST: usize = 1024;
 
 /// Of so many new children that wait, one more is run out of turn at each beat: more than wait in a
-/// recursion as a rule. So each of [`FORKS_MOST`] begins after 350 beats (128 / 8 + 128 / 7 + .. +
-/// 128 / 1), about a third of a second, at the latest.
-const AGES: usize = 128;
+/// recursion as a rule. So each of [`FORKS_MOST`] begins after 540 beats (256 / 4 + 256 / 3 + 256 /
+/// 2 + 256), about half a second, at the latest, and after 210 if as many as may be wait all along.
+const AGES: usize = 256;
 
 /// Jobs of a fork deque that a thief takes along at most: each is a tree as a rule, and costs a
 /// compare-exchange of its own.
