@@ -167,9 +167,13 @@ impl Driver {
         seat: usize,
         at: Instant,
         call: impl FnOnce() + Send + 'static,
-    ) -> Timer {
-        let call = Call(Mutex::new(Some(call)));
-        self.insert_waker(seat, at, Waker::from(Arc::new(call)))
+    ) -> CallTimer {
+        let call = Arc::new(Call(Mutex::new(Some(call))));
+        let timer = self.insert_waker(seat, at, Waker::from(Arc::clone(&call)));
+        CallTimer {
+            timer: Some(timer),
+            call,
+        }
     }
 }
 
@@ -182,6 +186,32 @@ impl<F: FnOnce() + Send> Wake for Call<F> {
         if let Some(call) = call {
             call();
         }
+    }
+}
+
+trait Forget: Send + Sync {
+    /// Drops the function, unless it has been called; its destructor may panic.
+    fn forget(&self);
+}
+
+impl<F: Send> Forget for Call<F> {
+    fn forget(&self) {
+        let call = self.0.lock().take();
+        drop(call);
+    }
+}
+
+/// A timer that calls a function. Dropping it cancels it, and then drops the function: a panic of
+/// that comes out here, as it belongs to the owner of what the function holds.
+pub(crate) struct CallTimer {
+    timer: Option<Timer>,
+    call: Arc<dyn Forget>,
+}
+
+impl Drop for CallTimer {
+    fn drop(&mut self) {
+        drop(self.timer.take());
+        self.call.forget();
     }
 }
 

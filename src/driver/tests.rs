@@ -1,7 +1,7 @@
 //! Tests of the driver's parts, without a pool.
 
 use crate::driver::clock::{Clock, ManualClock};
-use crate::driver::driver::{Driver, Timer};
+use crate::driver::driver::{CallTimer, Driver};
 use crate::driver::role::Limit;
 use crate::driver::slab::{self, Slab};
 use crate::driver::timers::FIRED_MOST;
@@ -216,7 +216,7 @@ struct Crowd {
     clock: ManualClock,
     called: AtomicUsize,
     again: bool,
-    timers: Mutex<Vec<Timer>>,
+    timers: Mutex<Vec<CallTimer>>,
 }
 
 impl Crowd {

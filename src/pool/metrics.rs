@@ -69,6 +69,7 @@ macro_rules! counters {
         impl Counters {
             pub(crate) fn add_to(&self, sum: &mut Metrics) {
                 $(sum.$name += self.$name.get();)*
+                sum.jobs += self.awaited_jobs.get();
             }
         }
     };
@@ -77,7 +78,7 @@ macro_rules! counters {
 counters! {
     /// Jobs run: polls of tasks, reapers.
     jobs,
-    /// Jobs run by threads that wait for them, in `block_on`, `.wait()` or a scope; not in `jobs`.
+    /// Of these, jobs run by threads that wait for them, in `block_on`, `.wait()` or a scope.
     awaited_jobs,
     /// Batches taken from another seat.
     steals,
