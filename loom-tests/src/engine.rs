@@ -54,6 +54,7 @@ macro_rules! groups {
             pub mod pool;
             pub mod rare;
             pub mod services;
+            pub mod whole;
             pub mod word;
         }
 

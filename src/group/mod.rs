@@ -2,7 +2,8 @@
 //! pool; what happens between groups is in `tree`.
 //!
 //! `node` is a group without its types, and has tables of the functions that it needs from the
-//! floors above (`NodeTable`); `pool` is the runtime as a node sees it; `word` counts its children;
+//! floors above (`NodeTable`); `whole` is one in its allocation; `rare` is what few of them have;
+//! `pool` is the runtime as a node sees it; `word` counts its children;
 //! `ending` decides how it ends, by answers that are `duties`; `services` end with it; members and
 //! inner groups hang in a `list`; `arena` keeps values; `gate` lets handle holders in; a `host`
 //! polls it.
@@ -17,4 +18,5 @@ pub(crate) mod node;
 pub(crate) mod pool;
 pub(crate) mod rare;
 pub(crate) mod services;
+pub(crate) mod whole;
 pub(crate) mod word;

@@ -47,10 +47,9 @@ use crate::group::pool::Pool;
 use crate::group::word::JoinWord;
 use crate::group::{ending, gate, rare, services};
 use crate::job::{Job, JobHeader, JobTable};
-use crate::recycle;
 use crate::report::dump::TaskDump;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
-use crate::sync::{Arc, Mutex, OnceLock, RECYCLES};
+use crate::sync::{Mutex, OnceLock};
 use crate::waiters::{Key, Waiters};
 use std::borrow::Cow;
 use std::fmt;
@@ -125,15 +124,6 @@ impl NodeJobTable {
         // SAFETY: `into_job` gave one reference up to this job, by `into_raw`. `JobTable::run` (2):
         // it is called once for each job.
         J::run(unsafe { NodeRef::from_raw(node.cast()) });
-    }
-}
-
-/// The job of a root, which has no members of its own.
-struct Memberless;
-
-impl NodeJob for Memberless {
-    fn run(_: NodeRef) {
-        unreachable!("a root has no members of its own");
     }
 }
 
@@ -242,9 +232,9 @@ pub(crate) struct Opening {
 }
 
 impl Node {
-    /// A node that is not yet in its allocation: see [`Whole`].
+    /// A node that is not yet in its allocation: see [`Whole`](crate::group::whole::Whole).
     #[inline]
-    fn new(
+    pub(super) fn new(
         table: &'static NodeTable,
         pool: NonNull<dyn Pool>,
         parent: *mut Self,
@@ -308,7 +298,7 @@ impl Node {
 
     /// Whether there is nothing in it that is to be dropped: so for most nodes that are freed one
     /// look at each field is enough. Not asked in the twin, whose locks and atomics see their end.
-    fn is_bare(&mut self) -> bool {
+    pub(super) fn is_bare(&mut self) -> bool {
         let slow = self.slow.get_mut();
         slow.rare.is_none()
             && slow.arena.is_unused()
@@ -527,114 +517,6 @@ impl NodeRef {
     /// gives it up.
     pub(crate) unsafe fn from_raw(node: NonNull<Node>) -> Self {
         Self(node)
-    }
-}
-
-/// A node and the fields that its kind adds, in one allocation.
-#[repr(C)]
-pub(crate) struct Whole<T> {
-    node: Node,
-    pub(crate) rest: T,
-}
-
-impl<T> Deref for Whole<T> {
-    type Target = Node;
-
-    #[inline]
-    fn deref(&self) -> &Node {
-        &self.node
-    }
-}
-
-impl<T> Whole<T> {
-    /// The table of the root of a runtime, which has inner groups alone.
-    const ROOT: NodeTable = NodeTable {
-        reaper: &NodeJobTable::of::<Memberless>(),
-        free: Self::free,
-        report_errors: |_| {},
-        start_closer: |_| unreachable!("a root has neither services nor defers"),
-        mark_member: |_| unreachable!("a root has no members of its own"),
-        describe_member: |_| unreachable!("a root has no members of its own"),
-    };
-
-    /// Allocates a node, which is made in place, and returns the one reference that it has.
-    #[inline]
-    fn allocate(node: impl FnOnce() -> Node, rest: T) -> NodeRef {
-        let place = recycle::allocate::<Self>();
-        // SAFETY: new memory for a whole: valid and aligned for a write, and empty.
-        unsafe { place.write(Self { node: node(), rest }) };
-        let whole: NonNull<Node> = place.cast();
-        // SAFETY: no other thread has the new node.
-        unsafe { (*whole.as_ptr()).whole = whole };
-        NodeRef(whole)
-    }
-
-    /// Makes a node under a parent, not linked to it.
-    ///
-    /// # Safety
-    ///
-    /// 1. `table` frees as [`Whole::free`] of this type does.
-    /// 2. Its other functions may be called with this node, and the members that it will have.
-    pub(crate) unsafe fn make(
-        table: &'static NodeTable,
-        parent: NodeRef,
-        opening: Opening,
-        rest: T,
-    ) -> NodeRef {
-        let pool = parent.pool;
-        let node = || Node::new(table, pool, parent.into_raw(), opening);
-        Self::allocate(node, rest)
-    }
-
-    /// The whole of a node.
-    ///
-    /// # Safety
-    ///
-    /// 1. The node was made by a function of this type.
-    /// 2. It is alive for `'a`.
-    #[inline]
-    pub(crate) unsafe fn of<'a>(node: NonNull<Node>) -> &'a Self {
-        // SAFETY: (1): the node is the first field of such a whole (`#[repr(C)]`), and a pointer to
-        // a node is one to the whole: see `allocate`. (2).
-        unsafe { node.cast::<Self>().as_ref() }
-    }
-
-    /// Frees the whole: `NodeTable::free`.
-    ///
-    /// # Safety
-    ///
-    /// 1. The node was made by a function of this type.
-    /// 2. The last reference to it is gone.
-    pub(crate) unsafe fn free(node: NonNull<Node>) {
-        let mut place = node.cast::<Self>();
-        // SAFETY: (1): it is a whole of this type. (2): so no other reference to it is there.
-        let whole = unsafe { place.as_mut() };
-        if RECYCLES && whole.node.is_bare() {
-            // SAFETY: (1), (2): it is dropped once, and the node has nothing to drop.
-            unsafe { ptr::from_mut(&mut whole.rest).drop_in_place() };
-        } else {
-            // SAFETY: (1), (2): it is dropped once.
-            unsafe { place.drop_in_place() };
-        }
-        // SAFETY: (1): `allocate` made it as this type. (2): it was just dropped.
-        unsafe { recycle::free(place) };
-    }
-}
-
-impl NodeRef {
-    /// Makes the root of a runtime, which keeps the pool that every node of its tree points to. The
-    /// pool drops its `NodeRef` to break the circle.
-    pub(crate) fn root(pool: Arc<dyn Pool>) -> Self {
-        let opening = Opening {
-            name: None,
-            location: Location::caller(),
-            shielded: false,
-            unattached: false,
-        };
-        let address = NonNull::from(&*pool);
-        let table = &Whole::<Arc<dyn Pool>>::ROOT;
-        let node = || Node::new(table, address, ptr::null_mut(), opening);
-        Whole::allocate(node, pool)
     }
 }
 

@@ -9,8 +9,9 @@
     reason = "a reference to a node is proof of its error type"
 )]
 
-use crate::group::node::{Gate, Node, NodeRef, NodeTable, Opening, Whole};
+use crate::group::node::{Gate, Node, NodeRef, NodeTable, Opening};
 use crate::group::pool::Pool;
+use crate::group::whole::Whole;
 use crate::report::errors::Errors;
 use crate::report::reason::{CancelKind, Origin};
 use crate::sync::{Arc, Mutex};
