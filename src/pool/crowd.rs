@@ -1,5 +1,4 @@
-//! Which seats need help: one rule for pushers, thieves, sleepers, and for the
-//! sentinel.
+//! Which seats need help: one rule for pushers, thieves, sleepers, and for the sentinel.
 //!
 //! To wake a worker costs as much as a hundred small jobs, and a job that goes to another processor
 //! leaves its data behind. So what a worker pushes to its own seat is left to it as long as it
@@ -44,8 +43,8 @@ pub(crate) fn is_crowded(seat: &Seat) -> bool {
     is_crowd(seat, seat.waiting())
 }
 
-/// A seat on which jobs wait has begun none for a while: its worker took them for short, and each
-/// is a crowd until it looks again. So the thief that comes wakes the next one.
+/// A seat does not get on: each job that waits there is a crowd, until its worker looks again. So
+/// the thief that comes wakes the next one.
 pub(crate) fn stands_still(seat: &Seat) {
     seat.crowd.set(0);
 }

@@ -189,11 +189,11 @@ impl Shared {
         }
     }
 
-    /// A worker begins to run only what it waits for, on the stack of the task that waits: its seat
-    /// does not get on meanwhile, and whatever is pushed there is a crowd, until its next look.
+    /// The thread on this seat goes on with what it waits for, on the stack of the task that waits:
+    /// the seat does not get on meanwhile. Whatever waits there is a crowd, until its next look.
     pub(crate) fn keeps_others_waiting(&self, own: &OwnSeat) {
         let waits = own.waiting(|seat, waiting| {
-            seat.crowd.set(0);
+            crowd::stands_still(seat);
             waiting > 0
         });
         if waits == Some(true) {
@@ -214,7 +214,7 @@ impl Shared {
     pub(crate) fn leaves_work(&self) -> bool {
         let crowded = |seat: usize| crowd::is_crowded(self.seats.get(seat));
         let needs_help = !self.injector.is_empty() || self.seats.active_from(0).any(crowded);
-        !needs_help && (!self.has_work() || self.stands_by())
+        !needs_help && (!self.seats_have_work() || self.stands_by())
     }
 
     fn stands_by(&self) -> bool {

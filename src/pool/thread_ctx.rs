@@ -209,11 +209,8 @@ impl<'a> ThreadCtx<'a> {
         };
         self.shared.counters.forks.bump_shared();
         match self.seat.push_fork(job) {
-            Ok(()) => {
-                // Halves are large as a rule, and this thread does not get on while it joins.
-                self.seat.waiting(|seat, _| seat.crowd.set(0));
-                self.shared.notify();
-            }
+            // Halves are large as a rule, and this thread does not get on while it joins.
+            Ok(()) => self.shared.keeps_others_waiting(&self.seat),
             Err(job) => self.shared.inject(job),
         }
         true

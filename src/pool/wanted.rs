@@ -1,7 +1,6 @@
 //! Which jobs a blocked caller runs: those that it waits for. Others on its seat are strangers, and
 //! one of them may be long, or want a lock that a frame below on this stack holds.
 
-use crate::group::node::Node;
 use crate::job::Job;
 use crate::poll::frame::AwaitedTask;
 use crate::pool::shared::Shared;
@@ -18,8 +17,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     fn has(self, job: &Job) -> bool {
-        let group = group_of(job).filter(|group| !serves(group));
-        let is_in = |awaited: Awaited| group.is_some_and(|group| awaited.contains(group));
+        let is_in = |awaited: Awaited| group_of(job).is_some_and(|group| awaited.contains(group));
         match self.task {
             // The task, or a child of a group that is open in it.
             Some(task) => job.id() == Some(task.id.0) || is_in(Awaited::In(task.host)),
@@ -75,11 +73,4 @@ fn put_back(ctx: &ThreadCtx<'_>, job: Job) {
         Ok(()) => ctx.shared.notify(),
         Err(job) => ctx.shared.inject(job),
     }
-}
-
-/// Whether the group is one of services. They end after the body that starts them. One that blocked
-/// on the stack of that body would keep it from being polled, and both would wait for ever; so they
-/// are left to workers.
-fn serves(group: &Node) -> bool {
-    group.serves()
 }

@@ -12,6 +12,26 @@ use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use std::time::Duration;
 
+/// The seats whose threads sleep, in order.
+struct Sleepers(Vec<usize>);
+
+impl Sleepers {
+    fn of(shared: &Shared) -> Self {
+        let mut asleep = shared.sleep.sleepers();
+        asleep.sort_unstable();
+        Self(asleep)
+    }
+
+    /// Whether the thread on a seat is in none of its jobs: it sleeps, or is counted as blocked, or
+    /// there is no worker.
+    fn is_idle(&self, index: usize, seat: &Seat) -> bool {
+        // Relaxed: a hint at a tick, and one that is missed is seen at the next; before the
+        // sentinel sleeps, ordered by the fences of its event count.
+        let waits = seat.waits.load(Ordering::Relaxed);
+        waits || seat.worker.get() == 0 || self.0.binary_search(&index).is_ok()
+    }
+}
+
 impl Shared {
     /// A worker has left the driver, has a job after it slept, or goes on after it waited: see
     /// [`Sentinel`](crate::pool::sentinel::Sentinel).
@@ -57,26 +77,11 @@ impl Shared {
         started
     }
 
-    /// The sleepers, in order, and whether the thread on a seat is in none of its jobs: it sleeps,
-    /// or is counted as blocked, or there is no worker.
-    fn sleepers(&self) -> (Vec<usize>, impl Fn(usize, &Seat) -> bool) {
-        let mut asleep = self.sleep.sleepers();
-        asleep.sort_unstable();
-        let sorted = asleep.clone();
-        let is_idle = move |index: usize, seat: &Seat| {
-            // Relaxed: a hint at a tick, and one that is missed is seen at the next; before the
-            // sentinel sleeps, ordered by the fences of its event count.
-            let waits = seat.waits.load(Ordering::Relaxed);
-            waits || seat.worker.get() == 0 || sorted.binary_search(&index).is_ok()
-        };
-        (asleep, is_idle)
-    }
-
     /// Whether a worker is in a job, or looks for one.
     fn has_busy_worker(&self) -> bool {
-        let (_, is_idle) = self.sleepers();
+        let asleep = Sleepers::of(self);
         let mut seats = self.seats.active_from(0);
-        seats.any(|index| !is_idle(index, self.seats.get(index)))
+        seats.any(|index| !asleep.is_idle(index, self.seats.get(index)))
     }
 
     /// What the sentinel does at each tick: counts the workers that are stalled, has their tasks
@@ -85,11 +90,11 @@ impl Shared {
     /// workers, at most: they share the processors. The answer: whether the next tick matters, too,
     /// because a worker is in a job.
     fn tick(self: &Arc<Self>, stalls: &mut Stalls) -> bool {
-        let (asleep, is_idle) = self.sleepers();
+        let asleep = Sleepers::of(self);
         let (mut sleep, mut compute, mut busy) = (0, 0, false);
         for index in self.seats.active_from(0) {
             let seat = self.seats.get(index);
-            let idle = is_idle(index, seat);
+            let idle = asleep.is_idle(index, seat);
             busy |= !idle;
             let look = stalls.look(index, seat, idle);
             match look.stall {
@@ -111,7 +116,7 @@ impl Shared {
         }
         if self.replace_stalled {
             let stalled = sleep + self.workers.min(compute);
-            self.replace(stalled, asleep.is_empty());
+            self.replace(stalled, asleep.0.is_empty());
         }
         busy
     }

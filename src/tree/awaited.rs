@@ -30,7 +30,8 @@ impl Awaited {
     }
 
     /// Whether a group is the awaited one, or is below it: what the join waits for. Services, and
-    /// what is in their groups, end after the join, and may wait for it.
+    /// what is in their groups, end after the body that starts them, and after the join: one that
+    /// blocked on the stack of either would wait for ever.
     pub(crate) fn contains(self, group: &Node) -> bool {
         let is_it = |node: &Node| match self {
             // Relaxed: addresses are compared; a group that moves at this moment may count as
@@ -39,7 +40,7 @@ impl Awaited {
             Self::Group(awaited) => ptr::eq(node, awaited),
             Self::Nothing => false,
         };
-        if matches!(self, Self::Nothing) {
+        if matches!(self, Self::Nothing) || group.serves() {
             return false;
         }
         // As a rule it is the group itself, and no reference is made.
