@@ -115,9 +115,7 @@ impl Lines {
         self.room.set(left);
         true
     }
-}
 
-impl Lines {
     /// Gives one block of a line to the allocator; false if there is none.
     fn give_one_back(&self, line: usize) -> bool {
         let Some(block) = self.take(line) else {

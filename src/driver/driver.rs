@@ -171,8 +171,8 @@ impl Driver {
         let call = Arc::new(Call(Mutex::new(Some(call))));
         let timer = self.insert_waker(seat, at, Waker::from(Arc::clone(&call)));
         CallTimer {
-            timer: Some(timer),
-            call,
+            _timer: timer,
+            _call: Forgets(call),
         }
     }
 }
@@ -204,14 +204,16 @@ impl<F: Send> Forget for Call<F> {
 /// A timer that calls a function. Dropping it cancels it, and then drops the function: a panic of
 /// that comes out here, as it belongs to the owner of what the function holds.
 pub(crate) struct CallTimer {
-    timer: Option<Timer>,
-    call: Arc<dyn Forget>,
+    _timer: Timer,
+    _call: Forgets,
 }
 
-impl Drop for CallTimer {
+/// Has a function dropped when it is dropped.
+struct Forgets(Arc<dyn Forget>);
+
+impl Drop for Forgets {
     fn drop(&mut self) {
-        drop(self.timer.take());
-        self.call.forget();
+        self.0.forget();
     }
 }
 

@@ -221,11 +221,10 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             owner.settle();
         }
         opened(owner);
-        // SAFETY: (1): it is given to `call`, which hands it to a body for every lifetime, says the
-        // caller; `poll_with` drops what that returns before the owner joins. (2): the
-        // owner ends the group, or leaves that to the last child; the parent, which is open for
-        // `'s`, counts the children, also if this future is forgotten. A free group has no such
-        // parent, and `'s` is `'static` (`Setup::at`).
+        // SAFETY: (1): `call` hands it to a body for every lifetime, says the caller; what that
+        // returns is dropped before the join. (2): the owner ends the group, or the last child
+        // does; the parent, open for `'s`, counts the children, also if this future is forgotten.
+        // A free group has no such parent, and `'s` is `'static` (`Setup::at`).
         let alive = unsafe { Alive::new(&owner.node) };
         let group = Group::new(alive);
         let mut first = First {
