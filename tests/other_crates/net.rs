@@ -6,10 +6,13 @@ mod given_up;
 mod halves;
 mod pause;
 
+use crate::common::polls::{until, wait_until};
+use crate::common::runtimes::noting;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::net::{TcpListener, TcpStream};
-use spinney::{Group, block_on, group, timeout, try_group};
+use spinney::{Group, Runtime, block_on, group, timeout, try_group};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 /// Both ends of a connection.
@@ -25,6 +28,21 @@ async fn peer() -> (TcpStream, std::net::TcpStream) {
     let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     peer.set_nodelay(true).unwrap();
     (listener.accept().await.unwrap().0, peer)
+}
+
+/// Runs `body` where the only thread for closures that block is busy until the flag is set.
+fn where_all_block(body: impl AsyncFnOnce(&AtomicBool)) {
+    let (runtime, _) = noting(Runtime::builder().workers(1).max_blocking(1));
+    runtime.block_on(group(async |g| {
+        let gate = g.keep(AtomicBool::new(false));
+        let begun = g.keep(AtomicBool::new(false));
+        g.blocking(|| {
+            begun.store(true, SeqCst);
+            wait_until(|| gate.load(SeqCst));
+        });
+        until(|| begun.load(SeqCst)).await;
+        body(gate).await;
+    }));
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {

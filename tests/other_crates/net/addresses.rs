@@ -1,13 +1,12 @@
 //! What sockets are bound and connected to, and how errors name it.
 
+use super::where_all_block;
 use crate::common::hangs::without_hanging;
-use crate::common::polls::{until, wait_until};
-use crate::common::runtimes::noting;
+use spinney::block_on;
 use spinney::net::{TcpListener, TcpStream, ToSocketAddrs};
-use spinney::{Runtime, block_on, group};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 async fn meets(listener: &TcpListener, address: impl ToSocketAddrs) {
     let client = TcpStream::connect(address).await.unwrap();
@@ -100,20 +99,12 @@ fn an_error_names_the_address() {
 #[test]
 fn addresses_wait_for_no_thread() {
     without_hanging(|| {
-        let (runtime, _) = noting(Runtime::builder().workers(1).max_blocking(1));
-        runtime.block_on(group(async |g| {
-            let gate = g.keep(AtomicBool::new(false));
-            let begun = g.keep(AtomicBool::new(false));
-            g.blocking(|| {
-                begun.store(true, SeqCst);
-                wait_until(|| gate.load(SeqCst));
-            });
-            until(|| begun.load(SeqCst)).await;
+        where_all_block(async |gate| {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let port = listener.local_addr().unwrap().port();
             meets(&listener, ("127.0.0.1", port)).await;
             meets(&listener, format!("127.0.0.1:{port}")).await;
             gate.store(true, SeqCst);
-        }));
+        });
     });
 }

@@ -1,16 +1,15 @@
 //! What waits and is given up leaves nothing behind.
 
-use super::{connected, peer};
+use super::{connected, peer, where_all_block};
 use crate::common::hangs::without_hanging;
-use crate::common::polls::{Count, once, until, wait_until};
+use crate::common::polls::{Count, once};
 use crate::common::process::{alone, resident};
-use crate::common::runtimes::noting;
 use futures_lite::{AsyncRead, AsyncReadExt};
 use spinney::net::{TcpListener, TcpStream};
-use spinney::{Runtime, block_on, group};
+use spinney::{block_on, group};
 use std::io::Write;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
@@ -136,15 +135,7 @@ fn waiters_for_a_stop_leave_nothing_and_are_woken_in_order() {
 #[test]
 fn lookups_that_are_given_up_leave_the_line() {
     alone(|| {
-        let (runtime, _) = noting(Runtime::builder().workers(1).max_blocking(1));
-        runtime.block_on(group(async |g| {
-            let gate = g.keep(AtomicBool::new(false));
-            let begun = g.keep(AtomicBool::new(false));
-            g.blocking(|| {
-                begun.store(true, SeqCst);
-                wait_until(|| gate.load(SeqCst));
-            });
-            until(|| begun.load(SeqCst)).await;
+        where_all_block(async |gate| {
             let name = "x".repeat(1000); // no port: it is no name that anything is asked for
             let before = resident();
             for _ in 0..50_000 {
@@ -155,6 +146,6 @@ fn lookups_that_are_given_up_leave_the_line() {
             gate.store(true, SeqCst);
             assert!(grown < 8 << 20, "{} MB more", grown >> 20);
             assert!(TcpStream::connect(&name).await.is_err());
-        }));
+        });
     });
 }

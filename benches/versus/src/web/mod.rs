@@ -6,12 +6,23 @@ pub(crate) mod on_spinney;
 pub(crate) mod on_tokio;
 
 use clap::ValueEnum;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response};
+use std::convert::Infallible;
 
 /// What every request to hyper is answered with.
 pub(crate) const BODY: &str = "Hello, World!";
 
 /// Bytes of an echo.
 pub(crate) const LENGTH: usize = 64;
+
+/// What every server of hyper answers.
+async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::new(Bytes::from_static(
+        BODY.as_bytes(),
+    ))))
+}
 
 /// What a connection carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -1,23 +1,13 @@
 //! hyper, or an echo, on spinney: a group, and a child for each connection.
 
-use super::{BODY, Kind, LENGTH};
+use super::{Kind, LENGTH, hello};
 use crate::sides;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use spinney::net::TcpStream;
 use spinney::{Group, group};
-use std::convert::Infallible;
 use std::net::TcpListener;
-
-async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::new(Bytes::from_static(
-        BODY.as_bytes(),
-    ))))
-}
 
 async fn echo(mut stream: TcpStream) {
     let mut buffer = [0; LENGTH];

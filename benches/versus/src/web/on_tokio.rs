@@ -1,23 +1,13 @@
 //! hyper, or an echo, on tokio: a task for each connection.
 
-use super::{BODY, Kind, LENGTH};
+use super::{Kind, LENGTH, hello};
 use crate::sides;
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use std::convert::Infallible;
 use std::net::TcpListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(Response::new(Full::new(Bytes::from_static(
-        BODY.as_bytes(),
-    ))))
-}
 
 async fn echo(mut stream: TcpStream) {
     let mut buffer = [0; LENGTH];

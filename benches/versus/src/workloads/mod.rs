@@ -23,10 +23,9 @@ mod scopes;
 mod skynet;
 mod sockets;
 mod sockets_and_hogs;
+mod spawn;
 mod spawn_await;
 mod spawn_injected;
-mod spawn_inside;
-mod spawn_outside;
 mod spawn_unobserved;
 mod ten_children;
 mod ticks;
@@ -141,8 +140,8 @@ const ALL: &[&Workload] = &[
     &ticks::BESIDE_THREADS,
     &idle::NOTHING,
     &idle::FAR_TIMER,
-    &spawn_inside::WORKLOAD,
-    &spawn_outside::WORKLOAD,
+    &spawn::INSIDE,
+    &spawn::OUTSIDE,
     &spawn_unobserved::WORKLOAD,
     &spawn_injected::WORKLOAD,
     &spawn_await::WORKLOAD,

@@ -54,6 +54,22 @@ fn figures(sample: Sample, delays: &Delays, units: u64) -> Figures {
     figures
 }
 
+/// The delays of all clients, and the units of all hogs.
+async fn results_of(
+    clients: impl IntoIterator<Item = impl Future<Output = Delays>>,
+    hogs: impl IntoIterator<Item = impl Future<Output = u64>>,
+) -> (Delays, u64) {
+    let mut delays = Delays::new();
+    for client in clients {
+        delays.add_all(&client.await);
+    }
+    let mut units = 0;
+    for hog in hogs {
+        units += hog.await;
+    }
+    (delays, units)
+}
+
 fn spinney(length: Length) -> Figures {
     let pairs = pairs();
     let watch = Watch::start();
@@ -68,15 +84,7 @@ fn spinney(length: Length) -> Figures {
             let client = futures::ask(sockets::in_spinney(client), end);
             clients.push(g.spawn(async move { Ok(client.await) }));
         }
-        let mut delays = Delays::new();
-        for client in clients {
-            delays.add_all(&client.await);
-        }
-        let mut units = 0;
-        for hog in hogs {
-            units += hog.await;
-        }
-        (delays, units)
+        results_of(clients, hogs).await
     }));
     figures(watch.stop(), &delays, units)
 }
@@ -94,15 +102,13 @@ fn tokio(length: Length) -> Figures {
             tokio::spawn(tokios::answer(sockets::in_tokio(server), ANSWER));
             clients.push(tokio::spawn(tokios::ask(sockets::in_tokio(client), end)));
         }
-        let mut delays = Delays::new();
-        for client in clients {
-            delays.add_all(&client.await.expect("no panic"));
-        }
-        let mut units = 0;
-        for hog in hogs {
-            units += hog.await.expect("no panic");
-        }
-        (delays, units)
+        let clients = clients
+            .into_iter()
+            .map(async |task| task.await.expect("no panic"));
+        let hogs = hogs
+            .into_iter()
+            .map(async |task| task.await.expect("no panic"));
+        results_of(clients, hogs).await
     });
     figures(watch.stop(), &delays, units)
 }
@@ -122,15 +128,7 @@ fn smol(length: Length) -> Figures {
             executor.spawn(server).detach();
             clients.push(executor.spawn(futures::ask(sockets::in_smol(client), end)));
         }
-        let mut delays = Delays::new();
-        for client in clients {
-            delays.add_all(&client.await);
-        }
-        let mut units = 0;
-        for hog in hogs {
-            units += hog.await;
-        }
-        (delays, units)
+        results_of(clients, hogs).await
     });
     figures(watch.stop(), &delays, units)
 }
