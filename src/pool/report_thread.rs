@@ -2,14 +2,14 @@
 //! and ends when all of that is told.
 
 use crate::pool::hooks;
-use crate::pool::reports::{Report, Sighting};
+use crate::pool::reports::Sighting;
 use crate::pool::shared::Shared;
 use crate::pool::thread_ctx::ThreadCtx;
 use crate::report::stall::Stall;
 use crate::sync::Arc;
 
 /// Has a report told. Where no thread can be had, stderr is told in place of the hook.
-pub(crate) fn tell(shared: &Arc<Shared>, report: Report) {
+pub(crate) fn tell(shared: &Arc<Shared>, report: Sighting) {
     if !shared.reports.push(report) {
         return;
     }
@@ -21,9 +21,7 @@ pub(crate) fn tell(shared: &Arc<Shared>, report: Report) {
         ctx.waits.set(true);
         ctx.occupy(|| {
             while let Some(report) = theirs.reports.next() {
-                match report {
-                    Report::Stall(sighting) => theirs.hooks.report_stall(stall(&theirs, sighting)),
-                }
+                theirs.hooks.report_stall(stall(&theirs, report));
                 ctx.leave_seat();
             }
         });
@@ -32,9 +30,7 @@ pub(crate) fn tell(shared: &Arc<Shared>, report: Report) {
         Ok(thread) => shared.reports.keep(thread),
         Err(_) => {
             while let Some(report) = shared.reports.next() {
-                match report {
-                    Report::Stall(sighting) => hooks::print_stall(stall(shared, sighting)),
-                }
+                hooks::print_stall(stall(shared, report));
             }
         }
     }
@@ -49,13 +45,5 @@ fn stall(shared: &Shared, sighting: Sighting) -> Stall {
         thread,
     } = sighting;
     shared.place(shared.seats.get(seat), &mut seen);
-    let task = seen.straggler;
-    Stall {
-        task: task.task,
-        name: task.name,
-        location: task.location,
-        group: task.group,
-        lasts,
-        thread,
-    }
+    Stall::new(seen.straggler, lasts, thread)
 }

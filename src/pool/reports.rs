@@ -13,11 +13,6 @@ use std::time::Duration;
 /// Reports that wait for a hook which does not return, at most; what comes later is left out.
 const MOST: usize = 64;
 
-/// What is to be reported.
-pub(crate) enum Report {
-    Stall(Sighting),
-}
-
 /// A task that was seen not to return. The path of its group is not there yet: to find it may take
 /// long in a large tree.
 pub(crate) struct Sighting {
@@ -29,7 +24,7 @@ pub(crate) struct Sighting {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Report>,
+    waiting: VecDeque<Sighting>,
     /// Whether a thread calls the hooks.
     is_served: bool,
     /// The last of those threads.
@@ -43,7 +38,7 @@ pub(crate) struct Reports(Mutex<Queue>);
 impl Reports {
     /// Adds a report; whether the caller must see to it that a thread takes it.
     #[must_use]
-    pub(super) fn push(&self, report: Report) -> bool {
+    pub(super) fn push(&self, report: Sighting) -> bool {
         let mut queue = self.0.lock();
         if queue.waiting.len() < MOST {
             queue.waiting.push_back(report);
@@ -52,7 +47,7 @@ impl Reports {
     }
 
     /// The next report; without one the caller is not the thread that serves any more.
-    pub(super) fn next(&self) -> Option<Report> {
+    pub(super) fn next(&self) -> Option<Sighting> {
         let mut queue = self.0.lock();
         let next = queue.waiting.pop_front();
         queue.is_served = next.is_some();

@@ -321,6 +321,11 @@ impl ClaimedSeat {
         }
     }
 
+    /// The oldest job of the fork deque.
+    fn pop_oldest(&self) -> Option<Job> {
+        settled(|| self.seat().steal_fork())
+    }
+
     /// The newest job of the fork deque.
     fn pop_fork(&self) -> Option<Job> {
         let deques = self.deques();
@@ -472,22 +477,17 @@ impl OwnSeat {
 
     /// The oldest job of the fork deque.
     pub(crate) fn pop_oldest(&self) -> Option<Job> {
-        self.with(|seat| settled(|| seat.map_or(Steal::Empty, |seat| seat.seat().steal_fork())))
+        self.with(|seat| seat?.pop_oldest())
     }
 
     /// At a beat: puts one of each [`AGES`] new children, the oldest ones, in order with the woken
     /// tasks.
     pub(crate) fn queue_oldest(&self) {
         self.with(|seat| {
-            let Some(deques) = seat.map(ClaimedSeat::deques) else {
-                return;
-            };
-            for _ in 0..deques.fork.len() / AGES {
-                let oldest = settled(|| seat.map_or(Steal::Empty, |seat| seat.seat().steal_fork()));
-                let Some(job) = oldest else {
-                    return;
-                };
-                deques.wake.push(job);
+            let Some(seat) = seat else { return };
+            for _ in 0..seat.deques().fork.len() / AGES {
+                let Some(job) = seat.pop_oldest() else { return };
+                seat.deques().wake.push(job);
             }
         });
     }

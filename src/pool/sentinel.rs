@@ -11,7 +11,7 @@
 //! that one, which finds nothing to do and goes to sleep in the driver.
 //!
 //! It also stands behind each wake that a worker withholds when it pushes to its own seat
-//! (`pool::looks`): while jobs wait it beats, and if a seat has not begun a job since the last tick
+//! (`pool::crowd`): while jobs wait it beats, and if a seat has not begun a job since the last tick
 //! it wakes a sleeper for what waits there. So such a job waits for two ticks, or its worker's one
 //! job, at most.
 //!

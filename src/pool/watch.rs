@@ -2,7 +2,7 @@
 //! has spares stand in for them, and has the tasks reported that keep them.
 
 use crate::pool::crowd::Getting;
-use crate::pool::reports::{Report, Sighting};
+use crate::pool::reports::Sighting;
 use crate::pool::seats::Seat;
 use crate::pool::sentinel::Seen;
 use crate::pool::shared::Shared;
@@ -167,7 +167,7 @@ impl Shared {
             lasts: Duration::from_millis(ticks.into()),
             thread,
         };
-        (self.tell)(self, Report::Stall(sighting));
+        (self.tell)(self, sighting);
         true
     }
 
@@ -178,14 +178,7 @@ impl Shared {
             let (jobs, ticks, thread) = seat.stall()?;
             let task = self.running(seat, |_| true)?;
             let same = seat.counters.jobs.get() == jobs;
-            same.then(|| Stall {
-                task: task.task,
-                name: task.name,
-                location: task.location,
-                group: task.group,
-                lasts: Duration::from_millis(ticks.into()),
-                thread,
-            })
+            same.then(|| Stall::new(task, Duration::from_millis(ticks.into()), thread))
         };
         seats.filter_map(stall).collect()
     }

@@ -1,6 +1,6 @@
 //! A task that does not return from a poll, as the hook and dumps see it.
 
-use crate::report::failure::TaskId;
+use crate::report::failure::{Straggler, TaskId};
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -45,6 +45,19 @@ pub struct Stall {
     pub lasts: Duration,
     /// What its thread does.
     pub thread: ThreadState,
+}
+
+impl Stall {
+    pub(crate) fn new(task: Straggler, lasts: Duration, thread: ThreadState) -> Self {
+        Self {
+            task: task.task,
+            name: task.name,
+            location: task.location,
+            group: task.group,
+            lasts,
+            thread,
+        }
+    }
 }
 
 impl fmt::Display for Stall {
