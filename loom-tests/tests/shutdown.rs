@@ -237,13 +237,13 @@ fn has_ended(shared: &Shared) -> bool {
     shared.exiting.load(Ordering::Acquire) && shared.root.lock().is_none()
 }
 
-/// The last ones leave in time, if so many waits `end` by themselves; or else they are stragglers,
-/// and the last of them ends the runtime.
-fn the_last_leaves(ends: u32, preemptions: usize) {
+/// So many leave in time, if `ends` waits end by themselves; or else they are stragglers, and the
+/// last of them ends the runtime.
+fn the_last_leaves(leavers: usize, ends: u32, preemptions: usize) {
     explore_with(preemptions, move || {
         sync::trust_counts();
         sync::time::ends(ends);
-        let (_tree, shared, leavers) = runtime(2);
+        let (_tree, shared, leavers) = runtime(leavers);
         let answer = shared.shut_down(GRACE);
         match &answer {
             Ok(()) => assert!(has_ended(&shared), "it answered before the end"),
@@ -260,22 +260,34 @@ fn the_last_leaves(ends: u32, preemptions: usize) {
 
 #[test]
 fn model_within_the_grace() {
-    the_last_leaves(0, 2);
+    the_last_leaves(1, 0, 2);
+}
+
+#[test]
+fn model_two_within_the_grace() {
+    the_last_leaves(2, 0, 1);
 }
 
 #[test]
 fn model_after_the_grace() {
-    the_last_leaves(1, 2);
+    the_last_leaves(1, 1, 2);
 }
 
 #[test]
+fn model_two_after_the_grace() {
+    the_last_leaves(2, 1, 1);
+}
+
+// Each of the twenty looks is a point at which the leaver may go on, so there is one of it.
+
+#[test]
 fn model_stragglers() {
-    the_last_leaves(21, 1);
+    the_last_leaves(1, 21, 1);
 }
 
 #[test]
 fn model_nearly_stragglers() {
-    the_last_leaves(20, 1);
+    the_last_leaves(1, 20, 1);
 }
 
 /// Two shutdowns at once both end.
