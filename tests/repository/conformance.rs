@@ -1,35 +1,15 @@
 //! `docs/conformance.md` tells the truth: each row has a known state, its tests exist, and the
 //! counts are right.
 
-use crate::files::{root, rust_files};
+use crate::files::{root, tests};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 const STATES: [&str; 3] = ["holds", "differs", "cannot occur"];
 
-/// The tests and models of the repository, as `file::function`, and the refused and accepted
-/// programs, as paths.
+/// The tests and models of the repository, and the refused and accepted programs.
 fn repository() -> BTreeSet<String> {
-    let mut tests = BTreeSet::new();
-    let files = ["tests", "loom-tests/tests"].map(rust_files);
-    for (file, text) in files.into_iter().flatten() {
-        let mut is_test = false;
-        for line in text.lines().map(str::trim) {
-            if line.starts_with("#[") {
-                is_test |= line == "#[test]";
-            } else if !line.starts_with("//") {
-                let name = line
-                    .strip_prefix("fn ")
-                    .and_then(|rest| rest.split('(').next());
-                if let (true, Some(name)) = (is_test, name) {
-                    tests.insert(format!("{file}::{name}"));
-                }
-                is_test = false;
-            }
-        }
-        tests.insert(file);
-    }
-    tests
+    tests(&["tests", "loom-tests/tests"])
 }
 
 /// The cells of a row of a table, of which there are so many.

@@ -1,5 +1,6 @@
 //! The files of the repository.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,4 +27,27 @@ pub(crate) fn rust_files(folder: &str) -> Vec<(String, String)> {
         (name, fs::read_to_string(path).unwrap())
     });
     files.collect()
+}
+
+/// The tests in some folders, as `file::function`, and all their files.
+pub(crate) fn tests(folders: &[&str]) -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    for (file, text) in folders.iter().flat_map(|folder| rust_files(folder)) {
+        let mut is_test = false;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with("#[") {
+                is_test |= line == "#[test]";
+            } else if !line.starts_with("//") {
+                let name = line
+                    .strip_prefix("fn ")
+                    .and_then(|rest| rest.split('(').next());
+                if let (true, Some(name)) = (is_test, name) {
+                    tests.insert(format!("{file}::{name}"));
+                }
+                is_test = false;
+            }
+        }
+        tests.insert(file);
+    }
+    tests
 }

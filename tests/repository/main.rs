@@ -4,5 +4,6 @@ mod architecture;
 mod auto_traits;
 mod conformance;
 mod files;
+mod interop;
 mod leaves;
 mod peers;

@@ -1,4 +1,4 @@
-//! Who tests spinney compiles none of its peers.
+//! Who tests spinney compiles none of its peers, and nobody else's libraries.
 
 use super::files::root;
 use std::fs;
@@ -13,6 +13,9 @@ const PEERS: [&str; 6] = [
     "rayon",
 ];
 
+/// Those of `interop` that nothing else here needs.
+const LIBRARIES: [&str; 6] = ["axum", "moka", "quinn", "rustls", "sqlx", "tonic"];
+
 fn packages(lock: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(lock)).unwrap();
     let names = text.lines().filter_map(|line| line.strip_prefix("name = "));
@@ -22,13 +25,22 @@ fn packages(lock: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_workspace_depends_on_no_peer() {
+fn the_workspace_depends_on_no_peer_and_no_other_library() {
     let here = packages("Cargo.lock");
     assert!(here.contains(&"spinney".to_owned()));
-    assert!(!here.contains(&"versus".to_owned()));
-    let versus = packages("benches/versus/Cargo.lock");
-    for peer in PEERS.map(str::to_owned) {
-        assert!(!here.contains(&peer), "{peer} is compiled by every test");
-        assert!(versus.contains(&peer), "{peer} is no peer any more");
+    let apart = [
+        ("versus", "benches/versus/Cargo.lock", PEERS),
+        ("interop", "interop/Cargo.lock", LIBRARIES),
+    ];
+    for (package, lock, others) in apart {
+        assert!(!here.contains(&package.to_owned()));
+        let there = packages(lock);
+        for other in others.map(str::to_owned) {
+            assert!(!here.contains(&other), "{other} is compiled by every test");
+            assert!(
+                there.contains(&other),
+                "{other} is not in {package} any more"
+            );
+        }
     }
 }

@@ -1,0 +1,16 @@
+//! A file for each library.
+
+mod async_fs;
+mod async_io;
+mod async_net;
+mod async_process;
+mod async_tungstenite;
+mod certificates;
+mod futures_rustls;
+mod futures_timer;
+mod moka;
+mod notify;
+mod rayon;
+mod tokio_rustls;
+mod tokio_tungstenite;
+mod tokio_util;
