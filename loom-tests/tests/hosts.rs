@@ -3,6 +3,7 @@
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
+use std::ptr::NonNull;
 use std::task::Waker;
 use sync::cell::Racy;
 use sync::{Arc, thread};
@@ -11,8 +12,8 @@ loom_tests::groups!();
 
 mod support;
 
-use group::node::Host;
-use support::{End, OwnHost, Sleeper, Tree, finish, join, keep, open_bare};
+use group::node::{Host, Node};
+use support::{End, Kept, OwnHost, Sleeper, Tree, finish, join, keep, open_bare};
 use tree::cut::{self, Cut, Knew};
 use tree::hosts;
 
@@ -24,6 +25,18 @@ fn cut(host: &Host, sleeper: &Arc<Sleeper>) {
             return;
         }
         sleeper.park();
+    }
+}
+
+/// A child that is still to leave.
+struct Leave(NonNull<Node>, NonNull<Kept>);
+
+// SAFETY: it points to objects whose accesses the model checker watches.
+unsafe impl Send for Leave {}
+
+impl Leave {
+    fn now(self) {
+        finish(self.0, self.1);
     }
 }
 
@@ -103,10 +116,11 @@ fn model_the_last_group_leaves_a_host_that_ends() {
     });
 }
 
-/// A group's future moves to another host and ends there while its first host is being cut.
-#[test]
-fn model_move_against_a_cut() {
-    explore_with(2, || {
+/// A group's future moves to another host and ends there while its first host is being cut. Its
+/// child leaves at the same time, or the mover sees to it, in which case there are fewer threads
+/// and more preemptions.
+fn a_move_against_a_cut(preemptions: usize, alone: bool) {
+    explore_with(preemptions, move || {
         let tree = Tree::new();
         let cutter = Sleeper::new();
         let sleeper = Sleeper::new();
@@ -119,20 +133,40 @@ fn model_move_against_a_cut() {
         let kept = keep(&moves.node, &drops);
         let node = moves.node.as_ptr();
         assert!(moves.node.enter());
-        let child = thread::spawn(move || finish(node, kept));
-        let theirs = Arc::clone(&sleeper);
+        let leave = Leave(node, kept);
+        let (mine, theirs) = match alone {
+            true => (Some(leave), None),
+            false => (None, Some(leave)),
+        };
+        let child = mine.map(|leave| thread::spawn(move || leave.now()));
+        let sleeping = Arc::clone(&sleeper);
         let mover = thread::spawn(move || {
             let second = OwnHost::new();
             hosts::enter(&moves.node, Some(second.at()));
-            join(moves, &theirs);
+            if let Some(leave) = theirs {
+                leave.now();
+            }
+            join(moves, &sleeping);
             assert!(second.is_empty());
         });
         cut(&host, &cutter);
-        child.join().unwrap();
+        if let Some(child) = child {
+            child.join().unwrap();
+        }
         mover.join().unwrap();
         assert_eq!(drops.get(), 1);
         assert!(stays.ended());
     });
+}
+
+#[test]
+fn model_a_move_against_a_cut() {
+    a_move_against_a_cut(2, false);
+}
+
+#[test]
+fn model_a_move_and_the_last_child_against_a_cut() {
+    a_move_against_a_cut(1, true);
 }
 
 /// Two groups share the lists of two hosts: each mover takes its own group along, whatever the

@@ -124,15 +124,14 @@ fn model_first_and_last() {
     });
 }
 
-/// A group whose parent ends gets two first children at once: it is counted in the parent, or
+/// A group whose parent ends gets so many first children at once: it is counted in the parent, or
 /// adopted by the root, and a cascade from there reaches it.
-#[test]
-fn model_adoption() {
-    explore_with(2, || {
+fn an_adoption(children: u32, preemptions: usize) {
+    explore_with(preemptions, move || {
         let tree = Tree::new();
         let mut outer = open_bare(&tree.root);
         let mut inner = open_bare(&outer.node);
-        let entering: Vec<_> = (0..2)
+        let entering: Vec<_> = (0..children)
             .map(|_| {
                 let node = inner.node.clone();
                 thread::spawn(move || assert!(node.enter()))
@@ -146,7 +145,7 @@ fn model_adoption() {
         assert!(!tree.root.is_empty(), "an orphan");
         tree.root.cancel_all();
         assert!(inner.is_cancelled());
-        for _ in 0..2 {
+        for _ in 0..children {
             // SAFETY: (1): a count that was taken above is given up. (2): the owner's reference
             // keeps the node.
             unsafe { leave(inner.node.as_ptr()) };
@@ -158,6 +157,16 @@ fn model_adoption() {
             assert!(outer.ended());
         }
     });
+}
+
+#[test]
+fn model_adoption() {
+    an_adoption(1, 3);
+}
+
+#[test]
+fn model_adoption_with_two_children() {
+    an_adoption(2, 1);
 }
 
 /// A group in the middle ends while the group in it gets its first child, and the group around both

@@ -273,11 +273,6 @@ fn model_after_the_grace() {
     the_last_leaves(1, 1, 2);
 }
 
-#[test]
-fn model_two_after_the_grace() {
-    the_last_leaves(2, 1, 1);
-}
-
 // Each of the twenty looks is a point at which the leaver may go on, so there is one of it.
 
 #[test]

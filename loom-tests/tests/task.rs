@@ -430,7 +430,7 @@ fn model_defers_of_a_joined_group() {
 /// of them, or refused.
 #[test]
 fn model_a_handle_against_the_defers() {
-    explore_with(3, || {
+    explore_with(2, || {
         let Stage {
             tree,
             owner,
