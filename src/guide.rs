@@ -32,6 +32,10 @@ pub mod cancellation {}
 pub mod services {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/server.md")]
+pub mod server {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/colours.md")]
 pub mod colours {}
 

@@ -74,6 +74,9 @@ pub mod compat;
 pub mod io;
 pub mod net;
 pub mod time;
+// Floor 9: servers.
+#[cfg(feature = "serve")]
+pub mod serve;
 
 pub use crate::api::child::bounded::Bounded;
 pub use crate::api::child::closures::blocking;

@@ -6,6 +6,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use hyper::rt::Timer as _;
 use spinney::compat::hyper::Timer;
 use spinney::net::{TcpListener, TcpStream};
+use spinney::serve::{Phase, Report, Server, service_fn};
 use spinney::time::{interval, sleep_until};
 use spinney::{
     Group, GroupBuilder, Never, Ready, Restart, Supervised, Task, TaskLocal, Yielder, blocking,
@@ -94,6 +95,17 @@ async fn open() -> (TcpStream, TcpStream) {
     (near, listener.accept().await.unwrap().0)
 }
 
+/// A server that ends at once.
+async fn stopped_server() -> Report {
+    let server = Server::new();
+    server.handle().stop();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let service = service_fn(async |_| {
+        Ok::<_, io::Error>(hyper::Response::new(http_body_util::Empty::new()))
+    });
+    server.serve(listener, service).await
+}
+
 /// No one listens there.
 fn nowhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
@@ -133,6 +145,8 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "Cooperative, a stream": cooperative(futures_lite::stream::repeat(1)) => |values|
             futures_lite::StreamExt::next(values);
         "TcpListener::bind": () => |_| TcpListener::bind("127.0.0.1:0");
+        "ServerHandle::reached": Server::new().handle() => |handle| handle.reached(Phase::Starting);
+        "Server::serve": () => |_| stopped_server();
         "TcpStream::connect": () => |_| TcpStream::connect("127.0.0.1:1");
         "TcpStream::connect_addr": () => |_| TcpStream::connect_addr(nowhere());
         "AsyncRead": connection().await => |near| async { near.read(&mut [0]).await };

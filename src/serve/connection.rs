@@ -1,0 +1,200 @@
+//! One connection: its group, its one timer, and its orderly end.
+//!
+//! The body of the group polls hyper's connection first, then looks at the limits of what the
+//! connection does (`src/serve/activity.rs`), and then whether the server drains. The requests run
+//! inside hyper's future, and so in this group.
+
+use crate::api::group::builder::GroupBuilder;
+use crate::api::group::group_handle::GroupHandle;
+use crate::api::group::handle::{Group, Never};
+use crate::compat::hyper::Timer;
+use crate::pool::global;
+use crate::serve::accept::{Accept, Peer, Transport};
+use crate::serve::activity::{Activity, Limit};
+use crate::serve::body::{BoxError, RequestBody};
+use crate::serve::connection_state::{Connection, Limits, Open, Serving};
+use crate::serve::contained::contained;
+use crate::serve::request::answer;
+use crate::serve::transport::Noted;
+use crate::sync::Arc;
+use crate::time::{self, Sleep, sleep_until};
+use crate::unwind;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::server::conn::auto;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tower_service::Service;
+
+/// How often an HTTP/2 client that says nothing is asked whether it is there; it has as long to
+/// answer.
+const PING: Duration = Duration::from_secs(20);
+
+/// Streams of an HTTP/2 connection at once; what hyper, nginx (128) and others grant is like it.
+const STREAMS: u32 = 200;
+
+/// Headers of a head at most: hyper's own limit.
+const HEADERS: usize = 100;
+
+/// One connection, from its handshake to its end. Whatever happens in it stays in it.
+pub(super) async fn connection<A, S, B>(
+    server: Arc<Serving>,
+    open: Open,
+    handshake: A::Handshake,
+    peer: Peer,
+    service: S,
+) where
+    A: Accept,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let sums = Arc::clone(&server.sums);
+    let group = GroupBuilder::<Never>::new()
+        .name("conn")
+        .run(async move |g| Ok(talk(g, server, handshake, peer, service).await));
+    match contained(group).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(_))) => sums.broken_connections.bump(),
+        Ok(Err(errors)) => match *errors.first() {},
+        Err(payload) => {
+            sums.panicked_connections.bump();
+            unwind::discard(payload);
+        }
+    }
+    drop(open);
+}
+
+/// Lets hyper talk to the client.
+async fn talk<H, T, S, B>(
+    g: Group<'_, '_>,
+    server: Arc<Serving>,
+    handshake: H,
+    peer: Peer,
+    service: S,
+) -> Result<(), BoxError>
+where
+    H: Future<Output = io::Result<T>> + Send,
+    T: Transport,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let limits = server.limits;
+    let begun = server.nanos(global::now());
+    let transport = time::timeout(limits.patience.head, handshake).await??;
+    let connection = Arc::new(Connection {
+        server,
+        peer,
+        activity: Activity::new(begun),
+        group: g.handle(),
+    });
+    let transport = Noted::new(transport, Arc::clone(&connection));
+    let requests = Arc::clone(&connection);
+    let serve = service_fn(move |request: Request<Incoming>| {
+        answer(Arc::clone(&requests), service.clone(), request)
+    });
+    let builder = protocols(g, &limits);
+    let mut http = pin!(builder.serve_connection_with_upgrades(transport, serve));
+    let mut stopping = pin!(g.stopping());
+    let mut watch = Watch::default();
+    let mut closing = false;
+    poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = http.as_mut().poll(cx) {
+                return Poll::Ready(ended);
+            }
+            let limit = watch.poll(&connection, cx);
+            if limit == Poll::Ready(Limit::Slow) {
+                return Poll::Ready(Err(Slow.into()));
+            }
+            if !closing && !connection.activity.drains() && stopping.as_mut().poll(cx).is_ready() {
+                connection.activity.drain();
+                continue; // hyper reads, and what is on its way is seen
+            }
+            let idles = limit == Poll::Ready(Limit::Idle);
+            let drained = connection.activity.drains() && connection.activity.may_close();
+            if closing || !(idles || drained) {
+                return Poll::Pending;
+            }
+            closing = true;
+            let now = connection.server.nanos(global::now());
+            connection.activity.closes(now);
+            http.as_mut().graceful_shutdown();
+        }
+    })
+    .await
+}
+
+/// hyper with the limits of the server.
+fn protocols(g: Group<'_, '_>, limits: &Limits) -> auto::Builder<GroupHandle<Never>> {
+    let mut builder = auto::Builder::new(g.handle());
+    builder
+        .http1()
+        .timer(Timer)
+        // The watch does that, without a timer for each request.
+        .header_read_timeout(None)
+        .max_headers(HEADERS)
+        .max_buf_size(limits.head_bytes);
+    builder
+        .http2()
+        .timer(Timer)
+        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    builder
+}
+
+/// The timer of a connection.
+#[derive(Default)]
+struct Watch {
+    timer: Option<(u64, Sleep)>,
+}
+
+impl Watch {
+    /// The limit that is over. The timer is set anew only where it would be too late, or fired too
+    /// early: not for each request.
+    fn poll(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<Limit> {
+        let server = &connection.server;
+        loop {
+            let Some((at, limit)) = connection.activity.limit(&server.limits.patience) else {
+                return Poll::Pending;
+            };
+            match &mut self.timer {
+                Some((set, timer)) if *set <= at => {
+                    if Pin::new(timer).poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let over = *set == at;
+                    self.timer = None;
+                    if over {
+                        return Poll::Ready(limit);
+                    }
+                }
+                timer => match server.started.checked_add(Duration::from_nanos(at)) {
+                    Some(instant) => *timer = Some((at, sleep_until(instant))),
+                    None => return Poll::Pending,
+                },
+            }
+        }
+    }
+}
+
+/// The client is too slow.
+#[derive(Debug)]
+struct Slow;
+
+impl std::fmt::Display for Slow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the client is too slow")
+    }
+}
+
+impl std::error::Error for Slow {}

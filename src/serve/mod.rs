@@ -1,0 +1,26 @@
+//! Servers of HTTP: a group for each connection and for each request, limits that a careful
+//! operator would choose, and an end in phases.
+//!
+//! hyper speaks HTTP/1.1 and HTTP/2; spinney accepts, limits, drains, cuts and counts.
+
+mod accept;
+mod activity;
+mod body;
+mod connection;
+mod connection_state;
+mod contained;
+mod phase;
+mod report;
+mod request;
+mod server;
+mod service;
+mod transport;
+mod upgrade;
+
+pub use accept::{Accept, Peer, Transport};
+pub use body::{BodyError, BoxError, RequestBody};
+pub use phase::{Phase, ServerHandle};
+pub use report::{Counts, Ending, Report};
+pub use server::Server;
+pub use service::{ServiceFn, service_fn};
+pub use upgrade::ConnectionHandle;

@@ -1,0 +1,187 @@
+//! One request: a group of its own, its deadline, and what its end means to the client.
+
+use crate::api::group::builder::GroupBuilder;
+use crate::api::here::current;
+use crate::pool::global;
+use crate::report::failure::Unobserved;
+use crate::serve::accept::Peer;
+use crate::serve::body::{AnswerBody, BoxError, RequestBody};
+use crate::serve::connection_state::Connection;
+use crate::serve::contained::contained;
+use crate::serve::upgrade::ConnectionHandle;
+use crate::sync::Arc;
+use crate::unwind::Payload;
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::Location;
+use tower_service::Service;
+
+/// A request that is under way, until its answer was handed over, or it was given up.
+pub(super) struct Running {
+    connection: Arc<Connection>,
+    counts: bool,
+    answered: bool,
+}
+
+impl Running {
+    fn begin(connection: Arc<Connection>) -> Self {
+        connection.activity.request_begins();
+        let server = &connection.server;
+        server.sums.requests.bump();
+        let counts = server.begin_request();
+        Self {
+            connection,
+            counts,
+            answered: false,
+        }
+    }
+
+    /// All of the answer was handed over.
+    pub(super) fn answered(&mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let server = &self.connection.server;
+        if self.counts {
+            server.end_request();
+        }
+        match self.answered {
+            true => server.sums.answered.bump(),
+            false => server.sums.cut.bump(),
+        }
+        let now = server.nanos(global::now());
+        self.connection.activity.request_ends(now);
+    }
+}
+
+/// The deadline of a request is over.
+struct Expired;
+
+/// What a request has come to.
+enum Outcome<T> {
+    Answered(T),
+    Failed(BoxError),
+    Expired,
+    Panicked(Payload),
+}
+
+/// Calls the service, in a group of the request. hyper drops the future if the client goes away,
+/// and with it the group, which the connection's then joins.
+pub(super) async fn answer<S, B>(
+    connection: Arc<Connection>,
+    service: S,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody<B>>, Infallible>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
+    S: Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let mut running = Running::begin(Arc::clone(&connection));
+    let server = &connection.server;
+    if request.version() == Version::HTTP_2 {
+        connection.activity.speaks_http2();
+    }
+    if !running.counts {
+        server.sums.overloaded.bump();
+        let mut answer = refusal(StatusCode::SERVICE_UNAVAILABLE, "overloaded\n", running);
+        let second = HeaderValue::from_static("1");
+        answer.headers_mut().insert(RETRY_AFTER, second);
+        return Ok(answer);
+    }
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    match call(&connection, service, request).await {
+        Outcome::Answered(answer) => {
+            // To these no body belongs, and hyper asks for none.
+            let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+            if method == Method::HEAD
+                || bodiless.contains(&answer.status())
+                || answer.status().is_informational()
+            {
+                running.answered();
+            }
+            Ok(answer.map(|body| AnswerBody::of_service(body, running)))
+        }
+        Outcome::Expired => {
+            server.sums.expired.bump();
+            let line = "the deadline is over\n";
+            Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, line, running))
+        }
+        Outcome::Failed(error) => {
+            server.sums.failed.bump();
+            report(Box::new(error.to_string()), false, &method, &uri);
+            let line = "an error\n";
+            Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, line, running))
+        }
+        Outcome::Panicked(payload) => {
+            server.sums.panicked.bump();
+            report(payload, true, &method, &uri);
+            let line = "a panic\n";
+            Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, line, running))
+        }
+    }
+}
+
+async fn call<S, B>(
+    connection: &Arc<Connection>,
+    mut service: S,
+    request: Request<Incoming>,
+) -> Outcome<Response<B>>
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
+    S: Send + 'static,
+{
+    let limits = &connection.server.limits;
+    let mut request = request.map(|incoming| RequestBody::new(incoming, limits.body));
+    let extensions = request.extensions_mut();
+    extensions.insert::<Peer>(connection.peer);
+    extensions.insert(ConnectionHandle::of(connection));
+    let group = GroupBuilder::<Expired>::new()
+        .name("request")
+        .deadline(limits.request, Expired)
+        .run(async move |_| {
+            if let Err(error) = poll_fn(|cx| service.poll_ready(cx)).await {
+                return Ok(Err(error.into()));
+            }
+            let answer = service.call(request).await;
+            Ok(answer.map_err(Into::into))
+        });
+    match contained(group).await {
+        Ok(Ok(Ok(answer))) => Outcome::Answered(answer),
+        Ok(Ok(Err(error))) => Outcome::Failed(error),
+        Ok(Err(_)) => Outcome::Expired,
+        Err(payload) => Outcome::Panicked(payload),
+    }
+}
+
+fn refusal<B>(status: StatusCode, line: &'static str, running: Running) -> Response<AnswerBody<B>>
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>>,
+{
+    let mut answer = Response::new(AnswerBody::line(line, running));
+    *answer.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    answer.headers_mut().insert(CONTENT_TYPE, plain);
+    answer
+}
+
+/// Tells the hook of the runtime: the client gets a status alone.
+#[track_caller]
+fn report(payload: Payload, is_panic: bool, method: &Method, uri: &Uri) {
+    global::runtime().report(Unobserved {
+        payload,
+        is_panic,
+        type_name: None,
+        task: current::task_id(),
+        name: Some(format!("{method} {}", uri.path())),
+        location: Location::caller(),
+        group: current::group_path().map_or_else(String::new, |path| path.to_string()),
+    });
+}

@@ -1,0 +1,62 @@
+//! A function as a service.
+
+use std::fmt;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// A service that calls `f` for each request, and is ready always.
+///
+/// # Examples
+///
+/// ```
+/// use hyper::{Request, Response, body::Bytes};
+/// use http_body_util::Full;
+/// use spinney::serve::{RequestBody, service_fn};
+/// use std::convert::Infallible;
+///
+/// let service = service_fn(async |request: Request<RequestBody>| {
+///     let answer = format!("{}\n", request.uri().path());
+///     Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(answer)))
+/// });
+/// # drop(service);
+/// ```
+pub fn service_fn<F>(f: F) -> ServiceFn<F> {
+    ServiceFn(f)
+}
+
+/// The service of [`service_fn`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::serve::{ServiceFn, service_fn};
+///
+/// let next: ServiceFn<fn(u8) -> std::future::Ready<u8>> = service_fn(|n| std::future::ready(n + 1));
+/// # drop(next);
+/// ```
+#[derive(Clone, Copy)]
+pub struct ServiceFn<F>(F);
+
+impl<F, Q, T, A, E> Service<Q> for ServiceFn<F>
+where
+    F: FnMut(Q) -> T,
+    T: Future<Output = Result<A, E>>,
+{
+    type Response = A;
+    type Error = E;
+    type Future = T;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), E>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Q) -> T {
+        (self.0)(request)
+    }
+}
+
+impl<F> fmt::Debug for ServiceFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceFn").finish_non_exhaustive()
+    }
+}

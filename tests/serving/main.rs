@@ -1,0 +1,12 @@
+//! Servers of `spinney::serve` as their clients and operators meet them. The clients are sockets of
+//! the standard library, and hyper's; time stands still until a test moves it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_clients;
+mod client;
+mod endings;
+mod limits;
+mod requests;
+mod running;
