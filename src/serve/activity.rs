@@ -147,8 +147,8 @@ impl Activity {
         self.has_input.store(any, Ordering::Relaxed);
     }
 
-    /// Whether the connection may be told to close: it does so at once if it is idle, and else after
-    /// its answers. Not while a request is on its way.
+    /// Whether the connection may be told to close: it does so at once if it is idle, and else
+    /// after its answers. Not while a request is on its way.
     pub(super) fn may_close(&self) -> bool {
         // Relaxed: see above.
         let busy = self.requests.load(Ordering::Relaxed) > 0;

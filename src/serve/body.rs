@@ -1,6 +1,6 @@
 //! The bodies of requests and answers, each with what it owes to its server.
 
-use crate::serve::request::Running;
+use crate::serve::connection_state::Running;
 use crate::time::{self, Sleep};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use pin_project_lite::pin_project;

@@ -3,6 +3,7 @@
 use crate::api::group::group_handle::GroupHandle;
 use crate::api::group::handle::Never;
 use crate::group::node::NodeRef;
+use crate::pool::global;
 use crate::serve::accept::Peer;
 use crate::serve::activity::{Activity, Patience};
 use crate::serve::phase::Control;
@@ -87,7 +88,7 @@ impl Serving {
     }
 
     /// Counts a request, unless there are as many as there may be.
-    pub(super) fn begin_request(&self) -> bool {
+    fn begin_request(&self) -> bool {
         // Relaxed: a count, which orders nothing; here and below.
         let before = self.in_flight.fetch_add(1, Ordering::Relaxed);
         let room = before < self.limits.in_flight;
@@ -97,7 +98,7 @@ impl Serving {
         room
     }
 
-    pub(super) fn end_request(&self) {
+    fn end_request(&self) {
         // Relaxed: as above.
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
@@ -130,4 +131,50 @@ pub(super) struct Connection {
     pub(super) peer: Peer,
     pub(super) activity: Activity,
     pub(super) group: GroupHandle<Never>,
+}
+
+/// A request that is under way, until its answer was handed over, or it was given up.
+pub(super) struct Running {
+    connection: Arc<Connection>,
+    counts: bool,
+    answered: bool,
+}
+
+impl Running {
+    pub(super) fn begin(connection: Arc<Connection>) -> Self {
+        connection.activity.request_begins();
+        let server = &connection.server;
+        server.sums.requests.bump();
+        let counts = server.begin_request();
+        Self {
+            connection,
+            counts,
+            answered: false,
+        }
+    }
+
+    /// Whether there was room for it.
+    pub(super) fn counts(&self) -> bool {
+        self.counts
+    }
+
+    /// All of the answer was handed over.
+    pub(super) fn answered(&mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let server = &self.connection.server;
+        if self.counts {
+            server.end_request();
+        }
+        match self.answered {
+            true => server.sums.answered.bump(),
+            false => server.sums.cut.bump(),
+        }
+        let now = server.nanos(global::now());
+        self.connection.activity.request_ends(now);
+    }
 }

@@ -6,7 +6,7 @@ use crate::pool::global;
 use crate::report::failure::Unobserved;
 use crate::serve::accept::Peer;
 use crate::serve::body::{AnswerBody, BoxError, RequestBody};
-use crate::serve::connection_state::Connection;
+use crate::serve::connection_state::{Connection, Running};
 use crate::serve::contained::contained;
 use crate::serve::upgrade::ConnectionHandle;
 use crate::sync::Arc;
@@ -18,47 +18,6 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::Location;
 use tower_service::Service;
-
-/// A request that is under way, until its answer was handed over, or it was given up.
-pub(super) struct Running {
-    connection: Arc<Connection>,
-    counts: bool,
-    answered: bool,
-}
-
-impl Running {
-    fn begin(connection: Arc<Connection>) -> Self {
-        connection.activity.request_begins();
-        let server = &connection.server;
-        server.sums.requests.bump();
-        let counts = server.begin_request();
-        Self {
-            connection,
-            counts,
-            answered: false,
-        }
-    }
-
-    /// All of the answer was handed over.
-    pub(super) fn answered(&mut self) {
-        self.answered = true;
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let server = &self.connection.server;
-        if self.counts {
-            server.end_request();
-        }
-        match self.answered {
-            true => server.sums.answered.bump(),
-            false => server.sums.cut.bump(),
-        }
-        let now = server.nanos(global::now());
-        self.connection.activity.request_ends(now);
-    }
-}
 
 /// The deadline of a request is over.
 struct Expired;
@@ -89,7 +48,7 @@ where
     if request.version() == Version::HTTP_2 {
         connection.activity.speaks_http2();
     }
-    if !running.counts {
+    if !running.counts() {
         server.sums.overloaded.bump();
         let mut answer = refusal(StatusCode::SERVICE_UNAVAILABLE, "overloaded\n", running);
         let second = HeaderValue::from_static("1");

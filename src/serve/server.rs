@@ -177,7 +177,8 @@ impl Server {
         lame_duck => lame_duck;
         /// How long connections may take to end by themselves, once nothing is accepted any more.
         drain_timeout => drain;
-        /// How long what is cut may take to end, before the server leaves it to the enclosing group.
+        /// How long what is cut may take to end, before the server leaves it to the enclosing
+        /// group.
         cancel_timeout => cancel;
     }
 

@@ -30,8 +30,9 @@ pub fn service_fn<F>(f: F) -> ServiceFn<F> {
 ///
 /// ```
 /// use spinney::serve::{ServiceFn, service_fn};
+/// use std::future::{Ready, ready};
 ///
-/// let next: ServiceFn<fn(u8) -> std::future::Ready<u8>> = service_fn(|n| std::future::ready(n + 1));
+/// let next: ServiceFn<fn(u8) -> Ready<u8>> = service_fn(|n| ready(n + 1));
 /// # drop(next);
 /// ```
 #[derive(Clone, Copy)]

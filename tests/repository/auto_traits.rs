@@ -18,6 +18,10 @@ use spinney::future::{
 use spinney::io::Stdin;
 use spinney::net::{Accept, OwnedReadHalf, OwnedWriteHalf, ReuniteError, TcpListener, TcpStream};
 use spinney::runtime::{BuildError, EnterGuard, Metrics};
+use spinney::serve::{
+    BodyError, ConnectionHandle, Counts, Ending, Peer, Phase, Report, RequestBody, Server,
+    ServerHandle, ServiceFn,
+};
 use spinney::time::{Elapsed, Interval, ManualClock, Sleep, Timeout};
 use spinney::{
     Bounded, ErrorEntry, Errors, Failure, Generator, Group, GroupBuilder, GroupHandle, Ready,
@@ -177,6 +181,18 @@ fn rows() -> Vec<Row> {
         OwnedReadHalf => "Send Sync Unpin",
         OwnedWriteHalf => "Send Sync Unpin",
         ReuniteError => "Send Sync Unpin",
+        Server => "Send Sync Unpin",
+        ServerHandle => "Send Sync Unpin",
+        Phase => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Report => "Send Sync Unpin",
+        Ending => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Counts => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Peer => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ConnectionHandle => "Send Sync Unpin",
+        RequestBody => "Send Sync Unpin",
+        BodyError => "Send Sync Unpin",
+        ServiceFn<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ServiceFn<Alone> => "Send Unpin UnwindSafe",
         Timer => "Send Sync Unpin UnwindSafe RefUnwindSafe",
     }
 }
