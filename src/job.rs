@@ -14,6 +14,7 @@ use crate::sync::Mutex;
 use crate::unwind;
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
+use std::num::NonZero;
 use std::ptr::NonNull;
 
 /// The header of all that can be queued.
@@ -52,8 +53,15 @@ pub(crate) struct JobTable {
 /// The right, and the duty, to run something once.
 ///
 /// A job that is dropped without being run is lost; nothing drops one.
+///
+/// The lowest bit of the pointer, which is aligned, says whether the job is
+/// [stamped](Job::stamped).
 #[must_use = "a job that is not queued or run is lost"]
 pub(crate) struct Job(NonNull<JobHeader>);
+
+const STAMP: usize = 1;
+
+const _: () = assert!(align_of::<JobHeader>() > STAMP);
 
 // SAFETY: `Job::new` asks for a target that any thread may run.
 unsafe impl Send for Job {}
@@ -71,44 +79,67 @@ impl Job {
         Self(target)
     }
 
+    /// The same job, whose way through the queues is timed: its runner asks
+    /// [`Job::is_stamped`], which is all that it changes.
+    pub(crate) fn stamped(self) -> Self {
+        Self(self.0.map_addr(|address| address | STAMP))
+    }
+
+    /// Whether it is to be timed.
+    #[inline]
+    pub(crate) fn is_stamped(&self) -> bool {
+        self.0.addr().get() & STAMP != 0
+    }
+
+    /// The pointer that was given to [`Job::new`].
+    #[inline]
+    fn target(&self) -> NonNull<JobHeader> {
+        let address = |address: NonZero<usize>| {
+            // A header is not at the address 1.
+            NonZero::new(address.get() & !STAMP).unwrap_or(address)
+        };
+        self.0.map_addr(address)
+    }
+
     /// The address of the header.
     pub(crate) fn address(&self) -> *const () {
-        self.0.as_ptr().cast_const().cast()
+        self.target().as_ptr().cast_const().cast()
     }
 
     /// The half of a `join`, if the job is one.
     pub(crate) fn on_stack(&self) -> Option<NonNull<JobHeader>> {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
-        let table = unsafe { self.0.as_ref() }.table;
-        table.on_stack.then_some(self.0)
+        let table = unsafe { self.target().as_ref() }.table;
+        table.on_stack.then_some(self.target())
     }
 
     /// The address of the node of its group, or null: see [`JobTable::group`].
     pub(crate) fn group(&self) -> *const () {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
-        let table = unsafe { self.0.as_ref() }.table;
+        let table = unsafe { self.target().as_ref() }.table;
         // SAFETY: `JobTable::group`: it has not been run, as `run` consumes it.
-        unsafe { (table.group)(self.0) }
+        unsafe { (table.group)(self.target()) }
     }
 
     /// The number of the task whose job it is, if it is one's. An address is none: the next task
     /// may be where this one was.
     pub(crate) fn id(&self) -> Option<u64> {
         // SAFETY: `Job::new` (1): the target is valid until it runs.
-        let table = unsafe { self.0.as_ref() }.table;
+        let table = unsafe { self.target().as_ref() }.table;
         // SAFETY: `JobTable::id`: it has not been run, as `run` consumes it.
-        unsafe { (table.id)(self.0) }
+        unsafe { (table.id)(self.target()) }
     }
 
     /// Runs it on this thread.
     #[inline]
     pub(crate) fn run(self) {
+        let target = self.target();
         // SAFETY: `Job::new` (1): the target is valid until it runs.
-        let table = unsafe { self.0.as_ref() }.table;
+        let table = unsafe { target.as_ref() }.table;
         // Further down this stack there may be a scope, whose children borrow from it.
         // SAFETY: `JobTable::run`: (1) the pointer is the one given to `Job::new`; (2) `self` is
         // consumed, so this is the one call.
-        unwind::never(|| unsafe { (table.run)(self.0) });
+        unwind::never(|| unsafe { (table.run)(target) });
     }
 }
 

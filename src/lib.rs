@@ -143,6 +143,8 @@ pub mod runtime {
     pub use crate::pool::config::BuildError;
     pub use crate::pool::metrics::Metrics;
     pub use crate::pool::runtime::EnterGuard;
+    pub use crate::pool::statistics::{GroupMetrics, Statistics, WorkerMetrics};
+    pub use crate::report::histogram::Histogram;
 }
 
 #[cfg(any(doc, doctest))]

@@ -234,6 +234,9 @@ pub(crate) mod deque {
             Self(real::deque::Injector::new())
         }
 
+        pub(crate) fn len(&self) -> usize {
+            self.0.len()
+        }
         pub(crate) fn is_empty(&self) -> bool {
             self.0.is_empty()
         }

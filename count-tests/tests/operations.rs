@@ -3,8 +3,8 @@
 //! down.
 //!
 //! One worker, and each operation a thousand times, so that looks beyond its queues, which come by
-//! time, vanish in the average. `COUNT=1 cargo test -p count-tests -- --nocapture` prints the places of all
-//! that is counted.
+//! time, vanish in the average. `COUNT=1 cargo test -p count-tests -- --nocapture` prints the
+//! places of all that is counted.
 
 use count_tests::counts::{self, Counts, Kind};
 use count_tests::time::ManualClock;
@@ -44,7 +44,8 @@ type Each = [u32; 5];
 
 const KINDS: [Kind; 5] = [Kind::Rmw, Kind::Fence, Kind::Lock, Kind::Deque, Kind::Store];
 
-/// Whether it is that often; looks beyond the queues add less than one to five operations.
+/// Whether it is that often; looks beyond the queues, and what is measured of a sample, add less
+/// than three to ten operations.
 #[track_caller]
 fn assert_each(what: &str, counts: &Counts, expected: Each) {
     let counted = KINDS.map(|kind| counts.of(kind) as f64 / f64::from(TIMES));
@@ -60,7 +61,7 @@ fn assert_each(what: &str, counts: &Counts, expected: Each) {
             false => "This costs less than before: write that down here",
         };
         assert!(
-            more.abs() < 0.2,
+            more.abs() < 0.3,
             "{hint}, where it was {expected:?}. {told}"
         );
     }

@@ -81,9 +81,14 @@ impl Driver {
         self.coarse.load(Ordering::Relaxed)
     }
 
+    /// The time since the start.
+    pub(crate) fn passed(&self) -> Duration {
+        self.now().saturating_duration_since(self.started())
+    }
+
     /// Brings the coarse clock up to date; the time since the start.
     pub(crate) fn tick(&self) -> Duration {
-        let since = self.now().saturating_duration_since(self.started());
+        let since = self.passed();
         // Relaxed: as above.
         self.seen.store(since.as_nanos() as u64, Ordering::Relaxed);
         // Wraps after 49 days, as does every difference that is taken of it.

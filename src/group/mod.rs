@@ -2,11 +2,11 @@
 //! pool; what happens between groups is in `tree`.
 //!
 //! `node` is a group without its types, and has tables of the functions that it needs from the
-//! floors above (`NodeTable`); `whole` is one in its allocation; `rare` is what few of them have;
-//! `pool` is the runtime as a node sees it; `word` counts its children;
-//! `ending` decides how it ends, by answers that are `duties`; `services` end with it; members and
-//! inner groups hang in a `list`; `arena` keeps values; `gate` lets handle holders in; a `host`
-//! polls it.
+//! floors above (`NodeTable`); `whole` is one in its allocation; `rare` is what few of them have,
+//! `name` what those have that were given one; `pool` is the runtime as a node sees it; `word`
+//! counts its children; `ending` decides how it ends, by answers that are `duties`; `services` end
+//! with it; members and inner groups hang in a `list`; `arena` keeps values; `gate` lets handle
+//! holders in; a `host` polls it.
 
 pub(crate) mod arena;
 pub(crate) mod duties;
@@ -14,6 +14,7 @@ pub(crate) mod ending;
 pub(crate) mod gate;
 pub(crate) mod host;
 pub(crate) mod list;
+pub(crate) mod name;
 pub(crate) mod node;
 pub(crate) mod pool;
 pub(crate) mod rare;

@@ -43,6 +43,7 @@
 use crate::group::arena::Arena;
 use crate::group::host::{self, Hosted};
 use crate::group::list::{Links, List};
+use crate::group::name::{Name, NamedEnd};
 use crate::group::pool::Pool;
 use crate::group::word::JoinWord;
 use crate::group::{ending, gate, rare, services};
@@ -171,7 +172,6 @@ impl Slow {
 /// the slow path of the allocator: 580 instructions more for each group, with glibc.
 #[repr(C)]
 pub(crate) struct Node {
-    pub(crate) table: &'static NodeTable,
     /// This node, with the provenance of the whole allocation. Written once, before the node is
     /// shared.
     pub(crate) whole: NonNull<Node>,
@@ -187,7 +187,8 @@ pub(crate) struct Node {
     /// The groups that are open in this group's body.
     pub(crate) body: Host,
     pub(crate) reaper: JobHeader,
-    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) table: &'static NodeTable,
+    name: Option<Box<Name>>,
     pub(crate) location: &'static Location<'static>,
     /// Woken when the group is asked to stop, is cancelled, or ends. Made when the first comes.
     stop_waiters: OnceLock<Box<Waiters>>,
@@ -215,7 +216,7 @@ unsafe impl Send for Node {}
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("children", &self.word.count())
             .field("flags", &self.flags())
             .finish_non_exhaustive()
@@ -224,7 +225,7 @@ impl fmt::Debug for Node {
 
 /// How a node begins.
 pub(crate) struct Opening {
-    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) name: Option<Box<Name>>,
     pub(crate) location: &'static Location<'static>,
     pub(crate) shielded: bool,
     /// It is attached later, or never: see `tree::attach`.
@@ -267,6 +268,19 @@ impl Node {
                 arena: Arena::new(),
                 rare: None,
             }),
+        }
+    }
+
+    /// The name, if it was given one.
+    pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
+        self.name.as_ref().map(|name| &name.text)
+    }
+
+    /// The group has ended: counts it by its name, if it has one.
+    #[inline]
+    pub(crate) fn count_end(&self, how: impl FnOnce() -> NamedEnd) {
+        if let Some(counted) = self.name.as_ref().and_then(|name| name.counted) {
+            self.pool().named_ends(counted, how());
         }
     }
 

@@ -1,5 +1,6 @@
 //! The pool, as groups and tasks see it: the runtime that runs their jobs is floors above.
 
+use crate::group::name::{Counted, NamedEnd};
 use crate::job::{Job, Place, Ticket};
 use crate::report::failure::Unobserved;
 use std::any::Any;
@@ -36,6 +37,13 @@ pub(crate) trait Pool: Send + Sync {
 
     /// Counts a group that has ended.
     fn group_ends(&self);
+
+    /// Counts a group that is opened under a name; the answer is where, if there is room for the
+    /// name.
+    fn named_opens(&self, name: &str) -> Option<Counted>;
+
+    /// Counts the end of such a group.
+    fn named_ends(&self, group: Counted, how: NamedEnd);
 
     /// Hands a failure that has no receiver to the hook. That is user code: no lock may be held.
     fn unobserved(&self, failure: Unobserved);

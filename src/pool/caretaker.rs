@@ -57,6 +57,6 @@ pub(crate) fn look_after(shared: &Shared) {
     // runtime.
     let none = OwnSeat::new(None);
     while let Some(job) = alone.then(|| shared.take_injected(&none, 1)).flatten() {
-        tally::with_tally(None, None, || frame::outside(|| job.run()));
+        tally::with_tally(None, None, || frame::outside(|| shared.run(None, job)));
     }
 }

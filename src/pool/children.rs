@@ -84,7 +84,7 @@ pub(crate) fn run(group: &Node) -> bool {
             };
             while let Some(job) = search.next() {
                 seat.counters.awaited_jobs.bump();
-                frame::outside(|| job.run());
+                frame::outside(|| ctx.shared.run(Some(index), job));
             }
         });
     });

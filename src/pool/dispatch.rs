@@ -4,6 +4,7 @@
 //! A thread in a context of the runtime pushes to its own seat and counts in that seat's counts;
 //! any other thread pushes to the queue for outsiders, and counts in the runtime's.
 
+use crate::group::name::{Counted, NamedEnd};
 use crate::group::pool::{Late, Pool};
 use crate::job::{Job, Place, Ticket};
 use crate::pool::blocking_threads;
@@ -11,6 +12,7 @@ use crate::pool::seats::Seat;
 use crate::pool::shared::Shared;
 use crate::pool::stack_jobs::group_of;
 use crate::pool::thread_ctx::{self, ThreadCtx, ThreadRole};
+use crate::pool::timing;
 use crate::report::failure::Unobserved;
 use crate::sync::Weak;
 use crate::sync::atomic::Ordering;
@@ -61,6 +63,15 @@ fn guests_below(shared: &Shared) -> usize {
 }
 
 impl Shared {
+    /// Stamps a job that is about to be queued, if it is one to be timed.
+    #[inline]
+    fn timed(&self, job: Job) -> Job {
+        match timing::is_due() {
+            false => job,
+            true => self.timing.stamp(job, self.driver.passed()),
+        }
+    }
+
     /// A caller from outside is blocked in a group of this runtime: a shutdown gives it its grace.
     /// The root does not count a group that has no children.
     pub(crate) fn guest_came(&self) {
@@ -101,6 +112,7 @@ impl Shared {
 impl Pool for Shared {
     #[inline]
     fn fork(&self, job: Job) {
+        let job = self.timed(job);
         let pushed = with_own(self, |ctx| match ctx {
             Some(ctx) => ctx.push_new(job).map(|()| self.notify_for(&ctx.seat)),
             None => Err(job),
@@ -116,6 +128,7 @@ impl Pool for Shared {
 
     #[inline]
     fn wake(&self, job: Job) {
+        let job = self.timed(job);
         with_own(self, |ctx| {
             let Some(ctx) = ctx else {
                 return inject_from_outside(self, job);
@@ -170,6 +183,19 @@ impl Pool for Shared {
             Some(seat) => seat.counts.groups.end(),
             None => self.counts.groups.end_shared(),
         });
+    }
+
+    fn named_opens(&self, name: &str) -> Option<Counted> {
+        let seat = with_own(self, |ctx| ctx.and_then(|ctx| ctx.seat.index()));
+        let place = self.names.opens(name, seat)?;
+        let opened = self.driver.now();
+        Some(Counted { place, opened })
+    }
+
+    fn named_ends(&self, group: Counted, how: NamedEnd) {
+        let seat = with_own(self, |ctx| ctx.and_then(|ctx| ctx.seat.index()));
+        let open_for = self.driver.now().saturating_duration_since(group.opened);
+        self.names.ends(group.place, seat, how, open_for);
     }
 
     fn unobserved(&self, failure: Unobserved) {

@@ -131,19 +131,34 @@ impl Level {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// Adds one; for a counter with one writer.
     #[inline]
     pub(crate) fn bump(&self) {
+        self.add(1);
+    }
+
+    /// Adds so many; for a counter with one writer.
+    #[inline]
+    pub(crate) fn add(&self, more: u64) {
         // Relaxed: a statistic with one writer, here and below.
         let now = self.0.load(Ordering::Relaxed);
         // Relaxed: as above.
-        self.0.store(now.wrapping_add(1), Ordering::Relaxed);
+        self.0.store(now.wrapping_add(more), Ordering::Relaxed);
     }
 
     /// Adds one; for a counter with many writers.
     pub(crate) fn bump_shared(&self) {
+        self.add_shared(1);
+    }
+
+    /// Adds so many; for a counter with many writers.
+    pub(crate) fn add_shared(&self, more: u64) {
         // Relaxed: a statistic.
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.fetch_add(more, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> u64 {

@@ -1,7 +1,8 @@
 //! The pool: threads, seats, queues, and the runtime that owns them.
 //!
 //! From the bottom up. What a runtime is made of: `metrics`, `hooks` and `config` are numbers,
-//! callbacks and options; `looks` says when a busy worker looks around; `seats` is the table of
+//! callbacks and options; `timing` is how long jobs wait and run, `named` what is counted by the
+//! names of groups; `looks` says when a busy worker looks around; `seats` is the table of
 //! places from which jobs are run; `crowd` says which of them need help; `stalls` says which thread
 //! does not come back from a job; `sentinel` sees to it that busy workers look around, and that a
 //! thread watches time and I/O; `blocking` is the queue of closures that block; `reports` are on
@@ -15,8 +16,9 @@
 //! blocks, and `visit` is for one from outside; `children` is what a scope runs before it blocks;
 //! `join` is how a forker comes back.
 //!
-//! The whole: `caretaker` looks after what outlives a runtime; `shutdown` is how it ends; `runtime`
-//! is its public face; `global` is the one that free functions use.
+//! The whole: `caretaker` looks after what outlives a runtime; `shutdown` is how it ends;
+//! `statistics` are all numbers of one, `runtime` is its public face; `global` is the one that free
+//! functions use.
 
 pub(crate) mod blocking;
 pub(crate) mod blocking_threads;
@@ -30,6 +32,7 @@ mod hooks;
 pub(crate) mod join;
 pub(crate) mod looks;
 pub(crate) mod metrics;
+mod named;
 mod report_thread;
 mod reports;
 pub(crate) mod runtime;
@@ -40,9 +43,11 @@ pub(crate) mod shutdown;
 mod spares;
 mod stack_jobs;
 mod stalls;
+pub(crate) mod statistics;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread_ctx;
+mod timing;
 pub(crate) mod visit;
 pub(crate) mod waiting;
 mod wanted;

@@ -9,11 +9,14 @@ use crate::pool::blocking::Blocking;
 use crate::pool::config::{BuildError, Kind, RuntimeBuilder};
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
+use crate::pool::named::Names;
 use crate::pool::reports::Reports;
 use crate::pool::seats::Seats;
 use crate::pool::sentinel::Sentinel;
 use crate::pool::shared::{Shared, Spares};
 use crate::pool::shutdown::Stragglers;
+use crate::pool::statistics::Statistics;
+use crate::pool::timing::Timing;
 use crate::pool::{caretaker, report_thread, spares, thread_ctx, worker};
 use crate::report::dump::Dump;
 use crate::report::failure::Unobserved;
@@ -116,6 +119,8 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         guests_gone: Waiters::new(),
         counts: LiveCounts::new(),
         counters: Counters::default(),
+        timing: Timing::new(options.workers + options.max_spares),
+        names: Names::new(options.workers),
     });
     let pool: Arc<dyn Pool> = Arc::clone(&shared) as Arc<dyn Pool>;
     *shared.root.lock() = Some(NodeRef::root(pool));
@@ -195,6 +200,33 @@ impl Runtime {
     pub fn metrics(&self) -> Metrics {
         attach::attach_here();
         self.shared.metrics()
+    }
+
+    /// What [`Runtime::metrics`] says, by worker, with the times of jobs, and groups by their
+    /// names.
+    ///
+    /// It is always measured. To take it costs about as much as to add up 2,000 numbers for each
+    /// worker; no thread is stopped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{GroupBuilder, Never, Runtime};
+    ///
+    /// let runtime = Runtime::builder().workers(2).build()?;
+    /// let import = GroupBuilder::<Never>::new().name("import");
+    /// runtime.block_on(import.run(async |_| Ok(()))).unwrap();
+    ///
+    /// let statistics = runtime.statistics();
+    /// assert_eq!(statistics.workers.len(), 2);
+    /// assert_eq!(statistics.groups[0].name, "import");
+    /// assert_eq!((statistics.groups[0].opened, statistics.groups[0].live), (1, 0));
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        attach::attach_here();
+        Statistics::of(&self.shared)
     }
 
     /// The groups and tasks that there are now, for a log or a page that a person looks at.

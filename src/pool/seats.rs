@@ -148,6 +148,12 @@ impl Seats {
         self.seats.iter().filter_map(|seat| Some(&**seat.get()?))
     }
 
+    /// Those that were claimed at least once, with their numbers.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (usize, &Seat)> {
+        let seats = self.seats.iter().enumerate();
+        seats.filter_map(|(index, seat)| Some((index, &**seat.get()?)))
+    }
+
     /// Claims this seat, if it is free.
     pub(crate) fn claim(self: &Arc<Self>, index: usize) -> Option<ClaimedSeat> {
         let seat = self.seats[index].get_or_init(Self::make);

@@ -11,9 +11,11 @@ use crate::pool::blocking::Blocking;
 use crate::pool::crowd;
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
+use crate::pool::named::Names;
 use crate::pool::reports::{Reports, Sighting};
 use crate::pool::seats::{OwnSeat, Seat, Seats, settled};
 use crate::pool::sentinel::Sentinel;
+use crate::pool::timing::Timing;
 use crate::report::failure::{Straggler, TaskId, Unobserved};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -105,6 +107,10 @@ pub(crate) struct Shared {
     pub(crate) counts: LiveCounts,
     /// For what is counted by threads without a seat, and for what is rare.
     pub(crate) counters: Counters,
+    /// How long jobs wait and run.
+    pub(crate) timing: Timing,
+    /// What is counted by the names of groups.
+    pub(crate) names: Names,
 }
 
 impl Shared {
@@ -166,8 +172,9 @@ impl Shared {
     #[cold]
     fn wake_one(&self) {
         if let Some(seat) = self.sleep.take_one() {
-            self.counters.wakes.bump_shared();
-            self.driver.unpark(&self.seats.get(seat).parker);
+            let seat = self.seats.get(seat);
+            seat.counters.wakes.bump_shared();
+            self.driver.unpark(&seat.parker);
         }
     }
 
@@ -243,6 +250,15 @@ impl Shared {
     /// Whether all others that have a seat sleep: then only time, I/O and outsiders bring jobs.
     pub(crate) fn is_alone(&self) -> bool {
         self.seats.active_from(0).count() <= self.sleep.sleeping() + 1
+    }
+
+    /// Runs a job that comes out of a queue, on this seat.
+    #[inline]
+    pub(crate) fn run(&self, seat: Option<usize>, job: Job) {
+        match job.is_stamped() {
+            false => job.run(),
+            true => self.timing.measure(seat, job, || self.driver.passed()),
+        }
     }
 
     /// Whether any queue holds a job.

@@ -277,7 +277,7 @@ fn run_jobs(
             };
             seat.counters.awaited_jobs.bump();
             *ran = true;
-            frame::outside(|| job.run());
+            frame::outside(|| ctx.shared.run(Some(index), job));
         }
     })
 }
@@ -345,11 +345,12 @@ fn run_as(worker: &ThreadCtx<'_>, job: Job) {
     let Some(claimed) = worker.seat.take() else {
         return shared.inject(job);
     };
-    let seat = shared.seats.get(claimed.index());
+    let index = claimed.index();
+    let seat = shared.seats.get(index);
     tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
         let ctx = ThreadCtx::worker(shared, claimed);
         seat.counters.jobs.bump();
-        ctx.occupy(|| frame::outside(|| job.run()));
+        ctx.occupy(|| frame::outside(|| shared.run(Some(index), job)));
         if let Some(claimed) = ctx.seat.take() {
             worker.seat.put(claimed);
         }

@@ -8,11 +8,13 @@ use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
 use crate::pool::stalls;
 use crate::pool::thread_ctx::{self, ThreadCtx};
+use crate::pool::timing::{SeatTimes, Time};
 use crate::recycle;
 use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
 use crate::sync::deque::Steal;
 use crate::sync::{Arc, spin_loop};
+use std::time::Duration;
 
 /// Looks at every other queue before a worker goes to sleep: with their pauses about 10 us, the
 /// price of a sleep and a wake-up. Measured: with 1 round there were 400 times as many parks, with
@@ -48,6 +50,9 @@ pub(crate) struct Worker<'a> {
     fed: bool,
     /// It has slept since its last job, or had none.
     slept: bool,
+    times: &'a SeatTimes,
+    /// Until when its time is told, since the driver was made.
+    told: Duration,
 }
 
 /// Why a worker is there, and so until when.
@@ -78,17 +83,20 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
     let seat = shared.seats.get(index);
     let ctx = ThreadCtx::worker(shared, claimed);
     let run = || {
+        let began = shared.driver.tick();
         let mut worker = Worker {
             shared,
             own: &ctx.seat,
             index,
             seat,
-            looks: Looks::new(shared.sentinel.beat(), shared.driver.tick()),
+            looks: Looks::new(shared.sentinel.beat(), began),
             getting: Getting::default(),
             rng: Rng::new(index as u64),
             kind,
             fed: false,
             slept: true,
+            times: shared.timing.of_seat(index),
+            told: began,
         };
         worker.note_crowd();
         while let Some(job) = worker.next() {
@@ -98,7 +106,7 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
                 shared.raise_sentinel();
             }
             seat.counters.jobs.bump();
-            job.run();
+            shared.run(Some(index), job);
         }
     };
     seat.worker.set(stalls::this_thread());
@@ -176,9 +184,16 @@ impl Worker<'_> {
     /// Looks at time and I/O; whether anything was woken.
     fn turn(&mut self) -> bool {
         let (now, woken) = self.shared.turn();
+        self.spent(&self.times.busy, now);
         self.looks.looked(now);
         self.note_crowd();
         woken
+    }
+
+    /// Tells how it has spent the time until now.
+    fn spent(&mut self, how: &Time, now: Duration) {
+        how.add(now.saturating_sub(self.told));
+        self.told = now;
     }
 
     /// Tells others how many jobs are a crowd on this seat.
@@ -223,7 +238,9 @@ impl Worker<'_> {
                 if let Some(job) = self.search() {
                     self.found();
                     // The time of the search is none of the jobs'.
-                    self.looks.slept(self.shared.driver.tick());
+                    let now = self.shared.driver.tick();
+                    self.spent(&self.times.searching, now);
+                    self.looks.slept(now);
                     return Some(job);
                 }
             }
@@ -235,9 +252,11 @@ impl Worker<'_> {
             } else {
                 self.seat.counters.parks.bump();
                 self.slept = true;
+                self.spent(&self.times.searching, self.shared.driver.passed());
                 self.park();
                 self.fed = false;
-                self.looks.slept(self.shared.driver.tick());
+                self.told = self.shared.driver.tick();
+                self.looks.slept(self.told);
             }
             searching = true;
             // Wakers that the driver called on this thread have pushed to this seat.

@@ -87,7 +87,7 @@ impl Node {
     pub(crate) fn origin(&self) -> Origin {
         Origin {
             task: None,
-            name: self.name.clone(),
+            name: self.name().cloned(),
             location: self.location,
         }
     }

@@ -9,7 +9,8 @@
 
 use crate::group::arena::Arena;
 use crate::group::duties::{Abandon, Departure, Join, Leaver, Remains};
-use crate::group::node::{Gate, Node, NodeRef, Services, Slow, Tail};
+use crate::group::name::NamedEnd;
+use crate::group::node::{Gate, Node, NodeRef, OUTER, Services, Slow, Tail};
 use crate::group::word::{Enter, Leave};
 use crate::poll::frame::{self, wake};
 use crate::sync::Arc;
@@ -282,6 +283,17 @@ pub(crate) struct Ended {
     pub(crate) thrown: Option<Payload>,
 }
 
+impl Ended {
+    fn counts_as(&self, node: &Node) -> NamedEnd {
+        let failed = self.failed || self.recorded.is_some() || self.thrown.is_some();
+        match (failed, node.flags() & OUTER != 0) {
+            (true, _) => NamedEnd::Failed,
+            (false, true) => NamedEnd::Cut,
+            (false, false) => NamedEnd::Well,
+        }
+    }
+}
+
 /// What is left of a group whose word is closed: taken out under its lock, to be ended outside.
 pub(crate) struct Rest {
     remains: Remains<Tail>,
@@ -347,11 +359,13 @@ pub(crate) fn end(node: &Node, rest: Rest) -> Ended {
     if !node.serves() {
         node.pool().group_ends();
     }
-    Ended {
+    let ended = Ended {
         failed,
         recorded,
         thrown,
-    }
+    };
+    node.count_end(|| ended.counts_as(node));
+    ended
 }
 
 /// Ends what a group had of its own. Returns the first panic of a destructor.

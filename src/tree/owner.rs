@@ -1,6 +1,7 @@
 //! The owner's side of a group without the types of its body: where it is polled, how it joins, how
 //! it ends.
 
+use crate::group::name::NamedEnd;
 use crate::group::node::{CANCELLED, Node, NodeRef, OUTER, SHIELDED};
 use crate::poll::frame::{self, Frame, wake};
 use crate::report::errors::Errors;
@@ -135,8 +136,9 @@ impl<E: Send + 'static> Owner<E> {
             return false;
         }
         let alone = self.node.is_untouched(|parent| !attach::tells(parent));
-        if !alone {
-            attach::attach(&self.node);
+        match alone {
+            true => self.node.count_end(|| NamedEnd::Well),
+            false => attach::attach(&self.node),
         }
         alone
     }

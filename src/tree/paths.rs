@@ -55,7 +55,7 @@ pub(crate) fn path(node: &Node) -> String {
             names.push("..".into());
             break;
         }
-        names.push(name_or_place(at.name.as_ref(), at.location));
+        names.push(name_or_place(at.name(), at.location));
         at = parent;
     }
     names.reverse();

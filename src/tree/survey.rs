@@ -43,7 +43,7 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
     tasks.sort_by_key(|task| task.id);
     GroupDump {
         depth: depth.saturating_sub(1),
-        name: node.name.as_ref().map(ToString::to_string),
+        name: node.name().map(ToString::to_string),
         location: node.location,
         is_stopping: flags & STOPPING != 0,
         is_cancelled: flags & CANCELLED != 0,

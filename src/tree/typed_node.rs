@@ -9,6 +9,7 @@
     reason = "a reference to a node is proof of its error type"
 )]
 
+use crate::group::name::Name;
 use crate::group::node::{Gate, Node, NodeRef, NodeTable, Opening};
 use crate::group::pool::Pool;
 use crate::group::whole::Whole;
@@ -105,8 +106,12 @@ impl<E: Send + 'static> Typed<E> {
         if let Some(services) = known() {
             return services;
         }
+        let name = Name {
+            text: Cow::Borrowed("services"),
+            counted: None,
+        };
         let opening = Opening {
-            name: Some(Cow::Borrowed("services")),
+            name: Some(Box::new(name)),
             location,
             shielded: true,
             unattached: false,

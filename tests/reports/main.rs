@@ -6,6 +6,7 @@ mod common;
 mod context;
 mod dump;
 mod live;
+mod measured;
 mod names;
 mod reasons;
 mod stalls;

@@ -17,7 +17,9 @@ use spinney::future::{
 };
 use spinney::io::Stdin;
 use spinney::net::{Accept, OwnedReadHalf, OwnedWriteHalf, ReuniteError, TcpListener, TcpStream};
-use spinney::runtime::{BuildError, EnterGuard, Metrics};
+use spinney::runtime::{
+    BuildError, EnterGuard, GroupMetrics, Histogram, Metrics, Statistics, WorkerMetrics,
+};
 use spinney::serve::{
     BodyError, ConnectionHandle, Counts, Ending, Peer, Phase, Report, RequestBody, Server,
     ServerHandle, ServiceFn,
@@ -92,6 +94,10 @@ fn rows() -> Vec<Row> {
         BuildError => "Send Sync Unpin",
         EnterGuard<'static> => "Unpin",
         Metrics => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Statistics => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        WorkerMetrics => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        GroupMetrics => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Histogram => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Dump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         GroupDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each model needs a part of it")]
 
+use crate::group::name::{Counted, NamedEnd};
 use crate::group::node::{Gate, Host, Node, NodeRef, NodeTable, Opening};
 use crate::group::pool::{Late, Pool};
 use crate::job::{Job, Place, Ticket};
@@ -96,6 +97,12 @@ impl Pool for TestPool {
     fn group_ends(&self) {
         self.groups.end();
     }
+
+    fn named_opens(&self, _: &str) -> Option<Counted> {
+        None
+    }
+
+    fn named_ends(&self, _: Counted, _: NamedEnd) {}
 
     fn unobserved(&self, _: Unobserved) {
         self.unobserved.set(self.unobserved.get() + 1);

@@ -18,6 +18,7 @@ use crate::api::group::body::{Call, LendCall, Split};
 use crate::api::group::handle::Group;
 use crate::api::group::lifetime::{self, Alive, Invariant};
 use crate::group::arena::Lent;
+use crate::group::name::Name;
 use crate::group::node::{Node, NodeRef, Opening};
 use crate::poll::{budget, frame};
 use crate::report::errors::Errors;
@@ -202,10 +203,14 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         attach::attach(&parent);
         // A group that is attached late is cancelled late, too.
         let told = attach::tells(&parent);
+        let name = setup.name.map(|text| {
+            let counted = parent.pool().named_opens(&text);
+            Box::new(Name { text, counted })
+        });
         let node = lifetime::open::<E>(
             parent,
             Opening {
-                name: setup.name,
+                name,
                 location: setup.location,
                 shielded,
                 unattached: true,
