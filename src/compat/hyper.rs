@@ -12,13 +12,15 @@
 use crate::api::group::group_handle::GroupHandle;
 use crate::api::group::handle::Never;
 use crate::api::group::service_handle::ServiceHandle;
-use crate::driver::sources::Direction;
-use crate::net::TcpStream;
+use crate::net::registered::Registered;
+use crate::net::{TcpStream, UnixStream};
+use crate::poll::budget;
 use crate::pool::global;
 use crate::time::{self, sleep_until};
 use hyper::rt::{Executor, Read, ReadBufCursor, Write};
-use rustix::net::{RecvFlags, recv};
-use std::io::{self, IoSlice, Write as _};
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -31,7 +33,7 @@ macro_rules! sockets {
                 cx: &mut Context<'_>,
                 cursor: ReadBufCursor<'_>,
             ) -> Poll<io::Result<()>> {
-                read(&self, cx, cursor)
+                read(&self.0, cx, cursor)
             }
         }
 
@@ -41,18 +43,18 @@ macro_rules! sockets {
                 cx: &mut Context<'_>,
                 buffer: &[u8],
             ) -> Poll<io::Result<usize>> {
-                self.poll_write_io(buffer.len(), cx, |io| io.write(buffer))
+                self.0.poll_write(cx, buffer)
             }
 
             fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                TcpStream::poll_flush_io(cx)
+                self.0.poll_flush(cx)
             }
 
             fn poll_shutdown(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
             ) -> Poll<io::Result<()>> {
-                self.poll_shut_write(cx)
+                budget::spend(cx).map(|()| self.shutdown(Shutdown::Write))
             }
 
             fn is_write_vectored(&self) -> bool {
@@ -64,29 +66,27 @@ macro_rules! sockets {
                 cx: &mut Context<'_>,
                 buffers: &[IoSlice<'_>],
             ) -> Poll<io::Result<usize>> {
-                self.poll_write_vectored_io(cx, buffers)
+                self.0.poll_write_vectored(cx, buffers)
             }
         }
     )*};
 }
 
 // By reference, too: a server keeps an eye on a socket that it has lent to hyper.
-sockets!(TcpStream, &TcpStream);
+sockets!(TcpStream, &TcpStream, UnixStream, &UnixStream);
 
-fn read(
-    stream: &TcpStream,
+fn read<S: AsFd + AsRawFd>(
+    socket: &Registered<S>,
     cx: &mut Context<'_>,
     mut cursor: ReadBufCursor<'_>,
-) -> Poll<io::Result<()>> {
-    let room = cursor.remaining();
-    let read = stream.0.poll_transfer(Direction::Read, room, cx, |io| {
-        // SAFETY: nothing that is initialised is made uninitialised: `recv` only writes.
-        let buffer = unsafe { cursor.as_mut() };
-        let ((initialised, _), _) = recv(io, buffer, RecvFlags::empty())?;
-        Ok(initialised.len())
-    });
-    let count = ready!(read)?;
-    // SAFETY: `recv` has initialised that many bytes.
+) -> Poll<io::Result<()>>
+where
+    for<'a> &'a S: io::Read,
+{
+    // SAFETY: nothing that is initialised is made uninitialised: a read only writes.
+    let buffer = unsafe { cursor.as_mut() };
+    let count = ready!(socket.poll_read_uninit(cx, buffer))?;
+    // SAFETY: the read has initialised that many bytes.
     unsafe { cursor.advance(count) };
     Poll::Ready(Ok(()))
 }

@@ -27,7 +27,8 @@ pub(crate) enum Direction {
 pub(crate) struct Source {
     read: Readiness,
     write: Readiness,
-    /// There was an event after which a short read is followed by another one.
+    /// A short read may be followed by another one: there was an event that says so, or it is so
+    /// from the start.
     must_say_so: AtomicBool,
 }
 
@@ -37,6 +38,14 @@ impl Source {
             read: Readiness::new(),
             write: Readiness::new(),
             must_say_so: AtomicBool::new(false),
+        }
+    }
+
+    /// One from which a read may take less than there is.
+    pub(crate) fn in_pieces() -> Self {
+        Self {
+            must_say_so: AtomicBool::new(true),
+            ..Self::new()
         }
     }
 

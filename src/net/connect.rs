@@ -5,8 +5,6 @@ use crate::net::address::{Target, failed_at, no_address};
 use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
 use crate::poll::budget;
-use crate::pool::global;
-use crate::waiters::Key;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 use std::future::poll_fn;
 use std::io;
@@ -38,38 +36,18 @@ async fn one(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
         Ok(()) | Err(rustix::io::Errno::INPROGRESS | rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    let stream = Registered::new(TcpStream::from(socket), global::driver())?;
-    let mut waiter = Waiter {
-        stream: &stream,
-        key: Key::default(),
-    };
-    poll_fn(|cx| {
-        let Waiter { stream, key } = &mut waiter;
-        stream.poll_io(Direction::Write, Some(key), cx, |io| {
-            sockopt::socket_error(io)??;
-            match io.peer_addr() {
-                Ok(_) => Ok(()),
-                // Neither failed nor connected: not yet.
-                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                    Err(io::ErrorKind::WouldBlock.into())
-                }
-                Err(error) => Err(error),
+    let stream = Registered::new(TcpStream::from(socket))?;
+    let connected = stream.operation(Direction::Write, |io| {
+        sockopt::socket_error(io)??;
+        match io.peer_addr() {
+            Ok(_) => Ok(()),
+            // Neither failed nor connected: not yet.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                Err(io::ErrorKind::WouldBlock.into())
             }
-        })
-    })
-    .await?;
-    drop(waiter);
+            Err(error) => Err(error),
+        }
+    });
+    connected.await?;
     Ok(stream)
-}
-
-/// Takes its waker out of the list when the connect is dropped.
-struct Waiter<'a> {
-    stream: &'a Registered<TcpStream>,
-    key: Key,
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        self.stream.forget(Direction::Write, &mut self.key);
-    }
 }

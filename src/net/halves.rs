@@ -1,16 +1,18 @@
 //! The two halves of a connection, each owned by a task of its own.
 
+use crate::net::bytes::{read_methods, write_methods};
+use crate::net::duplex::Duplex;
 use crate::net::stream::TcpStream;
 use crate::sync::Arc;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The reading half of a connection: [`TcpStream::into_split`].
+/// The reading half of a connection: [`TcpStream::into_split`], or that of a
+/// [`UnixStream`](crate::net::UnixStream).
 ///
 /// # Examples
 ///
@@ -34,9 +36,10 @@ use std::task::{Context, Poll};
 /// }).unwrap();
 /// ```
 #[derive(Debug)]
-pub struct OwnedReadHalf(Arc<TcpStream>);
+pub struct OwnedReadHalf<S = TcpStream>(Arc<S>);
 
-/// The writing half of a connection: [`TcpStream::into_split`].
+/// The writing half of a connection: [`TcpStream::into_split`], or that of a
+/// [`UnixStream`](crate::net::UnixStream).
 ///
 /// When it is dropped, or closed, the other end reads the end of the stream, whatever the reading
 /// half does: [`forget`](OwnedWriteHalf::forget) prevents that.
@@ -44,10 +47,10 @@ pub struct OwnedReadHalf(Arc<TcpStream>);
 /// # Examples
 ///
 /// ```
-/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+/// use futures_lite::AsyncReadExt;
 /// use spinney::net::{OwnedWriteHalf, TcpListener, TcpStream};
 ///
-/// async fn greet(mut writer: OwnedWriteHalf) -> std::io::Result<()> {
+/// async fn greet(writer: OwnedWriteHalf) -> std::io::Result<()> {
 ///     writer.write_all(b"hello").await
 /// } // the other end reads to the end
 ///
@@ -64,8 +67,8 @@ pub struct OwnedReadHalf(Arc<TcpStream>);
 /// }).unwrap();
 /// ```
 #[derive(Debug)]
-pub struct OwnedWriteHalf {
-    stream: Arc<TcpStream>,
+pub struct OwnedWriteHalf<S: Duplex = TcpStream> {
+    stream: Arc<S>,
     /// The end of the stream is yet to be sent.
     open: bool,
 }
@@ -78,14 +81,14 @@ impl TcpStream {
     /// # Examples
     ///
     /// ```
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use futures_lite::AsyncReadExt;
     /// use spinney::net::{TcpListener, TcpStream};
     ///
     /// spinney::block_on(spinney::group(async |g| {
     ///     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     ///     let address = listener.local_addr().unwrap();
     ///     let client = TcpStream::connect_addr(address).await.unwrap();
-    ///     let (mut reader, mut writer) = client.into_split();
+    ///     let (reader, writer) = client.into_split();
     ///     let (mut echo, _) = listener.accept().await.unwrap();
     ///     g.spawn(async move { writer.write_all(b"hi").await.unwrap() });
     ///     let mut text = Vec::new();
@@ -97,9 +100,7 @@ impl TcpStream {
     /// ```
     #[must_use]
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        let stream = Arc::new(self);
-        let reader = OwnedReadHalf(Arc::clone(&stream));
-        (reader, OwnedWriteHalf { stream, open: true })
+        halves_of(self)
     }
 
     /// The same as [`into_split`](TcpStream::into_split), by a shorter name.
@@ -109,12 +110,12 @@ impl TcpStream {
     /// # Examples
     ///
     /// ```
-    /// use futures_lite::{AsyncReadExt, AsyncWriteExt};
+    /// use futures_lite::AsyncReadExt;
     /// use spinney::net::{TcpListener, TcpStream};
     ///
     /// spinney::block_on(async {
     ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    ///     let (_, mut writer) = TcpStream::connect_addr(listener.local_addr()?).await?.split();
+    ///     let (_, writer) = TcpStream::connect_addr(listener.local_addr()?).await?.split();
     ///     writer.write_all(b"hi").await?;
     ///     drop(writer);
     ///     let mut text = Vec::new();
@@ -129,7 +130,14 @@ impl TcpStream {
     }
 }
 
-impl OwnedReadHalf {
+/// The two halves of a connection.
+pub(crate) fn halves_of<S: Duplex>(stream: S) -> (OwnedReadHalf<S>, OwnedWriteHalf<S>) {
+    let stream = Arc::new(stream);
+    let reader = OwnedReadHalf(Arc::clone(&stream));
+    (reader, OwnedWriteHalf { stream, open: true })
+}
+
+impl<S: Duplex> OwnedReadHalf<S> {
     /// Puts the halves of one connection together again.
     ///
     /// # Examples
@@ -150,7 +158,7 @@ impl OwnedReadHalf {
     /// # Errors
     ///
     /// Gives both back if they are halves of different connections.
-    pub fn reunite(self, writer: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, writer: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !Arc::ptr_eq(&self.0, &writer.stream) {
             return Err(ReuniteError(self, writer));
         }
@@ -162,7 +170,7 @@ impl OwnedReadHalf {
     }
 }
 
-impl OwnedWriteHalf {
+impl<S: Duplex> OwnedWriteHalf<S> {
     /// Drops it without an end of the stream: the connection stays open in both directions as long
     /// as the reading half lives.
     ///
@@ -187,7 +195,10 @@ impl OwnedWriteHalf {
     }
 }
 
-impl AsyncRead for OwnedReadHalf {
+impl<S> AsyncRead for OwnedReadHalf<S>
+where
+    for<'a> &'a S: AsyncRead,
+{
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -205,7 +216,10 @@ impl AsyncRead for OwnedReadHalf {
     }
 }
 
-impl AsyncWrite for OwnedWriteHalf {
+impl<S: Duplex> AsyncWrite for OwnedWriteHalf<S>
+where
+    for<'a> &'a S: AsyncWrite,
+{
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -231,26 +245,25 @@ impl AsyncWrite for OwnedWriteHalf {
     }
 }
 
-impl AsRef<TcpStream> for OwnedReadHalf {
+impl<S> AsRef<S> for OwnedReadHalf<S> {
     /// The connection, for its addresses and options.
-    fn as_ref(&self) -> &TcpStream {
+    fn as_ref(&self) -> &S {
         &self.0
     }
 }
 
-impl AsRef<TcpStream> for OwnedWriteHalf {
+impl<S: Duplex> AsRef<S> for OwnedWriteHalf<S> {
     /// The connection, for its addresses and options.
-    fn as_ref(&self) -> &TcpStream {
+    fn as_ref(&self) -> &S {
         &self.stream
     }
 }
 
-impl Drop for OwnedWriteHalf {
+impl<S: Duplex> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
-        // In a forked process the connection is the parent's, too.
-        if self.open && !self.stream.0.driver().is_elsewhere() {
+        if self.open {
             // An error says that the other end was faster.
-            let _ = self.stream.0.io().shutdown(Shutdown::Write);
+            let _ = self.stream.end();
         }
     }
 }
@@ -274,12 +287,32 @@ impl Drop for OwnedWriteHalf {
 /// }).unwrap();
 /// ```
 #[derive(Debug)]
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+pub struct ReuniteError<S: Duplex = TcpStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
-impl fmt::Display for ReuniteError {
+impl<S: Duplex> fmt::Display for ReuniteError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("halves of different connections cannot be put together")
     }
 }
 
-impl Error for ReuniteError {}
+impl<S: Duplex> Error for ReuniteError<S> {}
+
+read_methods!(
+    OwnedReadHalf<TcpStream>,
+    |this| this.0.0,
+    "# use spinney::net::{TcpListener, TcpStream};
+# let listener = TcpListener::bind(\"127.0.0.1:0\").await?;
+# let near = TcpStream::connect_addr(listener.local_addr()?).await?;
+# let (far, _) = listener.accept().await?;
+# let (near, _writer) = near.into_split();"
+);
+
+write_methods!(
+    OwnedWriteHalf<TcpStream>,
+    |this| this.stream.0,
+    "# use spinney::net::{TcpListener, TcpStream};
+# let listener = TcpListener::bind(\"127.0.0.1:0\").await?;
+# let far = TcpStream::connect_addr(listener.local_addr()?).await?;
+# let (near, _) = listener.accept().await?;
+# let (_reader, far) = far.into_split();"
+);

@@ -1,26 +1,14 @@
 //! A listening socket.
 
-use crate::driver::driver::Timer;
-use crate::driver::sources::Direction;
+use crate::net::accepting::{Accepting, BACKLOG, Listening, Listens};
 use crate::net::address::{ToSocketAddrs, failed_at, no_address, target};
-use crate::net::pause::{Pause, is_for_want_of_room};
-use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
+use crate::net::std_socket::std_socket;
 use crate::net::stream::TcpStream;
-use crate::poll::frame;
-use crate::pool::global;
-use crate::sync::Mutex;
-use crate::waiters::Key;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 use std::{fmt, io};
-
-/// Connections that the system keeps for us until they are accepted. The standard library asks for
-/// 128; a burst beyond that loses handshakes, which clients repeat after a whole second. 1024 is
-/// what tokio and mio ask for.
-const BACKLOG: i32 = 1024;
 
 /// A TCP socket that accepts connections. Any number of tasks may accept at once.
 ///
@@ -35,10 +23,7 @@ const BACKLOG: i32 = 1024;
 ///     Ok::<(), std::io::Error>(())
 /// }).unwrap();
 /// ```
-pub struct TcpListener {
-    socket: Registered<std::net::TcpListener>,
-    pause: Mutex<Pause>,
-}
+pub struct TcpListener(Listening<std::net::TcpListener>);
 
 impl TcpListener {
     /// Binds to the first of these addresses that can be had. Port 0 lets the system choose.
@@ -93,30 +78,6 @@ impl TcpListener {
         Self::from_std(listener)
     }
 
-    /// Takes over a listener of the standard library, and sets it non-blocking.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use spinney::net::TcpListener;
-    ///
-    /// let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    /// let address = listener.local_addr().unwrap();
-    /// let listener = TcpListener::from_std(listener).unwrap();
-    /// assert_eq!(listener.local_addr().unwrap(), address);
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Those of the system, for instance no more file descriptors.
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        Ok(Self {
-            socket: Registered::new(listener, global::driver())?,
-            pause: Mutex::default(),
-        })
-    }
-
     /// Accepts the next connection.
     ///
     /// # Examples
@@ -145,11 +106,7 @@ impl TcpListener {
     ///
     /// Dropping the future loses no connection.
     pub fn accept(&self) -> Accept<'_> {
-        Accept {
-            listener: self,
-            key: Key::default(),
-            timer: None,
-        }
+        Accept(self.0.accept())
     }
 
     /// Accepts a connection that the system has ready, else fails with
@@ -178,8 +135,7 @@ impl TcpListener {
     ///
     /// As [`accept`](TcpListener::accept).
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let (stream, address) = self.socket.io().accept()?;
-        Ok((TcpStream::from_std(stream)?, address))
+        self.0.try_accept()
     }
 
     /// The address that it is bound to.
@@ -200,34 +156,27 @@ impl TcpListener {
     ///
     /// Those of the system.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.io().local_addr()
-    }
-
-    /// The end of the pause, while there is one.
-    fn paused_until(&self) -> Option<Instant> {
-        let pause = self.pause.lock();
-        pause.until(|| self.socket.driver().now())
-    }
-
-    /// Accepts a connection; a pause begins if there is no room for one.
-    fn accept_or_pause(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accepted = self.try_accept();
-        let mut pause = self.pause.lock();
-        match &accepted {
-            Err(error) if is_for_want_of_room(error) => pause.begin(self.socket.driver().now()),
-            _ => pause.end(),
-        }
-        accepted
+        self.0.socket.io().local_addr()
     }
 }
 
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TcpListener")
-            .field(self.socket.io())
-            .finish()
+impl Listens for std::net::TcpListener {
+    type Accepted = (TcpStream, SocketAddr);
+
+    fn accept_one(&self) -> io::Result<Self::Accepted> {
+        let (stream, address) = self.accept()?;
+        Ok((TcpStream::from_std(stream)?, address))
     }
 }
+
+std_socket!(
+    TcpListener,
+    std::net::TcpListener,
+    |io| Listening::new(io).map(Self),
+    |this| this.0.socket,
+    "# use spinney::net::TcpListener;
+# let socket = TcpListener::bind(\"127.0.0.1:0\").await?;"
+);
 
 /// The future of [`TcpListener::accept`].
 ///
@@ -248,42 +197,13 @@ impl fmt::Debug for TcpListener {
 /// }).unwrap();
 /// ```
 #[must_use = "futures do nothing unless polled"]
-pub struct Accept<'a> {
-    listener: &'a TcpListener,
-    key: Key,
-    /// The end of a pause.
-    timer: Option<Timer>,
-}
+pub struct Accept<'a>(Accepting<'a, std::net::TcpListener>);
 
 impl Future for Accept<'_> {
     type Output = io::Result<(TcpStream, SocketAddr)>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let socket = &this.listener.socket;
-        while let Some(until) = this.listener.paused_until() {
-            let waits = this
-                .timer
-                .as_ref()
-                .is_some_and(|timer| timer.update(cx.waker()));
-            if waits {
-                frame::note_leaf();
-                return Poll::Pending;
-            }
-            // None yet, or it has fired, and there is another pause by now.
-            // One for a listener, and rare: any seat does.
-            let timer = socket.driver().insert_waker(0, until, cx.waker().clone());
-            this.timer = Some(timer);
-        }
-        this.timer = None;
-        let accept = |_: &std::net::TcpListener| this.listener.accept_or_pause();
-        socket.poll_io(Direction::Read, Some(&mut this.key), cx, accept)
-    }
-}
-
-impl Drop for Accept<'_> {
-    fn drop(&mut self) {
-        self.listener.socket.forget(Direction::Read, &mut self.key);
+        Pin::new(&mut self.0).poll(cx)
     }
 }
 

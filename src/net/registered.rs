@@ -18,6 +18,9 @@
 //! | reads less, the other end having shut down | the end comes after the bytes, without an event (`RDHUP`) | nothing |
 //! | reads less, the connection having failed | the error comes after the bytes (`ERR`, `HUP`) | nothing |
 //! | reads less, in front of an urgent byte | a read stops there, and more may follow (`PRI`) | nothing |
+//! | reads less from a Unix socket | a read stops behind descriptors that were passed | nothing |
+//! | reads less from a pipe | a read stops behind a packet (`O_DIRECT`) | nothing |
+//! | sends or receives a datagram | there may be more, and room for more | nothing |
 //! | writes less | there is no more room | full |
 //! | moves less than all slices, of more than 1,024 | the system takes 1,024 in a call: the others do not count | as above, for 1,024 |
 //! | moves 2 GiB less a page | the system moves no more in a call: what is beyond does not count | as above, for that |
@@ -31,8 +34,10 @@ use crate::driver::driver::Driver;
 use crate::driver::source::Readiness;
 use crate::driver::sources::{Direction, Source};
 use crate::poll::{budget, frame};
+use crate::pool::global;
 use crate::sync::Arc;
 use crate::waiters::Key;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll, ready};
@@ -51,17 +56,27 @@ pub(crate) fn room_of(lengths: impl Iterator<Item = usize>) -> usize {
 
 /// A socket and its registration.
 pub(crate) struct Registered<S: AsFd + AsRawFd> {
-    io: S,
+    /// It is there until [`Registered::into_inner`].
+    io: Option<S>,
     source: Arc<Source>,
     driver: Arc<Driver>,
     key: usize,
 }
 
 impl<S: AsFd + AsRawFd> Registered<S> {
-    /// Registers a socket in non-blocking mode.
-    pub(crate) fn new(io: S, driver: Arc<Driver>) -> io::Result<Self> {
+    /// Registers a socket in non-blocking mode with the driver of this thread's runtime.
+    pub(crate) fn new(io: S) -> io::Result<Self> {
+        Self::with(io, Source::new(), global::driver())
+    }
+
+    /// Registers one from which a read may take less than is there: it never proves anything.
+    pub(crate) fn in_pieces(io: S) -> io::Result<Self> {
+        Self::with(io, Source::in_pieces(), global::driver())
+    }
+
+    fn with(io: S, source: Source, driver: Arc<Driver>) -> io::Result<Self> {
         driver.must_be_here()?;
-        let source = Arc::new(Source::new());
+        let source = Arc::new(source);
         let selector = &driver.role.selector;
         let key = selector.sources.lock().insert(Arc::clone(&source));
         let key = key.ok_or_else(|| io::Error::other("too many sources"))?;
@@ -71,7 +86,7 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         }
         driver.note_change();
         Ok(Self {
-            io,
+            io: Some(io),
             source,
             driver,
             key,
@@ -79,7 +94,19 @@ impl<S: AsFd + AsRawFd> Registered<S> {
     }
 
     pub(crate) fn io(&self) -> &S {
-        &self.io
+        match &self.io {
+            Some(io) => io,
+            None => unreachable!("a socket that was given back has no registration"),
+        }
+    }
+
+    /// Gives the socket back, which the driver watches no more. It stays in non-blocking mode.
+    pub(crate) fn into_inner(mut self) -> S {
+        self.deregister();
+        match self.io.take() {
+            Some(io) => io,
+            None => unreachable!("a socket is given back once"),
+        }
     }
 
     fn readiness(&self, direction: Direction) -> &Readiness {
@@ -92,21 +119,55 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         direction: Direction,
         key: Option<&mut Key>,
         cx: &mut Context<'_>,
+        op: impl FnMut(&S) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_proving(direction, key, cx, op, |_| false)
+    }
+
+    /// As [`Registered::poll_io`], for an operation on a buffer of `room` bytes. The table above
+    /// says when the next one need not be tried before there was an event.
+    pub(crate) fn poll_transfer(
+        &self,
+        direction: Direction,
+        room: usize,
+        key: Option<&mut Key>,
+        cx: &mut Context<'_>,
+        op: impl FnMut(&S) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let room = room.min(MAX_BYTES);
+        self.poll_proving(direction, key, cx, op, |moved| {
+            (1..room).contains(moved) && !self.source.must_say_so()
+        })
+    }
+
+    /// `proves` says of what an operation gave whether nothing is left to be had.
+    fn poll_proving<R>(
+        &self,
+        direction: Direction,
+        mut key: Option<&mut Key>,
+        cx: &mut Context<'_>,
         mut op: impl FnMut(&S) -> io::Result<R>,
+        proves: impl FnOnce(&R) -> bool,
     ) -> Poll<io::Result<R>> {
         let readiness = self.readiness(direction);
-        let mut key = key;
         let mut registered = false;
         loop {
             let seen = readiness.look();
             if seen.is_ready() {
                 ready!(budget::spend(cx));
-                match op(&self.io) {
+                match op(self.io()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         readiness.clear(seen)
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    done => return Poll::Ready(done),
+                    Ok(done) => {
+                        // As of before the operation: after an event since then this fails.
+                        if proves(&done) {
+                            readiness.clear(seen);
+                        }
+                        return Poll::Ready(Ok(done));
+                    }
+                    error => return Poll::Ready(error),
                 }
             } else if registered {
                 frame::note_leaf();
@@ -123,25 +184,18 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         }
     }
 
-    /// As [`Registered::poll_io`], for an operation on a buffer of `room` bytes. The table above
-    /// says when the next one need not be tried before there was an event.
-    pub(crate) fn poll_transfer(
+    /// Tries `op` at once, whatever the driver knows: it asks the system. One that would block
+    /// tells the waiters for readiness that there is none.
+    pub(crate) fn try_io<R>(
         &self,
         direction: Direction,
-        room: usize,
-        cx: &mut Context<'_>,
-        mut op: impl FnMut(&S) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let mut seen = None;
+        op: impl FnOnce(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
         let readiness = self.readiness(direction);
-        let done = self.poll_io(direction, None, cx, |io| {
-            // As of before the operation: an event after it makes the clear below fail.
-            seen = Some(readiness.look());
-            op(io)
-        });
-        if let (Poll::Ready(Ok(moved)), Some(seen)) = (&done, seen) {
-            let room = room.min(MAX_BYTES);
-            if (1..room).contains(moved) && !self.source.must_say_so() {
+        let seen = readiness.look();
+        let done = op(self.io());
+        if let Err(error) = &done {
+            if error.kind() == io::ErrorKind::WouldBlock {
                 readiness.clear(seen);
             }
         }
@@ -157,10 +211,8 @@ impl<S: AsFd + AsRawFd> Registered<S> {
     pub(crate) fn forget(&self, direction: Direction, key: &mut Key) {
         self.readiness(direction).waiters.remove(key);
     }
-}
 
-impl<S: AsFd + AsRawFd> Drop for Registered<S> {
-    fn drop(&mut self) {
+    fn deregister(&self) {
         // In a forked process the kernel would delete the parent's registration, which is the same
         // one.
         if self.driver.is_elsewhere() {
@@ -168,8 +220,22 @@ impl<S: AsFd + AsRawFd> Drop for Registered<S> {
         }
         // An error means that the poller does not know the socket: then there is nothing to delete.
         let selector = &self.driver.role.selector;
-        let _ = selector.system.delete(&self.io);
+        let _ = selector.system.delete(self.io());
         selector.sources.lock().remove(self.key);
         self.driver.note_change();
+    }
+}
+
+impl<S: AsFd + AsRawFd> Drop for Registered<S> {
+    fn drop(&mut self) {
+        if self.io.is_some() {
+            self.deregister();
+        }
+    }
+}
+
+impl<S: AsFd + AsRawFd + fmt::Debug> fmt::Debug for Registered<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io().fmt(f)
     }
 }

@@ -2,31 +2,41 @@
 
 use crate::driver::sources::Direction;
 use crate::net::address::{Target, ToSocketAddrs, target};
+use crate::net::bytes::{async_read, async_write, read_methods, write_methods};
 use crate::net::connect;
-use crate::net::registered::{MAX_SLICES, Registered, room_of};
-use crate::poll::budget;
-use crate::pool::global;
-use futures_io::{AsyncRead, AsyncWrite};
-use std::fmt;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use crate::net::duplex::{Duplex, Ends};
+use crate::net::registered::Registered;
+use crate::net::std_socket::std_socket;
+use rustix::net::sockopt;
+use std::io;
 use std::net::{Shutdown, SocketAddr};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// A TCP connection.
 ///
-/// `&TcpStream` reads and writes, too, so that two tasks can share one connection.
+/// It has methods of its own that read and write, and the traits of `futures_io` for the rest. All
+/// take a shared reference, too, so that two tasks can share one connection; [`into_split`] makes
+/// halves for tasks that own theirs.
+///
+/// # The end of the stream
+///
+/// Dropping the connection closes it. To tell the other end that no more bytes come, and go on
+/// reading, close one direction: [`shutdown(Shutdown::Write)`][shutdown], which is also what
+/// `AsyncWriteExt::close` does, and what dropping an [`OwnedWriteHalf`] does.
+///
+/// [`into_split`]: TcpStream::into_split
+/// [shutdown]: TcpStream::shutdown
+/// [`OwnedWriteHalf`]: crate::net::OwnedWriteHalf
 ///
 /// # Examples
 ///
 /// ```
-/// use futures_lite::{AsyncReadExt, AsyncWriteExt};
 /// use spinney::net::{TcpListener, TcpStream};
 ///
 /// spinney::block_on(async {
 ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
-///     let mut client = TcpStream::connect_addr(listener.local_addr()?).await?;
-///     let (mut server, _) = listener.accept().await?;
+///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+///     let (server, _) = listener.accept().await?;
 ///     client.write_all(b"hello").await?;
 ///     let mut text = [0; 5];
 ///     server.read_exact(&mut text).await?;
@@ -105,27 +115,6 @@ impl TcpStream {
             .map(Self)
     }
 
-    /// Takes over a connection of the standard library, and sets it non-blocking.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use spinney::net::TcpStream;
-    ///
-    /// let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    /// let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    /// let stream = TcpStream::from_std(stream).unwrap();
-    /// assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Those of the system, for instance no more file descriptors.
-    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
-        stream.set_nonblocking(true)?;
-        Registered::new(stream, global::driver()).map(Self)
-    }
-
     /// Whether small writes are sent at once (`TCP_NODELAY`).
     ///
     /// # Examples
@@ -146,6 +135,198 @@ impl TcpStream {
     /// Those of the system.
     pub fn set_nodelay(&self, yes: bool) -> io::Result<()> {
         self.0.io().set_nodelay(yes)
+    }
+
+    /// Whether small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     assert!(!stream.nodelay()?);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.0.io().nodelay()
+    }
+
+    /// Sets how many routers a packet may pass (`IP_TTL`), from 1 to 255.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     stream.set_ttl(10)?;
+    ///     assert_eq!(stream.ttl()?, 10);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn set_ttl(&self, routers: u32) -> io::Result<()> {
+        self.0.io().set_ttl(routers)
+    }
+
+    /// How many routers a packet may pass: see [`set_ttl`](TcpStream::set_ttl).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     assert!(stream.ttl()? > 0);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.0.io().ttl()
+    }
+
+    /// Sets how long the system keeps a connection that was closed while bytes are not yet
+    /// acknowledged (`SO_LINGER`), in whole seconds: `None` is the system's own time.
+    ///
+    /// Zero throws these bytes away, and the other end sees a reset. A longer time makes the *drop*
+    /// of the connection block the thread until it is over, or the bytes have arrived: use zero or
+    /// `None`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    /// use std::io::ErrorKind;
+    /// use std::time::Duration;
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     let (server, _) = listener.accept().await?;
+    ///     server.set_linger(Some(Duration::ZERO))?;
+    ///     drop(server);
+    ///     let error = client.read(&mut [0]).await.unwrap_err();
+    ///     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn set_linger(&self, time: Option<Duration>) -> io::Result<()> {
+        Ok(sockopt::set_socket_linger(self.0.io(), time)?)
+    }
+
+    /// How long the system keeps a connection that was closed, in whole seconds: see
+    /// [`set_linger`](TcpStream::set_linger).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     assert_eq!(stream.linger()?, None);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        Ok(sockopt::socket_linger(self.0.io())?)
+    }
+
+    /// Closes one direction of the connection, or both: it is not closed itself.
+    ///
+    /// After `Shutdown::Write` the other end reads the end of the stream, behind what was written,
+    /// and can still be read. This is a half-close. It is at once: nothing is kept back here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    /// use std::net::Shutdown;
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     let (server, _) = listener.accept().await?;
+    ///     client.shutdown(Shutdown::Write)?;
+    ///     assert_eq!(server.read(&mut [0]).await?, 0); // the end
+    ///     server.write_all(b"bye").await?;
+    ///     let mut text = [0; 3];
+    ///     client.read_exact(&mut text).await?;
+    ///     assert_eq!(&text, b"bye");
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the system. That the other end was faster, and has closed the connection, is none.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match self.0.io().shutdown(how) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Copies what has arrived into `buffer` and leaves it in the socket; waits if there is
+    /// nothing. `Ok(0)` is the end of the stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::net::{TcpListener, TcpStream};
+    ///
+    /// spinney::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect_addr(listener.local_addr()?).await?;
+    ///     let (server, _) = listener.accept().await?;
+    ///     client.write_all(b"G").await?;
+    ///     let (mut first, mut again) = ([0], [0]);
+    ///     server.peek(&mut first).await?;
+    ///     server.read_exact(&mut again).await?;
+    ///     assert_eq!(first, again);
+    ///     Ok::<(), std::io::Error>(())
+    /// }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing. Any number of tasks may wait here.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0
+            .operation(Direction::Read, |io| io.peek(buffer))
+            .await
     }
 
     /// Copies what has arrived into `buffer` and leaves it in the socket; without any it fails with
@@ -173,7 +354,7 @@ impl TcpStream {
     ///
     /// Those of the system.
     pub fn try_peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.io().peek(buffer)
+        self.0.try_io(Direction::Read, |io| io.peek(buffer))
     }
 
     /// The address of this end.
@@ -219,118 +400,47 @@ impl TcpStream {
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.0.io().peer_addr()
     }
-
-    pub(crate) fn poll_write_io(
-        &self,
-        room: usize,
-        cx: &mut Context<'_>,
-        mut op: impl FnMut(&mut &std::net::TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        self.0
-            .poll_transfer(Direction::Write, room, cx, |mut io| op(&mut io))
-    }
-
-    pub(crate) fn poll_write_vectored_io(
-        &self,
-        cx: &mut Context<'_>,
-        buffers: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let buffers = buffers.get(..MAX_SLICES).unwrap_or(buffers);
-        let room = room_of(buffers.iter().map(|buffer| buffer.len()));
-        self.poll_write_io(room, cx, |io| io.write_vectored(buffers))
-    }
-
-    fn poll_read_io(
-        &self,
-        room: usize,
-        cx: &mut Context<'_>,
-        mut op: impl FnMut(&mut &std::net::TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        self.0
-            .poll_transfer(Direction::Read, room, cx, |mut io| op(&mut io))
-    }
-
-    /// Nothing is kept back here.
-    pub(crate) fn poll_flush_io(cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        budget::spend(cx).map(Ok)
-    }
-
-    pub(crate) fn poll_shut_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        budget::spend(cx).map(|()| match self.0.io().shutdown(Shutdown::Write) {
-            // The other end was faster.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            done => done,
-        })
-    }
 }
 
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TcpStream").field(self.0.io()).finish()
-    }
-}
+impl Duplex for TcpStream {}
 
-macro_rules! read {
-    ($type:ty, |$this:ident| $stream:expr) => {
-        impl AsyncRead for $type {
-            fn poll_read(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buffer: &mut [u8],
-            ) -> Poll<io::Result<usize>> {
-                let $this = &*self;
-                $stream.poll_read_io(buffer.len(), cx, |io| io.read(buffer))
-            }
-
-            fn poll_read_vectored(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buffers: &mut [IoSliceMut<'_>],
-            ) -> Poll<io::Result<usize>> {
-                let $this = &*self;
-                let count = buffers.len().min(MAX_SLICES);
-                let buffers = &mut buffers[..count];
-                let room = room_of(buffers.iter().map(|buffer| buffer.len()));
-                $stream.poll_read_io(room, cx, |io| io.read_vectored(buffers))
-            }
+impl Ends for TcpStream {
+    fn end(&self) -> io::Result<()> {
+        // In a forked process the connection is the parent's, too.
+        match self.0.driver().is_elsewhere() {
+            true => Ok(()),
+            false => self.shutdown(Shutdown::Write),
         }
-    };
+    }
 }
 
-macro_rules! write {
-    ($type:ty, |$this:ident| $stream:expr) => {
-        impl AsyncWrite for $type {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buffer: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                let $this = &*self;
-                $stream.poll_write_io(buffer.len(), cx, |io| io.write(buffer))
-            }
+std_socket!(
+    TcpStream,
+    std::net::TcpStream,
+    |io| Registered::new(io).map(Self),
+    |this| this.0,
+    "# use spinney::net::{TcpListener, TcpStream};
+# let listener = TcpListener::bind(\"127.0.0.1:0\").await?;
+# let socket = TcpStream::connect_addr(listener.local_addr()?).await?;"
+);
 
-            fn poll_write_vectored(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buffers: &[IoSlice<'_>],
-            ) -> Poll<io::Result<usize>> {
-                let $this = &*self;
-                $stream.poll_write_vectored_io(cx, buffers)
-            }
+read_methods!(
+    TcpStream,
+    |this| this.0,
+    "# use spinney::net::{TcpListener, TcpStream};
+# let listener = TcpListener::bind(\"127.0.0.1:0\").await?;
+# let near = TcpStream::connect_addr(listener.local_addr()?).await?;
+# let (far, _) = listener.accept().await?;"
+);
 
-            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                TcpStream::poll_flush_io(cx)
-            }
+write_methods!(
+    TcpStream,
+    |this| this.0,
+    "# use spinney::net::{TcpListener, TcpStream};
+# let listener = TcpListener::bind(\"127.0.0.1:0\").await?;
+# let near = TcpStream::connect_addr(listener.local_addr()?).await?;
+# let (far, _) = listener.accept().await?;"
+);
 
-            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                let $this = &*self;
-                $stream.poll_shut_write(cx)
-            }
-        }
-    };
-}
-
-read!(TcpStream, |this| this);
-write!(TcpStream, |this| this);
-read!(&TcpStream, |this| this);
-write!(&TcpStream, |this| this);
+async_read!(TcpStream, &TcpStream => |this| this.0);
+async_write!(TcpStream, &TcpStream => |this| this.0, this.shutdown(Shutdown::Write));

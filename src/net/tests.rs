@@ -2,7 +2,6 @@
 
 use super::registered::{MAX_SLICES, Registered, room_of};
 use crate::driver::sources::Direction;
-use crate::pool::global;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::task::{Context, Poll, Waker};
@@ -13,19 +12,19 @@ fn is_tried_after(room: usize, first: io::Result<usize>) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     socket.set_nonblocking(true).unwrap();
-    let registered = Registered::new(socket, global::driver()).unwrap();
+    let registered = Registered::new(socket).unwrap();
     let cx = &mut Context::from_waker(Waker::noop());
     let mut first = Some(first);
     // A budget may be spent, and is whole again afterwards.
     while first.is_some() {
-        let _ = registered.poll_transfer(Direction::Read, room, cx, |_| {
+        let _ = registered.poll_transfer(Direction::Read, room, None, cx, |_| {
             let would_block = || Err(io::ErrorKind::WouldBlock.into());
             first.take().unwrap_or_else(would_block)
         });
     }
     let mut tried = false;
     for _ in 0..2 {
-        let polled = registered.poll_transfer(Direction::Read, room, cx, |_| {
+        let polled = registered.poll_transfer(Direction::Read, room, None, cx, |_| {
             tried = true;
             Ok(0)
         });

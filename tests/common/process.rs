@@ -1,6 +1,7 @@
 //! What belongs to the whole process, and tests that need one of their own.
 
 use super::hangs::without_hanging;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::any::type_name;
 use std::process::{Command, Output, Stdio, abort};
 use std::thread;
@@ -19,6 +20,13 @@ pub(crate) fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
     let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
     pages * 4096
+}
+
+/// Allows descriptors below this number alone.
+pub(crate) fn limit_descriptors(below: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    let current = Some(below);
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
 }
 
 /// Whether this is a process in which one test is alone.

@@ -8,7 +8,7 @@ mod pause;
 
 use crate::common::polls::{until, wait_until};
 use crate::common::runtimes::noting;
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use futures_lite::AsyncWriteExt;
 use spinney::net::{TcpListener, TcpStream};
 use spinney::{Group, Runtime, block_on, group, timeout, try_group};
 use std::io;
@@ -45,7 +45,7 @@ fn where_all_block(body: impl AsyncFnOnce(&AtomicBool)) {
     }));
 }
 
-async fn echo(mut stream: TcpStream) -> io::Result<()> {
+async fn echo(stream: TcpStream) -> io::Result<()> {
     let mut buffer = [0; 1024];
     loop {
         let count = stream.read(&mut buffer).await?;
@@ -77,7 +77,7 @@ fn serve<T: Send>(clients: usize, client: impl AsyncFn(String) -> io::Result<T>)
 #[test]
 fn an_echo_comes_back() {
     serve(1, async |address| {
-        let mut stream = TcpStream::connect(&address).await?;
+        let stream = TcpStream::connect(&address).await?;
         stream.set_nodelay(true)?;
         for round in 0..100_u8 {
             stream.write_all(&[round; 100]).await?;
@@ -96,7 +96,7 @@ fn many_connections_at_once() {
             for number in 0..100_u8 {
                 let address = address.clone();
                 g.spawn(async move {
-                    let mut stream = TcpStream::connect(&address).await?;
+                    let stream = TcpStream::connect(&address).await?;
                     stream.write_all(&[number; 10_000]).await?;
                     let mut reply = vec![0; 10_000];
                     stream.read_exact(&mut reply).await?;
@@ -114,7 +114,7 @@ fn many_connections_at_once() {
 fn halves_and_shared_references_read_and_write() {
     serve(1, async |address| {
         let stream = TcpStream::connect(&address).await?;
-        let (mut reader, mut writer) = stream.into_split();
+        let (reader, mut writer) = stream.into_split();
         let result = try_group(async |g: Group<'_, '_, io::Error>| {
             g.spawn(async move {
                 for _ in 0..1_000 {
@@ -181,7 +181,7 @@ fn several_tasks_accept_and_one_that_is_dropped_loses_nothing() {
 fn descriptors_are_reused_without_mixing_events() {
     serve(500, async |address| {
         for number in 0..500_u32 {
-            let mut stream = TcpStream::connect(&address).await?;
+            let stream = TcpStream::connect(&address).await?;
             stream.write_all(&number.to_le_bytes()).await?;
             let mut reply = [0; 4];
             stream.read_exact(&mut reply).await?;

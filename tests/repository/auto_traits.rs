@@ -16,7 +16,10 @@ use spinney::future::{
     TaskLocalScope, TryGroupFuture,
 };
 use spinney::io::Stdin;
-use spinney::net::{Accept, OwnedReadHalf, OwnedWriteHalf, ReuniteError, TcpListener, TcpStream};
+use spinney::net::{
+    Accept, OwnedReadHalf, OwnedWriteHalf, PeerCredentials, ReuniteError, TcpListener, TcpStream,
+    UnixListener, UnixStream,
+};
 use spinney::runtime::{
     BuildError, EnterGuard, GroupMetrics, Histogram, Metrics, Statistics, WorkerMetrics,
 };
@@ -181,6 +184,9 @@ fn rows() -> Vec<Row> {
         Elapsed => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         ManualClock => "Send Sync Unpin",
         TcpListener => "Send Sync Unpin",
+        UnixListener => "Send Sync Unpin",
+        UnixStream => "Send Sync Unpin",
+        PeerCredentials => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Accept<'static> => "Send Sync Unpin",
         TcpStream => "Send Sync Unpin",
         Stdin => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -6,7 +6,6 @@ use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
 use crate::common::polls::poll_alone;
 use futures_lite::future::block_on;
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::net::{TcpListener, TcpStream};
 use spinney::time::ManualClock;
 use spinney::{Group, Runtime, Wait, current, group, shield, sleep, try_group, yield_now};
@@ -137,7 +136,7 @@ fn sockets_work() {
         let echoed = block_on(async {
             let connect = TcpStream::connect(&address);
             let (client, served) = futures_lite::future::zip(connect, listener.accept()).await;
-            let (mut client, (mut served, _)) = (client.unwrap(), served.unwrap());
+            let (client, (served, _)) = (client.unwrap(), served.unwrap());
             client.write_all(b"late").await.unwrap();
             let mut bytes = [0; 4];
             served.read_exact(&mut bytes).await.unwrap();

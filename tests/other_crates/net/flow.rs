@@ -24,7 +24,7 @@ async fn arrived(stream: &TcpStream, count: usize) {
 fn bytes_that_come_after_a_short_read_are_read() {
     without_hanging(|| {
         block_on(async {
-            let (mut stream, mut peer) = peer().await;
+            let (stream, mut peer) = peer().await;
             for byte in 0..100 {
                 peer.write_all(&[byte]).unwrap();
                 let mut room = [0; 10];
@@ -39,7 +39,7 @@ fn bytes_that_come_after_a_short_read_are_read() {
 fn what_fills_the_buffer_is_not_all() {
     without_hanging(|| {
         block_on(async {
-            let (mut stream, mut peer) = peer().await;
+            let (stream, mut peer) = peer().await;
             peer.write_all(b"0123456789").unwrap();
             arrived(&stream, 10).await;
             let mut room = [0; 4];
@@ -70,7 +70,7 @@ fn the_end_that_came_with_the_last_bytes_is_read() {
 fn the_error_that_came_with_the_last_bytes_is_read() {
     without_hanging(|| {
         block_on(async {
-            let (mut stream, mut peer) = peer().await;
+            let (stream, mut peer) = peer().await;
             peer.write_all(b"last").unwrap();
             arrived(&stream, 4).await;
             set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
@@ -93,7 +93,7 @@ fn the_error_that_came_with_the_last_bytes_is_read() {
 fn what_follows_an_urgent_byte_is_read() {
     without_hanging(|| {
         block_on(async {
-            let (mut stream, mut peer) = peer().await;
+            let (stream, mut peer) = peer().await;
             for round in 0..20 {
                 peer.write_all(b"before").unwrap();
                 assert_eq!(send(&peer, b"!", SendFlags::OOB).unwrap(), 1);

@@ -50,7 +50,7 @@ fn no_reader_of_many_is_forgotten() {
                 .map(|_| {
                     g.spawn(async move {
                         let mut stream = client;
-                        Ok(stream.read(&mut [0]).await.unwrap())
+                        Ok(AsyncReadExt::read(&mut stream, &mut [0]).await.unwrap())
                     })
                 })
                 .collect();

@@ -13,7 +13,7 @@ fn a_dropped_writing_half_ends_its_stream_and_the_reading_half_goes_on() {
     without_hanging(|| {
         block_on(async {
             let (near, mut far) = connected().await;
-            let (mut reader, mut writer) = near.into_split();
+            let (mut reader, writer) = near.into_split();
             writer.write_all(b"request").await.unwrap();
             drop(writer);
             let mut request = Vec::new();
@@ -50,8 +50,8 @@ fn a_dropped_reading_half_leaves_the_writing_half_as_it_is() {
 fn a_forgotten_writing_half_ends_nothing() {
     without_hanging(|| {
         block_on(async {
-            let (near, mut far) = connected().await;
-            let (mut reader, writer) = near.into_split();
+            let (near, far) = connected().await;
+            let (reader, writer) = near.into_split();
             writer.forget();
             far.write_all(b"x").await.unwrap();
             reader.read_exact(&mut [0]).await.unwrap();
@@ -73,7 +73,7 @@ fn halves_of_one_connection_are_that_connection_again() {
             let (other_reader, other_writer) = other.into_split();
             let ReuniteError(reader, other_writer) = reader.reunite(other_writer).unwrap_err();
             other_reader.reunite(other_writer).unwrap();
-            let mut near = reader.reunite(writer).unwrap();
+            let near = reader.reunite(writer).unwrap();
             near.write_all(b"still open").await.unwrap();
             far.write_all(b"x").await.unwrap();
             near.read_exact(&mut [0]).await.unwrap();

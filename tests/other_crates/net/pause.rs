@@ -1,9 +1,8 @@
 //! A listener pauses when there is no room for one more connection.
 
 use crate::common::polls::once;
-use crate::common::process::alone;
+use crate::common::process::{alone, limit_descriptors};
 use crate::common::runtimes::clocked;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use spinney::net::TcpListener;
 use spinney::time::ManualClock;
 use std::net::TcpStream;
@@ -12,13 +11,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
-
-/// Allows descriptors below this number alone.
-fn limit_descriptors(below: u64) {
-    let limit = getrlimit(Resource::Nofile);
-    let current = Some(below);
-    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
-}
 
 /// An accept that is begun now fails after this time, and not before.
 async fn fails_after(listener: &TcpListener, clock: &ManualClock, pause: Duration) {

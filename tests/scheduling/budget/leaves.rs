@@ -5,7 +5,7 @@ use super::{Looped, Note};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use hyper::rt::Timer as _;
 use spinney::compat::hyper::Timer;
-use spinney::net::{TcpListener, TcpStream};
+use spinney::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use spinney::serve::{Phase, Report, Server, service_fn};
 use spinney::time::{interval, sleep_until};
 use spinney::{
@@ -17,6 +17,7 @@ use std::future::{pending, poll_fn, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 /// A loop, and what it is over.
@@ -111,6 +112,15 @@ fn nowhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
 }
 
+/// A Unix listener, at a path that is free again.
+fn unix_listener() -> (UnixListener, std::path::PathBuf) {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, SeqCst);
+    let name = format!("spinney-leaf-{}-{number}", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    (UnixListener::bind(&path).unwrap(), path)
+}
+
 /// Clients in the queue of a listener, more than one poll may accept.
 fn clients(listener: &TcpListener) -> Vec<std::net::TcpStream> {
     let address = listener.local_addr().unwrap();
@@ -149,12 +159,30 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "Server::serve": () => |_| stopped_server();
         "TcpStream::connect": () => |_| TcpStream::connect("127.0.0.1:1");
         "TcpStream::connect_addr": () => |_| TcpStream::connect_addr(nowhere());
-        "AsyncRead": connection().await => |near| async { near.read(&mut [0]).await };
+        "TcpStream::peek": connection().await => |near| near.peek(&mut [0]);
+        "UnixStream::connect": () => |_| UnixStream::connect("/nowhere/at all");
+        "UnixStream::connect_addr": std::os::unix::net::SocketAddr::from_pathname("/nowhere/at all").unwrap()
+            => |nowhere| UnixStream::connect_addr(nowhere);
+        "read": connection().await => |near| TcpStream::read(near, &mut [0]);
+        "read, half": connection().await.into_split() => |(near, _)| near.read(&mut [0]);
+        "read, Unix": UnixStream::pair().unwrap().0 => |near| UnixStream::read(near, &mut [0]);
+        "read_exact": connection().await => |near| TcpStream::read_exact(near, &mut [0]);
+        "read_exact, nothing": connection().await => |near| TcpStream::read_exact(near, &mut []);
+        "readable": connection().await => |near| near.readable();
+        "write": open().await => |(near, _)| TcpStream::write(near, &[]);
+        "write, half": open().await.0.into_split() => |(_, near)| near.write(&[]);
+        "write, Unix": UnixStream::pair().unwrap() => |(near, _)| UnixStream::write(near, &[]);
+        "write_all": connection().await => |near| TcpStream::write_all(near, &[1]);
+        "write_all, nothing": open().await => |(near, _)| TcpStream::write_all(near, &[]);
+        "writable": open().await => |(near, _)| near.writable();
+        "AsyncRead": connection().await => |near| async { AsyncReadExt::read(near, &mut [0]).await };
         "AsyncRead, half": connection().await.into_split() => |(near, _)| async {
-            near.read(&mut [0]).await
+            AsyncReadExt::read(near, &mut [0]).await
         };
-        "AsyncWrite": open().await => |(near, _)| near.write(&[]);
-        "AsyncWrite, half": open().await.0.into_split() => |(_, near)| near.write(&[]);
+        "AsyncWrite": open().await => |(near, _)| AsyncWriteExt::write(near, &[]);
+        "AsyncWrite, half": open().await.0.into_split() => |(_, near)| {
+            AsyncWriteExt::write(near, &[])
+        };
         "AsyncWrite, flush": open().await => |(near, _)| near.flush();
         "AsyncWrite, close": open().await => |(near, _)| near.close();
         "hyper's Write, flush": open().await => |(near, _)| poll_fn(|cx| {
@@ -254,6 +282,21 @@ pub(crate) fn leaves() -> Vec<Leaf> {
                     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
                     loop {
                         for _client in clients(&listener) {
+                            listener.accept().await.unwrap();
+                            note.add();
+                        }
+                    }
+                })
+            },
+        },
+        Leaf {
+            name: "UnixListener::accept",
+            looped: |note| {
+                Box::pin(async move {
+                    let (listener, path) = unix_listener();
+                    loop {
+                        let client = |_| std::os::unix::net::UnixStream::connect(&path);
+                        for _client in (0..200).map(client).collect::<Vec<_>>() {
                             listener.accept().await.unwrap();
                             note.add();
                         }

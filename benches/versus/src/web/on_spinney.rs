@@ -2,14 +2,13 @@
 
 use super::{Kind, LENGTH, hello};
 use crate::sides;
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use spinney::net::TcpStream;
 use spinney::{Group, group};
 use std::net::TcpListener;
 
-async fn echo(mut stream: TcpStream) {
+async fn echo(stream: TcpStream) {
     let mut buffer = [0; LENGTH];
     while stream.read_exact(&mut buffer).await.is_ok() {
         if stream.write_all(&buffer).await.is_err() {

@@ -77,7 +77,8 @@ fn measured(length: Length, serve: impl FnOnce(Vec<TcpStream>)) -> Figures {
 macro_rules! connection {
     ($stream:expr, $($traits:ident)::+, |$work:ident| $child:expr) => {{
         use $($traits)::+::{AsyncReadExt, AsyncWriteExt};
-        let mut stream = $stream;
+        // By reference, so that the traits are used where there are methods, too.
+        let stream = &mut { $stream };
         let mut buffer = [0; LENGTH];
         while stream.read_exact(&mut buffer).await.is_ok() {
             let $work = async { compute(REQUEST) };
