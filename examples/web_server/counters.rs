@@ -1,16 +1,11 @@
 //! What is under way, and how it ended. `/stats` shows it, and the stop reports it.
 
+use spinney::serve::ServerHandle;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-pub static CONNECTIONS: Tally = Tally::new();
-pub static REQUESTS: Tally = Tally::new();
-/// Children of requests.
+/// Children of requests. The server counts connections and requests.
 pub static CHILDREN: Tally = Tally::new();
-/// Connections that broke: nonsense instead of HTTP, a client that was too slow, or has gone in the middle.
-pub static BROKEN: AtomicU64 = AtomicU64::new(0);
-/// Connections that the system could not give us.
-pub static NOT_ACCEPTED: AtomicU64 = AtomicU64::new(0);
 
 /// Things of one kind: they begin, and then they finish or are cancelled.
 pub struct Tally {
@@ -19,7 +14,7 @@ pub struct Tally {
     cancelled: AtomicU64,
 }
 
-/// What a [`Tally`] says at one moment.
+/// What there is of one kind at one moment.
 #[derive(Clone, Copy)]
 pub struct Counts {
     pub open: u64,
@@ -57,17 +52,6 @@ impl Tally {
     }
 }
 
-impl Counts {
-    /// What has ended since `before`.
-    pub fn since(self, before: Self) -> Self {
-        Self {
-            open: self.open,
-            finished: self.finished - before.finished,
-            cancelled: self.cancelled - before.cancelled,
-        }
-    }
-}
-
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -98,5 +82,63 @@ impl Drop for Running {
             false => &self.tally.cancelled,
         };
         end.fetch_add(1, SeqCst);
+    }
+}
+
+pub fn connections(server: &ServerHandle) -> Counts {
+    let (open, counts) = (server.connections() as u64, server.counts());
+    let ended = counts.connections.saturating_sub(open);
+    Counts {
+        open,
+        finished: ended.saturating_sub(counts.cut_connections),
+        cancelled: counts.cut_connections,
+    }
+}
+
+pub fn requests(server: &ServerHandle) -> Counts {
+    let counts = server.counts();
+    let ended = counts.answered + counts.cut;
+    Counts {
+        open: counts.requests.saturating_sub(ended),
+        finished: counts.answered,
+        cancelled: counts.cut,
+    }
+}
+
+/// What was under way when the stop began.
+#[derive(Clone, Copy)]
+pub struct Stop {
+    connections: Counts,
+    requests: Counts,
+}
+
+impl Stop {
+    pub fn now(server: &ServerHandle) -> Self {
+        Self {
+            connections: connections(server),
+            requests: requests(server),
+        }
+    }
+
+    /// What has become of it.
+    pub fn since(self, server: &ServerHandle) -> String {
+        let (requests, connections) = (requests(server), connections(server));
+        format!(
+            "requests: {} drained, {} cancelled; connections: {} drained, {} cancelled",
+            requests.finished - self.requests.finished,
+            requests.cancelled - self.requests.cancelled,
+            connections.finished - self.connections.finished,
+            connections.cancelled - self.connections.cancelled
+        )
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} connections open, {} requests in flight",
+            self.connections.open, self.requests.open
+        )
     }
 }

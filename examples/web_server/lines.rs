@@ -1,7 +1,7 @@
 //! What the program says: results on stdout, trouble on stderr, a line each.
 
 use crate::routes;
-use spinney::{Unobserved, current};
+use spinney::Unobserved;
 use std::any::Any;
 use std::fmt;
 use std::io::{self, Write};
@@ -16,18 +16,13 @@ pub fn log(line: fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "web_server: {line}");
 }
 
-/// A panic that was caught, with the groups around the place where it was.
-pub fn log_panic(payload: Box<dyn Any + Send>) {
-    let path = current::group_path().map_or_else(String::new, |path| format!(" in {path}"));
-    log(format_args!("panic{path}: {}", message(&*payload)));
-}
-
-/// A failure that nobody can be told: that of a request whose client has gone away.
+/// A failure that has no receiver: a panic of a request, or an error of one whose client has gone away.
 pub fn log_unobserved(failure: Unobserved) {
     let kind = if failure.is_panic { "panic" } else { "error" };
     let name = failure.name.as_deref().unwrap_or("a task");
     log(format_args!(
-        "{kind} in {name} after its client had gone: {}",
+        "{kind} in {name} in {}: {}",
+        failure.group,
         message(&*failure.payload)
     ));
 }

@@ -1,7 +1,6 @@
 //! Load: keep-alive clients in a second process, so that the processor time of this one is the server's alone.
 
 use crate::lines::{log, say};
-use crate::orders::{Order, Orders};
 use crate::routes::HELLO;
 use futures_lite::FutureExt;
 use hdrhistogram::Histogram;
@@ -12,6 +11,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::HOST;
 use rustix::time::{ClockId, clock_gettime};
 use spinney::net::TcpStream;
+use spinney::serve::ServerHandle;
 use spinney::{block_on, group};
 use std::error::Error;
 use std::fmt;
@@ -48,23 +48,22 @@ impl fmt::Display for Report {
 /// A measurement that is under way.
 pub struct Load {
     thread: JoinHandle<Result<Report, Failure>>,
-    /// The right to force the stop, which nobody uses here.
-    _force: Order,
 }
 
 impl Load {
-    /// Starts the clients. When they have ended, the server is ordered to stop.
-    pub fn start(address: SocketAddr, duration: Duration, connections: u32) -> (Orders, Self) {
-        let (orders, [stop, force]) = Orders::new();
+    /// Starts the clients. When they have ended, the server is told to stop.
+    pub fn start(
+        address: SocketAddr,
+        duration: Duration,
+        connections: u32,
+        server: ServerHandle,
+    ) -> Self {
         let thread = thread::spawn(move || {
-            let _stop = stop; // given at the end, whatever happens
-            measure(address, duration, connections)
+            let report = measure(address, duration, connections);
+            server.stop();
+            report
         });
-        let load = Self {
-            thread,
-            _force: force,
-        };
-        (orders, load)
+        Self { thread }
     }
 
     pub fn join(self) -> Result<Report, Failure> {

@@ -1,4 +1,4 @@
-//! A web server: hyper 1 on spinney's sockets and timers, one group for each connection and for each request.
+//! A web server: `spinney::serve` with a group for each connection and for each request.
 //!
 //! ```sh
 //! cargo run --release --example web_server                       # serves until Ctrl-C
@@ -9,37 +9,29 @@
 //! # The tree
 //!
 //! ```text
-//! main                              block_on(group(..))
-//! └── task  server
-//!     └── group "server"            body: the accept loop, then the stop           server.rs
-//!         └── task                  one for each connection
-//!             └── group "conn"      body: hyper's connection
-//!                 └── group "request"   body: the route; opened inside the handler     routes.rs
-//!                     ├── task      children that borrow the request
-//!                     └── task
+//! main                                  block_on(group(..))
+//! └── group "server"                    accepts; one `Server::serve` in main.rs
+//!     └── task                          one for each connection
+//!         └── group "conn"
+//!             └── group "request"       one for each request, with a deadline
+//!                 └── group "route"     the children that borrow the request    routes.rs
 //! ```
 //!
 //! Nothing in this program counts tasks in order to join them, hands tokens around in order to cancel them, or clones
 //! an `Arc` in order to share a request. What it wants follows from the tree:
 //!
-//! * **A client goes away.** hyper drops the handler's future, and with it the request's group. That cancels the
-//!   children at once. Nobody waits for them there, because a destructor must not block; the group "conn" joins them,
-//!   and the connection's task cannot end before it.
-//! * **A child fails.** The group "request" cancels its siblings, joins them and resolves with *every* error. The route
-//!   turns them into a response with status 500.
-//! * **A child panics.** The panic resumes where the group is awaited, after the siblings were joined. There it is
-//!   caught, and becomes a 500, too.
-//! * **A child fails, and its client has gone.** Nobody is left who could be told. The failure goes to the hook of the
-//!   runtime, which logs it.
-//! * **The server stops.** `g.stop_within(grace, error)` asks everything in the group "server" to stop, and ends it
-//!   with that error after the grace. Connections hear of it through `g.stopping()`; whatever still runs when the grace
-//!   is over is cut at its next suspension.
-//! * **A second signal.** The future of the group "server" is dropped. That is a cancel, and the group in `main` joins.
+//! * **A client goes away.** Its request's group is cut with all children, and the connection's group joins them.
+//! * **A child fails.** The group "route" cancels its siblings, joins them and resolves with *every* error, of which
+//!   the route makes a response with status 500.
+//! * **A child panics.** The panic resumes where its group is awaited, and comes out of the request as a 500; the hook
+//!   of the runtime is told with the path.
+//! * **The server stops.** Idle connections close, requests under way are answered, and after the grace the rest is cut.
+//! * **A second signal.** What is left is cut at once, and joined by the group in `main`.
 //!
 //! # Reading order
 //!
-//! `server.rs` (accepting, serving, stopping), `routes.rs` (requests and their children), `counters.rs` (what is under
-//! way), `orders.rs` (signals), `lines.rs` (what is printed), `load.rs` (a client that measures).
+//! `routes.rs` (requests and their children), `counters.rs` (what is under way), `lines.rs` (what is printed), `load.rs`
+//! (a client that measures).
 
 #![expect(
     unreachable_pub,
@@ -49,22 +41,24 @@
 mod counters;
 mod lines;
 mod load;
-mod orders;
 mod routes;
-mod server;
 
 use clap::Parser;
+use counters::Stop;
 use lines::{log, say};
 use load::Load;
-use orders::Orders;
-use routes::ROUTES;
-use server::Ending;
+use routes::{ROUTES, Routes};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use spinney::net::TcpListener;
+use spinney::serve::{Ending, Server, ServerHandle};
 use spinney::{Runtime, group};
 use std::error::Error;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
+use std::{io, process, thread};
 
 /// A web server on hyper and spinney.
 #[derive(Parser)]
@@ -126,22 +120,33 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
         options = options.workers(workers);
     }
     let runtime = options.build()?;
-    let usual = if args.load.is_some() {
-        "127.0.0.1:0"
-    } else {
-        "127.0.0.1:8080"
+    let usual = match args.load {
+        Some(_) => "127.0.0.1:0",
+        None => "127.0.0.1:8080",
     };
     let addr = args.addr.as_deref().unwrap_or(usual);
     let listener = runtime
         .block_on(TcpListener::bind(addr))
         .map_err(|error| format!("cannot listen on {addr}: {error}"))?;
     let address = listener.local_addr()?;
-    let (orders, load) = match args.load {
+    let server = Server::new()
+        .request_deadline(Duration::from_secs(90))
+        .drain_timeout(args.grace)
+        .on_accept_error(|error, pause| {
+            log(format_args!(
+                "cannot accept: {error}; trying again in {pause:?}"
+            ));
+        });
+    let handle = server.handle();
+    let load = match args.load {
         Some(duration) => {
-            let (orders, load) = Load::start(address, duration, args.connections);
-            (orders, Some(load))
+            let (connections, handle) = (args.connections, handle.clone());
+            Some(Load::start(address, duration, connections, handle))
         }
-        None => (orders::from_signals()?, None),
+        None => {
+            stop_on_signals(handle.clone(), args.grace)?;
+            None
+        }
     };
     say(format_args!("listening on http://{address}"));
     if load.is_none() {
@@ -150,7 +155,17 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             "stop: Ctrl-C or SIGTERM; once to drain, twice to force"
         ));
     }
-    serve(&runtime, listener, orders, args.grace);
+    // What a forced stop leaves to be joined is joined by this group.
+    let report = runtime.block_on(group(async |_| {
+        server.serve(listener, Routes(handle.clone())).await
+    }));
+    let why = match report.ending {
+        Ending::Drained => "all drained",
+        Ending::Forced => "forced by a second signal",
+        _ => "the grace is over",
+    };
+    let stop = STOP.get().copied().unwrap_or_else(|| Stop::now(&handle));
+    say(format_args!("stopped: {why}; {}", stop.since(&handle)));
 
     let Some(load) = load else {
         return Ok(ExitCode::SUCCESS);
@@ -167,21 +182,28 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     }
 }
 
-/// Serves until it is ordered to stop. When this returns, every task of the server has ended.
-fn serve(runtime: &Runtime, listener: TcpListener, orders: Orders, grace: Duration) {
-    // What a forced stop leaves to be joined is joined by this group.
-    let (ending, stop) = runtime.block_on(group(async |g| {
-        let server = g.spawn_named("server", async move {
-            Ok(server::serve(listener, &orders, grace).await)
-        });
-        server.await
-    }));
-    let why = match ending {
-        Ending::Drained => "all drained",
-        Ending::GraceIsOver => "the grace is over",
-        Ending::Forced => "forced by a second signal",
+/// What was under way when the stop began.
+static STOP: OnceLock<Stop> = OnceLock::new();
+
+/// The first Ctrl-C or SIGTERM says stop, the second says at once. Should even that not help, a third ends the process.
+fn stop_on_signals(handle: ServerHandle, grace: Duration) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let hear = move || {
+        let mut signals = signals.forever();
+        signals.next();
+        let stop = STOP.get_or_init(|| Stop::now(&handle));
+        say(format_args!(
+            "stopping: {stop}; waiting up to {grace:?} (a second signal forces)"
+        ));
+        handle.stop();
+        signals.next();
+        handle.force();
+        process::exit(128 + signals.next().unwrap_or_default());
     };
-    say(format_args!("stopped: {why}; {stop}"));
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(hear)?;
+    Ok(())
 }
 
 /// The program cannot do what it was asked to.

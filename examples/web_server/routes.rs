@@ -1,16 +1,18 @@
 //! Requests: a group for each, and what its children do.
 
-use crate::counters::{BROKEN, CHILDREN, CONNECTIONS, NOT_ACCEPTED, REQUESTS, Running};
-use crate::server::contained;
+use crate::counters::{CHILDREN, Running, connections, requests};
 use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, StatusCode};
+use spinney::serve::{RequestBody, ServerHandle};
 use spinney::{Errors, Group, GroupBuilder, current, shield, sleep};
 use std::convert::Infallible;
 use std::fmt::{self, Write};
-use std::sync::atomic::Ordering::SeqCst;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tower_service::Service;
 
 type Request = hyper::Request<()>;
 type Response = hyper::Response<Full<Bytes>>;
@@ -21,19 +23,38 @@ pub const ROUTES: &str = "/ /fanout?n=100 /slow?ms=500 /fail /panic /stats";
 /// The plaintext answer.
 pub const HELLO: &str = "Hello from spinney\n";
 
-/// hyper calls this for each request. If the client goes away, hyper drops the future.
-pub async fn answer(request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
-    let running = REQUESTS.begin();
-    let group = GroupBuilder::new().name("request").run(async move |g| {
+/// The service of the program.
+#[derive(Clone)]
+pub struct Routes(pub ServerHandle);
+
+impl Service<hyper::Request<RequestBody>> for Routes {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: hyper::Request<RequestBody>) -> Self::Future {
+        Box::pin(answer(self.0.clone(), request))
+    }
+}
+
+/// The server calls this for each request, in the request's group. If the client goes away, it drops the future.
+async fn answer(
+    server: ServerHandle,
+    request: hyper::Request<RequestBody>,
+) -> Result<Response, Infallible> {
+    let group = GroupBuilder::new().name("route").run(async move |g| {
         let request = g.keep(request.map(drop)); // the children borrow it
-        route(g, request).await
+        route(g, request, &server).await
     });
-    let (status, body) = match contained(group).await {
-        Some(Ok(body)) => (StatusCode::OK, body),
-        Some(Err(errors)) => (errors.first().status(), list(&errors)),
-        None => (StatusCode::INTERNAL_SERVER_ERROR, "a panic\n".into()),
+    // A panic is the server's to answer.
+    let (status, body) = match group.await {
+        Ok(body) => (StatusCode::OK, body),
+        Err(errors) => (errors.first().status(), list(&errors)),
     };
-    running.finish();
     Ok(respond(status, body))
 }
 
@@ -42,10 +63,6 @@ fn respond(status: StatusCode, body: Bytes) -> Response {
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
-    if current::is_stopping() {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
     response
 }
 
@@ -63,7 +80,11 @@ fn list(errors: &Errors<Error>) -> Bytes {
     body.into()
 }
 
-async fn route<'g>(g: Group<'g, '_, Error>, request: &'g Request) -> Result<Bytes, Error> {
+async fn route<'g>(
+    g: Group<'g, '_, Error>,
+    request: &'g Request,
+    server: &ServerHandle,
+) -> Result<Bytes, Error> {
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         return Err(Error::Method);
     }
@@ -73,7 +94,7 @@ async fn route<'g>(g: Group<'g, '_, Error>, request: &'g Request) -> Result<Byte
         "/slow" => slow(request).await,
         "/fail" => fail(g).await,
         "/panic" => panic(g).await,
-        "/stats" => Ok(stats()),
+        "/stats" => Ok(stats(server)),
         _ => Err(Error::NotFound),
     }
 }
@@ -130,7 +151,7 @@ async fn fail(g: Group<'_, '_, Error>) -> Result<Bytes, Error> {
     std::future::pending().await
 }
 
-/// The panic of the child resumes in [`answer`], which awaits the group.
+/// The panic of the child resumes in [`answer`], which awaits the group, and comes out of the request.
 async fn panic(g: Group<'_, '_, Error>) -> Result<Bytes, Error> {
     async fn bug() {
         panic!("a child panics, as it was asked to");
@@ -139,15 +160,15 @@ async fn panic(g: Group<'_, '_, Error>) -> Result<Bytes, Error> {
     Ok(Bytes::new())
 }
 
-fn stats() -> Bytes {
+fn stats(server: &ServerHandle) -> Bytes {
     // In this order: when a connection has ended, so have all its requests, and all their children.
+    let (connections, requests) = (connections(server), requests(server));
+    let children = CHILDREN.counts();
+    let counts = server.counts();
     format!(
-        "connections: {}\nrequests: {}\nchildren: {}\nbroken connections: {}\nnot accepted: {}\n",
-        CONNECTIONS.counts(),
-        REQUESTS.counts(),
-        CHILDREN.counts(),
-        BROKEN.load(SeqCst),
-        NOT_ACCEPTED.load(SeqCst),
+        "connections: {connections}\nrequests: {requests}\nchildren: {children}\nbroken connections: {}\nnot \
+         accepted: {}\n",
+        counts.broken_connections, counts.accept_errors,
     )
     .into()
 }

@@ -67,7 +67,7 @@ pub(super) async fn connection<A, S, B>(
             unwind::discard(payload);
         }
     }
-    drop(open);
+    open.end();
 }
 
 /// Lets hyper talk to the client.

@@ -11,8 +11,12 @@ use crate::serve::report::Sums;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex};
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+/// Hears why the system gave no connection, and for how long the server waits.
+pub(super) type OnAcceptError = Arc<dyn Fn(&io::Error, Duration) + Send + Sync>;
 
 /// What the operator chose.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +44,7 @@ pub(super) struct Serving {
     in_flight: AtomicUsize,
     /// Connections of each address, where there is a limit.
     addresses: Mutex<HashMap<IpAddr, usize>>,
+    pub(super) on_accept_error: Option<OnAcceptError>,
     /// The group of the server, once it is open.
     pub(super) group: Mutex<Option<NodeRef>>,
 }
@@ -49,6 +54,7 @@ impl Serving {
         limits: Limits,
         control: Arc<Control>,
         sums: Arc<Sums>,
+        on_accept_error: Option<OnAcceptError>,
         started: Instant,
     ) -> Self {
         Self {
@@ -58,6 +64,7 @@ impl Serving {
             started,
             in_flight: AtomicUsize::new(0),
             addresses: Mutex::default(),
+            on_accept_error,
             group: Mutex::default(),
         }
     }
@@ -84,6 +91,7 @@ impl Serving {
         Some(Open {
             server: Arc::clone(self),
             counted,
+            ended: false,
         })
     }
 
@@ -108,10 +116,21 @@ impl Serving {
 pub(super) struct Open {
     server: Arc<Serving>,
     counted: Option<IpAddr>,
+    ended: bool,
+}
+
+impl Open {
+    /// It has ended by itself.
+    pub(super) fn end(mut self) {
+        self.ended = true;
+    }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if !self.ended {
+            self.server.sums.cut_connections.bump();
+        }
         if let Some(ip) = self.counted {
             let mut addresses = self.server.addresses.lock();
             if let Some(count) = addresses.get_mut(&ip) {

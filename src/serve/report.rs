@@ -60,6 +60,8 @@ sums! {
     /// Connections that broke: nonsense instead of HTTP, a handshake that failed, a client that was
     /// too slow or has gone in the middle.
     broken_connections,
+    /// Connections that were cut before they had ended.
+    cut_connections,
     /// Connections on which something panicked beside a request.
     panicked_connections,
     /// Times that the system gave no connection.

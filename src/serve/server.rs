@@ -20,7 +20,7 @@ use crate::serve::accept::{Accept, Peer};
 use crate::serve::activity::Patience;
 use crate::serve::body::{BoxError, RequestBody};
 use crate::serve::connection::connection;
-use crate::serve::connection_state::{Limits, Serving};
+use crate::serve::connection_state::{Limits, OnAcceptError, Serving};
 use crate::serve::phase::{Control, Phase, ServerHandle};
 use crate::serve::report::{Ending, Report, Sums};
 use crate::sync::Arc;
@@ -93,6 +93,7 @@ pub struct Server {
     limits: Limits,
     control: Arc<Control>,
     sums: Arc<Sums>,
+    on_accept_error: Option<OnAcceptError>,
 }
 
 impl Default for Server {
@@ -157,6 +158,7 @@ impl Server {
             },
             control: Arc::new(Control::new()),
             sums: Arc::default(),
+            on_accept_error: None,
         }
     }
 
@@ -246,6 +248,26 @@ impl Server {
         self
     }
 
+    /// What hears why the system gave no connection, and for how long the server waits before it asks
+    /// again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let server = spinney::serve::Server::new().on_accept_error(|error, pause| {
+    ///     eprintln!("cannot accept: {error}; trying again in {pause:?}");
+    /// });
+    /// # drop(server);
+    /// ```
+    #[must_use = "it is the server with this choice"]
+    pub fn on_accept_error(
+        mut self,
+        hook: impl Fn(&io::Error, Duration) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_accept_error = Some(Arc::new(hook));
+        self
+    }
+
     /// What stops the server, and tells in which phase it is.
     ///
     /// # Examples
@@ -311,9 +333,15 @@ impl Server {
             limits,
             control,
             sums,
+            on_accept_error,
         } = self;
-        let shared = (Arc::clone(&control), Arc::clone(&sums));
-        let server = Arc::new(Serving::new(limits, shared.0, shared.1, global::now()));
+        let server = Arc::new(Serving::new(
+            limits,
+            Arc::clone(&control),
+            Arc::clone(&sums),
+            on_accept_error,
+            global::now(),
+        ));
         let inner = Arc::clone(&server);
         let group = GroupBuilder::<TimeIsOver>::new()
             .name("server")
@@ -476,8 +504,11 @@ async fn accept_until<A: Accept>(
             Err(error) if is_for_good(&error) => return Some(error),
             // No descriptors, no memory: only time helps. Open connections go on, and will give
             // some back.
-            Err(_) => {
+            Err(error) => {
                 server.sums.accept_errors.bump();
+                if let Some(hook) = &server.on_accept_error {
+                    hook(&error, pause);
+                }
                 unless(end.as_mut(), sleep(pause)).await?;
                 pause = LONGEST_PAUSE.min(2 * pause);
             }
