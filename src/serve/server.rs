@@ -248,8 +248,8 @@ impl Server {
         self
     }
 
-    /// What hears why the system gave no connection, and for how long the server waits before it asks
-    /// again.
+    /// What hears why the system gave no connection, and for how long the server waits before it
+    /// asks again.
     ///
     /// # Examples
     ///
