@@ -7,7 +7,10 @@
 mod common;
 
 mod census;
+mod executors;
 mod folder;
+mod http;
 mod libraries;
 mod served;
+mod servers;
 mod trial;

@@ -11,9 +11,16 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 
 /// Said by a round trip that has come to its middle, where it stays.
+#[derive(Clone, Debug)]
 pub(crate) struct Middle(Sender<()>);
 
 impl Middle {
+    /// With the receiver of what it says.
+    pub(crate) fn new() -> (Self, Receiver<()>) {
+        let (sender, receiver) = bounded(1);
+        (Self(sender), receiver)
+    }
+
     /// Awaits what does not end, and says so once it is suspended: the cut comes there.
     pub(crate) async fn amid<F: Future>(self, future: F) -> F::Output {
         let mut future = pin!(future);
@@ -116,7 +123,7 @@ where
 {
     // A child, and one that blocks its worker.
     for waits in [false, true] {
-        let (middle, reached) = middle();
+        let (middle, reached) = Middle::new();
         let stuck = stuck(middle);
         let result = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
             if waits {
@@ -130,7 +137,7 @@ where
         assert_eq!(result.unwrap_err().into_first(), "cut");
     }
     // One alone.
-    let (said, reached) = middle();
+    let (said, reached) = Middle::new();
     let alone = stuck(said);
     runtime.block_on(group(async |g| {
         let task = g.spawn(alone);
@@ -138,7 +145,7 @@ where
         assert!(task.cancel().await.is_none());
     }));
     // A body.
-    let (said, reached) = middle();
+    let (said, reached) = Middle::new();
     let result = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
         g.spawn(async move {
             reached.recv().await.unwrap();
@@ -149,14 +156,9 @@ where
     }));
     assert_eq!(result.unwrap_err().into_first(), "cut");
     // A future that loses a race.
-    let (said, reached) = middle();
+    let (said, reached) = Middle::new();
     runtime.block_on(group(async |_| {
         let reached = async { reached.recv().await.unwrap() };
         or(stuck(said), reached).await;
     }));
-}
-
-fn middle() -> (Middle, Receiver<()>) {
-    let (sender, receiver) = bounded(1);
-    (Middle(sender), receiver)
 }

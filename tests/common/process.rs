@@ -37,6 +37,8 @@ pub(crate) fn is_alone() -> bool {
 /// Makes a process alone with one test: the arguments come first.
 pub(crate) fn make_alone(command: &mut Command, test: &str) {
     let arguments = ["--exact", test, "--nocapture", "--test-threads=1"];
+    // Also one that only runs when it is asked for, as it was.
+    let arguments = arguments.into_iter().chain(["--include-ignored"]);
     command.args(arguments).env(ALONE, "1");
 }
 
