@@ -6,7 +6,7 @@
 
 use crate::group::node::{Host, Node, OUTER};
 use crate::poll::frame::{self, Frame, Within};
-use crate::poll::own_cancel::OwnCancel;
+use crate::poll::own_cancel::{OwnCancel, Reach};
 use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
 use crate::pool::visit::Visiting;
@@ -158,7 +158,7 @@ struct Waits<'a> {
     /// The group of the caller, if that is another one.
     caller: Option<&'a Node>,
     keys: [Key; 2],
-    own_cancel: OwnCancel,
+    own_cancel: OwnCancel<'a>,
 }
 
 impl Waits<'_> {
@@ -278,6 +278,10 @@ impl<'a> Blocked<'a> {
 
     /// Whether the wait is to end without a value. It registers for the moment when it is.
     fn ended(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
+        let reach = match self.shielded || is_sheltered() {
+            true => Reach::Nothing,
+            false => Reach::Host(self.host.get_ref()),
+        };
         let waits = self.waits.get_or_insert_with(|| {
             // From now on a cancel has to find the caller.
             self.caller.into_iter().for_each(attach);
@@ -288,7 +292,7 @@ impl<'a> Blocked<'a> {
                 },
                 caller: self.visit.and(self.caller),
                 keys: Default::default(),
-                own_cancel: OwnCancel::default(),
+                own_cancel: OwnCancel::reaching(reach),
             }
         });
         // Registered before the flags are read, woken after they are set.
@@ -306,8 +310,13 @@ impl<'a> Blocked<'a> {
 
 /// Whether the task of the caller is marked, and that reaches the caller: not in a shield. If not,
 /// it is woken by the mark.
-fn cancel_requested(own: &mut OwnCancel, cx: &mut Context<'_>) -> bool {
+fn cancel_requested(own: &mut OwnCancel<'_>, cx: &mut Context<'_>) -> bool {
     own.look(cx) && frame::current(|frame| frame.is_some_and(Frame::cancel_requested))
+}
+
+/// Whether a shield is around the caller: no cut of its task reaches it.
+fn is_sheltered() -> bool {
+    frame::current(|frame| frame.is_some_and(Frame::is_sheltered))
 }
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
@@ -355,14 +364,21 @@ pub(crate) fn join<R>(
     group: &Node,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
 ) -> R {
-    if children::run(group) {
+    let reach = match is_sheltered() {
+        true => Reach::Nothing,
+        false => Reach::Group(group),
+    };
+    let mut own_cancel = OwnCancel::reaching(reach);
+    // This thread may run children before it is polled for the first time, and a child may block
+    // until it is cut.
+    let cut_already = own_cancel.look(&mut Context::from_waker(Waker::noop()));
+    if !cut_already && children::run(group) {
         // As a rule that is the end. If not, the poll below brings another waker.
         if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
             return value;
         }
     }
     let awaited = Awaited::Group(group);
-    let mut own_cancel = OwnCancel::default();
     waiting::wait(runtime, awaited, |cx| {
         if let Poll::Ready(value) = poll(cx) {
             return Step::Ready(value);

@@ -76,6 +76,7 @@ macro_rules! groups {
             pub mod admission;
             pub mod attach;
             pub mod awaited;
+            pub mod blocked;
             pub mod branch;
             pub mod cascade;
             pub mod cut;

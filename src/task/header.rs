@@ -13,7 +13,6 @@ use crate::group::node::{Host, Node};
 use crate::job::{Job, JobHeader, JobTable, Place, Ticket, TicketTable};
 use crate::poll::frame::{self, TaskView};
 use crate::poll::locals::Locals;
-use crate::poll::own_cancel;
 use crate::poll::running::age;
 use crate::poll::tally;
 use crate::report::dump::{TaskDump, TaskState};
@@ -23,6 +22,7 @@ use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::cell::Cell;
 use crate::task::awaiter::Awaiter;
 use crate::task::state::State;
+use crate::tree::blocked;
 use crate::unwind::Payload;
 use std::borrow::Cow;
 use std::mem::{ManuallyDrop, offset_of};
@@ -409,7 +409,7 @@ impl TaskRef {
             .any(|state| state.is_held() || state.is_running())
         {
             // Its poll may be blocked in a wait, or code in a shield may wait for the mark.
-            own_cancel::wake_waiters(self.0.addr().get());
+            blocked::cut(self.0.addr().get());
         }
     }
 }

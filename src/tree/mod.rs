@@ -8,7 +8,7 @@
 //! begins, `service_node` is the parent of services, `typed_node` adds the error type.
 //!
 //! `hosts` says where groups are polled, `host_end` what becomes of them when their host ends,
-//! `cut` how a host is cut, and `awaited` for which groups a blocked caller waits. `branch` is a
+//! `cut` how a host is cut, `blocked` how the cut of a task reaches it where it blocks, and `awaited` for which groups a blocked caller waits. `branch` is a
 //! part of a poll on another thread, `zero_deadline` holds a deadline back for one poll,
 //! `unresolvable` says what becomes of a poller of a future that will never be ready, and `owner`
 //! is the side of a group that its future has.
@@ -16,6 +16,7 @@
 pub(crate) mod admission;
 pub(crate) mod attach;
 pub(crate) mod awaited;
+pub(crate) mod blocked;
 pub(crate) mod branch;
 pub(crate) mod cascade;
 pub(crate) mod cut;

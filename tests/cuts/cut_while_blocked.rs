@@ -3,10 +3,10 @@
 
 use crate::common::drops::on_drop;
 use crate::common::hangs::without_hanging;
-use crate::common::polls::until;
-use crate::common::runtimes::{Seen, workers};
+use crate::common::polls::{until, wait_until};
+use crate::common::runtimes::{Seen, one_by_one, workers};
 use spinney::current::CancelKind;
-use spinney::{Group, Wait, block_on, current, group, scope, shield};
+use spinney::{Group, Runtime, Wait, block_on, current, group, scope, shield};
 use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -43,8 +43,25 @@ fn cut_alone<F>(child: impl FnOnce(Told) -> F + Send + Sync + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    cut_alone_on(|| workers(2), child);
+}
+
+/// The same where only the worker of the child runs what it spawns, until that blocks.
+fn cut_alone_below<F>(child: impl FnOnce(Told) -> F + Send + Sync + 'static)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    cut_alone_on(one_by_one, child);
+}
+
+fn cut_alone_on<F>(
+    build: impl FnOnce() -> (Runtime, Seen) + Send + 'static,
+    child: impl FnOnce(Told) -> F + Send + Sync + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     without_hanging(move || {
-        let (runtime, seen) = workers(2);
+        let (runtime, seen) = build();
         let told = Told::default();
         let sibling = runtime.block_on(group(async |g| {
             let over = g.keep(AtomicBool::new(false));
@@ -125,6 +142,93 @@ fn a_scope() {
             s.spawn(told.never());
         });
     });
+}
+
+/// The thread that joins a scope runs a child, which blocks until it is cut: the cut does not wait
+/// for the join to be polled.
+#[test]
+fn a_scope_whose_thread_runs_a_child() {
+    cut_alone_below(|told| async move {
+        let _guard = told.guard();
+        scope(|s| {
+            s.spawn(async move { told.never().wait() });
+        });
+    });
+}
+
+/// The same where the scope waited already, and runs a later child.
+#[test]
+fn a_wait_for_a_group_whose_thread_runs_a_child() {
+    cut_alone_below(|told| async move {
+        let _guard = told.guard();
+        group(async move |g| {
+            g.spawn(async move { told.never().wait() });
+        })
+        .wait();
+    });
+}
+
+/// A child computes on the thread of the scope, and looks now and then whether it is to end.
+#[test]
+fn a_scope_whose_child_computes_until_it_is_cut() {
+    cut_alone(|told| async move {
+        let _guard = told.guard();
+        scope(|s| {
+            s.spawn(async move {
+                told.blocked.store(true, SeqCst);
+                wait_until(current::is_cancelled);
+            });
+        });
+    });
+}
+
+/// The cut goes through several blocked frames of the task, and of the child that it waits for.
+#[test]
+fn scopes_in_a_wait_whose_threads_run_children() {
+    cut_alone_below(|told| async move {
+        let _guard = told.guard();
+        async {
+            scope(|s| {
+                s.spawn(async {
+                    scope(|s| {
+                        s.spawn(async move { told.never().wait() });
+                    });
+                });
+            });
+        }
+        .wait();
+    });
+}
+
+/// A shield around the scope keeps the cut from its children, whose thread runs one of them.
+#[test]
+fn a_shielded_scope_whose_thread_runs_a_child() {
+    let (over, saw) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(true)),
+    );
+    let (is_over, sees) = (Arc::clone(&over), Arc::clone(&saw));
+    without_hanging(move || {
+        let (runtime, _) = workers(2);
+        let begun = Arc::new(AtomicBool::new(false));
+        let begins = Arc::clone(&begun);
+        runtime.block_on(group(async |g| {
+            let victim = g.spawn(shield(async move {
+                scope(|s| {
+                    s.spawn(async move {
+                        begins.store(true, SeqCst);
+                        wait_until(|| is_over.load(SeqCst));
+                        sees.store(current::is_cancelled(), SeqCst);
+                    });
+                });
+            }));
+            until(|| begun.load(SeqCst)).await;
+            let cancelled = victim.cancel();
+            over.store(true, SeqCst);
+            cancelled.await;
+        }));
+    });
+    assert!(!saw.load(SeqCst));
 }
 
 /// A wait on another runtime belongs to the same task.

@@ -325,7 +325,7 @@ impl Drop for Stopping {
 /// The innermost group is the one at the first poll.
 struct CurrentStopping {
     group: Option<Stopping>,
-    own_cancel: OwnCancel,
+    own_cancel: OwnCancel<'static>,
 }
 
 impl Future for CurrentStopping {
