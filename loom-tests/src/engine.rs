@@ -50,6 +50,7 @@ macro_rules! groups {
             pub mod gate;
             pub mod host;
             pub mod list;
+            pub mod name;
             pub mod node;
             pub mod pool;
             pub mod rare;

@@ -1,18 +1,24 @@
 //! Models of `src/tree/hosts.rs`: a host is cut, waits until its groups are quiet, and ends, while
-//! the future of one of them is moved to another host, joins and is dropped.
+//! the future of one of them is moved to another host, joins and is dropped. And of
+//! `src/poll/own_cancel.rs`: the cancel of a task that blocks reaches the groups in its host.
 
 use loom_tests::run::{explore_with, mutants};
 use loom_tests::sync;
-use std::ptr::NonNull;
-use std::task::Waker;
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+use std::task::{Context, Waker};
+use std::time::Duration;
 use sync::cell::Racy;
-use sync::{Arc, thread};
+use sync::{Arc, Mutex, thread};
 
 loom_tests::groups!();
 
 mod support;
 
-use group::node::{Host, Node};
+use group::node::{Host, Node, NodeRef};
+use poll::frame::{Frame, PolledTask, TaskView};
+use poll::own_cancel::{OwnCancel, Reach};
+use report::failure::TaskId;
 use support::{End, Kept, OwnHost, Sleeper, Tree, finish, join, keep, open_bare};
 use tree::cut::{self, Cut, Knew};
 use tree::hosts;
@@ -233,6 +239,83 @@ fn model_cut_of_a_nest() {
             child.join().unwrap();
         }
     });
+}
+
+/// A task that is polled, as its frames see it.
+struct Marked {
+    mark: Mutex<bool>,
+    node: NodeRef,
+}
+
+impl PolledTask for Marked {
+    fn cancel_requested(&self) -> bool {
+        *self.mark.lock()
+    }
+
+    fn age(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn group(&self) -> &Node {
+        &self.node
+    }
+}
+
+/// A task is cancelled by itself while it blocks for a group that is open in its host. It stays
+/// until it hears of that, or goes away meanwhile, with its host.
+fn a_cancel_against_a_wait(stays: bool) {
+    explore_with(3, move || {
+        let tree = Tree::new();
+        let sleeper = Sleeper::new();
+        let mut owner = open_bare(&tree.root);
+        let host = OwnHost::new();
+        hosts::enter(&owner.node, Some(host.at()));
+        let task = Arc::new(Marked {
+            mark: Mutex::new(false),
+            node: tree.root.clone(),
+        });
+        let theirs = Arc::clone(&task);
+        let canceller = thread::spawn(move || {
+            *theirs.mark.lock() = true;
+            tree::blocked::cut(ptr::from_ref(&*theirs).addr());
+        });
+        let own = OwnHost::new();
+        let view = TaskView {
+            id: TaskId(1),
+            name: None,
+            location: Location::caller(),
+            locals: None,
+            task: &*task,
+        };
+        let marked = Frame::task(&tree.root, own.at(), &view, false).enter(|| {
+            let waker = Waker::from(Arc::clone(&sleeper));
+            let mut cx = Context::from_waker(&waker);
+            let mut wait = OwnCancel::reaching(Reach::Host(&host));
+            let mut marked = wait.look(&mut cx);
+            while stays && !marked {
+                sleeper.park();
+                marked = wait.look(&mut cx);
+                assert!(marked && owner.is_cancelled(), "woken before that");
+            }
+            marked
+        });
+        hosts::enter(&owner.node, None);
+        drop(host);
+        canceller.join().unwrap();
+        assert!(marked || !stays);
+        assert!(owner.ended());
+        drop(own);
+    });
+}
+
+#[test]
+fn model_a_cancel_of_a_task_that_waits() {
+    a_cancel_against_a_wait(true);
+}
+
+#[test]
+fn model_a_cancel_of_a_task_whose_wait_ends() {
+    a_cancel_against_a_wait(false);
 }
 
 #[test]

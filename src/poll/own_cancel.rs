@@ -83,7 +83,6 @@ struct Entry {
 /// The address of the task, and a number of its own.
 type Key = (usize, u64);
 
-/// The waiters of some tasks.
 #[derive(Default)]
 struct List {
     /// The number of the last one.
@@ -128,18 +127,22 @@ impl List {
     }
 }
 
+/// The waiters of the tasks at some addresses.
+#[derive(Default)]
+struct Stripe(Mutex<List>);
+
 crate::sync::process_static! {
-    static WAITERS: [Mutex<List>; process::STRIPES] = std::array::from_fn(|_| Mutex::default());
+    static WAITERS: [Stripe; process::STRIPES] = std::array::from_fn(|_| Stripe::default());
 }
 
-fn list_of(task: usize) -> &'static Mutex<List> {
+fn stripe_of(task: usize) -> &'static Stripe {
     &WAITERS[process::stripe_of(task)]
 }
 
 /// Takes out the waiters for the mark of the task at this address. `reach` is called with what the
 /// cut reaches, under the lock; the caller then wakes the wakers.
 pub(crate) fn take_waiters(task: usize, mut reach: impl FnMut(Reach<'_>)) -> Vec<Waker> {
-    let mut list = list_of(task).lock();
+    let mut list = stripe_of(task).0.lock();
     let mut taken = Vec::new();
     while let Some(entry) = list.pop(task) {
         // SAFETY: it was in the list, whose lock is held: an `OwnCancel` that is dropped now waits
@@ -192,7 +195,7 @@ impl<'a> OwnCancel<'a> {
     }
 
     fn register(&mut self, waker: &Waker) {
-        let list = list_of(self.task);
+        let list = &stripe_of(self.task).0;
         let key = (self.task, self.number);
         if self.number != 0 {
             let list = list.lock();
@@ -220,7 +223,10 @@ impl<'a> OwnCancel<'a> {
     }
 
     fn take_out(&self) {
-        let old = list_of(self.task).lock().remove((self.task, self.number));
+        let old = stripe_of(self.task)
+            .0
+            .lock()
+            .remove((self.task, self.number));
         discard(old.map(|old| old.waker));
     }
 }

@@ -8,10 +8,11 @@
 //! begins, `service_node` is the parent of services, `typed_node` adds the error type.
 //!
 //! `hosts` says where groups are polled, `host_end` what becomes of them when their host ends,
-//! `cut` how a host is cut, `blocked` how the cut of a task reaches it where it blocks, and `awaited` for which groups a blocked caller waits. `branch` is a
-//! part of a poll on another thread, `zero_deadline` holds a deadline back for one poll,
-//! `unresolvable` says what becomes of a poller of a future that will never be ready, and `owner`
-//! is the side of a group that its future has.
+//! `cut` how a host is cut, `blocked` how the cut of a task reaches it where it blocks, and
+//! `awaited` for which groups a blocked caller waits. `branch` is a part of a poll on another
+//! thread, `zero_deadline` holds a deadline back for one poll, `unresolvable` says what becomes of
+//! a poller of a future that will never be ready, and `owner` is the side of a group that its
+//! future has.
 
 pub(crate) mod admission;
 pub(crate) mod attach;
