@@ -10,7 +10,6 @@ use crate::served::{echo, served};
 use futures::executor::{LocalPool, ThreadPool};
 use futures::task::{LocalSpawnExt, SpawnExt};
 use futures_lite::future::or;
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::net::TcpStream;
 use spinney::time::sleep;
 use spinney::{Group, Never, Wait, group};
@@ -48,7 +47,7 @@ async fn whole() {
     });
     assert_eq!(sum.await, 42);
     served(echo, async |address| {
-        let mut stream = TcpStream::connect_addr(address).await.unwrap();
+        let stream = TcpStream::connect_addr(address).await.unwrap();
         stream.write_all(b"hello").await.unwrap();
         let mut answer = [0; 5];
         stream.read_exact(&mut answer).await.unwrap();
@@ -225,6 +224,29 @@ fn actix_rt() {
                 arbiter.stop();
                 arbiter.join().unwrap();
             });
+        });
+    });
+}
+
+#[test]
+fn compio() {
+    alone(|| {
+        on(|guest| compio::runtime::Runtime::new().unwrap().block_on(guest));
+        on(|guest| {
+            compio::runtime::Runtime::new().unwrap().block_on(async {
+                compio::runtime::spawn(guest).await.unwrap();
+            });
+        });
+    });
+}
+
+/// With its feature `sync`: without it its wakers do not cross threads, as its documentation says.
+#[test]
+fn monoio() {
+    alone(|| {
+        on(|guest| {
+            let monoio = monoio::RuntimeBuilder::<monoio::LegacyDriver>::new();
+            { monoio }.build().unwrap().block_on(guest);
         });
     });
 }

@@ -1,6 +1,5 @@
 //! A server on loopback, and a client of it, in one group.
 
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::group;
 use spinney::net::{TcpListener, TcpStream};
 use std::future::Future;
@@ -33,7 +32,7 @@ where
 }
 
 /// Sends back what comes, until the peer has no more.
-pub(crate) async fn echo(mut stream: TcpStream) {
+pub(crate) async fn echo(stream: TcpStream) {
     let mut buffer = [0; 1024];
     loop {
         // A client that was cut may have reset its connection.
