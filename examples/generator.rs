@@ -31,6 +31,7 @@ async fn rows(mut out: Yielder<u32>, open: &AtomicBool, sent: &AtomicU32) {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "an example says what it showed")]
 fn main() {
     // Value by value. A generator that returns ends the stream.
     let sum = block_on(group(async |g| {
@@ -83,4 +84,7 @@ fn main() {
         }));
     assert_eq!(result.unwrap_err().into_first(), "unreadable");
     assert_eq!(read.into_inner(), 1);
+    println!(
+        "odd squares {squares:?} of an endless stream; its cursor was closed when it was dropped"
+    );
 }

@@ -51,6 +51,7 @@ async fn import<'s>(
     .await
 }
 
+#[expect(clippy::print_stdout, reason = "an example says what it showed")]
 fn main() {
     let clock = ManualClock::new();
     let runtime = Runtime::builder().workers(2).clock(&clock).build().unwrap();
@@ -86,5 +87,8 @@ fn main() {
     assert_eq!(
         outer.map(|()| 0).unwrap_err().into_first(),
         RowError::Bad("x")
+    );
+    println!(
+        "four inner groups in one outer: {done} rows done, two of the groups failed, and the outer one went on"
     );
 }

@@ -30,6 +30,7 @@ async fn handle(g: Group<'_, '_>) -> usize {
     users + orders.await
 }
 
+#[expect(clippy::print_stdout, reason = "an example says what it showed")]
 fn main() {
     let answered = block_on(REQUEST.scope(7, group(async |g| handle(g).await)));
     assert_eq!(answered, 11);
@@ -68,4 +69,8 @@ fn main() {
         TRACE.with(|trace| trace.map(|trace| trace.lock().unwrap().len()))
     }));
     assert_eq!(spans, Some(3));
+    println!(
+        "children saw the values of who spawned them: request 7 answered {answered}, {} spans traced",
+        spans.unwrap()
+    );
 }

@@ -48,6 +48,7 @@ async fn import(g: Group<'_, '_, &'static str>) -> Result<(), &'static str> {
     pending().await
 }
 
+#[expect(clippy::print_stdout, reason = "an example says what it showed")]
 fn main() {
     // `install_panic_hook` has a line printed after each panic in a task, and what it says a hook of one's own finds, too:
     // in task `audit` #7, spawned at .., in group `server`.
@@ -92,4 +93,5 @@ fn main() {
         PANICKED.lock().unwrap().take().as_deref(),
         Some("audit in server")
     );
+    println!("a cut says why: {}", seen[0].1);
 }

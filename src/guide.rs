@@ -12,6 +12,10 @@
 pub mod structure {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/after_the_children.md")]
+pub mod after_the_children {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/errors.md")]
 pub mod errors {}
 

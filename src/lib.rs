@@ -109,12 +109,13 @@ pub use crate::report::errors::{ErrorEntry, Errors};
 pub use crate::report::failure::Unobserved;
 pub use crate::time::{sleep, timeout};
 
-/// A read-only view of where the caller is in the tree of groups.
+/// A read-only view of where the caller is in the tree of groups, and in which runtime.
 pub mod current {
     pub use crate::api::here::current::{
         GroupPath, cancel_reason, deadline, group_path, is_cancelled, is_stopping, stopping,
         task_id, task_name,
     };
+    pub use crate::api::here::runtime::{dump, metrics, runtime_name};
     pub use crate::report::reason::{CancelKind, CancelReason};
 }
 
@@ -133,6 +134,8 @@ pub mod future {
     pub use crate::api::child::supervised::CancelSupervised;
     pub use crate::api::child::task::CancelTask;
     pub use crate::api::group::futures::{GroupFuture, TryGroupFuture};
+    pub use crate::api::group::joined::Joined;
+    pub use crate::api::group::unless_stopping::UnlessStopping;
     pub use crate::api::here::cooperative::Cooperative;
     pub use crate::api::here::local::TaskLocalScope;
     pub use crate::api::here::shield::Shield;

@@ -55,7 +55,7 @@ mod scoped;
 mod sleep;
 #[path = "../../src/task/mod.rs"]
 mod task;
-#[path = "../../src/time.rs"]
+#[path = "../../src/time/mod.rs"]
 pub mod time;
 #[path = "../../src/tree/mod.rs"]
 mod tree;

@@ -85,6 +85,7 @@ macro_rules! groups {
             pub mod host_end;
             pub mod hosts;
             pub mod inner;
+            pub mod joiner;
             pub mod leave;
             pub mod owner;
             pub mod paths;

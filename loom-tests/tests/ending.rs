@@ -244,6 +244,10 @@ fn mutants_die() {
                 "src/group/ending.rs: if decided(self.wants_closer()) || !word.close() { -> true",
                 "an owner that does not close the word at once joins, and closes it then",
             ),
+            (
+                "src/group/ending.rs: if !waits || decided(self.has_work(word)) { -> false",
+                "a joiner that is told too often asks again",
+            ),
         ],
     );
 }

@@ -22,9 +22,10 @@
 //! | early drop (`abandon`) | -> `Joining`, and as there | no work, a tail and no closer: start the closer, and again. Else -> `Orphaned`; nothing counted: close, the caller ends the group | cannot be: dropped once | the owner does not ask |
 //! | future forgotten | no event: no code runs. Its host ends | no event | cannot be: no owner | no event |
 //! | child left (`depart`) | the count falls | the count falls | the count falls | cannot be: nothing is counted |
-//! | last of the work left (`depart`) | wake the closer that waits. Zero: wake the host that is cut, and the owner with it. Services without a closer are left: wake that host | a tail and no closer: its count becomes the closer's. Else wake the closer that waits. Zero: wake owner and host | as in `Joining`. Zero: close, too; the caller ends the group | cannot be |
+//! | last of the work left (`depart`) | wake the joiners (`take_joiners`), in every phase, and the closer that waits. Zero: wake the host that is cut, and the owner with it. Services without a closer are left: wake that host | a tail and no closer: its count becomes the closer's. Else wake the closer that waits. Zero: wake owner and host | as in `Joining`. Zero: close, too; the caller ends the group | cannot be |
 //! | last service left (`depart`, for the services' node) | as a child | as the last of the work | as the last of the work | cannot be |
 //! | defer, service (`defer`, `serve`) | kept | kept: it comes from a child, a service or a defer, which is counted and leaves later | as in `Joining` | cannot be: the code that registers it is counted |
+//! | a joiner of the open group asks (`join_open`) | no work: go on. Else: wait | as in `Body`, for a service | as in `Joining` | cannot be: it is a part of the group |
 //! | the closer asks what to do next (`next`) | work: wait. Services: one by one. Defers: only in a group that was given up | services, then defers; then it leaves like a child | as in `Joining` | cannot be: it is counted |
 //! | failure (`fail`, `panic`) | noted | noted | noted; the end reports it | cannot be: the body, a child or a counted handle fails |
 //! | cancel (`cancel`) | wake the owner; no poller (`Left`): end the services | as in `Body` | no owner to wake: children are cut by the reaper | nothing is left |
@@ -48,6 +49,7 @@
 use crate::group::duties::{Abandon, Defer, Departure, Join, Judgement, Leaver, Next, Remains};
 use crate::group::services::{Services, Serving};
 use crate::group::word::JoinWord;
+use crate::keyed_queue::{Key, KeyedQueue};
 use crate::sync::decided;
 use crate::unwind::Payload;
 use std::mem;
@@ -125,6 +127,8 @@ pub(crate) struct Tail<R> {
     defers: Vec<Defer>,
     /// Wakes the closer: of this group, or, in a node of services, of their group.
     wakes_closer: Option<Waker>,
+    /// Joiners of the open group: each waits until no work is left, and goes on.
+    joiners: KeyedQueue<Waker>,
 }
 
 impl<R> Default for Tail<R> {
@@ -134,15 +138,24 @@ impl<R> Default for Tail<R> {
             services: None,
             defers: Vec::new(),
             wakes_closer: None,
+            joiners: KeyedQueue::default(),
         }
     }
 }
 
 impl<R> Tail<R> {
-    /// What is left of it at the end: the node of the services, no defers, and a waker that is to
-    /// be dropped.
-    pub(crate) fn into_parts(self) -> (Option<Services<R>>, Vec<Defer>, Option<Waker>) {
-        (self.services, self.defers, self.wakes_closer)
+    /// What is left of it at the end: the node of the services, no defers, and wakers that are to
+    /// be dropped: of the closer, and of joiners that were forgotten.
+    pub(crate) fn into_parts(
+        self,
+    ) -> (
+        Option<Services<R>>,
+        Vec<Defer>,
+        impl Iterator<Item = Waker> + use<R>,
+    ) {
+        let wakers = self.wakes_closer.into_iter();
+        let wakers = wakers.chain(self.joiners.into_values());
+        (self.services, self.defers, wakers)
     }
 }
 
@@ -348,6 +361,50 @@ impl<R: Clone> Ending<R> {
             ends,
             wakers: [closer, owner, self.host.take()],
         }
+    }
+
+    /// A joiner of the open group asks; whether no work is left. Else its waker is kept, in the place
+    /// of the key. Returns the waker that was replaced, or is not needed, too.
+    pub(crate) fn join_open(
+        &mut self,
+        word: &JoinWord,
+        key: &mut Option<Key>,
+        waker: Waker,
+    ) -> (bool, Option<Waker>) {
+        // From now on the last leaver comes through the lock that is held.
+        let _ = word.watch();
+        if decided(!self.has_work(word)) {
+            return (true, Some(waker));
+        }
+        let joiners = &mut self.tail().joiners;
+        let place = key.as_mut().and_then(|key| joiners.get_mut(key));
+        if let Some(place) = place {
+            return (false, Some(mem::replace(place, waker)));
+        }
+        *key = Some(joiners.push(waker));
+        (false, None)
+    }
+
+    /// A joiner goes away. Returns its waker, if it was not woken.
+    pub(crate) fn forget_joiner(&mut self, key: Key) -> Option<Waker> {
+        self.tail.as_mut()?.joiners.remove(key)
+    }
+
+    /// After a leaver, or the start of the closer: the joiners, to be woken, if no work is left.
+    pub(crate) fn take_joiners(&mut self, word: &JoinWord) -> Option<KeyedQueue<Waker>> {
+        let waits = self
+            .tail
+            .as_ref()
+            .is_some_and(|tail| !tail.joiners.is_empty());
+        if !waits || decided(self.has_work(word)) {
+            return None;
+        }
+        Some(self.tail.as_mut()?.joiners.take())
+    }
+
+    /// Whether the closer is there: services end, or defers run.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closer == Closer::Runs
     }
 
     /// Registers a cleanup.

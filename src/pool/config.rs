@@ -364,8 +364,10 @@ impl RuntimeBuilder {
 
     /// Called with every failure that has no receiver.
     ///
-    /// Default: one line to stderr. A hook that panics is switched off for this runtime, and stderr
-    /// says so.
+    /// Default: one line to stderr. Failures of tasks that were spawned in one place have 10 lines,
+    /// and one more a second; the next line, or the shutdown, says how many were left out. A hook
+    /// is called with all of them. [`Metrics::unobserved`](crate::runtime::Metrics) counts
+    /// them. A hook that panics is switched off for this runtime, and stderr says so.
     ///
     /// # Examples
     ///

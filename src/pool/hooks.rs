@@ -1,11 +1,14 @@
 //! The hooks of a runtime: what users hang in, and what happens when a hook panics.
 
-use crate::report::failure::{Over, Unobserved};
+use crate::pool::lines::Lines;
+use crate::report::failure::Unobserved;
 use crate::report::stall::Stall;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::unwind;
 use std::io::{self, Write};
+use std::panic::Location;
+use std::time::Instant;
 
 type OnThread = Arc<dyn Fn() + Send + Sync>;
 
@@ -30,7 +33,7 @@ impl<T> Hook<T> {
     }
 
     /// Hands a report over. A hook that panics is switched off, and stderr says so.
-    fn give(&self, report: T, name: &str, print: fn(T)) {
+    fn give(&self, report: T, name: &str, print: impl FnOnce(T)) {
         // Relaxed: a switch; a call that misses it calls the hook once more.
         let silenced = self.silenced.load(Ordering::Relaxed);
         let outcome = match &self.call {
@@ -56,6 +59,8 @@ pub(crate) struct Hooks {
     stall: Hook<Stall>,
     start: Option<OnThread>,
     stop: Option<OnThread>,
+    /// What the default hook has printed.
+    lines: Lines,
 }
 
 impl Hooks {
@@ -75,10 +80,22 @@ impl Hooks {
         self.stop = Some(Arc::new(hook));
     }
 
-    /// Hands over a failure.
-    pub(crate) fn report(&self, failure: Unobserved) {
-        if !failure.payload.is::<Over>() {
-            self.unobserved.give(failure, "unobserved", print);
+    /// Hands over a failure that came at this instant.
+    pub(crate) fn report(&self, failure: Unobserved, now: Instant) {
+        let print = |failure: Unobserved| match self.lines.take(failure.location, now) {
+            Some(omitted) => {
+                tell_omitted(failure.location, omitted);
+                print(failure);
+            }
+            None => unwind::discard(failure.payload),
+        };
+        self.unobserved.give(failure, "unobserved", print);
+    }
+
+    /// At the end of the runtime: what the default hook has left out since its last line.
+    pub(crate) fn tell_omitted(&self) {
+        for (from, omitted) in self.lines.omitted() {
+            tell_omitted(from, omitted);
         }
     }
 
@@ -117,6 +134,15 @@ fn say(line: &str) {
 /// Without a hook, or a thread to call it: one line to stderr.
 pub(crate) fn print_stall(stall: Stall) {
     say(&format!("spinney: {stall}"));
+}
+
+/// That many failures had no line.
+fn tell_omitted(from: &Location<'_>, omitted: u64) {
+    if omitted > 0 {
+        say(&format!(
+            "spinney: {omitted} more unobserved failures of tasks spawned at {from}"
+        ));
+    }
 }
 
 /// The default hook: one line to stderr.

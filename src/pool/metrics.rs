@@ -108,6 +108,9 @@ counters! {
     /// Tasks that ended without having returned or panicked: cut, or never begun in a group that
     /// was cancelled. Services end like that, too.
     cut_tasks,
+    /// Failures that had no receiver: those that the hook `on_unobserved` was given, and what its
+    /// default has left out.
+    unobserved,
 }
 
 /// A number that one thread sets and others read.

@@ -144,6 +144,23 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
     Ok(runtime)
 }
 
+/// [`Runtime::dump`].
+pub(crate) fn dump(shared: &Shared) -> Dump {
+    attach::attach_here();
+    shared.driver.tick(); // for ages
+    let groups = shared.open_root().map(|root| survey::groups(&root));
+    let groups = groups.unwrap_or_default();
+    let first_polls = shared.all_running(|running| {
+        let mut tasks = groups.iter().flat_map(|group| &group.tasks);
+        tasks.all(|task| task.id != running)
+    });
+    Dump {
+        groups,
+        first_polls,
+        stalled: shared.stalled(),
+    }
+}
+
 impl Runtime {
     /// Options for a new runtime.
     ///
@@ -257,20 +274,7 @@ impl Runtime {
     /// ```
     #[must_use]
     pub fn dump(&self) -> Dump {
-        attach::attach_here();
-        let shared = &self.shared;
-        shared.driver.tick(); // for ages
-        let groups = shared.open_root().map(|root| survey::groups(&root));
-        let groups = groups.unwrap_or_default();
-        let first_polls = shared.all_running(|running| {
-            let mut tasks = groups.iter().flat_map(|group| &group.tasks);
-            tasks.all(|task| task.id != running)
-        });
-        Dump {
-            groups,
-            first_polls,
-            stalled: shared.stalled(),
-        }
+        dump(&self.shared)
     }
 
     /// Asks every group to stop, cancels after `grace` what has not ended, and ends the workers.

@@ -16,7 +16,7 @@ use crate::pool::reports::{Reports, Sighting};
 use crate::pool::seats::{OwnSeat, Seat, Seats, settled};
 use crate::pool::sentinel::Sentinel;
 use crate::pool::timing::Timing;
-use crate::report::failure::{Straggler, TaskId, Unobserved};
+use crate::report::failure::{Over, Straggler, TaskId, Unobserved};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::deque::Injector;
@@ -381,7 +381,11 @@ impl Shared {
 
     /// Hands a failure to the hook; a hook that panics is switched off.
     pub(crate) fn report(&self, failure: Unobserved) {
-        frame::outside(|| self.hooks.report(failure));
+        if failure.payload.is::<Over>() {
+            return;
+        }
+        self.counters.unobserved.bump_shared();
+        frame::outside(|| self.hooks.report(failure, self.driver.now()));
     }
 
     pub(crate) fn metrics(&self) -> Metrics {

@@ -200,6 +200,7 @@ impl Shared {
         self.blocking.join();
         // Those who report are gone.
         self.reports.join();
+        self.hooks.tell_omitted();
     }
 }
 

@@ -4,6 +4,7 @@ use crate::report::failure::TaskId;
 use crate::report::reason::Origin;
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::panic::Location;
 
 /// Errors that are kept whole; the rest is counted, and each goes to the hook. The bound makes
@@ -291,5 +292,36 @@ impl<E: fmt::Display> fmt::Display for Errors<E> {
 impl<E: Error + 'static> Error for Errors<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.first().source()
+    }
+}
+
+/// # Examples
+///
+/// ```
+/// use spinney::{Errors, Group, block_on, try_group};
+/// use std::io;
+///
+/// fn two() -> io::Result<()> {
+///     let kinds = [io::ErrorKind::NotFound, io::ErrorKind::TimedOut];
+///     block_on(try_group(async |g: Group<'_, '_, io::Error>| {
+///         kinds.map(|kind| g.cancel(kind.into()));
+///         Ok(())
+///     }))?;
+///     Ok(())
+/// }
+///
+/// let error = two().unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::NotFound);
+/// let all = error.get_ref().unwrap().downcast_ref::<Errors<io::Error>>();
+/// assert_eq!(all.unwrap().len(), 2);
+/// ```
+impl From<Errors<io::Error>> for io::Error {
+    /// One error is that error. Of several, the kind is that of the first, and the [`Errors`] is
+    /// inside, with [`get_ref`](io::Error::get_ref): so `?` loses none.
+    fn from(errors: Errors<io::Error>) -> Self {
+        match errors.len() + errors.omitted {
+            1 => errors.into_first(),
+            _ => Self::new(errors.first().kind(), errors),
+        }
     }
 }

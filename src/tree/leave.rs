@@ -12,6 +12,7 @@ use crate::group::duties::{Abandon, Departure, Join, Leaver, Remains};
 use crate::group::name::NamedEnd;
 use crate::group::node::{Gate, Node, NodeRef, OUTER, Services, Slow, Tail};
 use crate::group::word::{Enter, Leave};
+use crate::keyed_queue::KeyedQueue;
 use crate::poll::frame::{self, wake};
 use crate::sync::Arc;
 use crate::tree::{attach, inner};
@@ -148,8 +149,13 @@ pub(crate) unsafe fn leave(node: NonNull<Node>) {
 unsafe fn leave_locked(at: NonNull<Node>, leaver: Leaver) -> bool {
     // SAFETY: (1): the count that is still held keeps the node alive.
     let node = unsafe { at.as_ref() };
-    let departure = node.slow.lock().ending.depart(&node.word, leaver);
-    match departure {
+    let (departure, joiners) = {
+        let mut slow = node.slow.lock();
+        let departure = slow.ending.depart(&node.word, leaver);
+        // Not for an end that is yet to come: a word that was watched closes under this lock.
+        (departure, slow.ending.take_joiners(&node.word))
+    };
+    let last = match departure {
         Departure::Left { wakers } => {
             wakers.into_iter().for_each(wake);
             false
@@ -169,6 +175,15 @@ unsafe fn leave_locked(at: NonNull<Node>, leaver: Leaver) -> bool {
             wakers.into_iter().for_each(wake);
             true
         }
+    };
+    tell(joiners);
+    last
+}
+
+/// Wakes the joiners, which waited until no work was left. The node may be gone.
+fn tell(joiners: Option<KeyedQueue<Waker>>) {
+    if let Some(joiners) = joiners {
+        joiners.into_values().for_each(|waker| wake(Some(waker)));
     }
 }
 
@@ -180,7 +195,12 @@ pub(crate) fn start_closer(node: &Node) {
     let Some(count) = node.count_in() else {
         return;
     };
-    let first = node.slow.lock().ending.start_closer(&node.word);
+    let (first, joiners) = {
+        let mut slow = node.slow.lock();
+        let first = slow.ending.start_closer(&node.word);
+        (first, slow.ending.take_joiners(&node.word))
+    };
+    tell(joiners);
     if first {
         count.keep();
         // SAFETY: the count that was just kept is handed over; the table belongs to this node.
@@ -377,9 +397,8 @@ fn drop_rest(
     timers: Vec<Box<dyn Any + Send>>,
     mut arena: Arena,
 ) -> Option<Payload> {
-    let tail = tail.map_or((None, Vec::new(), None), |tail| tail.into_parts());
-    let (services, defers, waker) = tail;
-    waiters::discard(waker);
+    let (services, defers, wakers) = tail.map(|tail| *tail).unwrap_or_default().into_parts();
+    waiters::discard(wakers);
     if let Some(services) = services {
         end_services_node(services);
     }

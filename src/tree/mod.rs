@@ -11,8 +11,8 @@
 //! `cut` how a host is cut, `blocked` how the cut of a task reaches it where it blocks, and
 //! `awaited` for which groups a blocked caller waits. `branch` is a part of a poll on another
 //! thread, `zero_deadline` holds a deadline back for one poll, `unresolvable` says what becomes of
-//! a poller of a future that will never be ready, and `owner` is the side of a group that its
-//! future has.
+//! a poller of a future that will never be ready, `joiner` waits for the children of a group that
+//! goes on, and `owner` is the side of a group that its future has.
 
 pub(crate) mod admission;
 pub(crate) mod attach;
@@ -25,6 +25,7 @@ pub(crate) mod failures;
 pub(crate) mod host_end;
 pub(crate) mod hosts;
 pub(crate) mod inner;
+pub(crate) mod joiner;
 pub(crate) mod leave;
 pub(crate) mod owner;
 pub(crate) mod paths;

@@ -354,3 +354,26 @@ fn a_staggered_race() {
         assert_eq!(seen.texts(), ["0"]);
     });
 }
+
+/// A child may end with a child that never returns.
+#[test]
+fn a_child_ends_with_one_that_never_returns() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        let result = runtime.block_on(try_group(async |g: Group<'_, '_, &'static str>| {
+            let serves = g.spawn(async {
+                loop {
+                    yield_now().await;
+                }
+            });
+            let waits = g.spawn(serves);
+            let _also = g.spawn(waits);
+            g.spawn(async {
+                yield_now().await;
+                Err::<(), _>("enough")
+            });
+            pending::<Result<(), _>>().await
+        }));
+        assert_eq!(result.unwrap_err().into_first(), "enough");
+    });
+}

@@ -2,9 +2,12 @@
 //! or the hook has it.
 
 use crate::common::drops::on_drop;
+use crate::common::durations::SECOND;
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{once, until};
+use crate::common::process::alone_by;
 use crate::common::runtimes::{noting, workers};
+use spinney::time::ManualClock;
 use spinney::{
     Errors, Failure, Group, Runtime, Wait, block_on, current, shield, try_group, try_scope,
     yield_now,
@@ -358,4 +361,48 @@ fn a_supervised_failure_is_its_handles_or_the_groups() {
         pending::<Result<(), u8>>().await
     }));
     assert_eq!(unread.unwrap_err().into_first(), 9);
+}
+
+/// Without a hook a burst of failures of one kind makes ten lines, and a count of the rest.
+#[test]
+fn a_burst_without_a_hook_is_counted() {
+    let burst = || {
+        let clock = ManualClock::new();
+        let runtime = Runtime::builder().workers(1).clock(&clock).build().unwrap();
+        let fail = |times: u32| {
+            let group = try_group(async |g: Group<'_, '_, u32>| {
+                // 32 of them are kept for the owner.
+                (0..32 + times).for_each(|number| g.cancel(number));
+                Ok(())
+            });
+            let result: Result<(), _> = runtime.block_on(group);
+            assert_eq!(result.unwrap_err().omitted(), times as usize);
+        };
+        fail(100);
+        clock.advance(SECOND);
+        fail(5);
+        assert_eq!(runtime.metrics().unobserved, 105);
+        drop(runtime);
+    };
+    let Some(output) = alone_by("exec \"$0\" \"$@\"", burst) else {
+        return;
+    };
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("spinney: "));
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), 13, "{text}");
+    let begins = |at: usize, text: &str| lines[at].starts_with(text);
+    assert!(
+        (0..10).all(|at| begins(at, "unobserved error in ")),
+        "{text}"
+    );
+    // A second later there is one line more, and before it the number of those left out.
+    assert!(
+        begins(10, "90 more unobserved failures of tasks spawned at "),
+        "{text}"
+    );
+    assert!(begins(11, "unobserved error in "), "{text}");
+    assert!(begins(12, "4 more "), "{text}");
 }

@@ -12,8 +12,8 @@ use spinney::dump::{
     Dump, GroupDump, Stall, Straggler, Stragglers, TaskDump, TaskId, TaskState, ThreadState,
 };
 use spinney::future::{
-    CancelSupervised, CancelTask, Cooperative, GroupFuture, Shield, SpawnBounded, Start,
-    TaskLocalScope, TryGroupFuture,
+    CancelSupervised, CancelTask, Cooperative, GroupFuture, Joined, Shield, SpawnBounded, Start,
+    TaskLocalScope, TryGroupFuture, UnlessStopping,
 };
 use spinney::io::Stdin;
 use spinney::net::{
@@ -27,7 +27,7 @@ use spinney::serve::{
     BodyError, ConnectionHandle, Counts, Ending, Peer, Phase, Report, RequestBody, Server,
     ServerHandle, ServiceFn,
 };
-use spinney::time::{Elapsed, Interval, ManualClock, Sleep, Timeout};
+use spinney::time::{Elapsed, Interval, ManualClock, MissedTickBehavior, Sleep, Timeout};
 use spinney::{
     Bounded, ErrorEntry, Errors, Failure, Generator, Group, GroupBuilder, GroupHandle, Ready,
     Restart, Runtime, RuntimeBuilder, ServiceHandle, StartError, Supervised, Task, TaskLocal,
@@ -135,6 +135,10 @@ fn rows() -> Vec<Row> {
         TryGroupFuture<'static, u8, u8, Body<u8, Future>, Future> => "Send Sync",
         TryGroupFuture<'static, u8, Alone, Body<Alone, Pinned>, Pinned> => "Send",
         TryGroupFuture<'static, u8, u8, Body<u8, Here>, Here> => "",
+        Joined<'static> => "Send Sync Unpin",
+        UnlessStopping<Future> => "Send Sync Unpin",
+        UnlessStopping<Pinned> => "Send Sync",
+        UnlessStopping<Here> => "Unpin",
         Task<'static, u8> => "Send Sync Unpin",
         Task<'static, Alone> => "Send Sync Unpin",
         Task<'static, Here> => "Unpin",
@@ -178,6 +182,7 @@ fn rows() -> Vec<Row> {
         TaskLocalScope<Here> => "Unpin",
         Sleep => "Send Sync Unpin",
         Interval => "Send Sync Unpin",
+        MissedTickBehavior => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Timeout<Future> => "Send Sync Unpin",
         Timeout<Pinned> => "Send Sync",
         Timeout<Here> => "Unpin",

@@ -1,12 +1,15 @@
 //! Children, services, defers, joins and early drops against each other.
 
 use crate::children::Stage;
+use crate::support::Sleeper;
 use crate::support::{gate_of, read};
 use crate::sync::cell::Racy;
 use crate::sync::{Arc, thread};
+use crate::tree::joiner::Joiner;
 use crate::tree::leave::leave;
 use crate::{Parts, join};
 use loom_tests::run::explore_with;
+use std::task::Waker;
 
 /// A child registers the first defer, and leaves, while the group's future is dropped: the defer
 /// runs, before the kept value goes.
@@ -206,5 +209,63 @@ fn model_a_first_service_against_an_early_drop() {
         tree.pool.run_all();
         assert_eq!((ended.get(), drops.get()), (begun.get(), 1));
         assert!(tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// The body waits for the children so far, as `Group::joined` does.
+fn join_open(stage: &Stage, sleeper: &Arc<Sleeper>) {
+    let waker = Waker::from(Arc::clone(sleeper));
+    let mut joiner = Joiner::of(&stage.owner.node);
+    while joiner.poll(&waker).is_pending() {
+        sleeper.park();
+    }
+}
+
+/// Children leave while the body waits for them: it is woken, sees what they wrote, and the group
+/// is open.
+#[test]
+fn model_a_body_that_joins_its_children() {
+    explore_with(2, || {
+        let mut stage = Stage::new();
+        let parts = Parts::of(&stage);
+        let wrote = [(); 2].map(|()| Arc::new(Racy::default()));
+        let children = wrote.each_ref().map(|wrote| {
+            assert!(stage.owner.node.enter());
+            let theirs = Arc::clone(wrote);
+            parts.leaver(&stage.tree.pool, move |_| theirs.set(1))
+        });
+        join_open(&stage, &stage.sleeper);
+        assert_eq!(wrote.each_ref().map(|wrote| wrote.get()), [1, 1]);
+        assert!(stage.owner.node.enter(), "it is open");
+        let late = parts.leaver(&stage.tree.pool, |_| {});
+        join_open(&stage, &stage.sleeper);
+        join(&mut stage.owner, &stage.tree.pool, &stage.sleeper);
+        drop(stage.owner);
+        for child in children.into_iter().chain([late]) {
+            child.join().unwrap();
+        }
+        assert!(stage.tree.root.is_empty(), "an orphan");
+    });
+}
+
+/// A service is no work: the body goes on beside it.
+#[test]
+fn model_a_body_that_joins_beside_a_service() {
+    explore_with(2, || {
+        let mut stage = Stage::new();
+        let (parts, ended) = (Parts::of(&stage), Arc::new(Racy::default()));
+        parts.serve(&ended);
+        stage.tree.pool.run_all();
+        assert!(stage.owner.node.enter());
+        let wrote = Arc::new(Racy::default());
+        let theirs = Arc::clone(&wrote);
+        let child = parts.leaver(&stage.tree.pool, move |_| theirs.set(1));
+        join_open(&stage, &stage.sleeper);
+        assert_eq!((wrote.get(), ended.get()), (1, 0));
+        join(&mut stage.owner, &stage.tree.pool, &stage.sleeper);
+        assert_eq!(ended.get(), 1);
+        drop(stage.owner);
+        child.join().unwrap();
+        assert!(stage.tree.root.is_empty(), "an orphan");
     });
 }

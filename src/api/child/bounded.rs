@@ -1,74 +1,16 @@
 //! A limit on how many of a group's children run at a time.
 
-use crate::api::child::completion::{self, Completing, Completion};
+use crate::api::child::closures::Call;
+use crate::api::child::completion::{self, Completing};
 use crate::api::child::outcome::Outcome;
+use crate::api::child::places::{InPlace, Line, Place, Places};
 use crate::api::child::task::Task;
-use crate::api::group::handle::Group;
-use crate::poll::{budget, frame};
+use crate::api::group::handle::{Group, Never};
 use crate::sync::{Arc, Mutex};
-use crate::unwind::Payload;
-use crate::waiters;
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::panic::{Location, resume_unwind};
+use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
-
-/// Places for children that run at the same time, given out in the order of asking.
-#[derive(Debug, Default)]
-struct Places {
-    limit: usize,
-    /// Given out: to children, and to waiters that have not seen it yet.
-    taken: usize,
-    next: u64,
-    waiting: BTreeMap<u64, Waker>,
-    granted: BTreeSet<u64>,
-}
-
-impl Places {
-    /// Gives free places to waiters; returns their wakers, to be called outside the lock.
-    #[must_use]
-    fn grant(&mut self) -> Vec<Waker> {
-        let mut woken = Vec::new();
-        while self.taken < self.limit {
-            let Some((ticket, waker)) = self.waiting.pop_first() else {
-                break;
-            };
-            self.taken += 1;
-            self.granted.insert(ticket);
-            woken.push(waker);
-        }
-        woken
-    }
-}
-
-fn change(places: &Mutex<Places>, change: impl FnOnce(&mut Places)) {
-    let woken = {
-        let mut places = places.lock();
-        change(&mut places);
-        places.grant()
-    };
-    woken.into_iter().for_each(completion::wake);
-}
-
-/// A place that is taken; given back when it is dropped.
-#[derive(Debug)]
-struct Place(Arc<Mutex<Places>>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        change(&self.0, |places| places.taken -= 1);
-    }
-}
-
-impl<O> Completion<O> for Place {
-    type Output = O;
-
-    fn complete(self, end: Result<O, Payload>) -> O {
-        drop(self);
-        end.unwrap_or_else(|payload| resume_unwind(payload))
-    }
-}
+use std::task::{Context, Poll, ready};
 
 /// Spawns into a group with a limit on how many of these children run at a time:
 /// [`Group::bounded`].
@@ -88,7 +30,7 @@ impl<O> Completion<O> for Place {
 /// }));
 /// assert_eq!(sum, 3);
 /// ```
-pub struct Bounded<'s, 'p, E> {
+pub struct Bounded<'s, 'p, E = Never> {
     group: Group<'s, 'p, E>,
     places: Arc<Mutex<Places>>,
 }
@@ -158,11 +100,96 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
     {
         SpawnBounded {
             future: Some(future),
-            ticket: None,
+            line: Line::at(&self.places),
             group: self.group,
-            places: Arc::clone(&self.places),
             location: Location::caller(),
         }
+    }
+
+    /// As [`spawn`](Bounded::spawn), for a closure that computes: see [`Group::compute`].
+    ///
+    /// In a [`scope`](crate::scope) `.wait()` is the way to a place: the thread that waits for one
+    /// runs children meanwhile. So a loop over many closures holds `limit` of them at a time, and
+    /// not all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Wait, scope};
+    /// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    ///
+    /// let sum = &AtomicU64::new(0);
+    /// scope(|s| {
+    ///     let places = s.bounded(64);
+    ///     for n in 1..=1000 {
+    ///         let add = move || _ = sum.fetch_add(n, Relaxed);
+    ///         places.compute(add).wait(); // for a place
+    ///     }
+    /// });
+    /// assert_eq!(sum.load(Relaxed), 500_500);
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// As [`spawn`](Bounded::spawn).
+    #[track_caller]
+    pub fn compute<F, O>(
+        &self,
+        f: F,
+    ) -> impl Future<Output = Task<'s, O::Value>> + Send + use<'s, 'p, F, O, E>
+    where
+        F: FnOnce() -> O + Send + 's,
+        O: Outcome<E, Value: Send + 's>,
+    {
+        let (group, location) = (self.group, Location::caller());
+        InPlace::new(Line::at(&self.places), move |place| {
+            group.spawn_at(
+                Completing::<_, _, E>::new(Call::of(f), place),
+                None,
+                location,
+            )
+        })
+    }
+
+    /// As [`spawn`](Bounded::spawn), for a closure that blocks: see [`Group::blocking`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, block_on, try_group};
+    ///
+    /// let result = block_on(try_group(async |g: Group<'_, '_, std::io::Error>| {
+    ///     let files = g.bounded(4); // open at a time
+    ///     let mut sizes = Vec::new();
+    ///     for file in ["Cargo.toml", "README.md"] {
+    ///         let read = move || Ok(std::fs::read(file)?.len());
+    ///         sizes.push(files.blocking(read).await);
+    ///     }
+    ///     let mut sum = 0;
+    ///     for size in sizes {
+    ///         sum += size.await;
+    ///     }
+    ///     Ok(sum)
+    /// }));
+    /// assert!(result.unwrap() > 0);
+    /// ```
+    ///
+    /// # Cancellation
+    ///
+    /// As [`spawn`](Bounded::spawn).
+    #[track_caller]
+    pub fn blocking<F, O>(
+        &self,
+        f: F,
+    ) -> impl Future<Output = Task<'s, O::Value>> + Send + use<'s, 'p, F, O, E>
+    where
+        F: FnOnce() -> O + Send + 's,
+        O: Outcome<E, Value: Send + 's>,
+    {
+        let (group, location) = (self.group, Location::caller());
+        InPlace::new(Line::at(&self.places), move |place| {
+            group.spawn_blocking_at(Completing::<_, _, E>::new(Call::of(f), place), location)
+        })
     }
 
     /// Spawns, if there is a free place and no other caller waits for one.
@@ -190,12 +217,8 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
         F: Future<Output: Outcome<E, Value = T>> + Send + 's,
         T: Send + 's,
     {
-        {
-            let mut places = self.places.lock();
-            if places.taken >= places.limit || !places.waiting.is_empty() {
-                return Err(future);
-            }
-            places.taken += 1;
+        if !self.places.lock().take() {
+            return Err(future);
         }
         let child = Completing::<_, _, E>::new(future, Place(Arc::clone(&self.places)));
         Ok(self.group.spawn_at(child, None, Location::caller()))
@@ -216,7 +239,14 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
     /// }));
     /// ```
     pub fn set_limit(&self, limit: usize) {
-        change(&self.places, |places| places.limit = limit);
+        let grant = || {
+            let mut places = self.places.lock();
+            places.limit = limit;
+            places.grant()
+        };
+        while let Some(waker) = grant() {
+            completion::wake(waker);
+        }
     }
 
     /// The limit.
@@ -252,7 +282,7 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
     #[must_use]
     pub fn running(&self) -> usize {
         let places = self.places.lock();
-        places.taken - places.granted.len()
+        places.taken - places.granted
     }
 }
 
@@ -272,7 +302,7 @@ impl<E> fmt::Debug for Bounded<'_, '_, E> {
         f.debug_struct("Bounded")
             .field("limit", &places.limit)
             .field("taken", &places.taken)
-            .field("waiting", &places.waiting.len())
+            .field("waits", &!places.waiting.is_empty())
             .finish()
     }
 }
@@ -300,47 +330,12 @@ impl<E> fmt::Debug for Bounded<'_, '_, E> {
 pub struct SpawnBounded<'s, 'p, F, E> {
     /// Taken out when there is a place; not pinned before it is spawned.
     future: Option<F>,
-    ticket: Option<u64>,
+    line: Line,
     group: Group<'s, 'p, E>,
-    places: Arc<Mutex<Places>>,
     location: &'static Location<'static>,
 }
 
 impl<F, E> Unpin for SpawnBounded<'_, '_, F, E> {}
-
-impl<F, E> SpawnBounded<'_, '_, F, E> {
-    /// Takes a place, or waits in line.
-    fn poll_place(&mut self, waker: &Waker) -> Poll<Place> {
-        let new = waker.clone();
-        let mut places = self.places.lock();
-        let granted = match self.ticket {
-            Some(ticket) => places.granted.remove(&ticket),
-            None if places.taken < places.limit && places.waiting.is_empty() => {
-                places.taken += 1;
-                true
-            }
-            None => false,
-        };
-        if granted {
-            drop(places);
-            waiters::discard([new]);
-            self.ticket = None;
-            return Poll::Ready(Place(Arc::clone(&self.places)));
-        }
-        let ticket = match self.ticket {
-            Some(ticket) => ticket,
-            None => {
-                places.next += 1;
-                places.next
-            }
-        };
-        self.ticket = Some(ticket);
-        let old = places.waiting.insert(ticket, new);
-        drop(places);
-        waiters::discard(old);
-        Poll::Pending
-    }
-}
 
 impl<'s, F, T, E: Send + 'static> Future for SpawnBounded<'s, '_, F, E>
 where
@@ -350,36 +345,17 @@ where
     type Output = Task<'s, T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Task<'s, T>> {
-        budget::poll(cx, |cx| {
-            let Poll::Ready(place) = self.poll_place(cx.waker()) else {
-                frame::note_child();
-                return Poll::Pending;
-            };
-            let future = self.future.take().expect("polled after it was ready");
-            let child = Completing::<_, _, E>::new(future, place);
-            Poll::Ready(self.group.spawn_at(child, None, self.location))
-        })
-    }
-}
-
-impl<F, E> Drop for SpawnBounded<'_, '_, F, E> {
-    fn drop(&mut self) {
-        let Some(ticket) = self.ticket else { return };
-        let mut old = None;
-        change(&self.places, |places| {
-            old = places.waiting.remove(&ticket);
-            if places.granted.remove(&ticket) {
-                places.taken -= 1;
-            }
-        });
-        waiters::discard(old);
+        let place = ready!(Pin::new(&mut self.line).poll(cx));
+        let future = self.future.take().expect("polled after it was ready");
+        let child = Completing::<_, _, E>::new(future, place);
+        Poll::Ready(self.group.spawn_at(child, None, self.location))
     }
 }
 
 impl<F, E> fmt::Debug for SpawnBounded<'_, '_, F, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpawnBounded")
-            .field("ticket", &self.ticket)
+            .field("waits", &self.line.waits())
             .finish_non_exhaustive()
     }
 }

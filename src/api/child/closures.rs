@@ -14,7 +14,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// The future that calls a closure in its first poll.
-struct Call<F>(Option<F>);
+pub(crate) struct Call<F>(Option<F>);
+
+impl<F> Call<F> {
+    pub(crate) fn of(f: F) -> Self {
+        Self(Some(f))
+    }
+}
 
 // The closure is moved out before it is called: nothing relies on its being pinned.
 impl<F> Unpin for Call<F> {}
@@ -67,7 +73,7 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         F: FnOnce() -> O + Send + 's,
         O: Outcome<E, Value: Send + 's>,
     {
-        self.spawn_at(Call(Some(f)), None, Location::caller())
+        self.spawn_at(Call::of(f), None, Location::caller())
     }
 
     /// Starts a child that is a closure which blocks: a file, a database driver, another library's
@@ -105,17 +111,22 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         F: FnOnce() -> O + Send + 's,
         O: Outcome<E, Value: Send + 's>,
     {
-        self.blocking_at(f, Location::caller())
+        self.spawn_blocking_at(Call::of(f), Location::caller())
     }
 
-    fn blocking_at<F, O>(self, f: F, location: &'static Location<'static>) -> Task<'s, O::Value>
+    /// Starts a child that is polled on a thread for closures that block.
+    pub(crate) fn spawn_blocking_at<F, T>(
+        self,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Task<'s, T>
     where
-        F: FnOnce() -> O + Send + 's,
-        O: Outcome<E, Value: Send + 's>,
+        F: Future<Output: Outcome<E, Value = T>> + Send + 's,
+        T: Send + 's,
     {
         let birth = birth(None, location);
-        let call = Call(Some(f));
-        let handle = spawn::spawn_blocking_into::<_, OrdinaryKind<E>>(self.spawner(), call, birth);
+        let handle =
+            spawn::spawn_blocking_into::<_, OrdinaryKind<E>>(self.spawner(), future, birth);
         Task::new(handle)
     }
 }
@@ -141,7 +152,8 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
 /// # Cancellation
 ///
 /// A closure that has not begun is dropped uncalled. One that runs is joined: by a task that is
-/// cut, or, if the future is dropped early, by the group around it.
+/// cut, or, if the future is dropped early, by the group around it. Outside every group there is
+/// none that would: at the end of `main` it ends with the process, wherever it is.
 #[track_caller]
 pub fn blocking<T, F>(f: F) -> impl Future<Output = T> + Send
 where
@@ -149,5 +161,8 @@ where
     T: Send + 'static,
 {
     let location = Location::caller();
-    group(async move |g| g.blocking_at(move || Ok(f()), location).await)
+    group(async move |g| {
+        let call = Call::of(move || Ok(f()));
+        g.spawn_blocking_at(call, location).await
+    })
 }

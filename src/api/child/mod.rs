@@ -5,14 +5,15 @@
 //! left; `closures` are children that compute or block; `race` lets the first of several win.
 //!
 //! `completion` is a child that hands its end on; on it stand `set` (results in order of
-//! completion), `bounded` (a limit on what runs), `start` (the ready handshake), `restart`, and
-//! `stream` (generators).
+//! completion), `bounded` (a limit on what runs, with its `places`), `start` (the ready handshake),
+//! `restart`, and `stream` (generators).
 
 pub(crate) mod bounded;
 pub(crate) mod closures;
 pub(crate) mod completion;
 pub(crate) mod failure;
 pub(crate) mod outcome;
+mod places;
 pub(crate) mod race;
 pub(crate) mod restart;
 pub(crate) mod service;

@@ -1,7 +1,5 @@
 //! What a child may return: nothing, a result with the group's own error, or never.
 
-use crate::api::group::handle::Never;
-
 mod sealed {
     pub trait Sealed {}
 
@@ -41,7 +39,8 @@ type Diverges = <fn() -> ! as sealed::Returns>::Output;
     message = "a child of a group with error `{E}` cannot return `{Self}`",
     label = "this child returns `{Self}`",
     note = "a child returns `()`, or `Result<T, {E}>` with the group's own error: write `Ok(value)` for a value",
-    note = "an error of another type must be converted, or the group given that error: `Group<'_, '_, MyError>`"
+    note = "an error of another type: convert it in the child, `.map_err(..)` or `?` and at the end `Ok::<_, {E}>(value)`",
+    note = "or give the group that error: `try_group(async |g: Group<'_, '_, MyError>| ..)`; a plain `group(..)` cannot fail: its error is `Infallible`"
 )]
 pub trait Outcome<E>: sealed::Sealed {
     /// What the child's handle gives.
@@ -68,10 +67,11 @@ impl<T: Send, E> Outcome<E> for Result<T, E> {
     }
 }
 
+// The value is `!`, which is any type where a child ends with the handle of such a child.
 impl<E> Outcome<E> for Diverges {
-    type Value = Never;
+    type Value = Self;
 
-    fn into_result(self) -> Result<Never, E> {
+    fn into_result(self) -> Result<Self, E> {
         self
     }
 }

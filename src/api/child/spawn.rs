@@ -62,6 +62,9 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
     /// A child returns `()`, or `Result<T, E>` with the group's own error, or never. In a group
     /// that is being cancelled it is dropped without being polled, before this returns.
     ///
+    /// The body goes on at once, and may return before the child has begun: only the group waits.
+    /// To read what children have done, await their handles, or [`joined`](Group::joined).
+    ///
     /// # Examples
     ///
     /// ```

@@ -6,6 +6,7 @@ use crate::api::group::lifetime::Invariant;
 use crate::api::group::machine::{Machine, Setup};
 use crate::report::errors::Errors;
 use pin_project_lite::pin_project;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -13,6 +14,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 /// Opens a group whose body and children cannot fail; resolves when all of them have ended.
+///
+/// The body does not wait for its children, the group does: lines that come after them stand after
+/// this, or after [`g.joined().await`](Group::joined). The body is an async closure, `async |g|`;
+/// of a closure with an `async` block inside, `|g| async move {}`, the compiler says that it is
+/// "not general enough".
 ///
 /// # Examples
 ///
@@ -225,6 +231,44 @@ where
             call: Call::of_body(),
             lifetime: PhantomData,
         }
+    }
+}
+
+impl<R, F, B> GroupFuture<'_, R, F, B> {
+    /// The group's name, for messages, dumps and
+    /// [`current::group_path`](crate::current::group_path).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{block_on, current, group};
+    ///
+    /// let path = block_on(group(async |_| current::group_path()).name("server"));
+    /// assert_eq!(path.unwrap().to_string(), "server");
+    /// ```
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.machine.set_name(name.into());
+        self
+    }
+}
+
+impl<R, E: Send + 'static, F, B> TryGroupFuture<'_, R, E, F, B> {
+    /// As [`GroupFuture::name`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, block_on, current, group};
+    ///
+    /// let path = block_on(group(async |g| {
+    ///     let conn = g.try_group(async |_: Group<'_, '_, u8>| Ok(current::group_path()));
+    ///     conn.name("conn").await
+    /// }).name("server"));
+    /// assert_eq!(path.unwrap().unwrap().to_string(), "server/conn");
+    /// ```
+    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.machine.set_name(name.into());
+        self
     }
 }
 

@@ -1,6 +1,6 @@
 //! A weak handle of a group, for code that outlives it: callbacks, foreign executor traits.
 
-use crate::api::group::handle::Group;
+use crate::api::group::handle::{Group, Never};
 use crate::api::here::current::Stopping;
 use crate::tree::typed_node::TypedGate;
 use std::fmt;
@@ -10,10 +10,10 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use spinney::{GroupHandle, Never, block_on, group};
+/// use spinney::{GroupHandle, block_on, group};
 ///
 /// /// What a library might call from a thread of its own.
-/// fn callback(handle: &GroupHandle<Never>) -> bool {
+/// fn callback(handle: &GroupHandle) -> bool {
 ///     handle.spawn(async {}).is_ok()
 /// }
 ///
@@ -23,7 +23,7 @@ use std::fmt;
 /// }));
 /// assert!(!callback(&handle)); // the group has ended
 /// ```
-pub struct GroupHandle<E> {
+pub struct GroupHandle<E = Never> {
     pub(crate) gate: TypedGate<E>,
 }
 

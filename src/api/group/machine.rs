@@ -151,6 +151,13 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         }
     }
 
+    /// Gives the group a name, before its first poll.
+    pub(crate) fn set_name(&mut self, name: Cow<'static, str>) {
+        if let Stage::New(setup) = &mut self.stage {
+            setup.name = Some(name);
+        }
+    }
+
     /// The group, while it is open.
     pub(crate) fn owner(&self) -> Option<&Owner<E>> {
         match &self.stage {

@@ -1,7 +1,7 @@
 //! A weak handle through which services are started by code that outlives the group: executor
 //! traits of clients.
 
-use crate::api::group::handle::Group;
+use crate::api::group::handle::{Group, Never};
 use crate::tree::typed_node::TypedGate;
 use std::fmt;
 
@@ -17,12 +17,12 @@ use std::fmt;
 /// # Examples
 ///
 /// ```
-/// use spinney::{Never, ServiceHandle, block_on, group};
+/// use spinney::{ServiceHandle, block_on, group};
 /// use std::future::pending;
 ///
 /// /// A client, whose connection ends with it, or with the group.
 /// struct Client {
-///     executor: ServiceHandle<Never>,
+///     executor: ServiceHandle,
 /// }
 ///
 /// impl Client {
@@ -38,7 +38,7 @@ use std::fmt;
 /// }));
 /// assert!(!client.connect()); // the group has ended
 /// ```
-pub struct ServiceHandle<E> {
+pub struct ServiceHandle<E = Never> {
     pub(crate) gate: TypedGate<E>,
 }
 

@@ -12,7 +12,7 @@ use crate::waiters::Key;
 use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 fn with<R>(f: impl FnOnce(Option<&Node>) -> R) -> R {
@@ -294,8 +294,21 @@ impl Stopping {
         }
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.node.is_stopping() || self.node.word.is_closed()
+    }
+
+    /// One poll, which takes nothing from the budget.
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_over() {
+            self.node.wait_for_stop(&mut self.key, cx.waker());
+            // The flag is set before the waiters are woken: look at it after registering.
+            if !self.is_over() {
+                frame::note_leaf();
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -303,15 +316,7 @@ impl Future for Stopping {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if !this.is_over() {
-            this.node.wait_for_stop(&mut this.key, cx.waker());
-            // The flag is set before the waiters are woken: look at it after registering.
-            if !this.is_over() {
-                frame::note_leaf();
-                return Poll::Pending;
-            }
-        }
+        ready!(self.poll_over(cx));
         budget::spend(cx)
     }
 }

@@ -98,7 +98,7 @@ pub(crate) fn unpin<'s, F: Future + Unpin + Send + 's>(mut future: F) -> Leaf<'s
 }
 
 /// Each place where a waker is cloned, as a future that is ready when the world was released.
-pub(crate) const PLACES: [(&str, Place); 24] = [
+pub(crate) const PLACES: [(&str, Place); 26] = [
     ("group", |g, seed| {
         Box::pin(g.group(async move |h| h.spawn(seed.child()).await))
     }),
@@ -183,6 +183,18 @@ pub(crate) const PLACES: [(&str, Place); 24] = [
     ("current::stopping", |_, _| Box::pin(current::stopping())),
     ("GroupHandle::stopping", |g, _| {
         Box::pin(g.handle().stopping())
+    }),
+    ("unless_stopping", |g, _| {
+        leaf({
+            let mut waits = Box::pin(g.unless_stopping(std::future::pending::<()>()));
+            move |cx| waits.as_mut().poll(cx)
+        })
+    }),
+    ("joined", |g, seed| {
+        Box::pin(g.group(async move |h| {
+            h.spawn(seed.child());
+            h.joined().await;
+        }))
     }),
     ("shield", |_, _| Box::pin(shield(sleep(SECOND)))),
     ("shield in a group", |g, _| {

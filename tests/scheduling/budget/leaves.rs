@@ -199,6 +199,8 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "CancelSupervised": |g| g.supervise(async { Ok(()) }).cancel() => |cancel| &mut *cancel;
         "TaskSet": |g| g.set::<()>() => |set| set.next();
         "SpawnBounded": |g| g.bounded(usize::MAX) => |places| places.spawn(async {});
+        "Bounded::compute": |g| g.bounded(usize::MAX) => |places| places.compute(|| ());
+        "Bounded::blocking": |g| g.bounded(usize::MAX) => |places| places.blocking(|| ());
         "Start": |g| () => |_| g.start(|ready: Ready<u8>| {
             ready.set(1);
             async {}
@@ -213,6 +215,9 @@ pub(crate) fn leaves() -> Vec<Leaf> {
             g.handle()
         } => |handle| handle.stopping();
         "stopping": |g| g.stop() => |_| current::stopping();
+        "UnlessStopping": |g| () => |_| g.unless_stopping(ready(1));
+        "UnlessStopping, over": |g| g.stop() => |_| g.unless_stopping(pending::<()>());
+        "Joined": |g| () => |_| g.joined();
     });
     all.extend([
         Leaf {

@@ -15,7 +15,36 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+mod interval;
+
 pub use crate::driver::clock::ManualClock;
+pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+
+/// Now, on the clock of the runtime that the caller uses: the system's, or its
+/// [`ManualClock`].
+///
+/// What is measured by it goes along when a test moves the clock.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::{Runtime, time};
+/// use std::time::Duration;
+///
+/// let clock = time::ManualClock::new();
+/// let runtime = Runtime::builder().workers(1).clock(&clock).build()?;
+/// let elapsed = runtime.block_on(async {
+///     let begun = time::now();
+///     clock.advance(Duration::from_secs(3600));
+///     time::now() - begun
+/// });
+/// assert_eq!(elapsed, Duration::from_secs(3600));
+/// # Ok::<(), spinney::runtime::BuildError>(())
+/// ```
+#[must_use]
+pub fn now() -> Instant {
+    global::now()
+}
 
 /// A timer that is so late is late for the budget of its poll. None is on an idle machine.
 const OVERRUN: Duration = Duration::from_millis(1);
@@ -120,9 +149,14 @@ impl Sleep {
     /// });
     /// ```
     pub fn reset(&mut self, at: Instant) {
+        self.put_off(Some(at));
+    }
+
+    /// As [`Sleep::reset`]; `None`: it never ends.
+    fn put_off(&mut self, at: Option<Instant>) {
         self.timer = None;
         self.is_fresh = false;
-        self.at = Some(at);
+        self.at = at;
     }
 
     /// Whether it is over; if not, the waker is called when it is. `late` may put it off where it
@@ -182,6 +216,9 @@ impl fmt::Debug for Sleep {
 
 /// Gives `future` at most `duration`. A value that is ready in the same poll wins; zero grants one
 /// poll.
+///
+/// Around the handle of a child it ends the wait, and not the child, which goes on in its group: put
+/// the timeout into the child, or [`cancel`](crate::Task::cancel) it afterwards.
 ///
 /// # Examples
 ///
@@ -296,83 +333,3 @@ impl fmt::Display for Elapsed {
 }
 
 impl Error for Elapsed {}
-
-/// Ticks every `period`, first at once. A tick that comes late does not shift the later ones; ticks
-/// that were missed altogether are skipped.
-///
-/// # Examples
-///
-/// ```
-/// use spinney::time::interval;
-/// use std::time::Duration;
-///
-/// spinney::block_on(async {
-///     let mut ticks = interval(Duration::from_millis(1));
-///     let first = ticks.tick().await;
-///     assert!(ticks.tick().await - first >= Duration::from_millis(1));
-/// });
-/// ```
-///
-/// # Panics
-///
-/// A period of zero panics.
-pub fn interval(period: Duration) -> Interval {
-    assert!(!period.is_zero(), "the period of an interval is not zero");
-    Interval {
-        period,
-        sleep: sleep_until(global::now()),
-    }
-}
-
-/// Ticks: see [`interval`].
-///
-/// # Examples
-///
-/// ```
-/// use spinney::time::{Interval, interval};
-/// use std::time::Duration;
-///
-/// struct Heart {
-///     beats: Interval,
-/// }
-///
-/// spinney::block_on(async {
-///     let mut heart = Heart { beats: interval(Duration::from_millis(1)) };
-///     heart.beats.tick().await;
-/// });
-/// ```
-#[derive(Debug)]
-pub struct Interval {
-    period: Duration,
-    sleep: Sleep,
-}
-
-impl Interval {
-    /// Waits for the next tick and returns when it was due.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use spinney::time::interval;
-    /// use std::time::{Duration, Instant};
-    ///
-    /// spinney::block_on(async {
-    ///     let due = interval(Duration::from_secs(1)).tick().await;
-    ///     assert!(due <= Instant::now()); // the first one comes at once
-    /// });
-    /// ```
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future loses no tick.
-    pub async fn tick(&mut self) -> Instant {
-        (&mut self.sleep).await;
-        let due = self.sleep.at.unwrap_or_else(global::now);
-        let late = global::now().saturating_duration_since(due);
-        let missed = u32::try_from(late.as_nanos() / self.period.as_nanos()).unwrap_or(u32::MAX);
-        let step = self.period.checked_mul(missed.saturating_add(1));
-        self.sleep.timer = None;
-        self.sleep.at = step.and_then(|step| due.checked_add(step));
-        due
-    }
-}
