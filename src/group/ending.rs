@@ -363,8 +363,8 @@ impl<R: Clone> Ending<R> {
         }
     }
 
-    /// A joiner of the open group asks; whether no work is left. Else its waker is kept, in the place
-    /// of the key. Returns the waker that was replaced, or is not needed, too.
+    /// A joiner of the open group asks; whether no work is left. Else its waker is kept, in the
+    /// place of the key. Returns the waker that was replaced, or is not needed, too.
     pub(crate) fn join_open(
         &mut self,
         word: &JoinWord,

@@ -217,8 +217,8 @@ impl fmt::Debug for Sleep {
 /// Gives `future` at most `duration`. A value that is ready in the same poll wins; zero grants one
 /// poll.
 ///
-/// Around the handle of a child it ends the wait, and not the child, which goes on in its group: put
-/// the timeout into the child, or [`cancel`](crate::Task::cancel) it afterwards.
+/// Around the handle of a child it ends the wait, and not the child, which goes on in its group:
+/// put the timeout into the child, or [`cancel`](crate::Task::cancel) it afterwards.
 ///
 /// # Examples
 ///
