@@ -24,8 +24,8 @@ use spinney::runtime::{
     BuildError, EnterGuard, GroupMetrics, Histogram, Metrics, Statistics, WorkerMetrics,
 };
 use spinney::serve::{
-    BodyError, ConnectionHandle, Counts, Ending, Peer, Phase, Report, RequestBody, Server,
-    ServerHandle, ServiceFn,
+    Answering, BodyError, ConnectionHandle, Counts, Ending, Peer, Phase, Report, RequestBody,
+    Routed, RoutedBody, Routes, Server, ServerHandle, ServiceFn,
 };
 use spinney::time::{Elapsed, Interval, ManualClock, MissedTickBehavior, Sleep, Timeout};
 use spinney::{
@@ -208,6 +208,11 @@ fn rows() -> Vec<Row> {
         ConnectionHandle => "Send Sync Unpin",
         RequestBody => "Send Sync Unpin",
         BodyError => "Send Sync Unpin",
+        Routes => "Send Sync Unpin",
+        Routed<u8> => "Send Sync Unpin",
+        Routed<Alone> => "Send Unpin",
+        RoutedBody<u8> => "Send Unpin",
+        Answering<Future> => "Send Unpin",
         ServiceFn<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         ServiceFn<Alone> => "Send Unpin UnwindSafe",
         Timer => "Send Sync Unpin UnwindSafe RefUnwindSafe",

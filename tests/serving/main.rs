@@ -9,4 +9,5 @@ mod client;
 mod endings;
 mod limits;
 mod requests;
+mod routes;
 mod running;
