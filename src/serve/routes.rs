@@ -4,6 +4,7 @@
 //! None is there unless it is mounted. `/debug/tasks` shows names, places in the source and the
 //! groups of other requests: it must not face the internet.
 
+use crate::poll::budget;
 use crate::pool::global;
 use crate::serve::phase::{Phase, ServerHandle};
 use crate::serve::routed_body::RoutedBody;
@@ -26,8 +27,9 @@ use tower_service::Service;
 /// |---|---|
 /// | live | 200 while the server answers at all |
 /// | ready | 200 in [`Phase::Ready`], else 503 with the name of the phase |
-/// | tasks | the tree of groups and tasks: text, JSON if `Accept` or `?format=json` asks for it, or a page for browsers |
+/// | tasks | the tree of groups and tasks: text, JSON, or a page, as `Accept` asks |
 ///
+/// A query says it, too: `?format=text`, `json`, `html`, or `events`, which are JSON once a second.
 /// The tasks are those of the runtime on which the service is called; their text is at most 200 ms
 /// old. It must not face the internet: it shows names, places in the source, and the groups of
 /// other requests.
@@ -272,7 +274,10 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let own = match self.project().kind.project() {
             KindProjection::Own { own } => match own {
-                Own::Now(answer) => answer.take().expect("polled after it was ready"),
+                Own::Now(answer) => {
+                    ready!(budget::spend(cx));
+                    answer.take().expect("polled after it was ready")
+                }
                 Own::Later(later) => ready!(later.as_mut().poll(cx)),
                 Own::Events(tree) => {
                     let events = RoutedBody::events(tree.clone());

@@ -6,7 +6,7 @@ use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use hyper::rt::Timer as _;
 use spinney::compat::hyper::Timer;
 use spinney::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use spinney::serve::{Phase, Report, Server, service_fn};
+use spinney::serve::{Phase, Report, Routed, Routes, Server, ServiceFn, service_fn};
 use spinney::time::{interval, sleep_until};
 use spinney::{
     Group, GroupBuilder, Never, Ready, Restart, Supervised, Task, TaskLocal, Yielder, blocking,
@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
+use tower_service::Service as _;
 
 /// A loop, and what it is over.
 pub(crate) struct Leaf {
@@ -96,6 +97,16 @@ async fn open() -> (TcpStream, TcpStream) {
     (near, listener.accept().await.unwrap().0)
 }
 
+type Nothing = Result<hyper::Response<http_body_util::Empty<hyper::body::Bytes>>, io::Error>;
+
+/// A service with a route that answers at once.
+fn routed() -> Routed<ServiceFn<fn(hyper::Request<()>) -> std::future::Ready<Nothing>>> {
+    let service: fn(_) -> _ = |_| ready(Ok(hyper::Response::default()));
+    Routes::new(Server::new().handle())
+        .live("/live")
+        .around(service_fn(service))
+}
+
 /// A server that ends at once.
 async fn stopped_server() -> Report {
     let server = Server::new();
@@ -155,6 +166,7 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "Cooperative, a stream": cooperative(futures_lite::stream::repeat(1)) => |values|
             futures_lite::StreamExt::next(values);
         "TcpListener::bind": () => |_| TcpListener::bind("127.0.0.1:0");
+        "Answering": routed() => |routed| routed.call(hyper::Request::get("/live").body(()).unwrap());
         "ServerHandle::reached": Server::new().handle() => |handle| handle.reached(Phase::Starting);
         "Server::serve": () => |_| stopped_server();
         "TcpStream::connect": () => |_| TcpStream::connect("127.0.0.1:1");
