@@ -73,6 +73,10 @@ mod block_on;
 pub mod compat;
 pub mod io;
 pub mod net;
+#[cfg(feature = "process")]
+pub mod process;
+#[cfg(any(feature = "process", feature = "signal"))]
+pub mod signal;
 pub mod time;
 // Floor 9: servers.
 #[cfg(feature = "serve")]

@@ -43,6 +43,7 @@ mod pool {
             pub guests: AtomicUsize,
             pub guests_gone: Waiters,
             pub halves: AtomicUsize,
+            pub graces: AtomicUsize,
             pub counts: LiveCounts,
             pub seats: Seats,
             pub driver: Stub,
@@ -106,6 +107,7 @@ mod pool {
                     guests: AtomicUsize::new(0),
                     guests_gone: Waiters::new(),
                     halves: AtomicUsize::new(0),
+                    graces: AtomicUsize::new(0),
                     counts: LiveCounts::new(),
                     seats: Seats([Seat {
                         counts: LiveCounts::new(),

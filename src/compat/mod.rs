@@ -1,4 +1,6 @@
 //! Bridges to other people's traits.
 
+#[cfg(feature = "futures")]
+pub mod futures;
 #[cfg(feature = "hyper")]
 pub mod hyper;

@@ -59,7 +59,7 @@
 //! and polls again, so that none is forgotten, but they keep each other busy.
 
 mod accepting;
-mod address;
+pub(crate) mod address;
 mod again;
 mod bytes;
 mod connect;

@@ -116,6 +116,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         emptied: Waiters::new(),
         guests: AtomicUsize::new(0),
         halves: AtomicUsize::new(0),
+        graces: AtomicUsize::new(0),
         guests_gone: Waiters::new(),
         counts: LiveCounts::new(),
         counters: Counters::default(),
@@ -312,7 +313,8 @@ impl Runtime {
     ///
     /// # Blocking
     ///
-    /// Waits for the grace at most, and then as long as teardown makes progress.
+    /// Waits for the grace at most, and then as long as teardown makes progress. A process that is
+    /// being ended (feature `process`) has its own grace then.
     #[track_caller]
     pub fn shutdown(&self, grace: Duration) -> Result<(), Stragglers> {
         self.shared.shut_down(grace)

@@ -99,6 +99,8 @@ pub(crate) struct Shared {
     pub(crate) emptied: Waiters,
     /// Callers from outside that are blocked in groups of this runtime.
     pub(crate) guests: AtomicUsize,
+    /// Processes that are being ended and have time left.
+    pub(crate) graces: AtomicUsize,
     /// Halves of `join` that are outside every task and that a worker may run.
     pub(crate) halves: AtomicUsize,
     /// Those who wait for the last guest to return.

@@ -5,7 +5,8 @@
 //! 1. Refuse new groups from outside; ask everything below the root to stop.
 //! 2. Wait for up to the grace.
 //! 3. Cancel what is left.
-//! 4. Wait while teardown makes progress; what is there after that is returned as stragglers.
+//! 4. Wait while teardown makes progress, or a process that is being ended has time left; what is
+//!    there after that is returned as stragglers.
 //! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the
 //!    circle root -> pool -> root. What others still poll is handed over to a caretaker.
 //!
@@ -220,6 +221,10 @@ fn wait_for_teardown(shared: &Arc<Shared>, root: &NodeRef) {
     let (mut nothing, mut polls_only) = (0, 0);
     while !wait_empty(shared, root, LOOK, false) {
         let now = progress();
+        // Relaxed: as of some moment; at the end of a grace there is progress.
+        if shared.graces.load(Ordering::Relaxed) > 0 {
+            (nothing, polls_only) = (0, 0);
+        }
         nothing = if now == before { nothing + 1 } else { 0 };
         polls_only = if now.0 == before.0 { polls_only + 1 } else { 0 };
         if nothing == NO_PROGRESS || polls_only == POLLS_ONLY {

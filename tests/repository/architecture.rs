@@ -497,6 +497,8 @@ fn the_page_of_the_interface_names_everything() {
         let folders = [
             "src/api/",
             "src/net/",
+            "src/process/",
+            "src/signal/",
             "src/compat/",
             "src/pool/",
             "src/report/",

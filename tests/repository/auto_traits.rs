@@ -20,6 +20,7 @@ use spinney::net::{
     Accept, OwnedReadHalf, OwnedWriteHalf, PeerCredentials, ReuniteError, TcpListener, TcpStream,
     UnixListener, UnixStream,
 };
+use spinney::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use spinney::runtime::{
     BuildError, EnterGuard, GroupMetrics, Histogram, Metrics, Statistics, WorkerMetrics,
 };
@@ -27,6 +28,7 @@ use spinney::serve::{
     Answering, BodyError, ConnectionHandle, Counts, Ending, Peer, Phase, Report, RequestBody,
     Routed, RoutedBody, Routes, Server, ServerHandle, ServiceFn,
 };
+use spinney::signal::{Signal, Signals};
 use spinney::time::{Elapsed, Interval, ManualClock, MissedTickBehavior, Sleep, Timeout};
 use spinney::{
     Bounded, ErrorEntry, Errors, Failure, Generator, Group, GroupBuilder, GroupHandle, Ready,
@@ -198,6 +200,13 @@ fn rows() -> Vec<Row> {
         OwnedReadHalf => "Send Sync Unpin",
         OwnedWriteHalf => "Send Sync Unpin",
         ReuniteError => "Send Sync Unpin",
+        Command => "Send Sync Unpin",
+        Child => "Send Sync Unpin",
+        ChildStdin => "Send Sync Unpin",
+        ChildStdout => "Send Sync Unpin",
+        ChildStderr => "Send Sync Unpin",
+        Signal => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Signals => "Send Sync Unpin",
         Server => "Send Sync Unpin",
         ServerHandle => "Send Sync Unpin",
         Phase => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -2,7 +2,8 @@
 //!
 //! `outcome` says what a child may return; `task` is an ordinary child's handle, and `spawn` starts
 //! one; `failure` is what a `supervised` child ends with; `service` is a child that is not work
-//! left; `closures` are children that compute or block; `race` lets the first of several win.
+//! left, and `uncut` one that is asked and not cut; `closures` are children that compute or block;
+//! `race` lets the first of several win.
 //!
 //! `completion` is a child that hands its end on; on it stand `set` (results in order of
 //! completion), `bounded` (a limit on what runs, with its `places`), `start` (the ready handshake),
@@ -23,3 +24,5 @@ pub(crate) mod start;
 pub(crate) mod stream;
 pub(crate) mod supervised;
 pub(crate) mod task;
+#[cfg(feature = "process")]
+pub(crate) mod uncut;

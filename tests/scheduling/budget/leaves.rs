@@ -4,9 +4,12 @@
 use super::{Looped, Note};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use hyper::rt::Timer as _;
+use rustix::process::{getpid, kill_process};
 use spinney::compat::hyper::Timer;
 use spinney::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use spinney::process::Command;
 use spinney::serve::{Phase, Report, Routed, Routes, Server, ServiceFn, service_fn};
+use spinney::signal::{Signal, Signals, ctrl_c, terminate};
 use spinney::time::{interval, sleep_until};
 use spinney::{
     Group, GroupBuilder, Never, Ready, Restart, Supervised, Task, TaskLocal, Yielder, blocking,
@@ -139,6 +142,18 @@ fn clients(listener: &TcpListener) -> Vec<std::net::TcpStream> {
     clients.collect::<io::Result<_>>().unwrap()
 }
 
+/// Sends a signal to this program.
+fn send(signal: Signal) {
+    let signal = rustix::process::Signal::from_named_raw(signal.as_raw()).unwrap();
+    kill_process(getpid(), signal).unwrap();
+}
+
+/// A listener that was made before its signal came.
+async fn sent(signal: Signal, heard: impl Future<Output = io::Result<()>>) {
+    send(signal);
+    heard.await.unwrap();
+}
+
 pub(crate) fn leaves() -> Vec<Leaf> {
     let mut all = leaves! {
         "Sleep": () => |_| sleep(ZERO);
@@ -204,6 +219,14 @@ pub(crate) fn leaves() -> Vec<Leaf> {
             hyper::rt::Write::poll_shutdown(Pin::new(&mut *near), cx)
         });
         "hyper's Sleep": () => |_| Timer.sleep(ZERO);
+        "Command::status": () => |_| Command::new("/no/program").status();
+        "Command::output": () => |_| Command::new("/no/program").output();
+        "ctrl_c": () => |_| sent(Signal::INT, ctrl_c());
+        "terminate": () => |_| sent(Signal::TERM, terminate());
+        "Signals": Signals::new([Signal::HUP]).unwrap() => |signals| {
+            send(Signal::HUP);
+            signals.next()
+        };
     };
     all.extend(children! {
         "Group::group": |g| () => |_| g.group(async |_| ());
@@ -230,6 +253,8 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "UnlessStopping": |g| () => |_| g.unless_stopping(ready(1));
         "UnlessStopping, over": |g| g.stop() => |_| g.unless_stopping(pending::<()>());
         "Joined": |g| () => |_| g.joined();
+        "Child::wait": |g| Command::new("true").spawn(g).unwrap() => |child| child.wait();
+        "Child::output": |g| Command::new("true").spawn(g).unwrap() => |child| child.output();
     });
     all.extend([
         Leaf {

@@ -1,0 +1,66 @@
+//! A service that no cut reaches: where another one is cut, it is asked to end.
+
+use crate::api::child::spawn::OrdinaryKind;
+use crate::api::group::handle::Group;
+use crate::group::services::Serving;
+use crate::poll::locals::Locals;
+use crate::sync::cell::Cell;
+use crate::task::cell::Birth;
+use crate::task::header::Extension;
+use crate::task::spawn;
+use crate::tree::attach::attach;
+use std::borrow::Cow;
+use std::panic::Location;
+
+/// Such a service, as the closer sees it.
+struct Asked<A> {
+    task: Box<dyn Serving>,
+    ask: A,
+}
+
+impl<A: Fn() + Send> Serving for Asked<A> {
+    fn is_over(&self) -> bool {
+        self.task.is_over()
+    }
+
+    fn cancel(&self) {
+        (self.ask)();
+    }
+}
+
+impl<E: Send + 'static> Group<'_, '_, E> {
+    /// Starts a service that runs to its end in any case: `ask`, which asks for that end, is
+    /// called when it is its turn to be cut, and at once in a group that is being cancelled.
+    pub(crate) fn serve_uncut(
+        self,
+        future: impl Future<Output = ()> + Send + 'static,
+        ask: impl Fn() + Clone + Send + 'static,
+        name: String,
+        location: &'static Location<'static>,
+    ) {
+        let birth = Birth {
+            location,
+            extension: Some(Box::new(Extension {
+                name: Some(Cow::Owned(name)),
+                shielded: true,
+                locals: Cell::new(Locals::none()),
+            })),
+        };
+        let spawner = self.spawner();
+        let group = spawner.group();
+        attach(group);
+        let handle = spawner.with_services(location, |services| {
+            spawn::spawn_into::<_, OrdinaryKind<E>>(services, future, birth)
+        });
+        if let Some(task) = handle.serving() {
+            let ask = ask.clone();
+            let asked = Box::new(Asked { task, ask });
+            let over = group.slow.lock().ending.push_service(asked);
+            drop(over);
+        }
+        if group.is_cancelled() {
+            // As in `serve`: a canceller that came first has not seen it.
+            ask();
+        }
+    }
+}
