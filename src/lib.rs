@@ -71,6 +71,7 @@ mod pool;
 mod api;
 mod block_on;
 pub mod compat;
+pub mod fs;
 pub mod io;
 pub mod net;
 #[cfg(feature = "process")]

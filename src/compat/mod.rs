@@ -4,3 +4,5 @@
 pub mod futures;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;

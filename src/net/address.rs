@@ -1,6 +1,7 @@
 //! What sockets are bound and connected to: addresses as they are, and names, which have to be
 //! looked up first.
 
+pub(crate) use crate::report::tried::failed;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -125,31 +126,6 @@ fn host(host: &str, port: u16) -> Given {
         Ok(ip) => Ok(vec![(ip, port).into()]),
         Err(_) => Err((host.to_owned(), Some(port))),
     }
-}
-
-/// An error of the system, with what was tried on which address. Its kind is that of the error.
-#[derive(Debug)]
-struct AddressError {
-    tried: String,
-    error: io::Error,
-}
-
-impl fmt::Display for AddressError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.tried, self.error)
-    }
-}
-
-impl std::error::Error for AddressError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-/// The error of an attempt that is described by `tried`.
-pub(crate) fn failed(error: io::Error, tried: impl fmt::Display) -> io::Error {
-    let tried = tried.to_string();
-    io::Error::new(error.kind(), AddressError { tried, error })
 }
 
 /// The error of an attempt on one address of a target, which may be all there is of it.

@@ -150,10 +150,16 @@ fn print(failure: Unobserved) {
     let kind = if failure.is_panic { "panic" } else { "error" };
     let name = failure.name.as_deref().unwrap_or("task");
     let id = failure.task.map_or(String::new(), |id| format!(" {id}"));
-    let text = match (unwind::text(&*failure.payload), failure.type_name) {
-        (Some(text), _) => text.to_owned(),
-        (None, Some(name)) => format!("of type {name}"),
-        (None, None) => "Box<dyn Any>".to_owned(),
+    let payload = &*failure.payload;
+    let text = match (
+        unwind::text(payload),
+        payload.downcast_ref(),
+        failure.type_name,
+    ) {
+        (Some(text), ..) => text.to_owned(),
+        (None, Some(error), _) => io::Error::to_string(error),
+        (None, None, Some(name)) => format!("of type {name}"),
+        (None, None, None) => "Box<dyn Any>".to_owned(),
     };
     let group = match failure.group.is_empty() {
         true => String::new(),

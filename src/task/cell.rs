@@ -84,6 +84,14 @@ pub(crate) struct Birth {
     pub(crate) extension: Option<Box<Extension>>,
 }
 
+impl Birth {
+    /// Whether no cascade cuts the task.
+    pub(crate) fn is_shielded(&self) -> bool {
+        let extension = self.extension.as_ref();
+        extension.is_some_and(|extension| extension.shielded)
+    }
+}
+
 impl<F: Future, K: Kind<F::Output>> TaskCell<F, K, Place> {
     /// The table of tasks of these types that wait in a queue, whose jobs are run by `job`.
     pub(crate) const fn waiting_table(job: JobTable) -> TaskTable {

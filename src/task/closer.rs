@@ -12,7 +12,6 @@ use crate::group::services::Serving;
 use crate::poll::frame;
 use crate::poll::locals::Locals;
 use crate::report::reason::Origin;
-use crate::sync::cell::Cell;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
 use crate::task::header::Extension;
 use crate::task::spawn;
@@ -154,11 +153,10 @@ impl<E: Send + 'static> Closing<E> for Closer {
     fn start(count: TypedCounted<E>) {
         let birth = Birth {
             location: count.location,
-            extension: Some(Box::new(Extension {
-                name: Some(Cow::Borrowed("defer")),
-                shielded: true,
-                locals: Cell::new(Locals::none()),
-            })),
+            extension: Some(Box::new(Extension::shielded(
+                Some(Cow::Borrowed("defer")),
+                Locals::none(),
+            ))),
         };
         let future = Self {
             node: count.to_ref(),

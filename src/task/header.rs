@@ -102,6 +102,15 @@ impl Extension {
             locals: Cell::new(locals),
         }))
     }
+
+    /// That of a task which no cascade cuts.
+    pub(crate) fn shielded(name: Option<Cow<'static, str>>, locals: Locals) -> Self {
+        Self {
+            name,
+            shielded: true,
+            locals: Cell::new(locals),
+        }
+    }
 }
 
 /// A task without its types.

@@ -113,6 +113,7 @@ where
         return stillborn::<F, K>(node, future, birth, entry);
     }
     let pool = node.pool();
+    let shielded = birth.is_shielded();
     let table = &Table::<F, K>::WAITING;
     let state = State::waiting();
     // SAFETY: the table was made for cells of these types, with a place.
@@ -124,7 +125,7 @@ where
     // SAFETY: a waiting task has one reference for its ticket, which is given up here, and a place.
     let ticket = unsafe { Header::ticket(task) };
     // SAFETY: no other thread knows the new task, which counts in `node`, and is in no list.
-    if unsafe { run::link(task, node, false) } {
+    if unsafe { run::link(task, node, shielded) } {
         // Cancelled meanwhile, and no reaper will see it: it is redeemed to be cut here, be it on a
         // seat of another runtime.
         let cut_here = |job: Job| tally::with_tally(None, None, || frame::outside(|| job.run()));
@@ -152,9 +153,7 @@ impl Entry {
         if !node.enter() {
             return Self::Closed;
         }
-        let extension = birth.extension.as_ref();
-        let shielded = extension.is_some_and(|extension| extension.shielded);
-        if node.is_cancelled() && !shielded {
+        if node.is_cancelled() && !birth.is_shielded() {
             return Self::Cancelled;
         }
         Self::Open

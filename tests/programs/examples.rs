@@ -32,6 +32,7 @@ run!(
     supervisor task_set
     fork_join join_sort sync_calls_async sync_errors
     bounded generator process_pipeline restart run_in task_locals why
+    files proxy
 );
 
 /// `web_server` has a test of its own.

@@ -11,11 +11,12 @@ use spinney::current::{CancelKind, CancelReason, GroupPath};
 use spinney::dump::{
     Dump, GroupDump, Stall, Straggler, Stragglers, TaskDump, TaskId, TaskState, ThreadState,
 };
+use spinney::fs::{DirEntry, File, OpenOptions, ReadDir};
 use spinney::future::{
     CancelSupervised, CancelTask, Cooperative, GroupFuture, Joined, Shield, SpawnBounded, Start,
     TaskLocalScope, TryGroupFuture, UnlessStopping,
 };
-use spinney::io::Stdin;
+use spinney::io::{Stderr, Stdin, Stdout};
 use spinney::net::{
     Accept, OwnedReadHalf, OwnedWriteHalf, PeerCredentials, ReuniteError, TcpListener, TcpStream,
     UnixListener, UnixStream,
@@ -197,6 +198,12 @@ fn rows() -> Vec<Row> {
         Accept<'static> => "Send Sync Unpin",
         TcpStream => "Send Sync Unpin",
         Stdin => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Stdout => "Send Sync Unpin",
+        Stderr => "Send Sync Unpin",
+        File => "Send Sync Unpin",
+        OpenOptions => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ReadDir => "Send Unpin",
+        DirEntry => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         OwnedReadHalf => "Send Sync Unpin",
         OwnedWriteHalf => "Send Sync Unpin",
         ReuniteError => "Send Sync Unpin",

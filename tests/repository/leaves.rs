@@ -7,6 +7,15 @@ use std::collections::BTreeSet;
 /// Files whose futures are not for users, or that are not for these tests.
 const INSIDE: [&str; 2] = ["src/guide.rs", "src/driver/tests.rs"];
 
+/// Files whose futures are a closure on a thread each, as `blocking` and `read`, which have rows.
+/// Methods of an open file flush it before, which has a row as well.
+const CLOSURES: [&str; 4] = [
+    "src/fs/paths.rs",
+    "src/fs/whole.rs",
+    "src/fs/file.rs",
+    "src/fs/options.rs",
+];
+
 /// The name of the type that an `impl` block is of.
 fn implemented(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("impl")?;
@@ -99,7 +108,8 @@ fn every_future_of_the_interface_is_tried_in_a_loop() {
     let awaited_there: Vec<_> = awaited(sample).into_iter().collect();
     assert_eq!(awaited_there, ["A", "C::d", "C::e", "f"]);
     let sources = rust_files("src").into_iter();
-    let sources = sources.filter(|(file, _)| !INSIDE.contains(&file.as_str()));
+    let known = |file: &str| INSIDE.contains(&file) || CLOSURES.contains(&file);
+    let sources = sources.filter(|(file, _)| !known(file));
     let all: BTreeSet<_> = sources.flat_map(|(_, text)| awaited(&text)).collect();
     assert!(all.contains("Sleep") && all.contains("Interval::tick"));
     let rows = rows();

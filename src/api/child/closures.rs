@@ -6,8 +6,11 @@ use crate::api::child::spawn::{OrdinaryKind, birth};
 use crate::api::child::task::Task;
 use crate::api::group::futures::group;
 use crate::api::group::handle::Group;
+use crate::api::here::local;
 use crate::poll::running::Running;
 use crate::poll::tally;
+use crate::task::cell::Birth;
+use crate::task::header::Extension;
 use crate::task::spawn;
 use std::panic::Location;
 use std::pin::Pin;
@@ -124,7 +127,14 @@ impl<'s, E: Send + 'static> Group<'s, '_, E> {
         F: Future<Output: Outcome<E, Value = T>> + Send + 's,
         T: Send + 's,
     {
-        let birth = birth(None, location);
+        self.spawn_blocking_born(future, birth(None, location))
+    }
+
+    fn spawn_blocking_born<F, T>(self, future: F, birth: Birth) -> Task<'s, T>
+    where
+        F: Future<Output: Outcome<E, Value = T>> + Send + 's,
+        T: Send + 's,
+    {
         let handle =
             spawn::spawn_blocking_into::<_, OrdinaryKind<E>>(self.spawner(), future, birth);
         Task::new(handle)
@@ -160,9 +170,40 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let location = Location::caller();
+    blocking_at(f, Location::caller())
+}
+
+/// As [`blocking`], called from there.
+pub(crate) fn blocking_at<T, F>(
+    f: F,
+    location: &'static Location<'static>,
+) -> impl Future<Output = T> + Send
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     group(async move |g| {
         let call = Call::of(move || Ok(f()));
         g.spawn_blocking_at(call, location).await
+    })
+}
+
+/// As [`blocking_at`], for a closure that is called in any case once the future was polled: no cut
+/// reaches it in the line for a thread.
+pub(crate) fn blocking_surely<T, F>(
+    f: F,
+    location: &'static Location<'static>,
+) -> impl Future<Output = T> + Send
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    group(async move |g| {
+        let birth = Birth {
+            location,
+            extension: Some(Box::new(Extension::shielded(None, local::around()))),
+        };
+        let call = Call::of(move || Ok(f()));
+        g.spawn_blocking_born(call, birth).await
     })
 }

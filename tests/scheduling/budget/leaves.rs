@@ -2,10 +2,13 @@
 //! `tests/repository/leaves.rs` sees to it that none is missing.
 
 use super::{Looped, Note};
-use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use futures_lite::io::{empty, sink};
+use futures_lite::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use hyper::rt::Timer as _;
 use rustix::process::{getpid, kill_process};
 use spinney::compat::hyper::Timer;
+use spinney::fs::{self, DirEntry, File};
+use spinney::io::{copy, copy_bidirectional, stderr};
 use spinney::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use spinney::process::Command;
 use spinney::serve::{Phase, Report, Routed, Routes, Server, ServiceFn, service_fn};
@@ -17,7 +20,7 @@ use spinney::{
     try_group_with, yield_now,
 };
 use std::future::{pending, poll_fn, ready};
-use std::io;
+use std::io::{self, SeekFrom};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -121,6 +124,16 @@ async fn stopped_server() -> Report {
     server.serve(listener, service).await
 }
 
+async fn file(path: &str) -> File {
+    let mut options = File::options();
+    options.read(true).write(true).open(path).await.unwrap()
+}
+
+async fn entry() -> DirEntry {
+    let mut entries = fs::read_dir("/proc/self").await.unwrap();
+    entries.next().await.unwrap().unwrap()
+}
+
 /// No one listens there.
 fn nowhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
@@ -212,6 +225,21 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         };
         "AsyncWrite, flush": open().await => |(near, _)| near.flush();
         "AsyncWrite, close": open().await => |(near, _)| near.close();
+        "copy": () => |_| copy(empty(), sink());
+        "copy_bidirectional": (connection().await, connection().await) => |(a, b)|
+            copy_bidirectional(&*a, &*b);
+        "AsyncWrite, standard error": stderr() => |to| to.write(&[]);
+        "AsyncWrite, standard error, flush": stderr() => |to| to.flush();
+        "read, a whole file": () => |_| fs::read("/dev/null");
+        "read_dir": () => |_| fs::read_dir("/proc/self/task");
+        "DirEntry::file_type": entry().await => |entry| entry.file_type();
+        "DirEntry::metadata": entry().await => |entry| entry.metadata();
+        "AsyncRead, a file": file("/dev/zero").await => |file| async {
+            file.read(&mut [0]).await
+        };
+        "AsyncWrite, a file": file("/dev/null").await => |file| file.write(&[1]);
+        "AsyncWrite, a file, flush": file("/dev/null").await => |file| file.flush();
+        "AsyncSeek": file("/dev/null").await => |file| file.seek(SeekFrom::Start(0));
         "hyper's Write, flush": open().await => |(near, _)| poll_fn(|cx| {
             hyper::rt::Write::poll_flush(Pin::new(&mut *near), cx)
         });
@@ -300,6 +328,19 @@ pub(crate) fn leaves() -> Vec<Leaf> {
                         }
                     }
                 }))
+            },
+        },
+        Leaf {
+            name: "ReadDir",
+            looped: |note| {
+                Box::pin(async move {
+                    loop {
+                        let mut entries = fs::read_dir("/proc/sys/kernel").await.unwrap();
+                        while entries.next().await.is_some() {
+                            note.add();
+                        }
+                    }
+                })
             },
         },
         Leaf {

@@ -1,9 +1,4 @@
 //! Standard input, without holding up the end of the program.
-//!
-//! A read of standard input blocks its thread until there is a line or the end, and nothing but a
-//! signal ends it sooner. In a [`blocking`](crate::blocking) child it holds up the end of its
-//! group, which joins its children, and so that of the program. [`stdin`] is read by a thread of
-//! its own, one for the process, which no runtime and no group joins.
 
 use crate::poll::{budget, frame};
 use crate::sync::bed::{Condvar, Mutex};
