@@ -7,7 +7,7 @@ use async_channel::{Receiver, Sender, bounded};
 use futures_lite::future::or;
 use spinney::{Group, Runtime, Wait, group, try_group};
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::pin;
 
 /// Said by a round trip that has come to its middle, where it stays.
@@ -32,6 +32,13 @@ impl Middle {
         })
         .await
     }
+}
+
+/// Awaits what a peer in a sibling child does not answer, and says so. When that is cut first a poll
+/// of ours may be under way, and see that the peer is gone: that is not an end.
+pub(crate) async fn unanswered(call: impl Future) {
+    call.await;
+    pending().await
 }
 
 /// How many times all is done after the first time, in which a library may start its threads.

@@ -3,7 +3,7 @@
 use crate::common::process::alone;
 use crate::http::get;
 use crate::served::served;
-use crate::trial::{Middle, Trial};
+use crate::trial::{Middle, Trial, unanswered};
 use axum::Router;
 use axum::extract::Path;
 use axum::routing;
@@ -39,14 +39,14 @@ fn axum() {
         Trial::default().run(
             || {
                 served(serve(router(None)), async |address| {
-                    let (status, body) = get(address, "/square/7").await;
+                    let (status, body) = get(address, "/square/7").await.unwrap();
                     assert_eq!((status.as_u16(), &body[..]), (200, &b"49"[..]));
-                    assert_eq!(get(address, "/nowhere").await.0, 404);
+                    assert_eq!(get(address, "/nowhere").await.unwrap().0, 404);
                 })
             },
             |middle| {
                 served(serve(router(Some(middle))), async |address| {
-                    get(address, "/stuck").await;
+                    unanswered(get(address, "/stuck")).await;
                 })
             },
         );

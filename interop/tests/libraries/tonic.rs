@@ -4,7 +4,7 @@
 use super::grpc::{Client, Letters};
 use crate::common::polls::until;
 use crate::common::process::alone;
-use crate::trial::{Middle, Trial};
+use crate::trial::{Middle, Trial, unanswered};
 use futures_lite::future::{Boxed, or};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
@@ -80,7 +80,7 @@ fn tonic() {
             |middle| {
                 let middle = Some(middle);
                 served(Letters { middle }, async |mut client| {
-                    client.stuck(None).await;
+                    unanswered(client.stuck(None)).await;
                 })
             },
         );
