@@ -27,6 +27,10 @@ const FIRST_LOOK: Duration = Duration::from_millis(1);
 /// The longest one.
 const LAST_LOOK: Duration = Duration::from_millis(100);
 
+/// How long the keeper waits at most for processes that it has killed and that it cannot reap: far
+/// longer than a kill takes.
+const GONE: Duration = Duration::from_secs(1);
+
 /// Has a process kept by a group.
 pub(crate) fn keep_in<E: Send + 'static>(
     group: Group<'_, '_, E>,
@@ -78,6 +82,8 @@ async fn keep(running: Arc<Running>) {
         _ = running.signal(Signal::KILL);
         drop(patience);
         running.first(true).await;
+        // What was killed with it is seen to be gone.
+        _ = timeout(GONE, end(&running, First::Ended)).await;
     }
 }
 

@@ -35,7 +35,8 @@
 //! Each process leads a process group of its own, and the signals go to all that are in it. What is
 //! left in it when the process has ended by itself is ended in the same way, so that nothing that a
 //! shell has sent to the background stays behind. A process that leaves it, as daemons do by
-//! `setsid`, is not reached. Those that a process has started are reaped by the system.
+//! `setsid`, is not reached. Those that a process has started are reaped by the system, or, where
+//! this program takes its part (the first process of a container, a "child subreaper"), with it.
 //!
 //! A process group of its own is in the background of a terminal. Ctrl-C there reaches this program
 //! alone: it has to end its groups (`signal::ctrl_c`), or its processes outlive it. And a process

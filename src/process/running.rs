@@ -13,7 +13,10 @@ use crate::signal::Signal;
 use crate::sync::Mutex;
 use crate::waiters::{Key, Waiters};
 use rustix::io::Errno;
-use rustix::process::{WaitIdStatus, kill_process, kill_process_group, test_kill_process_group};
+use rustix::process::{
+    WaitId, WaitIdOptions, WaitIdStatus, kill_process, kill_process_group, test_kill_process_group,
+    waitid,
+};
 use std::future::poll_fn;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -180,8 +183,17 @@ impl Running {
     /// numbers since the last look: it hands them out in turn, and looks are 100 ms apart at most.
     pub(crate) fn has_rest(&self) -> bool {
         let is_reaped = matches!(self.state.lock().end, Some(Some(_)));
-        let leads = self.ending.leads && is_reaped;
-        leads && test_kill_process_group(self.watch.pid()) != Err(Errno::SRCH)
+        if !self.ending.leads || !is_reaped {
+            return false;
+        }
+        if adopts() {
+            // Those that it has left behind are children of this process now, and no other code
+            // knows them.
+            let group = WaitId::Pgid(Some(self.watch.pid()));
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+            while let Ok(Some(_)) = waitid(group.clone(), options) {}
+        }
+        test_kill_process_group(self.watch.pid()) != Err(Errno::SRCH)
     }
 
     /// Kills what is left of its process group, right after [`Running::has_rest`].
@@ -283,6 +295,16 @@ impl Drop for Watched<'_> {
     fn drop(&mut self) {
         self.watch.forget(&mut self.key);
     }
+}
+
+/// Whether processes that have lost their parent may become children of this one: it is the first
+/// one of a container, or has asked for them.
+fn adopts() -> bool {
+    #[cfg(target_os = "linux")]
+    if let Ok(Some(_)) = rustix::process::child_subreaper() {
+        return true;
+    }
+    std::process::id() == 1
 }
 
 /// The status in the form of `waitpid`, which the standard library takes.

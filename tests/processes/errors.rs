@@ -8,10 +8,13 @@
 
 use crate::common::polls::wait_until;
 use crate::common::process::{alone, entries};
-use crate::common::runtimes::workers;
+use crate::common::runtimes::{clocked, workers};
 use crate::shell::{IGNORES, SLEEPS, has_no_children, is_reaped, shell, started};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions, getrlimit, setrlimit, waitid};
+use rustix::process::{
+    Resource, Rlimit, WaitId, WaitIdOptions, getpid, getrlimit, set_child_subreaper, setrlimit,
+    waitid,
+};
 use spinney::process::{Command, Stdio};
 use spinney::{Runtime, group};
 use std::fs::File;
@@ -240,6 +243,27 @@ fn a_handler_of_others_for_the_ends_of_children_is_called() {
                 .success()
         );
         wait_until(|| called.load(SeqCst));
+    });
+}
+
+/// Where orphans become children of this process, as in a container, they are reaped with the
+/// process that has left them: as zombies they would look like members of its process group.
+#[test]
+fn what_a_process_leaves_to_this_one_is_reaped_with_it() {
+    alone(|| {
+        set_child_subreaper(Some(getpid())).unwrap();
+        // No grace is over by this clock.
+        let (runtime, _, _) = clocked(2);
+        let script = "sleep 1000 & sleep 1000 & echo ready";
+        let output = runtime.block_on(shell(script).output()).unwrap();
+        assert_eq!(output.stdout, b"ready\n");
+        assert!(has_no_children());
+        let script = "trap '' TERM; sleep 1000 & echo ready; wait";
+        let mut shell = shell(script);
+        runtime.block_on(group(async |g| {
+            drop(started(g, shell.grace(Duration::ZERO)).await);
+        }));
+        assert!(has_no_children());
     });
 }
 
