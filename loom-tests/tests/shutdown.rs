@@ -49,6 +49,7 @@ mod pool {
             pub driver: Stub,
             pub blocking: Stub,
             pub reports: Stub,
+            pub hooks: Stub,
             pub sentinel: Stub,
             pub threads: Mutex<Vec<thread::JoinHandle<()>>>,
         }
@@ -90,6 +91,7 @@ mod pool {
             pub fn close(&self) {}
             pub fn join(&self) {}
             pub fn end(&self) {}
+            pub fn tell_omitted(&self) {}
         }
 
         impl Shared {
@@ -119,6 +121,7 @@ mod pool {
                     driver: Stub,
                     blocking: Stub,
                     reports: Stub,
+                    hooks: Stub,
                     sentinel: Stub,
                     threads: Mutex::default(),
                 })
