@@ -40,6 +40,10 @@ pub mod services {}
 pub mod server {}
 
 #[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[doc = include_str!("../docs/guide/watching.md")]
+pub mod watching {}
+
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
 #[doc = include_str!("../docs/guide/colours.md")]
 pub mod colours {}
 

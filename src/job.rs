@@ -12,9 +12,11 @@
 use crate::keyed_queue::Key;
 use crate::sync::Mutex;
 use crate::unwind;
+use std::borrow::Cow;
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::num::NonZero;
+use std::panic::Location;
 use std::ptr::NonNull;
 
 /// The header of all that can be queued.
@@ -46,22 +48,40 @@ pub(crate) struct JobTable {
     ///
     /// The job has not been run.
     pub(crate) id: unsafe fn(NonNull<JobHeader>) -> Option<u64>,
+    /// What a trace says of the task whose job it is; none if it is no task's.
+    ///
+    /// # Safety
+    ///
+    /// The job has not been run.
+    pub(crate) describe: unsafe fn(NonNull<JobHeader>) -> Option<Described>,
     /// Whether it is a half of a `join`, on the stack of the thread that forked it.
     pub(crate) on_stack: bool,
+}
+
+/// What a trace says of a task.
+#[derive(Clone, Debug)]
+pub(crate) struct Described {
+    pub(crate) id: u64,
+    pub(crate) name: Option<Cow<'static, str>>,
+    pub(crate) location: &'static Location<'static>,
+    /// The name of its group.
+    pub(crate) group: Option<Cow<'static, str>>,
 }
 
 /// The right, and the duty, to run something once.
 ///
 /// A job that is dropped without being run is lost; nothing drops one.
 ///
-/// The lowest bit of the pointer, which is aligned, says whether the job is
-/// [stamped](Job::stamped).
+/// The pointer is aligned: two bits of it say whether the job is [stamped](Job::stamped), and
+/// [traced](Job::traced).
 #[must_use = "a job that is not queued or run is lost"]
 pub(crate) struct Job(NonNull<JobHeader>);
 
-const STAMP: usize = 1;
+const STAMPED: usize = 1;
+const TRACED: usize = 1 << 1;
+const MARKS: usize = STAMPED | TRACED;
 
-const _: () = assert!(align_of::<JobHeader>() > STAMP);
+const _: () = assert!(align_of::<JobHeader>() > MARKS);
 
 // SAFETY: `Job::new` asks for a target that any thread may run.
 unsafe impl Send for Job {}
@@ -79,24 +99,38 @@ impl Job {
         Self(target)
     }
 
-    /// The same job, whose way through the queues is timed: its runner asks
-    /// [`Job::is_stamped`], which is all that it changes.
+    /// The same job, whose way through the queues is timed.
     pub(crate) fn stamped(self) -> Self {
-        Self(self.0.map_addr(|address| address | STAMP))
+        Self(self.0.map_addr(|address| address | STAMPED))
+    }
+
+    /// The same job, of a task whose polls are recorded.
+    pub(crate) fn traced(self) -> Self {
+        Self(self.0.map_addr(|address| address | TRACED))
+    }
+
+    /// Whether its runner has more to do than to run it.
+    #[inline]
+    pub(crate) fn is_marked(&self) -> bool {
+        self.0.addr().get() & MARKS != 0
     }
 
     /// Whether it is to be timed.
-    #[inline]
     pub(crate) fn is_stamped(&self) -> bool {
-        self.0.addr().get() & STAMP != 0
+        self.0.addr().get() & STAMPED != 0
+    }
+
+    /// Whether it is to be recorded.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.0.addr().get() & TRACED != 0
     }
 
     /// The pointer that was given to [`Job::new`].
     #[inline]
     fn target(&self) -> NonNull<JobHeader> {
         let address = |address: NonZero<usize>| {
-            // A header is not at the address 1.
-            NonZero::new(address.get() & !STAMP).unwrap_or(address)
+            // A header is not at one of the first addresses.
+            NonZero::new(address.get() & !MARKS).unwrap_or(address)
         };
         self.0.map_addr(address)
     }
@@ -128,6 +162,14 @@ impl Job {
         let table = unsafe { self.target().as_ref() }.table;
         // SAFETY: `JobTable::id`: it has not been run, as `run` consumes it.
         unsafe { (table.id)(self.target()) }
+    }
+
+    /// What a trace says of its task, if it is a task's.
+    pub(crate) fn describe(&self) -> Option<Described> {
+        // SAFETY: `Job::new` (1): the target is valid until it runs.
+        let table = unsafe { self.target().as_ref() }.table;
+        // SAFETY: `JobTable::describe`: it has not been run, as `run` consumes it.
+        unsafe { (table.describe)(self.target()) }
     }
 
     /// Runs it on this thread.

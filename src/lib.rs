@@ -49,6 +49,9 @@ mod unwind;
 // Floor 1: waiting, and memory.
 mod parker;
 mod recycle;
+#[cfg_attr(feature = "tracing", path = "spans/on.rs")]
+#[cfg_attr(not(feature = "tracing"), path = "spans/off.rs")]
+mod spans;
 mod waiters;
 // Floor 2: jobs, sleepers, waits in a frame of another thread, data for people.
 mod eventcount;
@@ -79,6 +82,7 @@ pub mod process;
 #[cfg(any(feature = "process", feature = "signal"))]
 pub mod signal;
 pub mod time;
+pub mod trace;
 // Floor 9: servers.
 #[cfg(feature = "serve")]
 pub mod serve;

@@ -53,6 +53,8 @@ mod rng;
 mod scoped;
 #[path = "../../src/sleep.rs"]
 mod sleep;
+#[path = "../../src/spans/off.rs"]
+mod spans;
 #[path = "../../src/task/mod.rs"]
 mod task;
 #[path = "../../src/time/mod.rs"]

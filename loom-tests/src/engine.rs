@@ -24,6 +24,8 @@ macro_rules! groups {
         #[path = "../../src/scoped.rs"]
         mod scoped;
         #[expect(dead_code, reason = "models need a part of it")]
+        #[path = "../../src/spans/off.rs"]
+        mod spans;
         #[path = "../../src/unwind.rs"]
         mod unwind;
         #[allow(dead_code, reason = "models need a part of it")]

@@ -171,6 +171,7 @@ static TABLE: JobTable = JobTable {
     run,
     group: |_| std::ptr::null(),
     id: |_| None,
+    describe: |_| None,
     on_stack: false,
 };
 

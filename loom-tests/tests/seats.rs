@@ -93,6 +93,7 @@ static TABLE: JobTable = JobTable {
     run,
     group: |_| std::ptr::null(),
     id: |_| None,
+    describe: |_| None,
     on_stack: false,
 };
 

@@ -4,5 +4,7 @@
 pub mod futures;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+#[cfg(feature = "openmetrics")]
+pub mod openmetrics;
 #[cfg(feature = "tokio-io")]
 mod tokio_io;

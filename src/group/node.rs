@@ -44,11 +44,12 @@ use crate::group::arena::Arena;
 use crate::group::host::{self, Hosted};
 use crate::group::list::{Links, List};
 use crate::group::name::{Name, NamedEnd};
-use crate::group::pool::Pool;
+use crate::group::pool::{Grouped, Pool};
 use crate::group::word::JoinWord;
 use crate::group::{ending, gate, rare, services};
 use crate::job::{Job, JobHeader, JobTable};
 use crate::report::dump::TaskDump;
+use crate::spans::GroupSpan;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
 use crate::sync::{Mutex, OnceLock};
 use crate::waiters::{Key, Waiters};
@@ -114,6 +115,7 @@ impl NodeJobTable {
             run: Self::run::<J>,
             group: |_| ptr::null(),
             id: |_| None,
+            describe: |_| None,
             on_stack: false,
         })
     }
@@ -192,6 +194,7 @@ pub(crate) struct Node {
     pub(crate) location: &'static Location<'static>,
     /// Woken when the group is asked to stop, is cancelled, or ends. Made when the first comes.
     stop_waiters: OnceLock<Box<Waiters>>,
+    pub(crate) span: GroupSpan,
     pub(crate) slow: Mutex<Slow>,
 }
 
@@ -257,6 +260,13 @@ impl Node {
             reaper: JobHeader {
                 table: &table.reaper.0,
             },
+            span: match parent.is_null() {
+                true => GroupSpan::none(),
+                false => GroupSpan::open(
+                    opening.name.as_ref().map(|name| &*name.text),
+                    opening.location,
+                ),
+            },
             name: opening.name,
             location: opening.location,
             stop_waiters: OnceLock::new(),
@@ -276,9 +286,10 @@ impl Node {
         self.name.as_ref().map(|name| &name.text)
     }
 
-    /// The group has ended: counts it by its name, if it has one.
+    /// The group has ended: closes its span, and counts it by its name, if it has one.
     #[inline]
-    pub(crate) fn count_end(&self, how: impl FnOnce() -> NamedEnd) {
+    pub(crate) fn note_end(&self, how: impl FnOnce() -> NamedEnd) {
+        self.span.close();
         if let Some(counted) = self.name.as_ref().and_then(|name| name.counted) {
             self.pool().named_ends(counted, how());
         }
@@ -488,6 +499,24 @@ impl Node {
             std::process::abort();
         }
         NodeRef(self.whole)
+    }
+}
+
+impl Grouped for Node {
+    fn address(&self) -> usize {
+        self.whole.addr().get()
+    }
+
+    fn address_of_parent(&self) -> usize {
+        // To be compared only.
+        self.parent_ptr().map_or(0, |parent| parent.addr().get())
+    }
+
+    fn label(&self) -> Cow<'static, str> {
+        match self.name() {
+            Some(name) => name.clone(),
+            None => self.location.to_string().into(),
+        }
     }
 }
 

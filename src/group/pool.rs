@@ -4,10 +4,23 @@ use crate::group::name::{Counted, NamedEnd};
 use crate::job::{Job, Place, Ticket};
 use crate::report::failure::Unobserved;
 use std::any::Any;
+use std::borrow::Cow;
 use std::time::Instant;
 
 /// A call at a later instant. It catches the panics of user code in it, and hands them to the pool.
 pub(crate) type Late = Box<dyn FnOnce(&dyn Pool) + Send>;
+
+/// A group, as a trace sees it.
+pub(crate) trait Grouped {
+    /// Which one it is, while it is open.
+    fn address(&self) -> usize;
+
+    /// The one around it; zero if there is none.
+    fn address_of_parent(&self) -> usize;
+
+    /// Its name, or the place where it was opened.
+    fn label(&self) -> Cow<'static, str>;
+}
 
 /// The pool, as groups and tasks see it. One object for each runtime; it outlives every node.
 pub(crate) trait Pool: Send + Sync {
@@ -33,10 +46,10 @@ pub(crate) trait Pool: Send + Sync {
     fn task_ends(&self);
 
     /// Counts a group that begins.
-    fn group_begins(&self);
+    fn group_begins(&self, group: &dyn Grouped);
 
     /// Counts a group that has ended.
-    fn group_ends(&self);
+    fn group_ends(&self, group: &dyn Grouped);
 
     /// Counts a group that is opened under a name; the answer is where, if there is room for the
     /// name.

@@ -2,9 +2,10 @@
 //! what becomes of the work when none can be had. Which thread comes, and when, is decided by the
 //! queue: see `blocking`.
 
-use crate::job::Ticket;
+use crate::job::{Job, Ticket};
 use crate::keyed_queue::Key;
 use crate::pool::blocking::{Call, Queue, Work};
+use crate::pool::recorder;
 use crate::pool::shared::Shared;
 use crate::pool::thread_ctx::ThreadCtx;
 use crate::recycle;
@@ -61,11 +62,11 @@ pub(crate) fn end_wait(ctx: &ThreadCtx<'_>) {
 
 fn run(work: Work) {
     match work {
-        Work::Child(ticket) => {
-            if let Some(job) = ticket.redeem() {
-                job.run();
-            }
-        }
+        Work::Child(ticket) => match ticket.redeem() {
+            Some(job) if recorder::is_on() => recorder::around(job, Job::run),
+            Some(job) => job.run(),
+            None => {}
+        },
         Work::Call(call) => {
             if let Err(payload) = unwind::catch(call) {
                 unwind::discard(payload);

@@ -5,9 +5,10 @@
 //! any other thread pushes to the queue for outsiders, and counts in the runtime's.
 
 use crate::group::name::{Counted, NamedEnd};
-use crate::group::pool::{Late, Pool};
+use crate::group::pool::{Grouped, Late, Pool};
 use crate::job::{Job, Place, Ticket};
 use crate::pool::blocking_threads;
+use crate::pool::recorder::{self, What};
 use crate::pool::seats::Seat;
 use crate::pool::shared::Shared;
 use crate::pool::stack_jobs::group_of;
@@ -63,13 +64,32 @@ fn guests_below(shared: &Shared) -> usize {
 }
 
 impl Shared {
-    /// Stamps a job that is about to be queued, if it is one to be timed.
+    /// Marks a job that is about to be queued, if it is one to be timed or recorded.
     #[inline]
-    fn timed(&self, job: Job) -> Job {
+    fn marked(&self, job: Job, is_new: bool) -> Job {
         match timing::is_due() {
             false => job,
-            true => self.timing.stamp(job, self.driver.passed()),
+            true => self.mark(job, is_new),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mark(&self, job: Job, is_new: bool) -> Job {
+        let is_recorded = recorder::is_on();
+        let is_timed = timing::plan(is_recorded);
+        let Some(task) = job.id() else {
+            return job;
+        };
+        let job = match is_timed {
+            true => self.timing.stamp(job, self.driver.passed()),
+            false => job,
+        };
+        if !is_recorded {
+            return job;
+        }
+        recorder::note(What::Queued { task, is_new });
+        job.traced()
     }
 
     /// A caller from outside is blocked in a group of this runtime: a shutdown gives it its grace.
@@ -112,7 +132,7 @@ impl Shared {
 impl Pool for Shared {
     #[inline]
     fn fork(&self, job: Job) {
-        let job = self.timed(job);
+        let job = self.marked(job, true);
         let pushed = with_own(self, |ctx| match ctx {
             Some(ctx) => ctx.push_new(job).map(|()| self.notify_for(&ctx.seat)),
             None => Err(job),
@@ -128,7 +148,7 @@ impl Pool for Shared {
 
     #[inline]
     fn wake(&self, job: Job) {
-        let job = self.timed(job);
+        let job = self.marked(job, false);
         with_own(self, |ctx| {
             let Some(ctx) = ctx else {
                 return inject_from_outside(self, job);
@@ -171,14 +191,25 @@ impl Pool for Shared {
         self.counts.tasks.end_shared();
     }
 
-    fn group_begins(&self) {
+    fn group_begins(&self, group: &dyn Grouped) {
+        if recorder::is_on() {
+            recorder::note(What::Opens {
+                group: group.address(),
+                parent: group.address_of_parent(),
+                label: group.label(),
+            });
+        }
         with_own_seat(self, |seat| match seat {
             Some(seat) => seat.counts.groups.begin(),
             None => self.counts.groups.begin_shared(),
         });
     }
 
-    fn group_ends(&self) {
+    fn group_ends(&self, group: &dyn Grouped) {
+        if recorder::is_on() {
+            let group = group.address();
+            recorder::note(What::Closes { group });
+        }
         with_own_seat(self, |seat| match seat {
             Some(seat) => seat.counts.groups.end(),
             None => self.counts.groups.end_shared(),

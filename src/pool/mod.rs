@@ -1,13 +1,14 @@
 //! The pool: threads, seats, queues, and the runtime that owns them.
 //!
 //! From the bottom up. What a runtime is made of: `metrics`, `hooks` and `config` are numbers,
-//! callbacks and options, and `lines` says how many lines the default hook prints; `timing` is how
-//! long jobs wait and run, `named` what is counted by the names of groups; `looks` says when a busy
-//! worker looks around; `seats` is the table of places from which jobs are run; `crowd` says which
-//! of them need help; `stalls` says which thread does not come back from a job; `sentinel` sees to
-//! it that busy workers look around, and that a thread watches time and I/O; `blocking` is the
-//! queue of closures that block; `reports` are on their way to the hooks. `shared` is what all
-//! threads of a runtime see of these; `watch` is what the sentinel does there.
+//! callbacks and options, and `lines` says how many lines the default hook prints; `recorder` is
+//! what a trace is made of, `timing` is how long jobs wait and run, `named` what is counted by the
+//! names of groups; `looks` says when a busy worker looks around; `seats` is the table of places
+//! from which jobs are run; `crowd` says which of them need help; `stalls` says which thread does
+//! not come back from a job; `sentinel` sees to it that busy workers look around, and that a thread
+//! watches time and I/O; `blocking` is the queue of closures that block; `reports` are on their way
+//! to the hooks. `shared` is what all threads of a runtime see of these; `watch` is what the
+//! sentinel does there.
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
 //! where it is; `report_thread` calls hooks; `blocking_threads` do the closures that block;
@@ -34,6 +35,7 @@ mod lines;
 pub(crate) mod looks;
 pub(crate) mod metrics;
 mod named;
+pub(crate) mod recorder;
 mod report_thread;
 mod reports;
 pub(crate) mod runtime;
@@ -48,7 +50,7 @@ pub(crate) mod statistics;
 #[cfg(test)]
 mod tests;
 pub(crate) mod thread_ctx;
-mod timing;
+pub(crate) mod timing;
 pub(crate) mod visit;
 pub(crate) mod waiting;
 mod wanted;

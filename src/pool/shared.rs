@@ -12,6 +12,7 @@ use crate::pool::crowd;
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::named::Names;
+use crate::pool::recorder;
 use crate::pool::reports::{Reports, Sighting};
 use crate::pool::seats::{OwnSeat, Seat, Seats, settled};
 use crate::pool::sentinel::Sentinel;
@@ -257,9 +258,22 @@ impl Shared {
     /// Runs a job that comes out of a queue, on this seat.
     #[inline]
     pub(crate) fn run(&self, seat: Option<usize>, job: Job) {
-        match job.is_stamped() {
+        match job.is_marked() {
             false => job.run(),
+            true => self.run_marked(seat, job),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn run_marked(&self, seat: Option<usize>, job: Job) {
+        let run = |job: Job| match job.is_stamped() {
             true => self.timing.measure(seat, job, || self.driver.passed()),
+            false => job.run(),
+        };
+        match job.is_traced() {
+            true => recorder::around(job, run),
+            false => run(job),
         }
     }
 

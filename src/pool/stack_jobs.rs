@@ -313,6 +313,7 @@ impl<F: FnOnce() -> R, R, H: Here> Half<F, R, H> {
         run: Self::run,
         group,
         id: |_| None,
+        describe: |_| None,
         on_stack: true,
     };
 

@@ -12,6 +12,9 @@
 //! runner of a stamped job finds the time that its pusher left, and no other thread writes to that
 //! place meanwhile. Jobs of reapers and halves of `join` are not measured.
 //!
+//! While a trace is recorded (`recorder`) a thread looks at each task that it queues, and counts
+//! on.
+//!
 //! All other jobs pay for a count down and the look at a bit. `docs/performance.md` has the price.
 
 use crate::job::Job;
@@ -21,21 +24,29 @@ use crate::rng::Rng;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::cell::Cell;
+use std::ptr;
 use std::time::Duration;
 
 /// One task of so many that are queued is measured, in the mean.
 pub(crate) const EVERY: u32 = 128;
 
+/// Of the golden ratio: spreads addresses, which are multiples of something (Knuth's Fibonacci
+/// hashing).
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// Jobs that are measured and wait at a time, at most.
 const PLACES: usize = 256;
 
 thread_local! {
-    /// Tasks that this thread queues until it stamps one.
+    /// Tasks that this thread queues until it looks closer at one.
     static UNTIL: Cell<u32> = const { Cell::new(EVERY / 2) };
-    static RANDOM: Cell<u64> = const { Cell::new(0) };
+    /// And so many more until it stamps one: not zero while a trace is recorded, which has it look
+    /// at each.
+    static MORE: Cell<u32> = const { Cell::new(0) };
+    static DRAWN: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Whether the task that this thread queues now is to be stamped.
+/// Whether this thread looks closer at the task that it queues now; then it calls [`plan`].
 #[inline]
 pub(crate) fn is_due() -> bool {
     let left = UNTIL.get().wrapping_sub(1);
@@ -43,16 +54,39 @@ pub(crate) fn is_due() -> bool {
     left == 0
 }
 
-/// After a task that was due: how many come before the next one.
-fn plan() {
-    let place = UNTIL.with(|until| std::ptr::from_ref(until).addr());
-    let mut random = Rng::new(RANDOM.get() ^ place as u64);
-    UNTIL.set(1 + random.below(2 * EVERY - 1));
-    RANDOM.set(
-        RANDOM
-            .get()
-            .wrapping_add(u64::from(random.below(u32::MAX)) << 17 | 1),
-    );
+/// Says at which task this thread looks next: at the next one if `each`. Whether this one is to be
+/// timed.
+pub(crate) fn plan(each: bool) -> bool {
+    let more = MORE.get();
+    let is_timed = more == 0;
+    let distance = if is_timed { draw() } else { more };
+    match each {
+        true => {
+            UNTIL.set(1);
+            MORE.set(distance - 1);
+        }
+        false => {
+            UNTIL.set(distance);
+            MORE.set(0);
+        }
+    }
+    is_timed
+}
+
+/// This thread looks at the next task that it queues: a trace is recorded.
+pub(crate) fn hurry() {
+    let until = UNTIL.replace(1);
+    MORE.set(MORE.get() + until.saturating_sub(1));
+}
+
+/// How many tasks further the next one is timed.
+fn draw() -> u32 {
+    // Each thread has a place of its own, and each draw a number there.
+    let place = DRAWN.with(|drawn| ptr::from_ref(drawn).addr()) as u64;
+    let number = DRAWN.get();
+    DRAWN.set(number + 1);
+    let seed = (place ^ number).wrapping_mul(GOLDEN);
+    1 + Rng::new(seed).below(2 * EVERY - 1)
 }
 
 /// A histogram that one thread writes, as a rule.
@@ -128,19 +162,12 @@ impl Timing {
     }
 
     fn place(&self, job: &Job) -> &AtomicU64 {
-        // Fibonacci hashing: the golden ratio spreads addresses that are multiples of something.
-        let hash = (job.address().addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let hash = (job.address().addr() as u64).wrapping_mul(GOLDEN);
         &self.places[(hash >> 32) as usize % PLACES]
     }
 
-    /// Stamps a job that is due, and is about to be queued.
-    #[cold]
-    #[inline(never)]
+    /// Stamps a job that is timed, and is about to be queued.
     pub(crate) fn stamp(&self, job: Job, now: Duration) -> Job {
-        plan();
-        if job.id().is_none() {
-            return job;
-        }
         let now = (now.as_nanos() as u64).max(1);
         // Relaxed: the queue gives the place to the runner, and a place that is free carries
         // nothing.
@@ -155,8 +182,6 @@ impl Timing {
     }
 
     /// Runs a stamped job on this seat, and without being measured on none. `now` reads the clock.
-    #[cold]
-    #[inline(never)]
     pub(crate) fn measure(&self, seat: Option<usize>, job: Job, now: impl Fn() -> Duration) {
         // Relaxed: the queue has brought the place along with the job; it is free from here on.
         let queued = self.place(&job).swap(0, Ordering::Relaxed);

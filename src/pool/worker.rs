@@ -4,11 +4,12 @@ use crate::job::Job;
 use crate::poll::tally;
 use crate::pool::crowd::{self, Getting};
 use crate::pool::looks::Looks;
+use crate::pool::recorder::{self, What};
 use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
 use crate::pool::stalls;
 use crate::pool::thread_ctx::{self, ThreadCtx};
-use crate::pool::timing::{SeatTimes, Time};
+use crate::pool::timing::{self, SeatTimes, Time};
 use crate::recycle;
 use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
@@ -161,6 +162,9 @@ impl Worker<'_> {
     #[cold]
     fn look(&mut self, beat: u32) -> Option<Job> {
         let due = self.looks.due(beat);
+        if recorder::is_on() {
+            timing::hurry();
+        }
         if due.drive {
             self.turn();
         }
@@ -253,7 +257,7 @@ impl Worker<'_> {
                 self.seat.counters.parks.bump();
                 self.slept = true;
                 self.spent(&self.times.searching, self.shared.driver.passed());
-                self.park();
+                self.park_and_tell();
                 self.fed = false;
                 self.told = self.shared.driver.tick();
                 self.looks.slept(self.told);
@@ -264,6 +268,17 @@ impl Worker<'_> {
                 self.found();
                 return Some(job);
             }
+        }
+    }
+
+    fn park_and_tell(&self) {
+        let is_recorded = recorder::is_on();
+        if is_recorded {
+            recorder::note(What::Parks);
+        }
+        self.park();
+        if is_recorded {
+            recorder::note(What::Unparks);
         }
     }
 

@@ -94,7 +94,7 @@ pub(crate) mod deque {
 
 /// Threads: only what the protocols need.
 pub(crate) mod thread {
-    pub(crate) use std::thread::{Builder, JoinHandle, panicking, yield_now};
+    pub(crate) use std::thread::{Builder, JoinHandle, current, panicking, yield_now};
 }
 
 /// What threads sleep on for long: the locks and condition variables of std, in the shape of

@@ -10,6 +10,7 @@ use crate::job::{JobTable, Place};
 use crate::poll::{frame, tally};
 use crate::recycle;
 use crate::report::reason::Origin;
+use crate::spans;
 use crate::sync::atomic::AtomicU32;
 use crate::sync::cell::UnsafeCell;
 use crate::task::awaiter::Awaiter;
@@ -129,6 +130,15 @@ impl<F: Future, K: Kind<F::Output>, P: Default> TaskCell<F, K, P> {
         future: Option<F>,
         birth: Birth,
     ) -> NonNull<Header> {
+        let id = tally::next_id();
+        let extension = match spans::is_wanted() {
+            false => birth.extension,
+            true => {
+                let (bytes, waits) = (size_of::<F>(), table.place.is_some());
+                let (old, at) = (birth.extension, birth.location);
+                Some(Extension::watched(old, node, id, at, bytes, waits))
+            }
+        };
         let cell = recycle::allocate::<Self>();
         let place = cell.as_ptr();
         let header = Header {
@@ -141,8 +151,8 @@ impl<F: Future, K: Kind<F::Output>, P: Default> TaskCell<F, K, P> {
             open: Host::new(),
             polls: AtomicU32::new(0),
             birth: node.pool().coarse_millis(),
-            id: tally::next_id(),
-            extension: birth.extension,
+            id,
+            extension,
         };
         // SAFETY: the place of a field, in bounds of the new allocation; nothing is read.
         let header_place = unsafe { &raw mut (*place).header };

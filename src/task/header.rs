@@ -10,6 +10,7 @@
 
 use crate::group::list::Links;
 use crate::group::node::{Host, Node};
+use crate::group::pool::Grouped;
 use crate::job::{Job, JobHeader, JobTable, Place, Ticket, TicketTable};
 use crate::poll::frame::{self, TaskView};
 use crate::poll::locals::Locals;
@@ -18,6 +19,7 @@ use crate::poll::tally;
 use crate::report::dump::{TaskDump, TaskState};
 use crate::report::failure::TaskId;
 use crate::report::reason::Origin;
+use crate::spans::{About, TaskSpan};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::sync::cell::Cell;
 use crate::task::awaiter::Awaiter;
@@ -87,6 +89,7 @@ pub(crate) struct Extension {
     /// The task-locals that its spawner saw. Taken by the runner that completes the task; only
     /// polls look at it before.
     pub(crate) locals: Cell<Locals>,
+    pub(crate) span: TaskSpan,
 }
 
 impl Extension {
@@ -100,6 +103,7 @@ impl Extension {
             name,
             shielded: false,
             locals: Cell::new(locals),
+            span: TaskSpan::none(),
         }))
     }
 
@@ -109,7 +113,40 @@ impl Extension {
             name,
             shielded: true,
             locals: Cell::new(locals),
+            span: TaskSpan::none(),
         }
+    }
+
+    /// The extension of a task that begins in this group, with a span. `bytes`: of its future.
+    #[cold]
+    pub(crate) fn watched(
+        this: Option<Box<Self>>,
+        node: &Node,
+        id: TaskId,
+        location: &'static Location<'static>,
+        bytes: usize,
+        is_blocking: bool,
+    ) -> Box<Self> {
+        let mut this = this.unwrap_or_else(|| {
+            Box::new(Self {
+                name: None,
+                shielded: false,
+                locals: Cell::new(Locals::none()),
+                span: TaskSpan::none(),
+            })
+        });
+        this.span = TaskSpan::open(
+            &node.span,
+            &About {
+                id: id.0,
+                name: this.name.as_deref(),
+                is_blocking,
+                bytes,
+                location,
+                group: &node.label(),
+            },
+        );
+        this
     }
 }
 
@@ -154,6 +191,12 @@ impl Header {
     #[inline]
     pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
         self.extension.as_ref()?.name.as_ref()
+    }
+
+    /// The span, if it was asked for one when it began.
+    #[inline]
+    pub(crate) fn span(&self) -> Option<&TaskSpan> {
+        Some(&self.extension.as_ref()?.span)
     }
 
     #[inline]

@@ -11,11 +11,12 @@
 )]
 
 use crate::group::node::Node;
-use crate::job::{JobHeader, JobTable};
+use crate::job::{Described, JobHeader, JobTable};
 use crate::poll::budget;
 use crate::poll::frame::{self, Frame};
 use crate::poll::running::Publication;
 use crate::poll::tally;
+use crate::spans::TaskSpan;
 use crate::sync::atomic::Ordering;
 use crate::task::cell::fail_with_panic;
 use crate::task::header::{Header, Polled};
@@ -32,6 +33,7 @@ pub(crate) const JOB: JobTable = JobTable {
     run,
     group,
     id,
+    describe,
     on_stack: false,
 };
 
@@ -51,6 +53,22 @@ unsafe fn id(job: NonNull<JobHeader>) -> Option<u64> {
     // SAFETY: `JobTable::id`: the job has not been run. It is the right to run the task, which is
     // alive until it is run.
     Some(unsafe { job.cast::<Header>().as_ref() }.id.0)
+}
+
+/// `JobTable::describe` of tasks.
+unsafe fn describe(job: NonNull<JobHeader>) -> Option<Described> {
+    // SAFETY: `JobTable::describe`: the job has not been run. It is the right to run the task,
+    // which is alive until it is run.
+    let header = unsafe { job.cast::<Header>().as_ref() };
+    // SAFETY: (1): the job is the right to run the task. (2): the reference is not used after this
+    // function.
+    let node = unsafe { header.node() };
+    Some(Described {
+        id: header.id.0,
+        name: header.name().cloned(),
+        location: header.location,
+        group: node.name().cloned(),
+    })
 }
 
 /// `JobTable::run` of tasks.
@@ -139,8 +157,11 @@ fn poll(
                 birth: header.birth,
             });
         }
-        // SAFETY: `TaskTable` (1): the caller runs the task, and the future is there.
-        let polled = frame.enter(|| unsafe { (header.table.poll)(this, cx) });
+        let polled = frame.enter(|| {
+            let _in_span = header.span().map(TaskSpan::enter);
+            // SAFETY: `TaskTable` (1): the caller runs the task, and the future is there.
+            unsafe { (header.table.poll)(this, cx) }
+        });
         if let Some(record) = record {
             record.end();
         }
@@ -188,8 +209,11 @@ unsafe fn cut(this: NonNull<Header>, linked: bool) {
     // SAFETY: `view`: the caller runs the task, (1); it completes after the last use of the view.
     let view = unsafe { header.view() };
     let frame = Frame::task(node, header.open(), &view, true);
-    // SAFETY: `TaskTable` (1): the caller runs the task, (1), and the future is there, (3).
-    frame.enter_to_drop(|| unsafe { (header.table.drop_future)(this) });
+    frame.enter_to_drop(|| {
+        let _in_span = header.span().map(TaskSpan::enter);
+        // SAFETY: `TaskTable` (1): the caller runs the task, (1), and the future is there, (3).
+        unsafe { (header.table.drop_future)(this) };
+    });
     // SAFETY: it is alive, as it has the engine's reference until `complete`.
     if let Some(place) = unsafe { Header::place(this) } {
         // No thread comes for it any more.
@@ -219,6 +243,9 @@ unsafe fn complete(this: NonNull<Header>, value: bool, linked: bool) {
         // SAFETY: `Header::node` (1): the caller runs the task. (2): the group is used in this call
         // only.
         fail_with_panic(payload, unsafe { header.node() }, header.origin());
+    }
+    if let Some(span) = header.span() {
+        span.close();
     }
     if linked {
         // SAFETY: `Header::node` (1): the caller runs the task. (2): the lock is given back before

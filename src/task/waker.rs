@@ -5,6 +5,7 @@
     reason = "wakers are tables of functions over raw pointers"
 )]
 
+use crate::spans::{TaskSpan, WakerOp};
 use crate::task::header::Header;
 use crate::task::state::Wake;
 use std::mem::ManuallyDrop;
@@ -15,11 +16,47 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 pub(crate) static TABLE: RawWakerVTable =
     RawWakerVTable::new(clone, wake, wake_by_ref, drop_reference);
 
+/// That of a task whose wakers are told of: each function tells, and then does what that of
+/// [`TABLE`] does. Such a waker is kept as one of another library would be.
+static TOLD: RawWakerVTable = RawWakerVTable::new(
+    |data| {
+        tell(data, WakerOp::Clone);
+        // SAFETY: a function of the table is called with the data of a live waker, whose reference
+        // keeps the header.
+        unsafe { header(data) }.state.add_reference();
+        RawWaker::new(data, &TOLD)
+    },
+    |data| {
+        tell(data, WakerOp::Wake);
+        // SAFETY: this function has the contract of the other table's, whose data is the same.
+        unsafe { wake(data) }
+    },
+    |data| {
+        tell(data, WakerOp::WakeByRef);
+        // SAFETY: this function has the contract of the other table's, whose data is the same.
+        unsafe { wake_by_ref(data) }
+    },
+    |data| {
+        tell(data, WakerOp::Drop);
+        // SAFETY: this function has the contract of the other table's, whose data is the same.
+        unsafe { drop_reference(data) }
+    },
+);
+
+/// Before a waker of a task does something: its reference is there.
+fn tell(data: *const (), op: WakerOp) {
+    // SAFETY: called with the data of a live waker, whose reference keeps the header.
+    if let Some(span) = unsafe { header(data) }.span() {
+        span.tell(op);
+    }
+}
+
 /// The header behind a waker's data.
 ///
 /// # Safety
 ///
-/// `data` belongs to a waker with [`TABLE`], whose reference keeps the header alive for `'a`.
+/// `data` belongs to a waker with [`TABLE`] or `TOLD`, whose reference keeps the header alive for
+/// `'a`.
 unsafe fn header<'a>(data: *const ()) -> &'a Header {
     // SAFETY: the data of a waker with this table is the address of a header, which the waker's
     // reference keeps alive for `'a`.
@@ -75,9 +112,15 @@ unsafe fn drop_reference(data: *const ()) {
 ///
 /// The task is not complete, and so has the engine's reference, until the waker is gone.
 pub(crate) unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Waker> {
+    // SAFETY: the task is not complete, and so it is alive.
+    let span = unsafe { header.as_ref() }.span();
+    let table = match span.is_some_and(TaskSpan::is_watched) {
+        true => &TOLD,
+        false => &TABLE,
+    };
     let data = header.as_ptr().cast_const().cast();
     // SAFETY: the functions of the table keep the contract of `RawWaker`; the reference that the
     // data stands for is the engine's, which is there as long as the waker, and is never dropped by
     // it.
-    ManuallyDrop::new(unsafe { Waker::new(data, &TABLE) })
+    ManuallyDrop::new(unsafe { Waker::new(data, table) })
 }

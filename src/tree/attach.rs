@@ -65,7 +65,7 @@ pub(crate) fn attach_here() {
 
 #[cold]
 fn attach_late(node: &Node) {
-    if let Some(inherited) = inner::link_late(node, || node.pool().group_begins()) {
+    if let Some(inherited) = inner::link_late(node, || node.pool().group_begins(node)) {
         inherit(node, inherited);
     }
 }

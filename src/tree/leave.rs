@@ -377,14 +377,14 @@ pub(crate) fn end(node: &Node, rest: Rest) -> Ended {
     // SAFETY: `unlink`: the word was closed by the caller, and the lock was passed since.
     unsafe { inner::unlink(node) };
     if !node.serves() {
-        node.pool().group_ends();
+        node.pool().group_ends(node);
     }
     let ended = Ended {
         failed,
         recorded,
         thrown,
     };
-    node.count_end(|| ended.counts_as(node));
+    node.note_end(|| ended.counts_as(node));
     ended
 }
 

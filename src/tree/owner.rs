@@ -108,7 +108,7 @@ impl<E: Send + 'static> Owner<E> {
     pub(crate) fn new(node: TypedRef<E>) -> Self {
         let is_attached = node.is_attached();
         if is_attached {
-            node.pool().group_begins();
+            node.pool().group_begins(&**node);
         }
         Self {
             node,
@@ -137,7 +137,7 @@ impl<E: Send + 'static> Owner<E> {
         }
         let alone = self.node.is_untouched(|parent| !attach::tells(parent));
         match alone {
-            true => self.node.count_end(|| NamedEnd::Well),
+            true => self.node.note_end(|| NamedEnd::Well),
             false => attach::attach(&self.node),
         }
         alone

@@ -8,5 +8,8 @@ mod dump;
 mod live;
 mod measured;
 mod names;
+mod openmetrics;
 mod reasons;
+mod spans;
 mod stalls;
+mod traces;

@@ -7,6 +7,7 @@
 )]
 
 use spinney::compat::hyper::Timer;
+use spinney::compat::openmetrics::{Exporter, NameClash};
 use spinney::current::{CancelKind, CancelReason, GroupPath};
 use spinney::dump::{
     Dump, GroupDump, Stall, Straggler, Stragglers, TaskDump, TaskId, TaskState, ThreadState,
@@ -31,6 +32,7 @@ use spinney::serve::{
 };
 use spinney::signal::{Signal, Signals};
 use spinney::time::{Elapsed, Interval, ManualClock, MissedTickBehavior, Sleep, Timeout};
+use spinney::trace::{AlreadyRecording, Recording, Trace};
 use spinney::{
     Bounded, ErrorEntry, Errors, Failure, Generator, Group, GroupBuilder, GroupHandle, Ready,
     Restart, Runtime, RuntimeBuilder, ServiceHandle, StartError, Supervised, Task, TaskLocal,
@@ -100,6 +102,11 @@ fn rows() -> Vec<Row> {
         BuildError => "Send Sync Unpin",
         EnterGuard<'static> => "Unpin",
         Metrics => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Exporter => "Send Sync Unpin",
+        NameClash => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Recording => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        AlreadyRecording => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Trace => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Statistics => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         WorkerMetrics => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         GroupMetrics => "Send Sync Unpin UnwindSafe RefUnwindSafe",

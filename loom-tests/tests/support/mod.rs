@@ -5,7 +5,7 @@
 
 use crate::group::name::{Counted, NamedEnd};
 use crate::group::node::{Gate, Host, Node, NodeRef, NodeTable, Opening};
-use crate::group::pool::{Late, Pool};
+use crate::group::pool::{Grouped, Late, Pool};
 use crate::job::{Job, Place, Ticket};
 use crate::keyed_queue::KeyedQueue;
 use crate::parker::Parker;
@@ -90,11 +90,11 @@ impl Pool for TestPool {
         self.tasks.end();
     }
 
-    fn group_begins(&self) {
+    fn group_begins(&self, _: &dyn Grouped) {
         self.groups.begin();
     }
 
-    fn group_ends(&self) {
+    fn group_ends(&self, _: &dyn Grouped) {
         self.groups.end();
     }
 

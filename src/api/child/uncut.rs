@@ -4,7 +4,6 @@ use crate::api::child::spawn::OrdinaryKind;
 use crate::api::group::handle::Group;
 use crate::group::services::Serving;
 use crate::poll::locals::Locals;
-use crate::sync::cell::Cell;
 use crate::task::cell::Birth;
 use crate::task::header::Extension;
 use crate::task::spawn;
@@ -40,11 +39,10 @@ impl<E: Send + 'static> Group<'_, '_, E> {
     ) {
         let birth = Birth {
             location,
-            extension: Some(Box::new(Extension {
-                name: Some(Cow::Owned(name)),
-                shielded: true,
-                locals: Cell::new(Locals::none()),
-            })),
+            extension: Some(Box::new(Extension::shielded(
+                Some(Cow::Owned(name)),
+                Locals::none(),
+            ))),
         };
         let spawner = self.spawner();
         let group = spawner.group();

@@ -16,7 +16,7 @@ use spinney::signal::{Signal, Signals, ctrl_c, terminate};
 use spinney::time::{interval, sleep_until};
 use spinney::{
     Group, GroupBuilder, Never, Ready, Restart, Supervised, Task, TaskLocal, Yielder, blocking,
-    cooperative, current, group, group_with, race, shield, sleep, timeout, try_group,
+    cooperative, current, group, group_with, race, shield, sleep, timeout, trace, try_group,
     try_group_with, yield_now,
 };
 use std::future::{pending, poll_fn, ready};
@@ -173,6 +173,7 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "Sleep, in the past": Instant::now() => |at| sleep_until(*at);
         "Timeout, ready": () => |_| timeout(Duration::MAX, ready(1));
         "Timeout, late": () => |_| timeout(ZERO, pending::<()>());
+        "record": () => |_| trace::record(ZERO);
         "Interval::tick": interval(Duration::from_nanos(1)) => |ticks| ticks.tick();
         "GroupFuture": () => |_| group(async |_| ());
         "TryGroupFuture": () => |_| try_group(async |_| Err::<(), _>(1));

@@ -1,0 +1,171 @@
+//! The text of OpenMetrics: read by the rules of the format, and compared with the numbers.
+
+use crate::common::hangs::without_hanging;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use spinney::compat::openmetrics::Exporter;
+use spinney::{GroupBuilder, Runtime, group, yield_now};
+use std::collections::{BTreeMap, HashMap};
+
+fn runtime(name: &str) -> Runtime {
+    let builder = Runtime::builder().workers(2).thread_name(name);
+    builder.build().unwrap()
+}
+
+/// The samples of a text, by name and labels as they are written; the rules are checked.
+fn read(text: &str) -> BTreeMap<String, f64> {
+    let text = text.strip_suffix("# EOF\n").expect("it has an end");
+    let mut kinds = HashMap::new();
+    let mut samples = BTreeMap::new();
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let words: Vec<_> = comment.splitn(3, ' ').collect();
+            let [word, name, what] = words[..] else {
+                panic!("{line}")
+            };
+            if word == "TYPE" {
+                assert_eq!(kinds.insert(name, what), None, "{name} is there twice");
+            }
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').expect(line);
+        let name = series.split('{').next().unwrap();
+        let family = ["_total", "_bucket", "_sum", "_count"]
+            .iter()
+            .filter_map(|suffix| name.strip_suffix(suffix))
+            .find(|family| kinds.contains_key(family))
+            .unwrap_or(name);
+        match (kinds[family], name.strip_prefix(family).unwrap()) {
+            ("counter", "_total") | ("gauge", "") => {}
+            ("histogram", "_bucket" | "_sum" | "_count") => {}
+            wrong => panic!("{line}: {wrong:?}"),
+        }
+        assert!(name.starts_with("spinney_"), "{line}");
+        let value: f64 = value.parse().expect(line);
+        assert!(value >= 0.0, "{line}");
+        assert_eq!(
+            samples.insert(series.to_owned(), value),
+            None,
+            "{series} is there twice"
+        );
+    }
+    samples
+}
+
+#[test]
+fn the_text_says_what_the_numbers_say() {
+    without_hanging(|| {
+        let runtime = runtime("api");
+        let odd = GroupBuilder::<&str>::new().name("a \"name\"\nof two lines\\");
+        let _ = runtime.block_on(odd.run(async |g| {
+            for _ in 0..5_000 {
+                g.spawn(async {
+                    yield_now().await;
+                    Ok(())
+                });
+            }
+            Err::<(), _>("no")
+        }));
+        runtime.block_on(group(async |g| g.spawn(async {}).await));
+        let samples = read(&Exporter::new(&runtime).text());
+        let now = runtime.statistics();
+        let workers = r#"spinney_workers_count{runtime="api"}"#;
+        assert_eq!(samples[workers], 2.0);
+        let jobs = |worker| {
+            samples[&format!(r#"spinney_worker_jobs_total{{runtime="api",worker="{worker}"}}"#)]
+        };
+        assert_eq!(
+            jobs("0") + jobs("1") + jobs("others"),
+            now.totals.jobs as f64
+        );
+        let failed =
+            r#"spinney_group_failed_total{runtime="api",group="a \"name\"\nof two lines\\"}"#;
+        assert_eq!(samples[failed], 1.0, "{samples:?}");
+        // Of a histogram each bucket has all that are shorter.
+        for (name, histogram) in [
+            ("poll_time", &now.poll_time),
+            ("schedule_latency", &now.schedule_latency),
+        ] {
+            assert!(histogram.count() > 10);
+            let name = format!("spinney_{name}_seconds");
+            let count = histogram.count() as f64;
+            assert_eq!(samples[&format!(r#"{name}_count{{runtime="api"}}"#)], count);
+            let sum = histogram.total().as_secs_f64();
+            assert_eq!(samples[&format!(r#"{name}_sum{{runtime="api"}}"#)], sum);
+            let mut buckets: Vec<(f64, f64)> = samples
+                .iter()
+                .filter(|(series, _)| series.starts_with(&format!("{name}_bucket")))
+                .map(|(series, value)| {
+                    let le = series
+                        .split("le=\"")
+                        .nth(1)
+                        .unwrap()
+                        .split('"')
+                        .next()
+                        .unwrap();
+                    (le.replace("+Inf", "inf").parse().unwrap(), *value)
+                })
+                .collect();
+            buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+            assert!(buckets.is_sorted_by_key(|bucket| bucket.1), "{buckets:?}");
+            assert_eq!(buckets.last(), Some(&(f64::INFINITY, count)));
+            for (end, below) in buckets {
+                let buckets = histogram.buckets();
+                let shorter = buckets.filter(|(range, _)| range.end.as_secs_f64() <= end);
+                assert_eq!(
+                    shorter.map(|(_, count)| count).sum::<u64>() as f64,
+                    below,
+                    "{end}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn several_runtimes_are_told_apart() {
+    without_hanging(|| {
+        let (front, back) = (runtime("front"), runtime("back"));
+        let both = Exporter::new(&front).with(&back).unwrap();
+        let samples = read(&both.text());
+        for name in ["front", "back"] {
+            assert_eq!(
+                samples[&format!(r#"spinney_live_groups{{runtime="{name}"}}"#)],
+                0.0
+            );
+        }
+        // One that is gone is left out.
+        drop(back);
+        let samples = read(&both.text());
+        assert!(samples.keys().all(|series| !series.contains("back")));
+        let clash = both.with(&runtime("front")).unwrap_err();
+        assert_eq!(clash.name(), "front");
+    });
+}
+
+#[test]
+fn names_that_clash_are_refused() {
+    without_hanging(|| {
+        let runtime = runtime("api");
+        // Of a whole registry, and of one inside another, which puts a prefix in front.
+        let mut whole = Registry::default();
+        let mut with_prefix = Registry::default();
+        let inside = with_prefix.sub_registry_with_prefix("shop");
+        for registry in [&mut whole, inside] {
+            registry.register("orders", "Orders", ConstGauge::new(1_u64));
+            Exporter::new(&runtime).register(registry).unwrap();
+            let clash = Exporter::new(&runtime).register(registry).unwrap_err();
+            assert!(clash.name().ends_with("spinney_workers_count"), "{clash}");
+            assert!(clash.to_string().contains(clash.name()));
+        }
+        let mut text = String::new();
+        text::encode(&mut text, &with_prefix).unwrap();
+        assert!(text.contains("\nshop_spinney_live_groups{"));
+        assert!(text.contains("\nshop_orders 1\n"));
+        let mut taken = Registry::default();
+        taken.register("spinney_cut_tasks", "Mine", ConstGauge::new(1_u64));
+        let clash = Exporter::new(&runtime).register(&mut taken).unwrap_err();
+        assert_eq!(clash.name(), "spinney_cut_tasks");
+    });
+}
