@@ -4,6 +4,7 @@
 //! of the task or group that it blocks waits for their joins. It cannot be dropped at a suspension,
 //! so a cut unwinds it with a private payload, which the edge of the task or group catches.
 
+use crate::driver::beside::is_apart;
 use crate::group::node::{Host, Node, OUTER};
 use crate::poll::frame::{self, Frame, Within};
 use crate::poll::own_cancel::{OwnCancel, Reach};
@@ -11,7 +12,7 @@ use crate::pool::runtime::Runtime;
 use crate::pool::shared::Shared;
 use crate::pool::visit::Visiting;
 use crate::pool::waiting::{self, Pending, Step};
-use crate::pool::{children, global};
+use crate::pool::{children, global, thread_ctx};
 use crate::sync::Arc;
 use crate::tree::attach::attach;
 use crate::tree::awaited::Awaited;
@@ -202,9 +203,6 @@ impl<'a> Blocked<'a> {
         let caller = around.map(Frame::group);
         let cut = around.is_some_and(|frame| frame.is_cut() || frame.cancel_requested());
         let own = caller.filter(|node| visit.is_to(node));
-        if own.is_none() {
-            visit.begin();
-        }
         Self {
             within: own.map_or(Within::Visit(visit), Within::Group),
             caller,
@@ -324,17 +322,55 @@ pub(crate) fn on<F: Future>(runtime: &Arc<Shared>, future: F) -> F::Output {
     frame::current(|around| on_within(around, runtime, future))
 }
 
+#[inline]
 fn on_within<F: Future>(around: Option<&Frame<'_>>, runtime: &Arc<Shared>, future: F) -> F::Output {
+    let visit = Visiting::new(runtime);
+    let inside = around.is_some_and(|frame| visit.is_to(frame.group()));
+    if !inside && runtime.is_special() {
+        return on_special(around, runtime, future);
+    }
+    on_visit(around, runtime, &visit, true, future)
+}
+
+/// As [`on_within`], for a caller from outside in a runtime that has ended, which panics, or that
+/// has tokio beside.
+#[cold]
+#[inline(never)]
+fn on_special<F: Future>(
+    around: Option<&Frame<'_>>,
+    runtime: &Arc<Shared>,
+    future: F,
+) -> F::Output {
+    let visit = Visiting::new(runtime);
+    // Boxed: what follows is there once for all futures of an output.
+    let future: Pin<Box<dyn Future<Output = F::Output> + '_>> = Box::pin(future);
+    let Some(beside) = runtime.for_caller() else {
+        return on_visit(around, runtime, &visit, true, future);
+    };
+    let own = thread_ctx::with(|ctx| ctx.is_some());
+    beside.around(own, || {
+        on_visit(around, runtime, &visit, !is_apart(), future)
+    })
+}
+
+/// `takes_part`: this thread may run jobs before it sleeps.
+#[inline]
+fn on_visit<F: Future>(
+    around: Option<&Frame<'_>>,
+    runtime: &Arc<Shared>,
+    visit: &Visiting<'_>,
+    takes_part: bool,
+    future: F,
+) -> F::Output {
     let shielded =
         around.is_some_and(Frame::is_shielded) || frame::is_panicking() || !unwind::POSSIBLE;
-    let visit = Visiting::new(runtime);
     let host = pin!(Host::new());
     // A shield is around this wait.
     let host = StackHost::new(host.as_ref(), shielded);
-    let mut blocked = Blocked::new(around, &visit, host.host(), shielded);
+    let mut blocked = Blocked::new(around, visit, host.host(), shielded);
     let mut future = pin!(Some(future));
     let awaited = Awaited::In(&raw const *host.host());
-    let ended = waiting::wait(runtime, awaited, |cx| {
+    let ended = waiting::wait(runtime, awaited, takes_part, |cx| {
         blocked.step(cx, |cx| match future.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),
             None => Poll::Pending,
@@ -379,7 +415,7 @@ pub(crate) fn join<R>(
         }
     }
     let awaited = Awaited::Group(group);
-    waiting::wait(runtime, awaited, |cx| {
+    waiting::wait(runtime, awaited, !is_apart(), |cx| {
         if let Poll::Ready(value) = poll(cx) {
             return Step::Ready(value);
         }

@@ -55,5 +55,13 @@ pub mod coming_from {}
 #[doc = include_str!("../docs/guide/port_tokio.md")]
 pub mod port_tokio {}
 
+#[cfg_attr(not(doctest), doc = include_str!("guide_links.txt"))]
+#[cfg_attr(feature = "tokio", doc = include_str!("../docs/guide/tokio.md"))]
+#[cfg_attr(
+    not(feature = "tokio"),
+    doc = "This page is about the feature `tokio`, which is off."
+)]
+pub mod tokio {}
+
 #[doc = include_str!("../docs/decisions.md")]
 pub mod decisions {}

@@ -152,6 +152,8 @@ pub mod future {
 
 /// The errors, numbers and guards of a [`Runtime`].
 pub mod runtime {
+    #[cfg(feature = "tokio")]
+    pub use crate::driver::beside::Tokio;
     pub use crate::pool::config::BuildError;
     pub use crate::pool::metrics::Metrics;
     pub use crate::pool::runtime::EnterGuard;

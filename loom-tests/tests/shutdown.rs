@@ -39,6 +39,7 @@ mod pool {
             pub root: Mutex<Option<NodeRef>>,
             pub shut_down: AtomicBool,
             pub exiting: AtomicBool,
+            pub is_special: AtomicBool,
             pub emptied: Waiters,
             pub guests: AtomicUsize,
             pub guests_gone: Waiters,
@@ -84,6 +85,12 @@ mod pool {
             }
         }
 
+        pub struct Escapees;
+
+        impl Escapees {
+            pub fn end(self, _: Duration) {}
+        }
+
         pub struct Stub;
 
         impl Stub {
@@ -95,6 +102,11 @@ mod pool {
         }
 
         impl Shared {
+            /// No model has tokio beside.
+            pub fn leave_tokio(&self, _: Duration, _: u32) -> Option<Escapees> {
+                Some(Escapees)
+            }
+
             pub fn is_elsewhere(&self) -> bool {
                 false // no model forks the process
             }
@@ -105,6 +117,7 @@ mod pool {
                     root: Mutex::new(Some(tree.root.clone())),
                     shut_down: AtomicBool::new(false),
                     exiting: AtomicBool::new(false),
+                    is_special: AtomicBool::new(false),
                     emptied: Waiters::new(),
                     guests: AtomicUsize::new(0),
                     guests_gone: Waiters::new(),

@@ -1,6 +1,7 @@
 //! The driver of a runtime: the role over the system's selector, its clocks, and timers as their
 //! owners hold them.
 
+use crate::driver::beside::{self, Beside, Sleeper, Wanted};
 use crate::driver::clock::Clock;
 use crate::driver::role::{Role, Turn};
 use crate::driver::selector::SystemSelector;
@@ -27,9 +28,13 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// For so many seats on which most timers are set.
-    pub(crate) fn new(clock: Clock, seats: usize) -> io::Result<Self> {
-        let selector = SystemSelector::new(clock)?;
+    /// For so many seats on which most timers are set, and with tokio for a runtime of that name.
+    pub(crate) fn new(
+        clock: Clock,
+        seats: usize,
+        tokio: Option<(Wanted, &str)>,
+    ) -> io::Result<Self> {
+        let selector = SystemSelector::new(clock, tokio)?;
         Ok(Self {
             role: Role::new(selector, seats),
             process: std::process::id(),
@@ -98,12 +103,51 @@ impl Driver {
         since
     }
 
-    /// Sleeps: see [`Role::park`].
-    pub(crate) fn park(&self, parker: &Parker, polls: impl FnOnce(), awake: impl FnOnce()) {
-        self.role.park(parker, polls, || {
-            self.tick();
-            awake();
-        });
+    /// Sleeps: see [`Role::park`]; in tokio's driver as that sleeper.
+    pub(crate) fn park(
+        &self,
+        parker: &Parker,
+        sleeper: Sleeper<'_>,
+        polls: impl FnOnce(),
+        awake: impl FnOnce(),
+    ) {
+        let park = || {
+            self.role.park(parker, polls, || {
+                self.tick();
+                awake();
+            });
+        };
+        match self.beside() {
+            Some(_) => beside::sleep_as(sleeper, park),
+            None => park(),
+        }
+    }
+
+    /// tokio, if it was asked for.
+    pub(crate) fn beside(&self) -> Option<&Beside> {
+        self.role.selector.beside.as_ref()
+    }
+
+    /// Whether this thread of the runtime must run no jobs: see [`Beside::is_hidden`].
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.beside().is_some_and(Beside::is_hidden)
+    }
+
+    /// Gives this thread of the runtime tokio's context for as long as it lives.
+    pub(crate) fn enter_for_good(&self) {
+        if let Some(beside) = self.beside() {
+            beside.enter_for_good();
+        }
+    }
+
+    /// Has tokio's tasks run, and its time and I/O looked at, without waiting; whether there is any
+    /// tokio.
+    pub(crate) fn visit(&self) -> bool {
+        let beside = self.beside();
+        if let Some(beside) = beside {
+            beside.visit(&self.role.selector.system);
+        }
+        beside.is_some()
     }
 
     /// Wakes the owner of a parker, wherever it sleeps.

@@ -15,11 +15,11 @@ use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 /// Events taken by one wait; more stay in the kernel for the next one.
-const BATCH: usize = 256;
+pub(crate) const BATCH: usize = 256;
 
 /// The notifier's data. Keys of sources have their upper bit clear.
 const NOTIFY: u64 = u64::MAX - 1;
@@ -65,6 +65,13 @@ fn decode(event: &epoll::Event) -> Option<Event> {
         writable: failed || flags.contains(EventFlags::OUT),
         must_say_so: ended || flags.contains(EventFlags::PRI),
     })
+}
+
+/// Readable when there is an event or a notification.
+impl AsFd for System {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
 }
 
 impl System {

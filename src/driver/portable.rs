@@ -9,8 +9,12 @@ use crate::driver::role::Limit;
 use crate::driver::sources::Event;
 use polling::PollMode;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::num::NonZero;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
+
+/// Events taken by one wait; more stay in the kernel for the next one.
+pub(crate) const BATCH: usize = 1024;
 
 /// The system's half of a selector.
 pub(crate) struct System {
@@ -22,7 +26,8 @@ pub(crate) struct Events(polling::Events);
 
 impl Default for Events {
     fn default() -> Self {
-        Self(polling::Events::new())
+        let room = const { NonZero::new(BATCH).expect("there is room") };
+        Self(polling::Events::with_capacity(room))
     }
 }
 
@@ -43,6 +48,13 @@ impl Events {
                 must_say_so: true,
             }
         })
+    }
+}
+
+/// Readable when there is an event or a notification.
+impl AsFd for System {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
     }
 }
 

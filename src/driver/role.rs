@@ -35,6 +35,12 @@
 //! came before them was seen, and one that comes after them notifies. A sleeper that finds the role
 //! held by a thread that only looks, and parks, has said so in the same word that the holder gives
 //! up.
+//!
+//! # A holder that is away
+//!
+//! A selector may run code of others in a wait: tokio's tasks. One that does not return keeps the
+//! holder of the role from waiting. The selector says so, and meanwhile the others look without
+//! the role.
 
 use crate::driver::timers::{NEVER, Timers};
 use crate::driver::wheel::Key;
@@ -64,6 +70,11 @@ pub(crate) trait Selector {
 
     /// How many events there are.
     fn count(&self, events: &Self::Events) -> usize;
+
+    /// If the thread in a wait runs code of others now: how often one has waited so far.
+    fn away(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// How long a wait may take.
@@ -137,20 +148,30 @@ impl<S: Selector> Role<S> {
             .compare_exchange(FREE, HELD, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok();
         if taken {
-            // Relaxed: a statistic with one writer at a time, here and below.
-            let before = self.taken.load(Ordering::Relaxed);
-            // Relaxed: as above.
-            self.taken.store(before.wrapping_add(1), Ordering::Relaxed);
+            self.note_look();
         }
         taken
+    }
+
+    /// Counts a look, or a sleep.
+    fn note_look(&self) {
+        // Relaxed: a statistic with one writer at a time, here and below. While the holder is away
+        // there may be more, and one look of two at once is not counted.
+        let before = self.taken.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        self.taken.store(before.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// If no thread sleeps here: how often the role was taken so far, be it to look. One that wakes
     /// up says so under the same lock, before it gives the role up.
     pub(crate) fn left_after(&self) -> Option<u32> {
-        let awake = !*self.asleep.lock();
+        let away = self.selector.away();
+        let awake = away.is_some() || !*self.asleep.lock();
         // Relaxed: as of some moment; the sentinel asks again.
-        awake.then(|| self.taken.load(Ordering::Relaxed))
+        awake.then(|| {
+            let taken = self.taken.load(Ordering::Relaxed);
+            taken.wrapping_add(away.unwrap_or(0))
+        })
     }
 
     /// Takes the role, or says that it was wanted.
@@ -181,7 +202,13 @@ impl<S: Selector> Role<S> {
     /// woken.
     pub(crate) fn park(&self, parker: &Parker, polls: impl FnOnce(), awake: impl FnOnce()) {
         if !self.take_or_want() {
-            return parker.park();
+            return match self.looks_for_holder() {
+                Some(events) => {
+                    awake();
+                    self.deliver(events);
+                }
+                None => parker.park(),
+            };
         }
         polls();
         let mut events = self.buffer();
@@ -199,6 +226,22 @@ impl<S: Selector> Role<S> {
         self.give_up();
         awake();
         self.deliver(events);
+    }
+
+    /// If the holder of the role is away: looks without waiting; the events, if there is anything
+    /// to do. What comes later is for the next sleeper that the sentinel has woken.
+    #[cold]
+    fn looks_for_holder(&self) -> Option<S::Events> {
+        self.selector.away()?;
+        self.note_look();
+        let mut events = self.buffer();
+        self.selector.wait(&mut events, Limit::Now);
+        let now = self.nanos(self.selector.now());
+        if self.selector.count(&events) > 0 || self.timers.is_due(now) {
+            return Some(events);
+        }
+        self.buffers.lock().push(events);
+        None
     }
 
     /// Publishes until when the role sleeps.
@@ -219,12 +262,16 @@ impl<S: Selector> Role<S> {
 
     /// Looks at time and I/O without waiting, if no other thread does.
     pub(crate) fn turn(&self) -> Turn {
-        if !self.take() {
-            return Turn::default();
+        let taken = self.take();
+        if !taken {
+            if self.selector.away().is_none() {
+                return Turn::default();
+            }
+            self.note_look();
         }
         let mut events = self.buffer();
         self.selector.wait(&mut events, Limit::Now);
-        let wanted = self.give_up();
+        let wanted = taken && self.give_up();
         Turn {
             woken: self.deliver(events) > 0,
             wanted,

@@ -1,6 +1,7 @@
 //! What the holder of the driver's role sleeps in: the system's half, the sources that it watches,
 //! and the clock.
 
+use crate::driver::beside::{Beside, Wanted};
 use crate::driver::clock::Clock;
 use crate::driver::role::{Limit, Selector};
 use crate::driver::sources::Sources;
@@ -16,6 +17,8 @@ pub(crate) struct SystemSelector {
     pub(crate) system: Arc<System>,
     pub(crate) sources: Mutex<Sources>,
     pub(crate) clock: Clock,
+    /// tokio, if it was asked for.
+    pub(crate) beside: Option<Beside>,
     /// Ends a wait when a manual clock is advanced.
     waker: Waker,
     /// Where that waker stands at the clock.
@@ -28,15 +31,39 @@ impl Wake for System {
     }
 }
 
+/// What came in one wait.
+#[derive(Default)]
+pub(crate) struct Arrived {
+    events: Events,
+    /// The thread has waited in tokio's driver, and may have got something else to do there.
+    busy: bool,
+}
+
 impl SystemSelector {
-    pub(crate) fn new(clock: Clock) -> io::Result<Self> {
+    /// `tokio` belongs to a runtime of that name.
+    pub(crate) fn new(clock: Clock, tokio: Option<(Wanted, &str)>) -> io::Result<Self> {
         let system = Arc::new(System::new()?);
+        let beside = tokio.map(|(wanted, name)| Beside::new(wanted, name, &system));
         Ok(Self {
+            beside: beside.transpose()?,
             waker: Waker::from(Arc::clone(&system)),
             system,
             sources: Mutex::new(Sources::default()),
             clock,
             key: Mutex::default(),
+        })
+    }
+
+    /// Waits in tokio's driver, if that is to be had; whether it was.
+    fn waits_beside(&self, events: &mut Events, limit: Limit) -> bool {
+        let until = match limit {
+            Limit::Now => return false,
+            Limit::Until(at) => Some(at),
+            Limit::Never => None,
+        };
+        self.beside.as_ref().is_some_and(|beside| {
+            events.clear();
+            beside.wait(&self.system, events, until)
         })
     }
 
@@ -54,13 +81,13 @@ impl Drop for SystemSelector {
 }
 
 impl Selector for SystemSelector {
-    type Events = Events;
+    type Events = Arrived;
 
     fn now(&self) -> Instant {
         self.clock.now()
     }
 
-    fn wait(&self, events: &mut Events, limit: Limit) {
+    fn wait(&self, arrived: &mut Arrived, limit: Limit) {
         let limit = match limit {
             // Registered first, then the clock is read: an advance after that notifies.
             Limit::Until(at) if self.ends_on_advance() => {
@@ -72,6 +99,12 @@ impl Selector for SystemSelector {
             }
             limit => limit,
         };
+        arrived.busy = false;
+        let events = &mut arrived.events;
+        if self.waits_beside(events, limit) {
+            arrived.busy = true;
+            return;
+        }
         self.system.wait(events, limit, || self.clock.now());
     }
 
@@ -79,11 +112,16 @@ impl Selector for SystemSelector {
         self.system.notify();
     }
 
-    fn count(&self, events: &Events) -> usize {
-        events.iter().count()
+    fn count(&self, arrived: &Arrived) -> usize {
+        arrived.events.iter().count() + usize::from(arrived.busy)
     }
 
-    fn dispatch(&self, events: &mut Events) -> usize {
+    fn away(&self) -> Option<u32> {
+        self.beside.as_ref()?.away()
+    }
+
+    fn dispatch(&self, arrived: &mut Arrived) -> usize {
+        let events = &mut arrived.events;
         let mut count = 0;
         for event in events.iter() {
             let source = self.sources.lock().get(event.key);

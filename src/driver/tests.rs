@@ -243,7 +243,7 @@ impl Crowd {
 fn crowd(again: bool, count: usize) -> Arc<Crowd> {
     let clock = ManualClock::new();
     let crowd = Arc::new(Crowd {
-        driver: Arc::new(Driver::new(Clock::Manual(clock.clone()), 4).unwrap()),
+        driver: Arc::new(Driver::new(Clock::Manual(clock.clone()), 4, None).unwrap()),
         clock,
         called: AtomicUsize::new(0),
         again,
@@ -301,13 +301,13 @@ fn a_crowd_on_one_seat_leaves_the_others_their_turn() {
 /// tells at once.
 #[test]
 fn what_was_over_is_known_without_the_clock() {
-    let driver = Driver::new(Clock::System, 1).unwrap();
+    let driver = Driver::new(Clock::System, 1, None).unwrap();
     let now = driver.now();
     let _ = driver.tick();
     assert!(driver.was_over(driver.started()) && driver.was_over(now));
     assert!(!driver.was_over(now + Duration::from_secs(3_600)));
     let clock = ManualClock::new();
-    let driver = Driver::new(Clock::Manual(clock.clone()), 1).unwrap();
+    let driver = Driver::new(Clock::Manual(clock.clone()), 1, None).unwrap();
     let at = clock.now() + Duration::from_secs(1);
     assert!(!driver.was_over(at));
     clock.advance(Duration::from_secs(1));
@@ -359,7 +359,7 @@ fn a_waker_may_wait_for_the_next_one() {
 /// the first.
 #[test]
 fn a_timer_keeps_one_waker() {
-    let driver = Arc::new(Driver::new(Clock::System, 2).unwrap());
+    let driver = Arc::new(Driver::new(Clock::System, 2, None).unwrap());
     let [first, second] = [(); 2].map(|()| Arc::new(Unheard));
     let [of_first, of_second] = [&first, &second].map(|waker| Waker::from(Arc::clone(waker)));
     let counts = || [&first, &second].map(Arc::strong_count);
@@ -383,7 +383,7 @@ impl Wake for Unheard {
 #[test]
 fn a_manual_clock_fires_exactly() {
     let clock = ManualClock::new();
-    let driver = Arc::new(Driver::new(Clock::Manual(clock.clone()), 4).unwrap());
+    let driver = Arc::new(Driver::new(Clock::Manual(clock.clone()), 4, None).unwrap());
     let fired = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&fired);
     clock.advance(Duration::from_micros(1_500));

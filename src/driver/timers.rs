@@ -195,6 +195,11 @@ impl Timers {
     pub(crate) fn wake_up(&self, now: u64) -> bool {
         // Relaxed: a thread that sees it later notifies without need.
         self.until.store(AWAKE, Ordering::Relaxed);
+        self.is_due(now)
+    }
+
+    /// Whether a timer may be due.
+    pub(crate) fn is_due(&self, now: u64) -> bool {
         let due = |shard: &Shard| shard.wheel.lock().is_due(now, STEPS) != Due::Nothing;
         let mut shards = self.shards.iter();
         shards.any(|shard| shard.may_be_due(now) && due(shard))

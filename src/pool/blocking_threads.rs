@@ -80,7 +80,7 @@ fn start(shared: &Arc<Shared>) -> bool {
     let started = shared.thread("blocking").spawn(move || {
         let ctx = ThreadCtx::blocking(&theirs);
         ctx.occupy(|| {
-            theirs.hooks.thread_started();
+            theirs.thread_started();
             serve(&theirs, &ctx);
             // It does not count any more.
             ctx.waits.set(true);

@@ -36,7 +36,11 @@ pub(crate) fn in_place<R>(shared: &Arc<Shared>, awaited: Awaited, f: impl FnOnce
     let outside = thread_ctx::with(|ctx| ctx.is_none_or(|ctx| !ctx.is_of(shared)));
     if outside && frame::current(|frame| frame.is_none()) {
         let ctx = ThreadCtx::blocked(shared, awaited);
-        return ctx.occupy(f);
+        let own = thread_ctx::with(|ctx| ctx.is_some());
+        return match shared.driver.beside() {
+            Some(beside) => beside.around(own, || ctx.occupy(f)),
+            None => ctx.occupy(f),
+        };
     }
     f()
 }
@@ -56,6 +60,9 @@ pub(crate) fn run(group: &Node) -> bool {
         let Some(ctx) = ctx.filter(of_group) else {
             return;
         };
+        if ctx.shared.driver.is_hidden() {
+            return;
+        }
         // A caller without a seat pushed nothing, and has no counts.
         let Some(index) = ctx.seat.index() else {
             return;

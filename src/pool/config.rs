@@ -1,5 +1,6 @@
 //! Options of a runtime, and their bounds. What is built of them is in `runtime`.
 
+use crate::driver::beside::Wanted;
 use crate::driver::clock::{Clock, ManualClock};
 use crate::poll::budget;
 use crate::pool::hooks::Hooks;
@@ -45,6 +46,8 @@ pub struct RuntimeBuilder {
     pub(crate) operations_per_poll: u8,
     pub(crate) callers_take_part: bool,
     pub(crate) clock: Clock,
+    /// tokio, if it was asked for.
+    pub(super) tokio: Option<Wanted>,
     pub(super) hooks: Hooks,
 }
 
@@ -61,6 +64,7 @@ impl RuntimeBuilder {
             operations_per_poll: budget::DEFAULT,
             callers_take_part: true,
             clock: Clock::System,
+            tokio: None,
             hooks: Hooks::default(),
         }
     }
@@ -451,6 +455,12 @@ impl RuntimeBuilder {
         if self.max_spares > MAX_SPARES {
             return bad("max_spares", "at most 4096");
         }
+        if self
+            .tokio
+            .is_some_and(|tokio| !tokio.is_within(MAX_WORKERS))
+        {
+            return bad("tokio", "1 to 1024 workers");
+        }
         if self.operations_per_poll == 0 {
             return bad("operations_per_poll", "1 to 255");
         }
@@ -476,6 +486,7 @@ impl fmt::Debug for RuntimeBuilder {
             .field("report_stalls_after", &self.report_after)
             .field("operations_per_poll", &self.operations_per_poll)
             .field("callers_take_part", &self.callers_take_part)
+            .field("tokio", &self.tokio)
             .finish_non_exhaustive()
     }
 }

@@ -75,7 +75,7 @@ fn wait(ctx: &ThreadCtx<'_>, half: &StackJob) {
             worker::pause(round);
         }
     }
-    waiting::wait(ctx.shared, Awaited::Nothing, |cx| {
+    waiting::wait(ctx.shared, Awaited::Nothing, true, |cx| {
         if half.poll_done(cx.waker()) {
             return Step::Ready(());
         }

@@ -64,6 +64,9 @@ macro_rules! counters {
             /// Timers that are set and have not fired: sleeps, timeouts and intervals that were
             /// polled, deadlines of groups.
             pub live_timers: u64,
+            /// Tasks of `tokio::spawn` that have not ended, in the tokio of this runtime: they are
+            /// in no group. None without the feature `tokio`.
+            pub live_tokio_tasks: u64,
         }
 
         impl Counters {
@@ -76,7 +79,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Jobs run: polls of tasks, reapers.
+    /// Jobs run: polls of tasks, reapers, and stretches in which a worker ran tasks of tokio's.
     jobs,
     /// Of these, jobs run by threads that wait for them, in `block_on`, `.wait()` or a scope.
     awaited_jobs,

@@ -12,14 +12,14 @@
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
 //! where it is; `report_thread` calls hooks; `blocking_threads` do the closures that block;
-//! `dispatch` is the pool as its groups see it; `worker` is the loop; `spares` stand in for threads
-//! that wait or are stalled; `wanted` says which jobs a blocked caller runs, `waiting` is how it
-//! blocks, and `visit` is for one from outside; `children` is what a scope runs before it blocks;
-//! `join` is how a forker comes back.
+//! `dispatch` is the pool as its groups see it; `escapees` are tasks that tokio has; `worker` is
+//! the loop; `spares` stand in for threads that wait or are stalled; `wanted` says which jobs a
+//! blocked caller runs, `waiting` is how it blocks, and `visit` is for one from outside; `children`
+//! is what a scope runs before it blocks; `join` is how a forker comes back.
 //!
 //! The whole: `caretaker` looks after what outlives a runtime; `shutdown` is how it ends;
 //! `statistics` are all numbers of one, `runtime` is its public face; `global` is the one that free
-//! functions use.
+//! functions use; `tokio` is an option behind a feature.
 
 pub(crate) mod blocking;
 pub(crate) mod blocking_threads;
@@ -28,6 +28,7 @@ pub(crate) mod children;
 pub(crate) mod config;
 mod crowd;
 mod dispatch;
+mod escapees;
 pub(crate) mod global;
 mod hooks;
 pub(crate) mod join;
@@ -51,6 +52,8 @@ pub(crate) mod statistics;
 mod tests;
 pub(crate) mod thread_ctx;
 pub(crate) mod timing;
+#[cfg(feature = "tokio")]
+mod tokio;
 pub(crate) mod visit;
 pub(crate) mod waiting;
 mod wanted;

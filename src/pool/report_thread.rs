@@ -17,6 +17,7 @@ pub(crate) fn tell(shared: &Arc<Shared>, report: Sighting) {
     let started = shared.thread("reports").spawn(move || {
         // A shutdown in a hook must know that it cannot wait for this thread.
         let ctx = ThreadCtx::blocking(&theirs);
+        theirs.driver.enter_for_good();
         // Closures that block have no part in it: it does not count against their limit.
         ctx.waits.set(true);
         ctx.occupy(|| {

@@ -85,7 +85,8 @@ impl RuntimeBuilder {
 /// Starts a runtime under options that were checked.
 fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
     // Those of the workers, and one for all others.
-    let driver = Driver::new(options.clock.clone(), options.workers + 1);
+    let tokio = options.tokio.map(|wanted| (wanted, &*options.thread_name));
+    let driver = Driver::new(options.clock.clone(), options.workers + 1, tokio);
     let driver = Arc::new(driver.map_err(|error| BuildError(Kind::Driver(error)))?);
     let shared = Arc::new_cyclic(|this| Shared {
         this: Weak::clone(this),
@@ -111,6 +112,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         spares: Mutex::new(Spares::default()),
         shut_down: AtomicBool::new(false),
         exiting: AtomicBool::new(false),
+        is_special: AtomicBool::new(options.tokio.is_some()),
         look_after: caretaker::look_after,
         caretaker: Mutex::new(false),
         emptied: Waiters::new(),
@@ -131,7 +133,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         let thread = shared.thread(&index.to_string());
         let started = thread.spawn(move || {
             if let Some(seat) = shared.seats.claim(index) {
-                shared.hooks.thread_started();
+                shared.thread_started();
                 worker::run(&shared, seat, worker::Kind::Worker);
                 shared.hooks.thread_stops();
             }

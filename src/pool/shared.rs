@@ -1,6 +1,7 @@
 //! What all threads of a runtime see: queues, sleepers, driver, hooks; and what can be done with
 //! these alone, on any thread. What depends on the calling thread is above, in `dispatch`.
 
+use crate::driver::beside::Beside;
 use crate::driver::driver::Driver;
 use crate::group::node::NodeRef;
 use crate::job::Job;
@@ -89,6 +90,8 @@ pub(crate) struct Shared {
     pub(crate) spares: Mutex<Spares>,
     pub(crate) shut_down: AtomicBool,
     pub(crate) exiting: AtomicBool,
+    /// A caller from outside has something to heed: the end, or that tokio is beside.
+    pub(crate) is_special: AtomicBool,
     /// What looks after a runtime that has ended when something is added to it:
     /// `caretaker::look_after`.
     pub(crate) look_after: fn(&Self),
@@ -127,11 +130,28 @@ impl Shared {
         })
     }
 
-    /// Whether the runtime has ended, or is about to: it may have no root.
+    /// Whether a caller from outside has more to do than to poll: see
+    /// [`Shared::for_caller`].
     #[inline]
-    pub(crate) fn has_ended(&self) -> bool {
-        // Relaxed: a caller that must know asks for the root, under its lock.
-        self.exiting.load(Ordering::Relaxed)
+    pub(crate) fn is_special(&self) -> bool {
+        // Relaxed: a caller that must know of the end asks for the root, under its lock.
+        self.is_special.load(Ordering::Relaxed)
+    }
+
+    /// What a caller from outside is to know that blocks in a special runtime: panics if that has
+    /// ended, or is about to and so has no root; else gives what is beside.
+    pub(crate) fn for_caller(&self) -> Option<&Beside> {
+        // Relaxed: as in `is_special`.
+        if self.exiting.load(Ordering::Relaxed) {
+            self.root();
+        }
+        self.driver.beside()
+    }
+
+    /// A thread of this runtime begins.
+    pub(crate) fn thread_started(&self) {
+        self.driver.enter_for_good();
+        self.hooks.thread_started();
     }
 
     pub(crate) fn open_root(&self) -> Option<NodeRef> {
@@ -415,6 +435,8 @@ impl Shared {
         sum.live_tasks = live::alive(all_counts.clone().map(|counts| &counts.tasks));
         sum.live_groups = live::alive(all_counts.map(|counts| &counts.groups));
         sum.live_timers = self.driver.timers() as u64;
+        let tokio = self.driver.beside();
+        sum.live_tokio_tasks = tokio.map_or(0, Beside::alive) as u64;
         sum
     }
 }

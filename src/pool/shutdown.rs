@@ -9,6 +9,7 @@
 //!    there after that is returned as stragglers.
 //! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the
 //!    circle root -> pool -> root. What others still poll is handed over to a caretaker.
+//! 6. End what tokio has of its own, if it is beside.
 //!
 //! A process that was forked from that of the runtime does none of this: there is no thread to end,
 //! to join or to wait for, and its copy of the runtime stays as it is.
@@ -158,10 +159,10 @@ impl Shared {
         }
         let inside = caller_in(self);
         let Some(root) = self.open_root() else {
-            if inside.is_none() {
-                self.join_threads();
-            }
-            return Ok(());
+            return match inside {
+                Some(_) => Ok(()),
+                None => self.join_threads(grace),
+            };
         };
         // Release: pairs with the Acquire in `Pool::is_shut_down`.
         self.shut_down.store(true, Ordering::Release);
@@ -186,13 +187,17 @@ impl Shared {
             return Err(Stragglers(stragglers));
         }
         drop(root);
-        self.join_threads();
-        Ok(())
+        self.join_threads(grace)
     }
 
     /// Waits for the workers to leave. The root is empty, so there is nothing that they could wait
-    /// for.
-    fn join_threads(&self) {
+    /// for but a task of tokio's.
+    #[track_caller]
+    fn join_threads(&self, grace: Duration) -> Result<(), Stragglers> {
+        let Some(escapees) = self.leave_tokio(LOOK, NO_PROGRESS) else {
+            let name = "a task of `tokio::spawn` that does not return";
+            return Err(Stragglers(vec![unnamed(name, Location::caller())]));
+        };
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
             // A worker does not panic: jobs do not unwind, and hooks are caught.
@@ -201,7 +206,10 @@ impl Shared {
         self.blocking.join();
         // Those who report are gone.
         self.reports.join();
+        // No child, destructor or hook of ours is left that could use them.
+        escapees.end(grace.max(LOOK * NO_PROGRESS));
         self.hooks.tell_omitted();
+        Ok(())
     }
 }
 
@@ -390,6 +398,8 @@ impl Wake for End {
         let shared = &self.0;
         // Release: pairs with the Acquire loads in `worker`.
         shared.exiting.store(true, Ordering::Release);
+        // Relaxed: a caller that misses it finds no root.
+        shared.is_special.store(true, Ordering::Relaxed);
         shared.rouse();
         shared.blocking.close();
         shared.sentinel.end();

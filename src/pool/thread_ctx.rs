@@ -5,6 +5,7 @@
 //! something in it. They nest: a worker whose task blocks for another runtime has a context there,
 //! too, above its own.
 
+use crate::driver::beside::is_apart;
 use crate::job::Job;
 use crate::poll::budget;
 use crate::pool::seats::{ClaimedSeat, OwnSeat};
@@ -149,7 +150,7 @@ impl<'a> ThreadCtx<'a> {
             return true;
         }
         // A worker without one has lent it to a job, whose context has it: see `waiting::run_as`.
-        if self.role == ThreadRole::Worker || !self.shared.callers_take_part {
+        if self.role == ThreadRole::Worker || !self.shared.callers_take_part || is_apart() {
             return false;
         }
         let claimed = self.shared.seats.claim_from(self.shared.workers);

@@ -33,14 +33,6 @@ impl<'a> Visiting<'a> {
         ptr::addr_eq(node.pool_ptr().as_ptr(), self.runtime)
     }
 
-    /// Panics if the runtime has ended.
-    #[inline]
-    pub(crate) fn begin(&self) {
-        if self.runtime.has_ended() {
-            self.runtime.root();
-        }
-    }
-
     /// A shutdown gives its grace to a visitor that polls and has asked for the root, or has a
     /// group open.
     #[inline]

@@ -109,6 +109,7 @@ impl Home<'_> {
 }
 
 /// Blocks the calling thread until `step` is ready, which waits for what is `awaited`.
+/// `takes_part`: it may run jobs before it sleeps.
 ///
 /// The first step is as cheap as can be: as a rule of sync code that calls async code it is the
 /// only one.
@@ -116,6 +117,7 @@ impl Home<'_> {
 pub(crate) fn wait<R>(
     shared: &Arc<Shared>,
     awaited: Awaited,
+    takes_part: bool,
     mut step: impl FnMut(&mut Context<'_>) -> Step<R>,
 ) -> R {
     let bed = Bed::take();
@@ -136,11 +138,14 @@ pub(crate) fn wait<R>(
         }
     };
     let value = if here {
-        drive(Runs::Own(awaited))
+        drive(match takes_part {
+            true => Runs::Own(awaited),
+            false => Runs::Nothing,
+        })
     } else {
         // Dropped also when the poll panicked.
         let ctx = ThreadCtx::blocked(shared, awaited);
-        let alone = frame::current(|frame| frame.is_none());
+        let alone = takes_part && frame::current(|frame| frame.is_none());
         let runs = match alone {
             true => Runs::Seat(awaited),
             false => Runs::Nothing,
@@ -160,7 +165,7 @@ enum Runs {
     /// New children of what it awaits. Others on the seat are strangers, and one of them might want
     /// a lock that the frame below holds.
     Own(Awaited),
-    /// Nothing: it waits for another runtime.
+    /// Nothing: it waits for another runtime, or tokio drives below on this stack.
     Nothing,
 }
 
@@ -185,6 +190,7 @@ fn drive<R>(
                 let wanted = Wanted { awaited, task };
                 run_jobs(ctx, parker, true, &mut ran, || next_of_seat(ctx, wanted))
             }
+            Runs::Own(_) if ctx.shared.driver.is_hidden() => false,
             Runs::Own(awaited) => {
                 let wanted = Wanted { awaited, task };
                 // Not published: what is, is the task below, which is blocked.
@@ -350,17 +356,25 @@ fn run_as(worker: &ThreadCtx<'_>, job: Job) {
     tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
         let ctx = ThreadCtx::worker(shared, claimed);
         seat.counters.jobs.bump();
-        ctx.occupy(|| frame::outside(|| shared.run(Some(index), job)));
+        let run = || ctx.occupy(|| frame::outside(|| shared.run(Some(index), job)));
+        match shared.driver.beside() {
+            Some(beside) => beside.around(true, run),
+            None => run(),
+        }
         if let Some(claimed) = ctx.seat.take() {
             worker.seat.put(claimed);
         }
     });
 }
 
-/// As [`Shared::turn`], in a worker that is in the middle of a poll: wakers and deadlines are no
-/// part of that.
+/// As [`Shared::turn`], in a worker that is in the middle of a poll: wakers, deadlines and tokio's
+/// tasks are no part of that.
 fn turn(shared: &Shared) -> bool {
-    frame::outside(|| shared.turn().1)
+    frame::outside(|| {
+        let woken = shared.turn().1;
+        shared.driver.visit();
+        woken
+    })
 }
 
 /// A job from the worker's seat, from outside, or from any other seat.

@@ -1,6 +1,7 @@
 //! What the sentinel does for a runtime: it counts the workers that do not come back from a job,
 //! has spares stand in for them, and has the tasks reported that keep them.
 
+use crate::driver::beside::Beside;
 use crate::pool::crowd::Getting;
 use crate::pool::reports::Sighting;
 use crate::pool::seats::Seat;
@@ -48,6 +49,7 @@ impl Shared {
             let mut getting = Getting::default();
             let (role, sleep) = (&theirs.driver.role, &theirs.sleep);
             let look = || {
+                theirs.driver.beside().into_iter().for_each(Beside::tick);
                 let busy = theirs.tick(&mut stalls);
                 let (waits, stands) = getting.look(&theirs.seats);
                 Seen {
@@ -133,7 +135,9 @@ impl Shared {
             // Those that sleep do not know that they are not needed any more.
             self.rouse();
         }
-        let waits = || self.has_work() || !self.driver.is_idle();
+        // What tokio waits for is known to it alone.
+        let beside = || self.driver.beside().is_some_and(Beside::is_parked);
+        let waits = || self.has_work() || !self.driver.is_idle() || beside();
         if too_few && none_sleeps && waits() {
             (self.stand_in)(self);
         }

@@ -1,5 +1,6 @@
 //! The loop of a worker: take, steal, drive, sleep.
 
+use crate::driver::beside::Sleeper;
 use crate::job::Job;
 use crate::poll::tally;
 use crate::pool::crowd::{self, Getting};
@@ -15,6 +16,7 @@ use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
 use crate::sync::deque::Steal;
 use crate::sync::{Arc, spin_loop};
+use std::cell::Cell;
 use std::time::Duration;
 
 /// Looks at every other queue before a worker goes to sleep: with their pauses about 10 us, the
@@ -56,6 +58,17 @@ pub(crate) struct Worker<'a> {
     told: Duration,
 }
 
+/// What a worker in the driver counts as where jobs are pushed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum As {
+    /// One that sleeps, unless a waker has taken it out of the list.
+    Sleeper,
+    /// One that is in a job: a task of tokio's.
+    Busy,
+    /// One that looks for a job.
+    Searcher,
+}
+
 /// Why a worker is there, and so until when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -71,7 +84,7 @@ pub(crate) enum Kind {
 pub(crate) fn start(shared: &Arc<Shared>, seat: ClaimedSeat, kind: Kind, name: &str) -> bool {
     let theirs = Arc::clone(shared);
     let started = shared.thread(name).spawn(move || {
-        theirs.hooks.thread_started();
+        theirs.thread_started();
         run(&theirs, seat, kind);
         theirs.hooks.thread_stops();
     });
@@ -191,7 +204,9 @@ impl Worker<'_> {
         self.spent(&self.times.busy, now);
         self.looks.looked(now);
         self.note_crowd();
-        woken
+        // What runs in a visit may push to the own seat.
+        let visited = self.shared.driver.visit();
+        woken || (visited && self.seat.has_work())
     }
 
     /// Tells how it has spent the time until now.
@@ -285,20 +300,28 @@ impl Worker<'_> {
     /// Sleeps; afterwards this worker counts as searching.
     fn park(&self) {
         let sleep = &self.shared.sleep;
-        let mut listed = true;
+        let counts_as = Cell::new(As::Sleeper);
+        let sleeper = Sleeper {
+            sleeps: &|| self.sleeps_in_tokio(&counts_as),
+            wakes: &|| self.wakes_in_tokio(&counts_as),
+        };
         self.shared.driver.park(
             &self.seat.parker,
+            sleeper,
             || sleep.wake_last(self.index),
             || {
                 // Before what the driver wakes is pushed: this worker will find it, no other need
                 // be woken.
-                self.stay_awake();
-                listed = false;
+                match counts_as.replace(As::Searcher) {
+                    As::Sleeper => self.stay_awake(),
+                    As::Busy => sleep.search_again(),
+                    As::Searcher => {}
+                }
                 thread_ctx::with(|ctx| ctx.map(|ctx| ctx.searching.set(true)));
                 self.shared.raise_sentinel();
             },
         );
-        if listed {
+        if counts_as.get() == As::Sleeper {
             return self.stay_awake();
         }
         // What was due is user code: if it blocked, this worker gave its search up meanwhile.
@@ -306,6 +329,37 @@ impl Worker<'_> {
         if !searches {
             sleep.search_again();
         }
+    }
+
+    /// In tokio's driver, of whose tasks none is left to run: as before any sleep. Whether this
+    /// worker may sleep.
+    fn sleeps_in_tokio(&self, counts_as: &Cell<As>) -> bool {
+        if counts_as.get() == As::Busy {
+            counts_as.set(As::Sleeper);
+            self.shared.sleep.fall_asleep(self.index, false);
+            self.shared.sleep.wake_last(self.index);
+        }
+        // What runs in there pushes to the own seat.
+        let is_free = !self.is_over() && !self.is_needless() && !self.seat.has_work();
+        is_free && self.shared.leaves_work()
+    }
+
+    /// In tokio's driver, which has called wakers and may have tasks to run: those are a job.
+    /// Whether this worker is to come back instead, because there is one of ours.
+    fn wakes_in_tokio(&self, counts_as: &Cell<As>) -> bool {
+        if counts_as.get() != As::Sleeper {
+            return counts_as.get() == As::Searcher;
+        }
+        self.seat.counters.jobs.bump();
+        self.shared.raise_sentinel();
+        let woken = !self.shared.sleep.stay_awake(self.index);
+        if woken || self.seat.has_work() {
+            counts_as.set(As::Searcher);
+            return true;
+        }
+        counts_as.set(As::Busy);
+        self.found();
+        false
     }
 
     /// Leaves the list of sleepers, unless a waker has taken this worker out of it: then its token

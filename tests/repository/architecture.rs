@@ -326,8 +326,8 @@ const NOT_MODELLED: [(&str, &str); 4] = [
 
 /// Models of protocols that are made of locks, or of words with a model: they hold no orderings to
 /// weaken.
-const WITHOUT_ORDERINGS: [&str; 8] = [
-    "blocking", "ending", "machine", "role", "sentinel", "shutdown", "task", "waiters",
+const WITHOUT_ORDERINGS: [&str; 9] = [
+    "blocking", "ending", "lent", "machine", "role", "sentinel", "shutdown", "task", "waiters",
 ];
 
 /// Models over a stub that has the words which the real file reads.

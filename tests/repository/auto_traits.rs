@@ -24,7 +24,7 @@ use spinney::net::{
 };
 use spinney::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use spinney::runtime::{
-    BuildError, EnterGuard, GroupMetrics, Histogram, Metrics, Statistics, WorkerMetrics,
+    BuildError, EnterGuard, GroupMetrics, Histogram, Metrics, Statistics, Tokio, WorkerMetrics,
 };
 use spinney::serve::{
     Answering, BodyError, ConnectionHandle, Counts, Ending, Peer, Phase, Report, RequestBody,
@@ -117,6 +117,7 @@ fn rows() -> Vec<Row> {
         TaskState => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Stall => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         ThreadState => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Tokio => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskId => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Straggler => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Stragglers => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -1,0 +1,197 @@
+//! Who looks at tokio's time and I/O, at ours, and at tokio's tasks, and how soon.
+
+use super::parked;
+use crate::common::hangs::without_hanging;
+use crate::common::process::{alone, entries};
+use spinney::{Group, Runtime, group, sleep, yield_now};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn there_is_no_second_thread() {
+    alone(|| {
+        let threads = || entries("/proc/self/task");
+        let plain = Runtime::builder().workers(2).build().unwrap();
+        plain.block_on(group(async |g| g.spawn(sleep(MS)).await));
+        let before = threads();
+        drop(plain);
+        let runtime = parked(2).build().unwrap();
+        runtime.block_on(group(async |g| {
+            g.spawn(async { tokio::time::sleep(MS).await }).await;
+        }));
+        assert!(threads() <= before);
+    });
+}
+
+/// Both drivers in one sleep: a timer and a socket of each end it.
+#[test]
+fn one_worker_sleeps_for_both() {
+    without_hanging(|| {
+        let runtime = parked(1).callers_take_part(false).build().unwrap();
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let ours = spinney::net::TcpListener::bind("127.0.0.1:0")
+                .await
+                .unwrap();
+            let our_address = ours.local_addr().unwrap();
+            g.spawn(async move {
+                for _ in 0..20 {
+                    let mut peer = listener.accept().await.unwrap().0;
+                    peer.write_all(b"x").await.unwrap();
+                }
+            });
+            g.spawn(async move {
+                for _ in 0..20 {
+                    ours.accept().await.unwrap();
+                }
+            });
+            for _ in 0..20 {
+                let mut text = String::new();
+                let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
+                peer.read_to_string(&mut text).await.unwrap();
+                spinney::net::TcpStream::connect(our_address).await.unwrap();
+                sleep(MS).await;
+                tokio::time::sleep(MS).await;
+            }
+        }));
+    });
+}
+
+/// A worker that is never idle visits tokio, which so gets on.
+#[test]
+fn busy_workers_look_at_tokio() {
+    without_hanging(|| {
+        let runtime = parked(1).callers_take_part(false).build().unwrap();
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            let over = Arc::new(AtomicBool::new(false));
+            for _ in 0..4 {
+                let over = Arc::clone(&over);
+                g.spawn(async move {
+                    while !over.load(SeqCst) {
+                        yield_now().await;
+                    }
+                });
+            }
+            // Its own task in tokio, too.
+            let escaped = tokio::spawn(async {
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                tokio::time::sleep(MS).await;
+            });
+            g.spawn(async move {
+                tokio::time::sleep(MS).await;
+                escaped.await.unwrap();
+                over.store(true, SeqCst);
+            });
+        }));
+    });
+}
+
+/// Tasks of tokio's that are always ready take turns with ours, on the only worker.
+#[test]
+fn a_flood_of_tokio_tasks_holds_up_nothing_of_ours() {
+    without_hanging(|| {
+        let runtime = parked(1).callers_take_part(false).build().unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let flood = |over: Arc<AtomicBool>| async move {
+            while !over.load(SeqCst) {
+                tokio::task::yield_now().await;
+            }
+        };
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            for _ in 0..100 {
+                tokio::spawn(flood(Arc::clone(&over)));
+            }
+            for _ in 0..10 {
+                g.spawn(sleep(MS)).await;
+                g.spawn(async { tokio::time::sleep(MS).await }).await;
+            }
+        }));
+        over.store(true, SeqCst);
+    });
+}
+
+/// A task of tokio's that does not return: our time, our queue and our sockets go on, with one
+/// worker and with more, be it in a visit or in the sleep.
+#[test]
+fn a_tokio_task_that_computes_holds_up_nothing_of_ours() {
+    without_hanging(|| {
+        for workers in [1, 2] {
+            let runtime = parked(workers).callers_take_part(false).build().unwrap();
+            let over = Arc::new(AtomicBool::new(false));
+            let begun = Arc::new(AtomicUsize::new(0));
+            runtime.block_on(group(async |g: Group<'_, '_>| {
+                let (theirs, count) = (Arc::clone(&over), Arc::clone(&begun));
+                tokio::spawn(async move {
+                    count.fetch_add(1, SeqCst);
+                    while !theirs.load(SeqCst) {
+                        std::hint::spin_loop();
+                    }
+                });
+                while begun.load(SeqCst) == 0 {
+                    g.spawn(sleep(MS)).await;
+                }
+                for _ in 0..10 {
+                    g.spawn(async {
+                        sleep(MS).await;
+                        let listener = spinney::net::TcpListener::bind("127.0.0.1:0")
+                            .await
+                            .unwrap();
+                        let address = listener.local_addr().unwrap();
+                        let client = spinney::net::TcpStream::connect(address);
+                        client.await.unwrap();
+                        listener.accept().await.unwrap();
+                    })
+                    .await;
+                }
+                over.store(true, SeqCst);
+            }));
+        }
+    });
+}
+
+/// A worker blocked in `.wait()` for what only tokio's driver can bring, without a spare.
+#[test]
+fn a_wait_without_a_spare_looks_at_tokio() {
+    use spinney::Wait;
+    without_hanging(|| {
+        let builder = parked(1).callers_take_part(false).max_spares(0);
+        let runtime = builder.build().unwrap();
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            g.spawn(async { tokio::time::sleep(MS).wait() }).await;
+        }));
+    });
+}
+
+/// What is woken by a thread of neither: a sleeper in tokio's driver hears it.
+#[test]
+fn a_sleeper_in_tokio_is_woken_from_outside() {
+    without_hanging(|| {
+        let runtime = parked(1).callers_take_part(false).build().unwrap();
+        let (send, receive) = async_channel::bounded::<()>(1);
+        let (tell, told) = mpsc::channel();
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                runtime.block_on(group(async |g: Group<'_, '_>| {
+                    g.spawn(async move {
+                        while receive.recv().await.is_ok() {
+                            tell.send(()).unwrap();
+                        }
+                    });
+                }));
+            });
+            for _ in 0..200 {
+                send.send_blocking(()).unwrap();
+                told.recv().unwrap();
+            }
+            send.close();
+        });
+    });
+}
