@@ -1,14 +1,13 @@
 //! A TCP proxy: each connection is a child that copies both ways; a stop lets those that are open end.
 
-use futures_lite::{AsyncReadExt, AsyncWriteExt, future::or};
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::io::{copy, copy_bidirectional};
 use spinney::net::{TcpListener, TcpStream};
 use spinney::{Group, block_on, try_group};
 use std::{io, net::SocketAddr};
 
 async fn proxy(g: Group<'_, '_, io::Error>, at: TcpListener, to: SocketAddr) -> io::Result<()> {
-    let stopped = async || Err(g.stopping().await);
-    while let Ok(next) = or(stopped(), async { Ok(at.accept().await) }).await {
+    while let Some(next) = g.unless_stopping(at.accept()).await {
         let (inbound, _) = next?;
         g.spawn(async move {
             let outbound = TcpStream::connect_addr(to).await?;
@@ -19,6 +18,7 @@ async fn proxy(g: Group<'_, '_, io::Error>, at: TcpListener, to: SocketAddr) -> 
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "an example says what it showed")]
 fn main() {
     let answer = block_on(try_group(async |g: Group<'_, '_, io::Error>| {
         let echo = TcpListener::bind("127.0.0.1:0").await?;

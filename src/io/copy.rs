@@ -190,12 +190,12 @@ where
 ///     });
 ///     client.write_all(b"one").await.unwrap();
 ///     client.close().await.unwrap(); // its sending half
-///     let mut text = String::new();
-///     server.read_to_string(&mut text).await.unwrap();
-///     server.write_all(text.repeat(2).as_bytes()).await.unwrap();
+///     let (mut question, mut answer) = (String::new(), String::new());
+///     server.read_to_string(&mut question).await.unwrap();
+///     server.write_all(question.repeat(2).as_bytes()).await.unwrap();
 ///     server.close().await.unwrap();
-///     client.read_to_string(&mut text).await.unwrap();
-///     assert_eq!(text, "oneoneone");
+///     client.read_to_string(&mut answer).await.unwrap();
+///     assert_eq!(answer, "oneone");
 ///     assert_eq!(proxy.await, (3, 6));
 /// }));
 /// ```
