@@ -36,7 +36,7 @@ fn all(child: Child) -> Output {
 fn what_was_flushed_has_reached_the_descriptor() {
     let output = apart(all, || {
         block_on(async {
-            println!("first");
+            std::io::Write::write_all(&mut std::io::stdout(), b"first\n").unwrap();
             let (mut one, mut other) = (stdout(), stdout());
             one.write_all(b"second\n").await.unwrap();
             other.write_all(&vec![b'x'; 300_000]).await.unwrap();
