@@ -6,8 +6,8 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-/// What [`TcpListener::bind`] and [`TcpStream::connect`] take: an address, several of them, or the
-/// name of a host with a port.
+/// What [`TcpListener::bind`], [`TcpStream::connect`] and their like take: an address, several of
+/// them, or the name of a host with a port.
 ///
 /// It is implemented for what [`std::net::ToSocketAddrs`] is implemented for: [`SocketAddr`] and
 /// its two kinds, an IP address or a host with a port, as a pair, a string of the form `host:port`,
@@ -65,6 +65,11 @@ mod sealed {
     pub trait Sealed {
         /// The addresses; or the name that is to be looked up, with its port if that is apart.
         fn given(&self) -> Result<Vec<SocketAddr>, (String, Option<u16>)>;
+
+        /// The address, if it is one: without memory of its own, for each datagram.
+        fn single(&self) -> Option<SocketAddr> {
+            None
+        }
     }
 }
 
@@ -78,6 +83,36 @@ pub(crate) fn target(address: &impl ToSocketAddrs) -> Target {
         Err((host, Some(port))) => Target::Host(host, port),
     }
 }
+
+/// The address that the caller gave, if it is one and no name.
+pub(crate) fn single(address: &impl ToSocketAddrs) -> Option<SocketAddr> {
+    address.single()
+}
+
+macro_rules! addresses {
+    ($($type:ty),*) => {$(
+        impl ToSocketAddrs for $type {}
+
+        impl sealed::Sealed for $type {
+            fn given(&self) -> Given {
+                Ok(vec![(*self).into()])
+            }
+
+            fn single(&self) -> Option<SocketAddr> {
+                Some((*self).into())
+            }
+        }
+    )*};
+}
+
+addresses!(
+    SocketAddr,
+    SocketAddrV4,
+    SocketAddrV6,
+    (IpAddr, u16),
+    (Ipv4Addr, u16),
+    (Ipv6Addr, u16)
+);
 
 macro_rules! targets {
     ($($type:ty, |$this:ident| $given:expr;)*) => {$(
@@ -93,12 +128,6 @@ macro_rules! targets {
 }
 
 targets! {
-    SocketAddr, |this| Ok(vec![*this]);
-    SocketAddrV4, |this| Ok(vec![(*this).into()]);
-    SocketAddrV6, |this| Ok(vec![(*this).into()]);
-    (IpAddr, u16), |this| Ok(vec![(*this).into()]);
-    (Ipv4Addr, u16), |this| Ok(vec![(*this).into()]);
-    (Ipv6Addr, u16), |this| Ok(vec![(*this).into()]);
     [SocketAddr], |this| Ok(this.to_vec());
     str, |this| name(this);
     String, |this| name(this);
@@ -111,6 +140,10 @@ impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {}
 impl<T: ToSocketAddrs + ?Sized> sealed::Sealed for &T {
     fn given(&self) -> Given {
         (**self).given()
+    }
+
+    fn single(&self) -> Option<SocketAddr> {
+        (**self).single()
     }
 }
 

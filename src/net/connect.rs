@@ -2,6 +2,7 @@
 
 use crate::driver::sources::Direction;
 use crate::net::address::{Target, failed_at, no_address};
+use crate::net::happy_eyeballs;
 use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
 use crate::poll::budget;
@@ -9,12 +10,18 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, 
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
 
-/// Connects to the first address of the target that answers; the last one's error.
+/// Connects to a target: by turns to the addresses of a name, one after the other to those that the
+/// caller gave in an order of its own.
 pub(crate) async fn any(target: &Target) -> io::Result<Registered<TcpStream>> {
     let addresses = resolve(target).await?;
     // An address may fail at once.
     poll_fn(budget::spend).await;
+    if !matches!(target, Target::Addresses(_)) {
+        let addresses = happy_eyeballs::in_turns(addresses);
+        return happy_eyeballs::connect(target, addresses, one).await;
+    }
     let mut last = no_address(target);
     for address in addresses {
         match one(address).await {
@@ -25,13 +32,19 @@ pub(crate) async fn any(target: &Target) -> io::Result<Registered<TcpStream>> {
     Err(last)
 }
 
-async fn one(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
+/// One attempt.
+pub(crate) async fn one(address: SocketAddr) -> io::Result<Registered<TcpStream>> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = socket_with(family, SocketType::STREAM, flags, None)?;
+    by(socket, address).await
+}
+
+/// Connects a socket in non-blocking mode.
+pub(crate) async fn by(socket: OwnedFd, address: SocketAddr) -> io::Result<Registered<TcpStream>> {
     match connect(&socket, &address) {
         Ok(()) | Err(rustix::io::Errno::INPROGRESS | rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),

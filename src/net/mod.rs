@@ -1,4 +1,5 @@
-//! Sockets on the runtime's own driver: TCP, and Unix sockets.
+//! Sockets and pipes on the runtime's own driver: TCP, UDP, Unix sockets, and descriptors of the
+//! user's own ([`Async`]).
 //!
 //! They have methods of their own, speak `futures_io` for all else, work on any executor, and, off
 //! a runtime, start the global one.
@@ -63,27 +64,41 @@ pub(crate) mod address;
 mod again;
 mod bytes;
 mod connect;
+mod datagrams;
 mod duplex;
 mod halves;
+mod happy_eyeballs;
 mod listener;
 mod operation;
+mod options;
+mod own_source;
 mod pause;
+pub mod pipe;
 pub(crate) mod registered;
 mod resolve;
 mod std_socket;
 mod stream;
+mod tcp_socket;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod udp;
 mod unix_address;
+mod unix_datagram;
 mod unix_listener;
 mod unix_stream;
+mod waits;
 
 pub use address::ToSocketAddrs;
 pub use duplex::Duplex;
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 pub use listener::{Accept, TcpListener};
+pub use own_source::Async;
+pub use resolve::lookup_host;
 pub use stream::TcpStream;
+pub use tcp_socket::TcpSocket;
+pub use udp::UdpSocket;
+pub use unix_datagram::UnixDatagram;
 pub use unix_listener::UnixListener;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use unix_stream::PeerCredentials;

@@ -140,6 +140,15 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         })
     }
 
+    /// Whether the source may be ready: a try alone tells.
+    pub(crate) fn poll_ready(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_io(direction, None, cx, |_| Ok(()))
+    }
+
     /// `proves` says of what an operation gave whether nothing is left to be had.
     fn poll_proving<R>(
         &self,

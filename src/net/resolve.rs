@@ -1,7 +1,7 @@
 //! Names to addresses, on a thread for blocking calls: the system's resolver blocks.
 
 use crate::keyed_queue::Key;
-use crate::net::address::{Target, failed};
+use crate::net::address::{Target, ToSocketAddrs, failed, target};
 use crate::poll::{budget, frame};
 use crate::pool::shared::Shared;
 use crate::pool::{blocking_threads, global};
@@ -9,9 +9,44 @@ use crate::sync::{Arc, Mutex, Weak};
 use crate::waiters;
 use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::vec;
+
+/// Looks up the addresses of a host, with a port: in the order of the system, which puts those
+/// first that are most likely to be reached.
+///
+/// [`TcpStream::connect`](crate::net::TcpStream::connect) and the like look names up by themselves.
+///
+/// # Examples
+///
+/// ```
+/// use spinney::net::lookup_host;
+///
+/// spinney::block_on(async {
+///     for address in lookup_host(("localhost", 80)).await? {
+///         assert!(address.ip().is_loopback() && address.port() == 80);
+///     }
+///     Ok::<(), std::io::Error>(())
+/// }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// That of the resolver; its text names the host.
+///
+/// # Cancellation
+///
+/// Dropping the future gives the lookup up: if it has not begun it is not made; one that has begun
+/// ends on its thread.
+///
+/// # Blocking
+///
+/// Never: it is done on a thread for calls that block. Addresses are returned as they are.
+pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<vec::IntoIter<SocketAddr>> {
+    Ok(resolve(&target(&host)).await?.into_iter())
+}
 
 /// What the thread and the future share.
 #[derive(Default)]

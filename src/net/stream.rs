@@ -49,6 +49,10 @@ pub struct TcpStream(pub(crate) Registered<std::net::TcpStream>);
 impl TcpStream {
     /// Connects to the first of these addresses that answers.
     ///
+    /// The addresses of a name are tried as RFC 8305 ("Happy Eyeballs") says: IPv6 and IPv4 by
+    /// turns, a further attempt when one has failed or 250 ms after it has begun, and the first
+    /// connection wins. A slice of addresses is tried one after the other, in its order.
+    ///
     /// `address` is an address, a pair of an IP address or a host and a port, `host:port`, or a
     /// slice of addresses: see [`ToSocketAddrs`].
     ///
@@ -71,12 +75,13 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// The last address's error, or that of the resolver. Its text names the address; its kind is
-    /// that of the system's error, which is its [`source`](std::error::Error::source).
+    /// The last address's error, or that of the resolver. Its text names the address, and for a
+    /// name each address that failed, with its error; its kind is that of the system's last error,
+    /// which is its [`source`](std::error::Error::source).
     ///
     /// # Cancellation
     ///
-    /// Dropping the future closes the socket. A lookup of the name that has not begun is not made;
+    /// Dropping the future closes the sockets. A lookup of the name that has not begun is not made;
     /// one that has begun ends on its thread.
     ///
     /// # Blocking

@@ -4,10 +4,14 @@
 use super::{Free, tcp_pair};
 use crate::common::polls::until;
 use crate::common::process::{alone, entries, limit_descriptors};
-use spinney::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use spinney::net::pipe::{OpenOptions, pipe};
+use spinney::net::{
+    Async, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
+};
 use spinney::{Group, block_on, try_group};
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 /// The sources that the process has registered with its pollers.
@@ -40,7 +44,25 @@ async fn one_of_each() {
     assert_eq!(registrations(), registered - 2);
     let one = UnixStream::from_std(one).unwrap();
     assert_eq!(registrations(), registered - 1);
-    drop((server, reader, near, far, one));
+    let (read, write) = pipe().unwrap();
+    let datagrams = (
+        UdpSocket::bind("127.0.0.1:0").await.unwrap(),
+        UnixDatagram::pair().unwrap(),
+    );
+    // Its own descriptor, and the one that is watched.
+    let before = held();
+    let source = Async::new(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+    assert_eq!(held(), (before.0 + 2, before.1 + 1));
+    let source = source.into_inner();
+    assert_eq!(held(), (before.0 + 1, before.1));
+    let socket = TcpSocket::new_v4().unwrap();
+    socket
+        .connect("127.0.0.1:1".parse().unwrap())
+        .await
+        .unwrap_err();
+    drop((
+        server, reader, near, far, one, read, write, datagrams, source,
+    ));
 }
 
 #[test]
@@ -106,7 +128,8 @@ fn where_there_is_no_room_the_error_says_for_what() {
             let path = Free::new();
             let name = path.0.display();
             let _listener = UnixListener::bind(&path).unwrap();
-            limit_descriptors(0);
+            let free = fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
+            limit_descriptors(free);
             names(
                 TcpListener::bind("127.0.0.1:0").await,
                 "cannot bind to 127.0.0.1:0",
@@ -121,6 +144,18 @@ fn where_there_is_no_room_the_error_says_for_what() {
                 &format!("cannot connect to {name}"),
             );
             names(UnixStream::pair(), "cannot make a pair of sockets");
+            names(
+                UdpSocket::bind("127.0.0.1:0").await,
+                "cannot bind to 127.0.0.1:0",
+            );
+            names(UnixDatagram::unbound(), "cannot make a socket");
+            names(UnixDatagram::pair(), "cannot make a pair of sockets");
+            names(UnixDatagram::bind(&path), &format!("cannot bind to {name}"));
+            names(TcpSocket::new_v4(), "cannot make a socket");
+            names(pipe(), "cannot make a pipe");
+            let open = OpenOptions::new().open_receiver("/dev/null");
+            names(open, "cannot open /dev/null for reading");
+            names(Async::new(io::stderr()), "cannot watch a descriptor");
         });
     });
 }

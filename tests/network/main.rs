@@ -3,7 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod datagrams;
 mod descriptors;
+mod pipes;
+mod sockets;
 mod streams;
 mod unix;
 

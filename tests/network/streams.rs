@@ -177,9 +177,8 @@ for_both! {
                 while near.try_write(&room).is_ok() {}
                 waits.set(near.writable());
             }
-            while once(waits.as_mut()).await.is_pending() {
-                far.read(&mut [0; 1 << 16]).await.unwrap();
-            }
+            while far.try_read(&mut [0; 1 << 16]).is_ok() {}
+            waits.await.unwrap();
         });
     }
 

@@ -31,7 +31,7 @@ run!(
     server service start
     supervisor task_set
     fork_join join_sort sync_calls_async sync_errors
-    bounded generator process_pipeline restart run_in task_locals why
+    bounded generator process_pipeline restart run_in task_locals udp_echo why
     files proxy
 );
 

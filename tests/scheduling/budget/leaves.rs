@@ -9,7 +9,10 @@ use rustix::process::{getpid, kill_process};
 use spinney::compat::hyper::Timer;
 use spinney::fs::{self, DirEntry, File};
 use spinney::io::{copy, copy_bidirectional, stderr};
-use spinney::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use spinney::net::{
+    Async, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
+    lookup_host,
+};
 use spinney::process::Command;
 use spinney::serve::{Phase, Report, Routed, Routes, Server, ServiceFn, service_fn};
 use spinney::signal::{Signal, Signals, ctrl_c, terminate};
@@ -139,6 +142,20 @@ fn nowhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
 }
 
+/// A socket that is its own peer.
+async fn udp() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(socket.local_addr().unwrap()).await.unwrap();
+    socket
+}
+
+/// One to which a datagram has come.
+async fn asked() -> UdpSocket {
+    let socket = udp().await;
+    socket.send(b"x").await.unwrap();
+    socket
+}
+
 /// A Unix listener, at a path that is free again.
 fn unix_listener() -> (UnixListener, std::path::PathBuf) {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
@@ -200,6 +217,31 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "Server::serve": () => |_| stopped_server();
         "TcpStream::connect": () => |_| TcpStream::connect("127.0.0.1:1");
         "TcpStream::connect_addr": () => |_| TcpStream::connect_addr(nowhere());
+        "TcpSocket::connect": () => |_| TcpSocket::new_v4().unwrap().connect(nowhere());
+        "lookup_host": nowhere() => |address| lookup_host(*address);
+        "UdpSocket::bind": () => |_| UdpSocket::bind("127.0.0.1:0");
+        "UdpSocket::connect": udp().await => |own| UdpSocket::connect(own, nowhere());
+        "UdpSocket::send_to": udp().await => |own| own.send_to(b"x", nowhere());
+        "UdpSocket::peek": asked().await => |own| own.peek(&mut [0]);
+        "UdpSocket::peek_from": asked().await => |own| own.peek_from(&mut [0]);
+        "send": udp().await => |own| own.send(b"x");
+        "recv": udp().await => |own| async {
+            own.try_send(b"x").unwrap();
+            own.recv(&mut [0]).await
+        };
+        "recv_from": udp().await => |own| async {
+            own.try_send(b"x").unwrap();
+            own.recv_from(&mut [0]).await
+        };
+        "readable, datagrams": asked().await => |own| own.readable();
+        "writable, datagrams": udp().await => |own| own.writable();
+        "UnixDatagram::send_to": UnixDatagram::unbound().unwrap() => |own| own.send_to(b"x", "/nowhere/at all");
+        "UnixDatagram::send_to_addr": std::os::unix::net::SocketAddr::from_pathname("/nowhere/at all").unwrap()
+            => |nowhere| async { UnixDatagram::unbound().unwrap().send_to_addr(b"x", nowhere).await };
+        "Async::readable": Async::new(asked().await).unwrap() => |own| own.readable();
+        "Async::writable": Async::new(udp().await).unwrap() => |own| own.writable();
+        "Async::read_with": Async::new(udp().await).unwrap() => |own| own.read_with(|_| Ok(()));
+        "Async::write_with": Async::new(udp().await).unwrap() => |own| own.write_with(|_| Ok(()));
         "TcpStream::peek": connection().await => |near| near.peek(&mut [0]);
         "UnixStream::connect": () => |_| UnixStream::connect("/nowhere/at all");
         "UnixStream::connect_addr": std::os::unix::net::SocketAddr::from_pathname("/nowhere/at all").unwrap()
