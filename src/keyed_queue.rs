@@ -117,6 +117,11 @@ impl<T> KeyedQueue<T> {
         mem::replace(self, next)
     }
 
+    /// The elements in the queue, oldest first.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| slot.value.as_ref())
+    }
+
     /// The elements, oldest first.
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
         self.slots.into_iter().filter_map(|slot| slot.value)

@@ -118,6 +118,14 @@ impl<const UNKEYED: usize> List<UNKEYED> {
         self.unkeyed.last_mut()?.replace(waker)
     }
 
+    /// Calls `f` with each waker.
+    fn each(&self, f: impl FnMut(&Waker)) {
+        let unkeyed = self.unkeyed.iter().flatten();
+        let first = self.first.iter().map(|first| &first.1);
+        let queue = self.queue.iter().flat_map(|queue| queue.values());
+        unkeyed.chain(first).chain(queue).for_each(f);
+    }
+
     /// Takes all waiters out, in the order in which they came; those without a key first.
     fn drain(&mut self) -> impl Iterator<Item = Waker> + use<UNKEYED> {
         let unkeyed = mem::replace(&mut self.unkeyed, [const { None }; UNKEYED]);
@@ -205,6 +213,11 @@ impl<const UNKEYED: usize> Waiters<UNKEYED> {
     fn remove_from(&self, place: Place) {
         let old = self.0.lock().remove(place);
         discard(old);
+    }
+
+    /// Calls `f`, which is no user code, with each waker, under the lock.
+    pub(crate) fn each(&self, f: impl FnMut(&Waker)) {
+        self.0.lock().each(f);
     }
 
     /// Wakes all waiters and empties the list.

@@ -5,8 +5,10 @@ use crate::driver::beside::{self, Beside, Sleeper, Wanted};
 use crate::driver::clock::Clock;
 use crate::driver::role::{Role, Turn};
 use crate::driver::selector::SystemSelector;
+use crate::driver::sources::Direction;
 use crate::driver::wheel::Key;
 use crate::parker::Parker;
+use crate::report::dump::WaitsFor;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
 use crate::waiters;
@@ -197,6 +199,26 @@ impl Driver {
     /// How many timers are set and have not fired.
     pub(crate) fn timers(&self) -> usize {
         self.role.timers().len()
+    }
+
+    /// Calls `f`, which is no user code, with each waker that waits for time or for a source, and
+    /// with what it waits for.
+    pub(crate) fn each_wait(&self, mut f: impl FnMut(WaitsFor, &Waker)) {
+        let (started, now) = (self.started(), self.now());
+        self.role.timers().each(|at, waker| {
+            if let Some(due) = started.checked_add(Duration::from_nanos(at)) {
+                let left = due.saturating_duration_since(now);
+                f(WaitsFor::Timer { due, left }, waker);
+            }
+        });
+        let sources = self.role.selector.sources.lock().all();
+        for source in sources {
+            let descriptor = source.descriptor;
+            let read = &source.readiness(Direction::Read).waiters;
+            read.each(|waker| f(WaitsFor::Readable { descriptor }, waker));
+            let write = &source.readiness(Direction::Write).waiters;
+            write.each(|waker| f(WaitsFor::Writable { descriptor }, waker));
+        }
     }
 
     /// Wakes `waker` at `at`; dropping the timer cancels it. `seat` is that of the caller: those

@@ -96,6 +96,15 @@ impl<T> Slab<T> {
         at * PAGE as u32 + place
     }
 
+    /// The values of a page; `None` behind the last one.
+    pub(crate) fn page(&self, page: usize) -> Option<impl Iterator<Item = &T>> {
+        let places = self.pages.get(page)?.places.iter();
+        Some(places.filter_map(|place| match place {
+            Place::Used(value) => Some(value),
+            Place::Free(_) => None,
+        }))
+    }
+
     /// The value of that number, if there is one.
     #[inline]
     pub(crate) fn get(&self, number: u32) -> Option<&T> {

@@ -30,6 +30,8 @@ pub(crate) struct Source {
     /// A short read may be followed by another one: there was an event that says so, or it is so
     /// from the start.
     must_say_so: AtomicBool,
+    /// Its file descriptor, for dumps.
+    pub(crate) descriptor: i32,
 }
 
 impl Source {
@@ -38,6 +40,7 @@ impl Source {
             read: Readiness::new(),
             write: Readiness::new(),
             must_say_so: AtomicBool::new(false),
+            descriptor: -1,
         }
     }
 
@@ -111,6 +114,12 @@ impl Sources {
         } else {
             None
         }
+    }
+
+    /// The sources that there are.
+    pub(crate) fn all(&self) -> Vec<Arc<Source>> {
+        let sources = self.places.iter();
+        sources.filter_map(|(_, source)| source.clone()).collect()
     }
 
     /// Whether no source is registered.

@@ -123,6 +123,20 @@ impl Timers {
         shards.map(|shard| shard.wheel.lock().len()).sum()
     }
 
+    /// Calls `f`, which is no user code, with the instant and the waker of each timer. No lock is
+    /// held for long: those that are set or fire meanwhile may be missed.
+    pub(crate) fn each(&self, mut f: impl FnMut(u64, &Waker)) {
+        for shard in &self.shards {
+            for part in 0.. {
+                let wheel = shard.wheel.lock();
+                let Some(timers) = wheel.part(part) else {
+                    break;
+                };
+                timers.for_each(|(at, waker)| f(at, waker));
+            }
+        }
+    }
+
     /// Whether any timer may be set, as of some moment.
     pub(crate) fn may_be_any(&self) -> bool {
         let mut shards = self.shards.iter();

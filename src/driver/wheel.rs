@@ -117,6 +117,12 @@ impl<T> Wheel<T> {
         self.timers.capacity()
     }
 
+    /// Some of the timers, with their instants, in no order; `None` behind the last part.
+    pub(crate) fn part(&self, part: usize) -> Option<impl Iterator<Item = (u64, &T)>> {
+        let timers = self.timers.page(part)?;
+        Some(timers.map(|timer| (timer.at, &timer.action)))
+    }
+
     /// Adds a timer.
     #[inline]
     pub(crate) fn insert(&mut self, at: u64, action: T) -> Key {

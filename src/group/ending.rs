@@ -402,6 +402,15 @@ impl<R: Clone> Ending<R> {
         Some(self.tail.as_mut()?.joiners.take())
     }
 
+    /// Calls `f`, which is no user code, with each waker that waits for the children: of the owner
+    /// that joins, and of joiners.
+    pub(crate) fn each_wait(&self, f: impl FnMut(&Waker)) {
+        let joins = self.phase == Phase::Joining;
+        let owner = self.owner.iter().filter(|_| joins);
+        let joiners = self.tail.iter().flat_map(|tail| tail.joiners.values());
+        owner.chain(joiners).for_each(f);
+    }
+
     /// Whether the closer is there: services end, or defers run.
     pub(crate) fn is_closing(&self) -> bool {
         self.closer == Closer::Runs

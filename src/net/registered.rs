@@ -74,8 +74,9 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         Self::with(io, Source::in_pieces(), global::driver())
     }
 
-    fn with(io: S, source: Source, driver: Arc<Driver>) -> io::Result<Self> {
+    fn with(io: S, mut source: Source, driver: Arc<Driver>) -> io::Result<Self> {
         driver.must_be_here()?;
+        source.descriptor = io.as_raw_fd();
         let source = Arc::new(source);
         let selector = &driver.role.selector;
         let key = selector.sources.lock().insert(Arc::clone(&source));

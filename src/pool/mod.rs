@@ -18,8 +18,8 @@
 //! is what a scope runs before it blocks; `join` is how a forker comes back.
 //!
 //! The whole: `caretaker` looks after what outlives a runtime; `shutdown` is how it ends;
-//! `statistics` are all numbers of one, `runtime` is its public face; `global` is the one that free
-//! functions use; `tokio` is an option behind a feature.
+//! `statistics` are all numbers of one, `snapshot` is a dump of one, `runtime` is its public face;
+//! `global` is the one that free functions use; `tokio` is an option behind a feature.
 
 pub(crate) mod blocking;
 pub(crate) mod blocking_threads;
@@ -44,6 +44,7 @@ pub(crate) mod seats;
 pub(crate) mod sentinel;
 pub(crate) mod shared;
 pub(crate) mod shutdown;
+pub(crate) mod snapshot;
 mod spares;
 mod stack_jobs;
 mod stalls;

@@ -17,14 +17,14 @@ use crate::pool::shared::{Shared, Spares};
 use crate::pool::shutdown::Stragglers;
 use crate::pool::statistics::Statistics;
 use crate::pool::timing::Timing;
-use crate::pool::{caretaker, report_thread, spares, thread_ctx, worker};
+use crate::pool::{caretaker, report_thread, snapshot, spares, thread_ctx, worker};
 use crate::report::dump::Dump;
 use crate::report::failure::Unobserved;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::deque::Injector;
 use crate::sync::{Arc, Mutex, Weak};
-use crate::tree::{attach, survey};
+use crate::tree::attach;
 use crate::waiters::Waiters;
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -147,23 +147,6 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
     Ok(runtime)
 }
 
-/// [`Runtime::dump`].
-pub(crate) fn dump(shared: &Shared) -> Dump {
-    attach::attach_here();
-    shared.driver.tick(); // for ages
-    let groups = shared.open_root().map(|root| survey::groups(&root));
-    let groups = groups.unwrap_or_default();
-    let first_polls = shared.all_running(|running| {
-        let mut tasks = groups.iter().flat_map(|group| &group.tasks);
-        tasks.all(|task| task.id != running)
-    });
-    Dump {
-        groups,
-        first_polls,
-        stalled: shared.stalled(),
-    }
-}
-
 impl Runtime {
     /// Options for a new runtime.
     ///
@@ -277,7 +260,7 @@ impl Runtime {
     /// ```
     #[must_use]
     pub fn dump(&self) -> Dump {
-        dump(&self.shared)
+        snapshot::take(&self.shared)
     }
 
     /// Asks every group to stop, cancels after `grace` what has not ended, and ends the workers.

@@ -141,6 +141,16 @@ pub struct GroupDump {
     /// The children that were suspended at least once, or block. The rest is queued, or in its
     /// first poll.
     pub tasks: Vec<TaskDump>,
+    /// The data of the wakers that wait for its children.
+    pub(crate) awaited_by: Vec<usize>,
+}
+
+impl GroupDump {
+    /// Its name, or where it was opened.
+    pub(crate) fn label(&self) -> String {
+        let name = self.name.clone();
+        name.unwrap_or_else(|| format!("at {}", self.location))
+    }
 }
 
 /// A task in a [`Dump`].
@@ -181,6 +191,14 @@ pub struct TaskDump {
     pub state: TaskState,
     /// Whether it is to be cut by itself, or its group's cancel has reached it.
     pub is_cancelled: bool,
+    /// What it waits for, as far as that is something of ours: nothing is said of channels and
+    /// locks of other libraries, nor of what was polled through another waker than the task's, as
+    /// in a `FuturesUnordered`.
+    pub waits_for: Vec<WaitsFor>,
+    /// The data of its waker.
+    pub(crate) address: usize,
+    /// The data of the waker that waits for its value.
+    pub(crate) awaited_by: Option<usize>,
 }
 
 impl TaskDump {
@@ -240,6 +258,75 @@ impl TaskState {
     }
 }
 
+/// What a task waits for, in a [`TaskDump`].
+///
+/// # Examples
+///
+/// ```
+/// use spinney::dump::WaitsFor;
+/// use spinney::{Runtime, group, sleep, yield_now};
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::builder().workers(1).build()?;
+/// let waits = || {
+///     let dump = runtime.dump();
+///     let tasks = dump.groups().iter().flat_map(|group| &group.tasks);
+///     tasks.flat_map(|task| task.waits_for.clone()).collect::<Vec<_>>()
+/// };
+/// runtime.block_on(group(async |g| {
+///     let sleeper = g.spawn(sleep(Duration::from_secs(60)));
+///     while waits().is_empty() {
+///         yield_now().await; // until it was polled
+///     }
+///     assert!(matches!(waits()[..], [WaitsFor::Timer { .. }]));
+///     sleeper.cancel().await;
+/// }));
+/// # Ok::<(), spinney::runtime::BuildError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WaitsFor {
+    /// A timer: a sleep, a timeout, a tick.
+    #[non_exhaustive]
+    Timer {
+        /// When it is due, on the clock of the runtime.
+        due: Instant,
+        /// For how long it is not.
+        left: Duration,
+    },
+    /// A socket, to be readable, or to have a connection to be accepted.
+    #[non_exhaustive]
+    Readable {
+        /// Its file descriptor; `ss -tnp` and `/proc/self/fd` know it.
+        descriptor: i32,
+    },
+    /// A socket, to be writable, or to be connected.
+    #[non_exhaustive]
+    Writable {
+        /// Its file descriptor.
+        descriptor: i32,
+    },
+    /// The value of a child.
+    Task(TaskId),
+    /// The children of a group, by its name, or where it was opened.
+    Group(String),
+    /// A thread for closures that block: it is in the line.
+    BlockingThread,
+}
+
+impl fmt::Display for WaitsFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timer { left, .. } => write!(f, "a timer, due in {left:.1?}"),
+            Self::Readable { descriptor } => write!(f, "input on descriptor {descriptor}"),
+            Self::Writable { descriptor } => write!(f, "output on descriptor {descriptor}"),
+            Self::Task(task) => write!(f, "task {task}"),
+            Self::Group(group) => write!(f, "the children of group {group}"),
+            Self::BlockingThread => f.write_str("a thread that may block"),
+        }
+    }
+}
+
 /// Levels that are indented at most, so that the text of a deep tree stays linear.
 const INDENTED: usize = 40;
 
@@ -294,6 +381,11 @@ impl fmt::Display for TaskDump {
             self.polls,
             self.age
         )?;
-        f.write_str(if self.is_cancelled { ", cancelled" } else { "" })
+        f.write_str(if self.is_cancelled { ", cancelled" } else { "" })?;
+        for (at, waits_for) in self.waits_for.iter().enumerate() {
+            let joint = if at == 0 { ", waits for" } else { " and" };
+            write!(f, "{joint} {waits_for}")?;
+        }
+        Ok(())
     }
 }

@@ -113,6 +113,13 @@ impl Awaiter {
         waiters::discard(unsafe { unpack(word) });
     }
 
+    /// Where the task is that waits, if it is one of ours: no reader may follow the address.
+    pub(crate) fn address(&self) -> Option<usize> {
+        // Relaxed: for people, who know it to be of some moment.
+        let word = self.0.load(Ordering::Relaxed);
+        (word != NOBODY && word % 2 == 0).then_some(word)
+    }
+
     /// Closes the slot and returns the waker that waited. The completer calls it once, after it
     /// published the output.
     #[inline]

@@ -16,7 +16,7 @@ use crate::poll::frame::{self, TaskView};
 use crate::poll::locals::Locals;
 use crate::poll::running::age;
 use crate::poll::tally;
-use crate::report::dump::{TaskDump, TaskState};
+use crate::report::dump::{TaskDump, TaskState, WaitsFor};
 use crate::report::failure::TaskId;
 use crate::report::reason::Origin;
 use crate::spans::{About, TaskSpan};
@@ -525,18 +525,26 @@ pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> TaskDump {
     // SAFETY: (1): the task is linked and alive; (2): it cannot unlink while the lock is held.
     let header = unsafe { task.as_ref() };
     let state = header.state.load();
+    // Relaxed: a statistic.
+    let polls = header.polls.load(Ordering::Relaxed);
     TaskDump {
         id: header.id,
         name: header.name().map(ToString::to_string),
         location: header.location,
         age: header.age(),
-        // Relaxed: a statistic.
-        polls: header.polls.load(Ordering::Relaxed),
+        polls,
         state: match (state.is_running(), state.is_scheduled()) {
             (true, _) => TaskState::Running,
             (false, true) => TaskState::Queued,
             (false, false) => TaskState::Waiting,
         },
         is_cancelled: state.is_cancelled(),
+        // A closure that blocks is in the line until it is called.
+        waits_for: match header.table.place {
+            Some(_) if polls == 0 => vec![WaitsFor::BlockingThread],
+            _ => Vec::new(),
+        },
+        address: task.addr().get(),
+        awaited_by: header.awaiter.address(),
     }
 }

@@ -32,6 +32,9 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
     let slow = node.slow.lock();
     each_member(node, &slow, |task| tasks.push(task));
     each_inner(&slow, |inner| work.push((inner.to_ref(), depth + 1)));
+    let mut awaited_by = Vec::new();
+    slow.ending
+        .each_wait(|waker| awaited_by.push(waker.data().addr()));
     let (why, deadline) = slow.known().map_or((None, None), |rare| {
         (
             rare.reason.as_ref().map(|reason| reason.kind),
@@ -52,6 +55,7 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
         deadline,
         count,
         tasks,
+        awaited_by,
     }
 }
 

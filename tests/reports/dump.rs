@@ -1,15 +1,17 @@
 //! A dump shows the tree as it is: groups, tasks, states, reasons; what has ended is gone.
 
-use crate::common::durations::NOW;
+use crate::common::durations::{NOW, SECOND};
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{until, wait_until};
-use crate::common::runtimes::{one_by_one, workers};
+use crate::common::runtimes::{noting, one_by_one, workers};
 use spinney::current::CancelKind;
-use spinney::dump::{Dump, GroupDump, TaskDump, TaskState};
-use spinney::{Group, GroupBuilder, current, group, shield};
+use spinney::dump::{Dump, GroupDump, TaskDump, TaskState, WaitsFor};
+use spinney::net::TcpListener;
+use spinney::time::ManualClock;
+use spinney::{Group, GroupBuilder, Runtime, current, group, shield, sleep, timeout};
 use std::future::pending;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 /// The group of that name, and its place in the dump.
@@ -237,5 +239,82 @@ fn a_tree_that_changes_can_be_dumped() {
             });
             over.store(true, SeqCst);
         });
+    });
+}
+
+/// What a task waits for is found where it will be woken from; of what is not ours nothing is said.
+#[test]
+fn what_a_task_waits_for_is_said() {
+    without_hanging(|| {
+        let clock = ManualClock::new();
+        let builder = Runtime::builder().workers(2).max_blocking(1).clock(&clock);
+        let (runtime, _) = noting(builder);
+        let runtime = &runtime;
+        let due_at = clock.now() + 60 * SECOND;
+        let (release, released) = mpsc::channel::<()>();
+        let waits = GroupBuilder::<()>::new().name("waits").run(async |g| {
+            let listener = g.keep(TcpListener::bind("127.0.0.1:0").await.unwrap());
+            let foreign = g.spawn_named("foreign", pending::<()>());
+            let id = foreign.id();
+            g.spawn_named("child", foreign);
+            g.spawn_named("timer", sleep(60 * SECOND));
+            g.spawn_named("both", async {
+                let _ = timeout(60 * SECOND, listener.accept()).await;
+            });
+            g.spawn_named("join", async move {
+                let inner = g.group(async |h| {
+                    h.spawn(pending::<()>());
+                });
+                inner.name("inner").await;
+            });
+            g.spawn_named("joined", async move {
+                g.group(async |h| {
+                    h.spawn(pending::<()>());
+                    h.joined().await;
+                })
+                .name("open")
+                .await;
+            });
+            let called = g.keep(AtomicBool::new(false));
+            g.blocking(move || {
+                called.store(true, SeqCst);
+                let _ = released.recv();
+            });
+            until(|| called.load(SeqCst)).await;
+            let line = g.blocking(|| ()).id();
+            let said = |dump: &Dump, name: &str| -> Vec<String> {
+                let waits = task(find(dump, "waits").unwrap().1, name);
+                let waits = waits.map(|task| task.waits_for.iter().map(ToString::to_string));
+                waits.into_iter().flatten().collect()
+            };
+            let names = ["child", "timer", "both", "join", "joined"];
+            until(|| {
+                let dump = runtime.dump();
+                let group = find(&dump, "waits").unwrap().1;
+                names.iter().all(|name| !said(&dump, name).is_empty())
+                    && task(group, "foreign").is_some()
+            })
+            .await;
+            let dump = runtime.dump();
+            assert_eq!(said(&dump, "foreign"), [""; 0]);
+            assert_eq!(said(&dump, "child"), [format!("task {id}")]);
+            assert_eq!(said(&dump, "timer"), ["a timer, due in 60.0s"]);
+            assert_eq!(said(&dump, "join"), ["the children of group inner"]);
+            assert_eq!(said(&dump, "joined"), ["the children of group open"]);
+            let group = find(&dump, "waits").unwrap().1;
+            let both = &task(group, "both").unwrap().waits_for;
+            assert!(
+                matches!(both[..], [WaitsFor::Timer { due, .. }, WaitsFor::Readable { .. }] if due == due_at),
+                "{both:?}"
+            );
+            let in_line = group.tasks.iter().find(|task| task.id == line).unwrap();
+            assert_eq!(in_line.waits_for, [WaitsFor::BlockingThread]);
+            let text = dump.to_string();
+            assert!(text.contains(", waits for a timer, due in 60.0s and input on descriptor "), "{text}");
+            drop(release);
+            g.cancel(());
+            Ok(())
+        });
+        assert!(runtime.block_on(waits).is_err());
     });
 }

@@ -11,6 +11,7 @@ use spinney::compat::openmetrics::{Exporter, NameClash};
 use spinney::current::{CancelKind, CancelReason, GroupPath};
 use spinney::dump::{
     Dump, GroupDump, Stall, Straggler, Stragglers, TaskDump, TaskId, TaskState, ThreadState,
+    WaitsFor,
 };
 use spinney::fs::{DirEntry, File, OpenOptions, ReadDir};
 use spinney::future::{
@@ -114,6 +115,7 @@ fn rows() -> Vec<Row> {
         Dump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         GroupDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        WaitsFor => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskState => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Stall => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         ThreadState => "Send Sync Unpin UnwindSafe RefUnwindSafe",

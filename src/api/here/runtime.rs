@@ -1,7 +1,7 @@
 //! A look at the runtime that the caller uses, without a name for it: the global one, as a rule.
 
 use crate::pool::metrics::Metrics;
-use crate::pool::{global, runtime};
+use crate::pool::{global, snapshot};
 use crate::report::dump::Dump;
 use crate::tree::attach;
 
@@ -48,7 +48,7 @@ pub fn metrics() -> Metrics {
 /// As [`metrics`].
 #[must_use]
 pub fn dump() -> Dump {
-    global::with_runtime(|shared| runtime::dump(shared))
+    global::with_runtime(|shared| snapshot::take(shared))
 }
 
 /// The name of the runtime that the caller uses:
