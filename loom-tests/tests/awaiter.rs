@@ -20,6 +20,7 @@ mod waiters {
 
 #[path = "../../src/task"]
 mod task {
+    #[expect(dead_code, reason = "only dumps look at it from outside")]
     pub mod awaiter;
 
     /// Stands for the wakers of tasks: another table, the same word.

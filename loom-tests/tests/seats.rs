@@ -11,6 +11,7 @@ use sync::{Arc, thread};
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/job.rs"]
 mod job;
+#[expect(dead_code, reason = "only dumps look at all elements")]
 #[path = "../../src/keyed_queue.rs"]
 mod keyed_queue;
 #[expect(dead_code, reason = "seats bring parkers along")]

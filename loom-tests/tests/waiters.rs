@@ -12,6 +12,7 @@ mod keyed_queue;
 #[expect(dead_code, reason = "a list of wakers needs a part of it")]
 #[path = "../../src/unwind.rs"]
 mod unwind;
+#[expect(dead_code, reason = "only dumps look at all wakers")]
 #[path = "../../src/waiters.rs"]
 mod waiters;
 
