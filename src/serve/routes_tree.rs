@@ -82,7 +82,10 @@ impl Tree {
     pub(super) fn show(self, form: Form) -> impl Future<Output = Response<Bytes>> + Send {
         let now = global::now();
         blocking(move || {
-            let dump = self.cache.lock().fresh(now, || runtime::dump(&self.shared));
+            let dump = self
+                .cache
+                .lock()
+                .fresh(now, || snapshot::take(&self.shared));
             match form {
                 Form::Text => answer(PLAIN, dump.to_string()),
                 Form::Page => answer("text/html; charset=utf-8", page(&dump)),
