@@ -2,7 +2,7 @@
 
 use crate::api::child::closures::blocking;
 use crate::pool::shared::Shared;
-use crate::pool::{global, runtime};
+use crate::pool::{global, snapshot};
 use crate::report::dump::{Dump, GroupDump, TaskDump};
 use crate::serve::phase::ServerHandle;
 use crate::serve::report::Counts;
