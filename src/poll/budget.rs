@@ -11,6 +11,11 @@
 //! foreign `block_on`, which polls again at once, must get on. Where no poll of ours is around, no
 //! one says when a poll ends, and a whole budget follows each refusal.
 //!
+//! What spends the budget to the last unit, and is pending then for another reason, is never
+//! refused, and what is polled after it finds nothing. So after a refusal the polls that follow
+//! have a unit less, by chance, until the next one: what keeps step with the budget falls out of
+//! it, is refused itself, and leaves a few.
+//!
 //! A timer that is late is dearer: a loop over such timers does in between what takes longer than
 //! its pauses, and 127 times that could be minutes. One of them is ready in a poll.
 
@@ -32,8 +37,10 @@ const FEW: u8 = 8;
 const ALL: u8 = u8::MAX;
 
 crate::sync::thread_local! {
-    // What a poll begins with, in the runtime that this thread is in.
+    // The budget of a poll in the runtime that this thread is in.
     static WHOLE: Cell<u8> = const { Cell::new(DEFAULT) };
+    // What a poll begins with: that, or a unit less.
+    static FIRST: Cell<u8> = const { Cell::new(DEFAULT) };
     static LEFT: Cell<u8> = const { Cell::new(DEFAULT) };
     // What is left after a refusal.
     static REST: Cell<u8> = const { Cell::new(ALL) };
@@ -45,6 +52,7 @@ crate::sync::thread_local! {
 /// Sets the whole budget of the polls on this thread, until what is returned is dropped.
 #[inline]
 pub(crate) fn set_whole(operations: u8) -> Restored {
+    FIRST.set(operations);
     Restored(WHOLE.replace(operations))
 }
 
@@ -55,13 +63,14 @@ impl Drop for Restored {
     #[inline]
     fn drop(&mut self) {
         WHOLE.set(self.0);
+        FIRST.set(self.0);
     }
 }
 
 /// A poll of a task, or of the future of a blocked caller, begins.
 #[inline]
 pub(crate) fn begin() {
-    LEFT.set(WHOLE.get());
+    LEFT.set(FIRST.get());
     REST.set(FEW);
     LATE.set(false);
 }
@@ -145,8 +154,11 @@ pub(crate) fn poll<R>(
 /// Takes a unit or none, by chance: what keeps step with the budget, so that it is always the same
 /// operation that is refused, falls out of it.
 pub(crate) fn fall_out_of_step() {
-    let unit = CHANCE.with(|chance| chance.borrow_mut().below(2));
-    LEFT.set(LEFT.get().saturating_sub(unit as u8));
+    LEFT.set(LEFT.get().saturating_sub(a_unit_or_none()));
+}
+
+fn a_unit_or_none() -> u8 {
+    CHANCE.with(|chance| chance.borrow_mut().below(2)) as u8
 }
 
 /// Lets one late timer be ready in a poll; the next one is pending first, and costs what comes
@@ -165,6 +177,7 @@ pub(crate) fn late_timer(cx: &mut Context<'_>) -> Poll<()> {
 #[inline(never)]
 fn refuse<R>(cx: &mut Context<'_>) -> Poll<R> {
     LEFT.set(REST.get().min(WHOLE.get()));
+    FIRST.set(WHOLE.get().saturating_sub(a_unit_or_none()));
     wake(cx.waker());
     Poll::Pending
 }

@@ -12,6 +12,7 @@ use spinney::{
     Group, GroupBuilder, Runtime, Wait, cooperative, group, shield, sleep, timeout, yield_now,
 };
 use std::future::{Future, poll_fn, ready};
+use std::mem::replace;
 use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -144,6 +145,44 @@ fn a_loop_that_is_polled_again_at_once_leaves_the_others_their_turns() {
             g.spawn(or(again, beside(note))).await;
         }));
     });
+}
+
+/// Spends all of a budget and gives way by itself, so that it is never refused.
+#[test]
+fn a_loop_that_keeps_step_with_the_budget_leaves_units_to_others() {
+    for operations in BUDGETS {
+        let builder = Runtime::builder().workers(1);
+        let runtime = builder.operations_per_poll(operations).build().unwrap();
+        let in_step = async move {
+            loop {
+                for _ in 0..operations {
+                    sleep(Duration::ZERO).await;
+                }
+                gives_way().await;
+            }
+        };
+        let others = async {
+            for _ in 0..100 {
+                sleep(Duration::ZERO).await;
+            }
+        };
+        without_hanging(move || {
+            runtime.block_on(group(async |g| g.spawn(or(in_step, others)).await));
+        });
+    }
+}
+
+/// Pending once, as a future of other people's is: it takes nothing from the budget.
+async fn gives_way() {
+    let mut polled = false;
+    poll_fn(|cx| match replace(&mut polled, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
 }
 
 #[test]
