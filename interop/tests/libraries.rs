@@ -2,6 +2,7 @@
 
 mod async_fs;
 mod async_io;
+mod async_nats;
 mod async_net;
 mod async_process;
 mod async_tungstenite;
@@ -10,10 +11,13 @@ mod certificates;
 mod futures_rustls;
 mod futures_timer;
 mod grpc;
+mod hickory_resolver;
 mod moka;
 mod notify;
+mod quinn;
 mod rayon;
 mod redis;
+mod reqwest;
 mod sqlx;
 mod tokio_postgres;
 mod tokio_rustls;

@@ -11,3 +11,8 @@ pub(crate) fn redis() -> String {
 pub(crate) fn postgres() -> String {
     env::var("INTEROP_POSTGRES").expect("`interop/run` starts a PostgreSQL")
 }
+
+/// Where NATS listens, as `host:port`.
+pub(crate) fn nats() -> String {
+    env::var("INTEROP_NATS").expect("`interop/run` starts a NATS")
+}

@@ -2,9 +2,11 @@
 //! in the middle in each of them; then the process has what it had before.
 
 use crate::census::{Census, wait_for, wait_for_threads};
-use crate::common::runtimes::workers;
+use crate::common::polls::wait_until;
+use crate::common::runtimes::noting;
 use async_channel::{Receiver, Sender, bounded};
 use futures_lite::future::or;
+use spinney::runtime::Tokio;
 use spinney::{Group, Runtime, Wait, group, try_group};
 use std::collections::BTreeMap;
 use std::future::{Future, pending, poll_fn};
@@ -49,6 +51,7 @@ const ROUNDS: usize = 3;
 pub(crate) struct Trial {
     keeps: BTreeMap<&'static str, usize>,
     later: bool,
+    tokio: bool,
 }
 
 impl Trial {
@@ -66,6 +69,13 @@ impl Trial {
         self
     }
 
+    /// It is tokio's: the runtime has one of tokio's beside it. Tasks that the library spawned there
+    /// end soon after the group, and so their descriptors are closed.
+    pub(crate) fn with_tokio(mut self) -> Self {
+        self.tokio = true;
+        self.closes_later()
+    }
+
     /// Does a round trip in each place, and cuts `stuck` in each when it is in its middle.
     pub(crate) fn run<T, S>(self, trip: impl Fn() -> T, stuck: impl Fn(Middle) -> S)
     where
@@ -73,7 +83,11 @@ impl Trial {
         S: Future<Output = ()> + Send + 'static,
     {
         let start = Census::take();
-        let (runtime, seen) = workers(2);
+        let mut builder = Runtime::builder().workers(2);
+        if self.tokio {
+            builder = builder.tokio(Tokio::Parked);
+        }
+        let (runtime, seen) = noting(builder);
         let round = || {
             trips(&runtime, &trip);
             cuts(&runtime, &stuck);
@@ -91,6 +105,7 @@ impl Trial {
                 assert!(left.is_empty(), "left behind: {}", left.join(", "));
             }
             wait_for(&before, |thread| self.keeps.contains_key(thread));
+            wait_until(|| runtime.metrics().live_tokio_tasks == 0);
             let now = runtime.metrics();
             assert_eq!(
                 (now.live_tasks, now.live_groups, now.live_timers),

@@ -1,4 +1,4 @@
-//! axum without its feature `tokio`: a router served by hyper, a child for each connection.
+//! axum: a router served by hyper, a child for each connection; and by its own `serve`.
 
 use crate::common::process::alone;
 use crate::http::get;
@@ -10,9 +10,12 @@ use axum::routing;
 use hyper::server::conn::http1;
 use hyper_util::service::TowerToHyperService;
 use spinney::net::TcpStream;
+use spinney::{Group, Never, group};
 use std::future::{Future, pending};
+use std::net::SocketAddr;
+use std::pin::Pin;
 
-fn router(middle: Option<Middle>) -> Router {
+pub(crate) fn router(middle: Option<Middle>) -> Router {
     let square = async |Path(number): Path<u32>| (number * number).to_string();
     let stuck = move || {
         let middle = middle.clone();
@@ -22,7 +25,7 @@ fn router(middle: Option<Middle>) -> Router {
     router.route("/stuck", routing::get(stuck))
 }
 
-fn serve(router: Router) -> impl Fn(TcpStream) -> Connection {
+pub(crate) fn serve(router: Router) -> impl Fn(TcpStream) -> Connection {
     move |stream| {
         let service = TowerToHyperService::new(router.clone());
         let http = http1::Builder::new().serve_connection(stream, service);
@@ -31,7 +34,7 @@ fn serve(router: Router) -> impl Fn(TcpStream) -> Connection {
     }
 }
 
-type Connection = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Connection = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 #[test]
 fn axum() {
@@ -46,6 +49,46 @@ fn axum() {
             },
             |middle| {
                 served(serve(router(Some(middle))), async |address| {
+                    unanswered(get(address, "/stuck")).await;
+                })
+            },
+        );
+    });
+}
+
+/// Its own `serve` in a child, until the group is asked to stop.
+async fn own_serve<C>(router: Router, client: impl FnOnce(SocketAddr) -> C + Send)
+where
+    C: Future<Output = ()> + Send,
+{
+    group(async |g: Group<'_, '_, Never>| {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0");
+        let listener = listener.await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let handle = g.handle();
+        g.spawn(async move {
+            let stop = async move { handle.stopping().await };
+            let serve = axum::serve(listener, router).with_graceful_shutdown(stop);
+            serve.await.unwrap();
+        });
+        client(address).await;
+        g.stop();
+    })
+    .await;
+}
+
+#[test]
+fn axum_serve() {
+    alone(|| {
+        Trial::default().with_tokio().run(
+            || {
+                own_serve(router(None), async |address| {
+                    let (status, body) = get(address, "/square/7").await.unwrap();
+                    assert_eq!((status.as_u16(), &body[..]), (200, &b"49"[..]));
+                })
+            },
+            |middle| {
+                own_serve(router(Some(middle)), async |address| {
                     unanswered(get(address, "/stuck")).await;
                 })
             },

@@ -1,4 +1,5 @@
-//! redis: over our sockets, with its driver as a service; and with sockets and a driver of smol's.
+//! redis: over our sockets, with its driver as a service; and with sockets and a driver of smol's, or of
+//! tokio's.
 
 use crate::common::process::alone;
 use crate::servers::redis;
@@ -61,22 +62,32 @@ fn redis_over_our_sockets() {
     });
 }
 
+/// A connection of the library's own making: it takes tokio where it finds it, or else smol.
+fn own(trial: Trial) {
+    let client = Client::open(format!("redis://{}/", redis())).unwrap();
+    let trip = |middle| {
+        let client = client.clone();
+        async move {
+            let config = config();
+            let connection = client.get_multiplexed_async_connection_with_config(&config);
+            commands(connection.await.unwrap(), middle).await;
+        }
+    };
+    trial.run(|| trip(None), |middle| trip(Some(middle)));
+}
+
 #[test]
 #[ignore = "needs the server that interop/run starts"]
 fn redis_with_smol() {
     alone(|| {
-        let client = Client::open(format!("redis://{}/", redis())).unwrap();
-        let trip = |middle| {
-            let client = client.clone();
-            async move {
-                let config = config();
-                let connection = client.get_multiplexed_async_connection_with_config(&config);
-                commands(connection.await.unwrap(), middle).await;
-            }
-        };
         // The driver, a task of smol's, closes the connection after the last user is gone.
         let keeps = [("async-io", 1), ("smol-", 1)];
-        let trial = Trial::default().keeps(keeps).closes_later();
-        trial.run(|| trip(None), |middle| trip(Some(middle)));
+        own(Trial::default().keeps(keeps).closes_later());
     });
+}
+
+#[test]
+#[ignore = "needs the server that interop/run starts"]
+fn redis_with_tokio() {
+    alone(|| own(Trial::default().with_tokio()));
 }

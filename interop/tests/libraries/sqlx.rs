@@ -1,4 +1,5 @@
-//! sqlx: SQLite, on threads of its own, and PostgreSQL, on sockets of async-io.
+//! sqlx: SQLite, on threads of its own, and PostgreSQL; with smol, and with tokio, which it takes where it
+//! finds it.
 
 use crate::common::process::alone;
 use crate::servers::postgres;
@@ -60,6 +61,14 @@ fn sqlx_sqlite() {
     });
 }
 
+#[test]
+fn sqlx_sqlite_with_tokio() {
+    alone(|| {
+        let trial = Trial::default().with_tokio();
+        trial.run(|| sqlite(None), |middle| sqlite(Some(middle)));
+    });
+}
+
 /// The next user of the connection finds nothing of it.
 #[test]
 fn a_transaction_that_is_cut_is_rolled_back() {
@@ -113,6 +122,15 @@ fn sqlx_postgres() {
     alone(|| {
         let keeps = [("async-io", 1), ("smol-", 1)];
         let trial = Trial::default().keeps(keeps).closes_later();
+        trial.run(|| statements(None), |middle| statements(Some(middle)));
+    });
+}
+
+#[test]
+#[ignore = "needs the server that interop/run starts"]
+fn sqlx_postgres_with_tokio() {
+    alone(|| {
+        let trial = Trial::default().with_tokio();
         trial.run(|| statements(None), |middle| statements(Some(middle)));
     });
 }

@@ -1,4 +1,4 @@
-//! tokio-postgres: over our sockets, with its connection as a service.
+//! tokio-postgres: over our sockets, or tokio's, with its connection as a service.
 
 use crate::common::process::alone;
 use crate::servers::postgres;
@@ -6,24 +6,44 @@ use crate::trial::{Middle, Trial};
 use futures_lite::future::zip;
 use spinney::net::TcpStream;
 use spinney::{Group, Never, group};
+use std::net::SocketAddr;
 use tokio_postgres::{Client, Config, NoTls};
 use tokio_util::compat::FuturesAsyncReadCompatExt;
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.user("postgres").dbname("postgres");
+    config
+}
 
 /// A client whose connection is a service of the group.
 async fn connect(g: Group<'_, '_, Never>) -> Client {
     let stream = TcpStream::connect(postgres()).await.unwrap();
-    let mut config = Config::new();
-    config.user("postgres").dbname("postgres");
+    let config = config();
     let (client, connection) = config.connect_raw(stream.compat(), NoTls).await.unwrap();
     // It ends with an error where the server ends it.
     g.service(async { _ = connection.await });
     client
 }
 
+/// The same on a socket of tokio's.
+async fn connect_with_tokio(g: Group<'_, '_, Never>) -> Client {
+    let address: SocketAddr = postgres().parse().unwrap();
+    let mut config = config();
+    config.host(address.ip().to_string()).port(address.port());
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    g.service(async { _ = connection.await });
+    client
+}
+
 /// Two statements beside one another, a transaction, and a statement that takes an hour.
-async fn statements(middle: Option<Middle>) {
+async fn statements(tokio: bool, middle: Option<Middle>) {
     group(async |g: Group<'_, '_, Never>| {
-        let mut client = connect(g).await;
+        let mut client = if tokio {
+            connect_with_tokio(g).await
+        } else {
+            connect(g).await
+        };
         let square = async |number: i32| {
             let square = "SELECT $1::INT4 * $1::INT4";
             let row = client.query_one(square, &[&number]).await.unwrap();
@@ -47,7 +67,18 @@ async fn statements(middle: Option<Middle>) {
 #[ignore = "needs the server that interop/run starts"]
 fn tokio_postgres_over_our_sockets() {
     alone(|| {
-        Trial::default().run(|| statements(None), |middle| statements(Some(middle)));
+        let trip = |middle| statements(false, middle);
+        Trial::default().run(|| trip(None), |middle| trip(Some(middle)));
+    });
+}
+
+#[test]
+#[ignore = "needs the server that interop/run starts"]
+fn tokio_postgres_with_tokio() {
+    alone(|| {
+        let trip = |middle| statements(true, middle);
+        let trial = Trial::default().with_tokio();
+        trial.run(|| trip(None), |middle| trip(Some(middle)));
     });
 }
 

@@ -1,4 +1,5 @@
-//! tokio-rustls: encrypted connections on our sockets, by `tokio_util::compat`.
+//! tokio-rustls: encrypted connections on our sockets, which have tokio's traits by the
+//! feature `tokio-io`.
 
 use super::certificates::{configs, name};
 use crate::common::process::alone;
@@ -7,14 +8,13 @@ use crate::trial::{Middle, Trial};
 use spinney::net::TcpStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 /// One question and its answer; then the connection stays idle if there is a middle.
 async fn exchange(acceptor: TlsAcceptor, connector: TlsConnector, middle: Option<Middle>) {
     let serve = move |stream: TcpStream| {
         let acceptor = acceptor.clone();
         async move {
-            let mut tls = acceptor.accept(stream.compat()).await.unwrap();
+            let mut tls = acceptor.accept(stream).await.unwrap();
             let mut text = [0; 5];
             // A client that was cut says no farewell.
             while tls.read_exact(&mut text).await.is_ok() {
@@ -25,7 +25,7 @@ async fn exchange(acceptor: TlsAcceptor, connector: TlsConnector, middle: Option
     };
     served(serve, async |address| {
         let stream = TcpStream::connect_addr(address).await.unwrap();
-        let mut tls = connector.connect(name(), stream.compat()).await.unwrap();
+        let mut tls = connector.connect(name(), stream).await.unwrap();
         tls.write_all(b"hello").await.unwrap();
         tls.flush().await.unwrap();
         let mut answer = [0; 5];

@@ -1,4 +1,5 @@
-//! tokio-tungstenite: WebSockets on our sockets, by `tokio_util::compat`.
+//! tokio-tungstenite: WebSockets on our sockets, which have tokio's traits by the
+//! feature `tokio-io`.
 
 use crate::common::process::alone;
 use crate::served::served;
@@ -7,10 +8,9 @@ use futures::{SinkExt, StreamExt};
 use spinney::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{accept_async, client_async};
-use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 async fn serve(stream: TcpStream) {
-    let mut socket = accept_async(stream.compat()).await.unwrap();
+    let mut socket = accept_async(stream).await.unwrap();
     // A client that was cut says no farewell, which is an error.
     while let Some(Ok(message)) = socket.next().await {
         if message.is_text() {
@@ -24,7 +24,7 @@ async fn exchange(middle: Option<Middle>) {
     served(serve, async |address| {
         let stream = TcpStream::connect_addr(address).await.unwrap();
         let url = format!("ws://{address}/");
-        let (mut socket, _) = client_async(url, stream.compat()).await.unwrap();
+        let (mut socket, _) = client_async(url, stream).await.unwrap();
         socket.send(Message::text("hello")).await.unwrap();
         let answer = socket.next().await.unwrap().unwrap();
         assert_eq!(answer, Message::text("hello"));

@@ -1,5 +1,5 @@
-//! tonic without its feature `transport`: its services and clients over hyper on our sockets. The
-//! server's tasks are children of the connection's group, the client's are services.
+//! tonic: its services and clients over hyper on our sockets, where the server's tasks are children of
+//! the connection's group and the client's are services; and with its own transport.
 
 use super::grpc::{Client, Letters};
 use crate::common::polls::until;
@@ -13,12 +13,17 @@ use hyper::server::conn::http2;
 use hyper::{Request, Response, client};
 use hyper_util::service::TowerToHyperService;
 use spinney::net::{TcpListener, TcpStream};
-use spinney::{Group, Never, ServiceHandle, group};
+use spinney::runtime::Tokio;
+use spinney::{Group, Never, Runtime, ServiceHandle, group};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tonic::Code;
 use tonic::body::Body;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Endpoint, Server};
 use tower::Service;
 
 /// A connection of HTTP/2 that speaks for a client of tonic.
@@ -113,6 +118,72 @@ fn a_call_that_is_dropped_drops_its_handler() {
             .await;
             // The handler has one of them.
             until(|| reached.sender_count() < during).await;
+        }));
+    });
+}
+
+/// The transport of its own: a server in a child until the group stops, and a client.
+async fn transport<C>(
+    letters: Letters,
+    calls: impl FnOnce(Client<tonic::transport::Channel>) -> C + Send,
+) where
+    C: Future<Output = ()> + Send,
+{
+    group(async |g: Group<'_, '_, Never>| {
+        let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = incoming.local_addr().unwrap();
+        let handle = g.handle();
+        g.spawn(async move {
+            let server = Server::builder().add_service(letters);
+            let stop = async move { handle.stopping().await };
+            server
+                .serve_with_incoming_shutdown(incoming, stop)
+                .await
+                .unwrap();
+        });
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let channel = endpoint.connect().await.unwrap();
+        calls(Client(tonic::client::Grpc::new(channel))).await;
+        g.stop();
+    })
+    .await;
+}
+
+#[test]
+fn tonic_transport() {
+    alone(|| {
+        Trial::default().with_tokio().run(
+            || {
+                transport(Letters::default(), async |mut client| {
+                    client.all().await;
+                })
+            },
+            |middle| {
+                let middle = Some(middle);
+                transport(Letters { middle }, async |mut client| {
+                    unanswered(client.stuck(None)).await;
+                })
+            },
+        );
+    });
+}
+
+/// Its server drops the handler at the deadline that the client has sent.
+#[test]
+fn a_deadline_of_tonic_is_kept_by_its_server() {
+    alone(|| {
+        let tokio = Runtime::builder().workers(2).tokio(Tokio::Parked);
+        let (middle, reached) = Middle::new();
+        let middle = Some(middle);
+        let runtime = tokio.build().unwrap();
+        runtime.block_on(transport(Letters { middle }, async |mut client| {
+            let deadline = Duration::from_millis(20);
+            let status = client.stuck(Some(deadline)).await;
+            assert!(
+                [Code::Cancelled, Code::DeadlineExceeded].contains(&status.code()),
+                "{status}"
+            );
+            reached.recv().await.unwrap();
         }));
     });
 }

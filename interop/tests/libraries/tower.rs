@@ -1,5 +1,4 @@
-//! tower's layers that need no runtime: limits, load shedding, retries, and a buffer whose worker is a
-//! service.
+//! tower's layers: those that need no runtime, and those that need timers and tasks of tokio's.
 
 use crate::common::process::alone;
 use crate::trial::{Middle, Trial};
@@ -8,10 +7,16 @@ use spinney::{Group, Never, group, yield_now};
 use std::future::{Ready, pending, ready};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
 use tower::buffer::Buffer;
-use tower::limit::ConcurrencyLimit;
+use tower::hedge::{self, Hedge};
+use tower::limit::rate::Rate;
+use tower::limit::{ConcurrencyLimit, RateLimit};
 use tower::load_shed::LoadShed;
 use tower::retry::{Policy, Retry};
+use tower::timeout::Timeout;
+use tower::timeout::error::Elapsed;
+use tower::util::BoxService;
 use tower::{BoxError, Service, ServiceExt, service_fn};
 
 /// Squares a number, but not the first time for an odd one.
@@ -58,6 +63,16 @@ impl Policy<u32, u32, BoxError> for Once {
     }
 }
 
+impl hedge::Policy<u32> for Once {
+    fn clone_request(&self, number: &u32) -> Option<u32> {
+        Some(*number)
+    }
+
+    fn can_retry(&self, _: &u32) -> bool {
+        true
+    }
+}
+
 /// A stack of layers, and a buffer in front, whose worker is a service of the group.
 async fn calls(square: Square) {
     group(async |g: Group<'_, '_, Never>| {
@@ -87,6 +102,46 @@ fn tower() {
             || calls(Square::default()),
             |middle| {
                 calls(Square {
+                    middle: Some(middle),
+                    ..Square::default()
+                })
+            },
+        );
+    });
+}
+
+/// The layers that need tokio: a buffer whose worker it spawns, limits of time and rate, and a second
+/// call for one that is late.
+async fn calls_with_tokio(square: Square) {
+    group(async |g: Group<'_, '_, Never>| {
+        let hour = Duration::from_secs(3600);
+        let timely = Timeout::new(square.service(), hour);
+        let buffer = Buffer::new(RateLimit::new(timely, Rate::new(100, hour)), 8);
+        let retry = Retry::new(Once, buffer);
+        let mut hedge = BoxService::new(Hedge::new(retry, Once, 1, 0.9, hour));
+        g.spawn(async move {
+            for number in 0..4_u32 {
+                let answer = hedge.ready().await.unwrap().call(number).await;
+                assert_eq!(answer.unwrap(), number * number);
+            }
+        })
+        .await;
+        let mut late = Timeout::new(service_fn(|()| pending::<Result<(), BoxError>>()), MOMENT);
+        let error = late.ready().await.unwrap().call(()).await.unwrap_err();
+        assert!(error.is::<Elapsed>());
+    })
+    .await;
+}
+
+const MOMENT: Duration = Duration::from_millis(1);
+
+#[test]
+fn tower_with_tokio() {
+    alone(|| {
+        Trial::default().with_tokio().run(
+            || calls_with_tokio(Square::default()),
+            |middle| {
+                calls_with_tokio(Square {
                     middle: Some(middle),
                     ..Square::default()
                 })
