@@ -13,7 +13,8 @@
 //! takes its place: so what a child does is below what its group is in, at every level.
 //!
 //! A task that is looked at has an extension, with its span, and wakers with a table of their own.
-//! While no subscriber wants anything one load is left for each task and each group that begins.
+//! While no subscriber wants anything a task or group that begins asks once, and a poll looks for a
+//! span in the extension of its task: `docs/performance.md` has the price.
 //!
 //! A subscriber is code of the program's: its panics are caught and dropped.
 
