@@ -26,6 +26,7 @@ macro_rules! groups {
         #[expect(dead_code, reason = "models need a part of it")]
         #[path = "../../src/spans/off.rs"]
         mod spans;
+        #[allow(dead_code, reason = "models need a part of it")]
         #[path = "../../src/unwind.rs"]
         mod unwind;
         #[allow(dead_code, reason = "models need a part of it")]

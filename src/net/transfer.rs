@@ -6,6 +6,7 @@ use crate::net::registered::{MAX_SLICES, Registered, room_of};
 use crate::poll::budget;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+#[cfg(feature = "hyper")]
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 use std::task::{Context, Poll};
@@ -38,6 +39,7 @@ where
     }
 
     /// Reads into memory that need not be initialised: how many bytes of it are now.
+    #[cfg(feature = "hyper")]
     pub(crate) fn poll_read_uninit(
         &self,
         cx: &mut Context<'_>,

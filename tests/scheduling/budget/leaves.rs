@@ -108,9 +108,11 @@ async fn open() -> (TcpStream, TcpStream) {
 
 type Nothing = Result<hyper::Response<http_body_util::Empty<hyper::body::Bytes>>, io::Error>;
 
+type Handler = fn(hyper::Request<()>) -> std::future::Ready<Nothing>;
+
 /// A service with a route that answers at once.
-fn routed() -> Routed<ServiceFn<fn(hyper::Request<()>) -> std::future::Ready<Nothing>>> {
-    let service: fn(_) -> _ = |_| ready(Ok(hyper::Response::default()));
+fn routed() -> Routed<ServiceFn<Handler>> {
+    let service: Handler = |_| ready(Ok(hyper::Response::default()));
     Routes::new(Server::new().handle())
         .live("/live")
         .around(service_fn(service))
