@@ -333,9 +333,11 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        if self.transfer.behind().has_turn() && !is_in_group() {
-            self.transfer.behind().wait();
+        let behind = self.transfer.behind();
+        if behind.has_turn() && !is_in_group() {
+            behind.wait();
         }
+        behind.give_up();
     }
 }
 

@@ -149,12 +149,23 @@ impl WriteBehind {
     }
 }
 
-impl Drop for WriteBehind {
-    /// The file is gone, and its last turn is over.
-    fn drop(&mut self) {
+impl WriteBehind {
+    /// The file goes away. The hook is told of an error here, and not by the thread of a turn that
+    /// is over: so it was told when the drop of the file returns.
+    pub(super) fn give_up(&self) {
+        if self.has_turn() {
+            return; // its end says so
+        }
         if let Some(error) = self.take_error() {
             report(error, self.location);
         }
+    }
+}
+
+impl Drop for WriteBehind {
+    /// The file is gone, and its last turn is over.
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
