@@ -34,6 +34,7 @@ mod pool {
         use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
         use crate::sync::{Arc, Mutex, thread};
         use crate::waiters::Waiters;
+        use std::time::Duration;
 
         pub struct Shared {
             pub root: Mutex<Option<NodeRef>>,
