@@ -79,6 +79,8 @@ mod pool {
                 Builder(self)
             }
 
+            pub fn thread_started(&self) {}
+
             /// A worker: it runs the jobs that it gets at once.
             pub fn inject(&self, job: Job) {
                 job.run();
@@ -102,7 +104,6 @@ mod pool {
         pub struct Hooks;
 
         impl Hooks {
-            pub fn thread_started(&self) {}
             pub fn thread_stops(&self) {}
         }
 
