@@ -14,9 +14,9 @@
 //! - Outside of every group, in a plain [`block_on`](crate::block_on), a call that is given up is
 //!   waited for by the shutdown of the runtime, and by nothing if that is the global one.
 //!
-//! A call costs a hop to a thread and back, so it does as much as it can there: [`read`], [`write`]
-//! and [`copy`] are one closure each, [`read_dir`] fetches 256 entries at a time, and a [`File`]
-//! reads ahead and writes behind. For a loop over many small calls one closure is better:
+//! A call costs a hop to a thread and back, so it does as much as it can there: [`read`],
+//! [`write()`] and [`copy`] are one closure each, [`read_dir`] fetches 256 entries at a time, and a
+//! [`File`] reads ahead and writes behind. For a loop over many small calls one closure is better:
 //! [`blocking`](crate::blocking) with [`std::fs`] inside.
 //!
 //! Errors name the attempt and the path; the kind is that of the system's error, which is the
