@@ -471,6 +471,11 @@ impl OwnSeat {
         self.push(job, |seat, job| seat.deques().fork.push(job))
     }
 
+    /// How many jobs are in the wake deque.
+    pub(crate) fn woken(&self) -> usize {
+        self.with(|seat| seat.map_or(0, |seat| seat.deques().wake.len()))
+    }
+
     /// The oldest job of the wake deque.
     pub(crate) fn pop_woken(&self) -> Option<Job> {
         self.with(|seat| seat?.deques().wake.pop())

@@ -3,7 +3,9 @@
 //! waits.
 //!
 //! Spares are counted under one lock: how many workers are blocked, and how many spares there are.
-//! A spare that is one too many retires when it looks for work the next time.
+//! A spare that is one too many retires when it looks for work the next time. It first runs what
+//! waits in order on its seat then: elsewhere that would wait once more, behind all that does
+//! there.
 
 use crate::pool::blocking_threads;
 use crate::pool::shared::Shared;

@@ -53,6 +53,9 @@ pub(crate) struct Worker<'a> {
     fed: bool,
     /// It has slept since its last job, or had none.
     slept: bool,
+    /// A spare that retires first runs what waits in order on its seat, so many jobs: elsewhere
+    /// they would wait once more, behind all that does there.
+    leaves_after: Option<usize>,
     times: &'a SeatTimes,
     /// Until when its time is told, since the driver was made.
     told: Duration,
@@ -109,6 +112,7 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             kind,
             fed: false,
             slept: true,
+            leaves_after: None,
             times: shared.timing.of_seat(index),
             told: began,
         };
@@ -141,8 +145,14 @@ impl Worker<'_> {
     /// The next job; `None` when this worker is to end.
     fn next(&mut self) -> Option<Job> {
         loop {
-            if self.kind == Kind::Spare && self.retires() {
-                return None;
+            if self.kind == Kind::Spare {
+                if self.leaves_after.is_none() && self.retires() {
+                    self.leaves_after = Some(self.own.woken());
+                }
+                if let Some(left) = &mut self.leaves_after {
+                    *left = left.checked_sub(1)?;
+                    return self.own.pop_woken();
+                }
             }
             let beat = self.shared.sentinel.beat();
             if self.looks.next(beat) {

@@ -269,6 +269,37 @@ fn a_blocking_wait_that_never_sleeps_holds_up_nobody() {
     });
 }
 
+/// A spare that is not needed any more runs what was woken on its seat before it leaves: in the
+/// queue for outsiders that would wait once more, behind all that waits there.
+#[test]
+fn a_spare_runs_what_it_woke_before_it_leaves() {
+    without_hanging(|| {
+        let (runtime, _) = one_by_one();
+        runtime.block_on(group(async |g| {
+            let (end, ended) = async_channel::bounded::<()>(1);
+            let (wake, woken) = async_channel::bounded::<()>(1);
+            let (tell_back, back) = mpsc::channel();
+            let (tell, told) = mpsc::channel();
+            g.spawn(async move {
+                ended.recv().wait().unwrap();
+                tell_back.send(()).unwrap();
+                told.recv().unwrap(); // it keeps the worker until the other one has run
+            });
+            wait_until(|| runtime.metrics().spares == 1);
+            g.spawn(async move {
+                woken.recv().await.unwrap();
+                tell.send(()).unwrap();
+            });
+            g.spawn(async move {
+                end.try_send(()).unwrap();
+                back.recv().unwrap(); // the worker waits no longer
+                wake.try_send(()).unwrap();
+            });
+        }));
+        assert_eq!(runtime.metrics().spares, 1);
+    });
+}
+
 /// However a wait on a worker ended, its spare leaves: the worker is counted as blocked no longer
 /// than it is.
 #[test]
