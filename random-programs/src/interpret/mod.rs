@@ -209,9 +209,10 @@ impl<'s, 'p> Place<'_, 's, 'p> {
             Op::Join(first, second) => self.join(id, first, second)?,
             Op::Nest(nest) => self.nest(id, nest).await?,
             Op::Shield(steps) => {
-                self.world.note(Event::Shielded(id));
-                let mut left = Left(Arc::clone(self.world), id, false);
                 shield(async {
+                    // Not before: a cut may land at a shield that has not begun.
+                    self.world.note(Event::Shielded(id));
+                    let mut left = Left(Arc::clone(self.world), id, false);
                     let result = run(self, steps).await;
                     left.2 = true;
                     result
