@@ -66,7 +66,9 @@ impl<S: Listens> Listening<S> {
         let accepted = self.socket.io().accept_one();
         let mut pause = self.pause.lock();
         match &accepted {
-            Err(error) if is_for_want_of_room(error) => pause.begin(self.socket.driver().now()),
+            Err(error) if is_for_want_of_room(error) => {
+                pause.begin(self.socket.driver().now());
+            }
             _ => pause.end(),
         }
         accepted

@@ -72,7 +72,7 @@ mod listener;
 mod operation;
 mod options;
 mod own_source;
-mod pause;
+pub(crate) mod pause;
 pub mod pipe;
 pub(crate) mod registered;
 mod resolve;

@@ -34,10 +34,11 @@ impl Pause {
         *self = Self::default();
     }
 
-    /// A try has failed for want of room.
-    pub(crate) fn begin(&mut self, now: Instant) {
+    /// A try has failed for want of room; how long the pause is that begins.
+    pub(crate) fn begin(&mut self, now: Instant) -> Duration {
         self.last = (2 * self.last).clamp(FIRST, LONGEST);
         self.until = now.checked_add(self.last);
+        self.last
     }
 }
 

@@ -7,7 +7,8 @@
 //! The words are written by the connection's task, as hyper reads and writes, and by the tasks of
 //! its streams, if it is HTTP/2; they are hints about time, and order nothing.
 
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::pool::metrics::Level;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Not since any instant.
@@ -39,153 +40,140 @@ pub(super) struct Activity {
     /// Requests under way.
     requests: AtomicUsize,
     /// Since when it is idle, or else the last head began.
-    since: AtomicU64,
+    since: Level,
     /// A head has begun, and no request has come of it; the first one begins with the connection.
-    in_head: AtomicBool,
+    in_head: Flag,
     /// Of that head bytes have come.
-    head_came: AtomicBool,
+    head_came: Flag,
     /// Since when the client takes no bytes.
-    writing: AtomicU64,
+    writing: Level,
     /// It speaks HTTP/2, in which what comes in between requests is no head.
-    is_http2: AtomicBool,
+    is_http2: Flag,
     /// The server drains: a read that finds nothing looks for input that is on its way.
-    drains: AtomicBool,
-    has_input: AtomicBool,
+    drains: Flag,
+    has_input: Flag,
 }
 
 impl Activity {
     /// Idle since now.
     pub(super) fn new(now: u64) -> Self {
-        Self {
+        let activity = Self {
             requests: AtomicUsize::new(0),
-            since: AtomicU64::new(now),
-            in_head: AtomicBool::new(true),
-            head_came: AtomicBool::new(false),
-            writing: AtomicU64::new(NEVER),
-            is_http2: AtomicBool::new(false),
-            drains: AtomicBool::new(false),
-            has_input: AtomicBool::new(false),
-        }
+            since: Level::default(),
+            in_head: Flag::new(true),
+            head_came: Flag::new(false),
+            writing: Level::default(),
+            is_http2: Flag::new(false),
+            drains: Flag::new(false),
+            has_input: Flag::new(false),
+        };
+        activity.since.set(now);
+        activity.writing.set(NEVER);
+        activity
     }
-
-    // Relaxed in all that follows: see the head of the file.
 
     /// Bytes have come. `now` is asked for if they are the first ones after an answer.
     pub(super) fn bytes_came(&self, now: impl FnOnce() -> u64) {
-        // Relaxed: see above.
-        if self.requests.load(Ordering::Relaxed) > 0 || self.is_http2.load(Ordering::Relaxed) {
+        if self.is_busy() || self.is_http2.get() {
             return;
         }
-        // Relaxed: see above.
-        if !self.in_head.load(Ordering::Relaxed) {
-            // Relaxed: see above.
-            self.since.store(now(), Ordering::Relaxed);
-            // Relaxed: see above.
-            self.in_head.store(true, Ordering::Relaxed);
+        if !self.in_head.get() {
+            self.since.set(now());
+            self.in_head.set(true);
         }
-        // Relaxed: see above.
-        self.head_came.store(true, Ordering::Relaxed);
-        // Relaxed: see above.
-        self.has_input.store(false, Ordering::Relaxed);
+        self.head_came.set(true);
+        self.has_input.set(false);
     }
 
     /// The connection speaks HTTP/2: what comes between requests is no head.
     pub(super) fn speaks_http2(&self) {
-        // Relaxed: see above.
-        self.is_http2.store(true, Ordering::Relaxed);
+        self.is_http2.set(true);
     }
 
     pub(super) fn request_begins(&self) {
-        // Relaxed: see above.
+        // Relaxed: see the head of the file, here and below.
         self.requests.fetch_add(1, Ordering::Relaxed);
-        // Relaxed: see above.
-        self.in_head.store(false, Ordering::Relaxed);
-        // Relaxed: see above.
-        self.head_came.store(false, Ordering::Relaxed);
+        self.in_head.set(false);
+        self.head_came.set(false);
     }
 
     pub(super) fn request_ends(&self, now: u64) {
-        // Relaxed: see above.
-        self.since.store(now, Ordering::Relaxed);
-        // Relaxed: see above.
+        self.since.set(now);
+        // Relaxed: as above.
         self.requests.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The client takes bytes, or does not.
-    pub(super) fn writes(&self, stuck: Option<u64>) {
-        // Relaxed: see above.
-        let before = self.writing.load(Ordering::Relaxed);
-        match stuck {
-            None if before == NEVER => {}
-            // Relaxed: see above.
-            None => self.writing.store(NEVER, Ordering::Relaxed),
-            // Relaxed: see above.
-            Some(now) if before == NEVER => self.writing.store(now, Ordering::Relaxed),
-            Some(_) => {}
+    pub(super) fn is_busy(&self) -> bool {
+        // Relaxed: as above.
+        self.requests.load(Ordering::Relaxed) > 0
+    }
+
+    /// The client takes bytes, or is stuck. `now` is asked for if it was not before.
+    pub(super) fn writes(&self, is_stuck: bool, now: impl FnOnce() -> u64) {
+        let was_stuck = self.writing.get() != NEVER;
+        if is_stuck != was_stuck {
+            self.writing.set(if is_stuck { now() } else { NEVER });
         }
     }
 
-    /// Whether writing is stuck: the time is asked for only if it was not yet.
-    pub(super) fn is_stuck(&self) -> bool {
-        // Relaxed: see above.
-        self.writing.load(Ordering::Relaxed) != NEVER
-    }
-
     pub(super) fn drain(&self) {
-        // Relaxed: see above.
-        self.drains.store(true, Ordering::Relaxed);
+        self.drains.set(true);
     }
 
     pub(super) fn drains(&self) -> bool {
-        // Relaxed: see above.
-        self.drains.load(Ordering::Relaxed)
+        self.drains.get()
     }
 
     /// A read that found nothing has looked whether input is on its way.
     pub(super) fn saw_input(&self, any: bool) {
-        // Relaxed: see above.
-        self.has_input.store(any, Ordering::Relaxed);
+        self.has_input.set(any);
     }
 
     /// Whether the connection may be told to close: it does so at once if it is idle, and else
     /// after its answers. Not while a request is on its way.
     pub(super) fn may_close(&self) -> bool {
-        // Relaxed: see above.
-        let busy = self.requests.load(Ordering::Relaxed) > 0;
-        // Relaxed: see above.
-        let came = self.head_came.load(Ordering::Relaxed);
-        // Relaxed: see above.
-        busy || !(came || self.has_input.load(Ordering::Relaxed))
+        self.is_busy() || !(self.head_came.get() || self.has_input.get())
     }
 
     /// The connection was told to close: if it is idle it may take as long as any head.
     pub(super) fn closes(&self, now: u64) {
-        // Relaxed: see above.
-        self.since.store(now, Ordering::Relaxed);
-        // Relaxed: see above.
-        self.in_head.store(true, Ordering::Relaxed);
+        self.since.set(now);
+        self.in_head.set(true);
     }
 
     /// The next limit: the instant, and which.
     pub(super) fn limit(&self, patience: &Patience) -> Option<(u64, Limit)> {
-        // Relaxed: see above.
-        let writing = self.writing.load(Ordering::Relaxed);
-        let stuck = after(writing, patience.write).map(|at| (at, Limit::Slow));
-        // Relaxed: see above.
-        if self.requests.load(Ordering::Relaxed) > 0 {
+        let stuck = after(self.writing.get(), patience.write).map(|at| (at, Limit::Slow));
+        if self.is_busy() {
             return stuck;
         }
-        // Relaxed: see above.
-        let since = self.since.load(Ordering::Relaxed);
-        // Relaxed: see above.
-        let waits = match self.in_head.load(Ordering::Relaxed) {
+        let since = self.since.get();
+        let waits = match self.in_head.get() {
             true => after(since, patience.head).map(|at| (at, Limit::Slow)),
             false => after(since, patience.idle).map(|at| (at, Limit::Idle)),
         };
-        match (stuck, waits) {
-            (Some(a), Some(b)) => Some(if a.0 <= b.0 { a } else { b }),
-            (a, b) => a.or(b),
-        }
+        let both = [stuck, waits].into_iter().flatten();
+        both.min_by_key(|(at, _)| *at)
+    }
+}
+
+/// A hint: see the head of the file.
+#[derive(Debug)]
+struct Flag(AtomicBool);
+
+impl Flag {
+    fn new(up: bool) -> Self {
+        Self(AtomicBool::new(up))
+    }
+
+    fn get(&self) -> bool {
+        // Relaxed: a hint, here and below.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, up: bool) {
+        // Relaxed: as above.
+        self.0.store(up, Ordering::Relaxed);
     }
 }
 
@@ -213,10 +201,10 @@ mod tests {
         activity.bytes_came(|| panic!("the first head begins with the connection"));
         activity.request_begins();
         assert_eq!(activity.limit(&PATIENCE), None);
-        activity.writes(Some(5));
-        activity.writes(Some(6));
+        activity.writes(true, || 5);
+        activity.writes(true, || 6);
         assert_eq!(activity.limit(&PATIENCE), Some((35, Limit::Slow)));
-        activity.writes(None);
+        activity.writes(false, || panic!("it is not stuck"));
         activity.request_ends(20);
         assert_eq!(activity.limit(&PATIENCE), Some((120, Limit::Idle)));
         activity.bytes_came(|| 50);

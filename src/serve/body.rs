@@ -2,6 +2,7 @@
 
 use crate::serve::connection_state::Running;
 use crate::time::{self, Sleep};
+use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use pin_project_lite::pin_project;
 use std::error::Error;
@@ -125,30 +126,21 @@ pin_project! {
     /// The body of an answer: that of the service, or a line of the server.
     pub(super) struct AnswerBody<B> {
         #[pin]
-        body: Kind<B>,
+        body: Either<B, Full<Bytes>>,
         running: Running,
-    }
-}
-
-pin_project! {
-    #[project = KindProjection]
-    enum Kind<B> {
-        OfService { #[pin] body: B },
-        Line { line: Option<Bytes> },
     }
 }
 
 impl<B: Body<Data = Bytes, Error: Into<BoxError>>> AnswerBody<B> {
     pub(super) fn of_service(body: B, running: Running) -> Self {
-        Self::new(Kind::OfService { body }, running)
+        Self::new(Either::Left(body), running)
     }
 
     pub(super) fn line(line: &'static str, running: Running) -> Self {
-        let line = Some(Bytes::from_static(line.as_bytes()));
-        Self::new(Kind::Line { line }, running)
+        Self::new(Either::Right(Full::from(line)), running)
     }
 
-    fn new(body: Kind<B>, mut running: Running) -> Self {
+    fn new(body: Either<B, Full<Bytes>>, mut running: Running) -> Self {
         if is_over(&body) {
             running.answered();
         }
@@ -184,39 +176,5 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for AnswerBody<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl<B: Body<Data = Bytes, Error: Into<BoxError>>> Body for Kind<B> {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.project() {
-            KindProjection::OfService { body } => {
-                let frame = ready!(body.poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-            }
-            KindProjection::Line { line } => Poll::Ready(line.take().map(Frame::data).map(Ok)),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::OfService { body } => body.is_end_stream(),
-            Self::Line { line } => line.is_none(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::OfService { body } => body.size_hint(),
-            Self::Line { line } => {
-                SizeHint::with_exact(line.as_ref().map_or(0, |line| line.len() as u64))
-            }
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! One connection: its group, its one timer, and its orderly end.
 //!
-//! The body of the group polls hyper's connection first, then looks at the limits of what the
-//! connection does (`src/serve/activity.rs`), and then whether the server drains. The requests run
-//! inside hyper's future, and so in this group.
+//! The body of the group looks whether the server drains, polls hyper's connection, and then looks
+//! at the limits of what the connection does (`src/serve/activity.rs`). The requests run inside
+//! hyper's future, and so in this group.
 
 use crate::api::group::builder::GroupBuilder;
 use crate::api::group::group_handle::GroupHandle;
@@ -11,24 +11,24 @@ use crate::compat::hyper::Timer;
 use crate::pool::global;
 use crate::serve::accept::{Accept, Peer, Transport};
 use crate::serve::activity::{Activity, Limit};
-use crate::serve::body::{BoxError, RequestBody};
+use crate::serve::body::BoxError;
 use crate::serve::connection_state::{Connection, Limits, Open, Serving};
 use crate::serve::contained::contained;
 use crate::serve::request::answer;
+use crate::serve::service::Served;
 use crate::serve::transport::Noted;
 use crate::sync::Arc;
 use crate::time::{self, Sleep, sleep_until};
 use crate::unwind;
+use hyper::Request;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::server::conn::auto;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tower_service::Service;
 
 /// How often an HTTP/2 client that says nothing is asked whether it is there; it has as long to
 /// answer.
@@ -49,9 +49,7 @@ pub(super) async fn connection<A, S, B>(
     service: S,
 ) where
     A: Accept,
-    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
-    S: Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S: Served<B>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let sums = Arc::clone(&server.sums);
@@ -60,10 +58,10 @@ pub(super) async fn connection<A, S, B>(
         .run(async move |g| Ok(talk(g, server, handshake, peer, service).await));
     match contained(group).await {
         Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(_))) => sums.broken_connections.bump(),
+        Ok(Ok(Err(_))) => sums.broken_connections.bump_shared(),
         Ok(Err(errors)) => match *errors.first() {},
         Err(payload) => {
-            sums.panicked_connections.bump();
+            sums.panicked_connections.bump_shared();
             unwind::discard(payload);
         }
     }
@@ -81,9 +79,7 @@ async fn talk<H, T, S, B>(
 where
     H: Future<Output = io::Result<T>> + Send,
     T: Transport,
-    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
-    S: Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S: Served<B>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let limits = server.limits;
@@ -106,7 +102,18 @@ where
     let mut watch = Watch::default();
     let mut closing = false;
     poll_fn(|cx| {
+        let activity = &connection.activity;
+        if !activity.drains() && stopping.as_mut().poll(cx).is_ready() {
+            activity.drain();
+        }
+        // An answer that hyper is about to write says that it is the last one.
+        let mut closes = activity.drains() && activity.is_busy();
         loop {
+            if closes && !closing {
+                closing = true;
+                activity.closes(connection.server.nanos(global::now()));
+                http.as_mut().graceful_shutdown();
+            }
             if let Poll::Ready(ended) = http.as_mut().poll(cx) {
                 return Poll::Ready(ended);
             }
@@ -114,19 +121,11 @@ where
             if limit == Poll::Ready(Limit::Slow) {
                 return Poll::Ready(Err(Slow.into()));
             }
-            if !closing && !connection.activity.drains() && stopping.as_mut().poll(cx).is_ready() {
-                connection.activity.drain();
-                continue; // hyper reads, and what is on its way is seen
-            }
-            let idles = limit == Poll::Ready(Limit::Idle);
-            let drained = connection.activity.drains() && connection.activity.may_close();
-            if closing || !(idles || drained) {
+            // hyper has read, so that a request that is on its way was seen.
+            closes = limit == Poll::Ready(Limit::Idle) || activity.drains() && activity.may_close();
+            if closing || !closes {
                 return Poll::Pending;
             }
-            closing = true;
-            let now = connection.server.nanos(global::now());
-            connection.activity.closes(now);
-            http.as_mut().graceful_shutdown();
         }
     })
     .await

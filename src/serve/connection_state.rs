@@ -47,6 +47,8 @@ pub(super) struct Serving {
     pub(super) on_accept_error: Option<OnAcceptError>,
     /// The group of the server, once it is open.
     pub(super) group: Mutex<Option<NodeRef>>,
+    /// Why the listener could not go on, if that is why the server stops.
+    pub(super) listener: Mutex<Option<io::Error>>,
 }
 
 impl Serving {
@@ -66,6 +68,7 @@ impl Serving {
             addresses: Mutex::default(),
             on_accept_error,
             group: Mutex::default(),
+            listener: Mutex::default(),
         }
     }
 
@@ -129,7 +132,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if !self.ended {
-            self.server.sums.cut_connections.bump();
+            self.server.sums.cut_connections.bump_shared();
         }
         if let Some(ip) = self.counted {
             let mut addresses = self.server.addresses.lock();
@@ -163,7 +166,7 @@ impl Running {
     pub(super) fn begin(connection: Arc<Connection>) -> Self {
         connection.activity.request_begins();
         let server = &connection.server;
-        server.sums.requests.bump();
+        server.sums.requests.bump_shared();
         let counts = server.begin_request();
         Self {
             connection,
@@ -190,8 +193,8 @@ impl Drop for Running {
             server.end_request();
         }
         match self.answered {
-            true => server.sums.answered.bump(),
-            false => server.sums.cut.bump(),
+            true => server.sums.answered.bump_shared(),
+            false => server.sums.cut.bump_shared(),
         }
         let now = server.nanos(global::now());
         self.connection.activity.request_ends(now);

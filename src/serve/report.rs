@@ -1,31 +1,15 @@
 //! What a server has done: counters that are always on, and the report at its end.
 
+use crate::pool::metrics::Counter;
 use crate::report::failure::Straggler;
-use crate::sync::atomic::{AtomicU64, Ordering};
 use std::{fmt, io};
-
-/// A sum that all threads add to.
-#[derive(Debug, Default)]
-pub(super) struct Sum(AtomicU64);
-
-impl Sum {
-    pub(super) fn bump(&self) {
-        // Relaxed: a statistic, here and below.
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn get(&self) -> u64 {
-        // Relaxed: as above.
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 macro_rules! sums {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The sums of a server.
+        /// The sums of a server, which all threads add to.
         #[derive(Debug, Default)]
         pub(super) struct Sums {
-            $(pub(super) $name: Sum,)*
+            $(pub(super) $name: Counter,)*
         }
 
         impl Sums {

@@ -4,10 +4,12 @@ use crate::api::group::builder::GroupBuilder;
 use crate::api::here::current;
 use crate::pool::global;
 use crate::report::failure::Unobserved;
+use crate::report::reason::Origin;
 use crate::serve::accept::Peer;
 use crate::serve::body::{AnswerBody, BoxError, RequestBody};
 use crate::serve::connection_state::{Connection, Running};
 use crate::serve::contained::contained;
+use crate::serve::service::Served;
 use crate::serve::upgrade::ConnectionHandle;
 use crate::sync::Arc;
 use crate::unwind::Payload;
@@ -17,7 +19,6 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::Location;
-use tower_service::Service;
 
 /// The deadline of a request is over.
 struct Expired;
@@ -38,10 +39,8 @@ pub(super) async fn answer<S, B>(
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody<B>>, Infallible>
 where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
-    S: Send + 'static,
-    S::Future: Send + 'static,
-    B: Body<Data = Bytes, Error: Into<BoxError>>,
+    S: Served<B>,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let mut running = Running::begin(Arc::clone(&connection));
     let server = &connection.server;
@@ -49,7 +48,7 @@ where
         connection.activity.speaks_http2();
     }
     if !running.counts() {
-        server.sums.overloaded.bump();
+        server.sums.overloaded.bump_shared();
         let mut answer = refusal(StatusCode::SERVICE_UNAVAILABLE, "overloaded\n", running);
         let second = HeaderValue::from_static("1");
         answer.headers_mut().insert(RETRY_AFTER, second);
@@ -69,18 +68,18 @@ where
             Ok(answer.map(|body| AnswerBody::of_service(body, running)))
         }
         Outcome::Expired => {
-            server.sums.expired.bump();
+            server.sums.expired.bump_shared();
             let line = "the deadline is over\n";
             Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, line, running))
         }
         Outcome::Failed(error) => {
-            server.sums.failed.bump();
+            server.sums.failed.bump_shared();
             report(Box::new(error.to_string()), false, &method, &uri);
             let line = "an error\n";
             Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, line, running))
         }
         Outcome::Panicked(payload) => {
-            server.sums.panicked.bump();
+            server.sums.panicked.bump_shared();
             report(payload, true, &method, &uri);
             let line = "a panic\n";
             Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, line, running))
@@ -94,8 +93,8 @@ async fn call<S, B>(
     request: Request<Incoming>,
 ) -> Outcome<Response<B>>
 where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
-    S: Send + 'static,
+    S: Served<B>,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let limits = &connection.server.limits;
     let mut request = request.map(|incoming| RequestBody::new(incoming, limits.body));
@@ -134,13 +133,14 @@ where
 /// Tells the hook of the runtime: the client gets a status alone.
 #[track_caller]
 fn report(payload: Payload, is_panic: bool, method: &Method, uri: &Uri) {
-    global::runtime().report(Unobserved {
-        payload,
-        is_panic,
-        type_name: None,
+    let origin = Origin {
         task: current::task_id(),
-        name: Some(format!("{method} {}", uri.path())),
+        name: Some(format!("{method} {}", uri.path()).into()),
         location: Location::caller(),
-        group: current::group_path().map_or_else(String::new, |path| path.to_string()),
+    };
+    let group = current::group_path().map_or_else(String::new, |path| path.to_string());
+    global::runtime().report(Unobserved {
+        is_panic,
+        ..origin.lost_panic(payload, group)
     });
 }

@@ -14,8 +14,8 @@
 use crate::api::group::builder::GroupBuilder;
 use crate::api::group::handle::Group;
 use crate::api::here::current;
+use crate::net::pause::Pause;
 use crate::pool::global;
-use crate::report::errors::Errors;
 use crate::serve::accept::{Accept, Peer};
 use crate::serve::activity::Patience;
 use crate::serve::body::{BoxError, RequestBody};
@@ -23,6 +23,7 @@ use crate::serve::connection::connection;
 use crate::serve::connection_state::{Limits, OnAcceptError, Serving};
 use crate::serve::phase::{Control, Phase, ServerHandle};
 use crate::serve::report::{Ending, Report, Sums};
+use crate::serve::service::Served;
 use crate::sync::Arc;
 use crate::time::sleep;
 use crate::tree::survey;
@@ -35,10 +36,6 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 use tower_service::Service;
-
-/// How long to wait when the system gives no connection, at first and at most.
-const PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Clients that a stop still accepts. The queue of a listener holds no more.
 const QUEUE: usize = 1024;
@@ -345,8 +342,11 @@ impl Server {
         let inner = Arc::clone(&server);
         let group = GroupBuilder::<TimeIsOver>::new()
             .name("server")
-            .run(async move |g| Ok(accept_all(g, listener, service, inner).await));
-        let (ending, listener, stragglers) = {
+            .run(async move |g| {
+                accept_all(g, listener, service, inner).await;
+                Ok(())
+            });
+        let (ending, stragglers) = {
             let mut group = pin!(group);
             let mut escalation = pin!(escalate(Arc::clone(&control), limits));
             let mut stopping = pin!(current::stopping());
@@ -355,11 +355,11 @@ impl Server {
                     control.stop();
                 }
                 if let Poll::Ready(ended) = group.as_mut().poll(cx) {
-                    let (ending, failed) = match ended {
-                        Ok(failed) => (Ending::Drained, failed),
-                        Err(errors) => (Ending::Cancelled, why(errors)),
+                    let ending = match ended {
+                        Ok(()) => Ending::Drained,
+                        Err(_) => Ending::Cancelled,
                     };
-                    return Poll::Ready((ending, failed, Vec::new()));
+                    return Poll::Ready((ending, Vec::new()));
                 }
                 if escalation.as_mut().poll(cx).is_pending() {
                     return Poll::Pending;
@@ -367,7 +367,7 @@ impl Server {
                 control.enter(Phase::Forced);
                 let node = server.group.lock().take();
                 let left = node.map_or_else(Vec::new, |node| survey::stragglers(&node));
-                Poll::Ready((Ending::Forced, None, left))
+                Poll::Ready((Ending::Forced, left))
             })
             .await
         };
@@ -376,7 +376,7 @@ impl Server {
             ending,
             counts: sums.counts(),
             stragglers,
-            listener,
+            listener: server.listener.lock().take(),
         }
     }
 }
@@ -389,43 +389,30 @@ impl fmt::Debug for Server {
     }
 }
 
-/// The time to drain is over; what stopped the listener before, if anything did.
-struct TimeIsOver(Option<io::Error>);
-
-fn why(errors: Errors<TimeIsOver>) -> Option<io::Error> {
-    errors.into_first().0
-}
+/// The time to drain is over.
+struct TimeIsOver;
 
 /// Follows the phases of the end; ready when the server is to be forced.
 async fn escalate(control: Arc<Control>, limits: Limits) {
-    let mut forced = pin!(control.forced());
-    let mut slow = pin!(async {
+    let slow = async {
         let drains = |control: &Control| control.phase() >= Phase::Draining;
         control.until(drains).await;
         sleep(limits.drain).await;
         control.enter(Phase::Cancelling);
         sleep(limits.cancel).await;
-    });
-    poll_fn(|cx| match forced.as_mut().poll(cx) {
-        Poll::Ready(()) => Poll::Ready(()),
-        Poll::Pending => slow.as_mut().poll(cx),
-    })
-    .await;
+    };
+    unless(pin!(control.forced()), slow).await;
 }
 
-/// The body of the server's group: accepts until the server is to drain; why the listener could not
-/// go on, if that is why.
+/// The body of the server's group: accepts until the server is to drain, and asks all to stop.
 async fn accept_all<A, S, B>(
     g: Group<'_, '_, TimeIsOver>,
     mut listener: A,
     service: S,
     server: Arc<Serving>,
-) -> Option<io::Error>
-where
+) where
     A: Accept,
-    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
-    S: Clone + Send + 'static,
-    S::Future: Send + 'static,
+    S: Served<B>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let control = Arc::clone(&server.control);
@@ -434,7 +421,7 @@ where
     let welcoming = Arc::clone(&server);
     let mut welcome = move |(handshake, peer): (A::Handshake, Peer)| {
         let server = Arc::clone(&welcoming);
-        server.sums.connections.bump();
+        server.sums.connections.bump_shared();
         match server.admit(peer) {
             Some(open) => {
                 let service = service.clone();
@@ -442,7 +429,7 @@ where
                     server, open, handshake, peer, service,
                 ));
             }
-            None => server.sums.refused_connections.bump(),
+            None => server.sums.refused_connections.bump_shared(),
         }
     };
     control.enter(Phase::Ready);
@@ -459,6 +446,9 @@ where
     }
     if failed.is_none() {
         for _ in 0..QUEUE {
+            if control.open() >= limits.connections {
+                break;
+            }
             match listener.accept_now() {
                 Ok(accepted) => welcome(accepted),
                 Err(error) if is_of_the_client(&error) => {}
@@ -468,12 +458,8 @@ where
     }
     drop(listener);
     control.enter(Phase::Draining);
-    // An error of the listener comes out of the report both ways.
-    let copy = failed
-        .as_ref()
-        .map(|error| io::Error::new(error.kind(), error.to_string()));
-    g.stop_within(limits.drain, TimeIsOver(copy));
-    failed
+    *server.listener.lock() = failed;
+    g.stop_within(limits.drain, TimeIsOver);
 }
 
 /// Accepts until `end` is ready, or the listener cannot go on.
@@ -484,7 +470,7 @@ async fn accept_until<A: Accept>(
     welcome: &mut impl FnMut((A::Handshake, Peer)),
 ) -> Option<io::Error> {
     let mut end = pin!(end);
-    let mut pause = PAUSE;
+    let mut pause = Pause::default();
     loop {
         let most = server.limits.connections;
         let next = async {
@@ -496,21 +482,21 @@ async fn accept_until<A: Accept>(
         };
         match unless(end.as_mut(), next).await? {
             Ok(accepted) => {
-                pause = PAUSE;
+                pause.end();
                 welcome(accepted);
             }
             // That client has gone; the next one may be there already.
-            Err(error) if is_of_the_client(&error) => server.sums.accept_errors.bump(),
+            Err(error) if is_of_the_client(&error) => server.sums.accept_errors.bump_shared(),
             Err(error) if is_for_good(&error) => return Some(error),
             // No descriptors, no memory: only time helps. Open connections go on, and will give
             // some back.
             Err(error) => {
-                server.sums.accept_errors.bump();
+                server.sums.accept_errors.bump_shared();
+                let lasts = pause.begin(global::now());
                 if let Some(hook) = &server.on_accept_error {
-                    hook(&error, pause);
+                    hook(&error, lasts);
                 }
-                unless(end.as_mut(), sleep(pause)).await?;
-                pause = LONGEST_PAUSE.min(2 * pause);
+                unless(end.as_mut(), sleep(lasts)).await?;
             }
         }
     }

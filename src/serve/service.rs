@@ -1,8 +1,35 @@
-//! A function as a service.
+//! What is served, and a function as a service.
 
+use crate::serve::body::{BoxError, RequestBody};
+use hyper::body::{Body, Bytes};
+use hyper::{Request, Response};
 use std::fmt;
 use std::task::{Context, Poll};
 use tower_service::Service;
+
+/// What a server can serve: a `tower` service whose answers have this body.
+pub(super) trait Served<B>:
+    Service<
+        Request<RequestBody>,
+        Response = Response<B>,
+        Error: Into<BoxError>,
+        Future: Send + 'static,
+    > + Clone
+    + Send
+    + 'static
+where
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+}
+
+impl<S, B> Served<B> for S
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+}
 
 /// A service that calls `f` for each request, and is ready always.
 ///

@@ -25,14 +25,10 @@ impl<T> Noted<T> {
 
     /// Notes whether the client takes what is written.
     fn note_write<R>(&self, written: Poll<R>) -> Poll<R> {
-        let activity = &self.connection.activity;
-        match (&written, activity.is_stuck()) {
-            (Poll::Pending, false) => {
-                activity.writes(Some(self.connection.server.nanos(global::now())));
-            }
-            (Poll::Ready(_), true) => activity.writes(None),
-            _ => {}
-        }
+        let Connection {
+            activity, server, ..
+        } = &*self.connection;
+        activity.writes(written.is_pending(), || server.nanos(global::now()));
         written
     }
 }

@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use hyper::{Request, Response};
 use spinney::net::{TcpListener, TcpStream};
 use spinney::serve::{Accept, Ending, Peer, Phase, RequestBody, Server, service_fn};
-use spinney::{group, shield};
+use spinney::{current, group, shield};
 use std::convert::Infallible;
 use std::future::{Ready, pending, ready};
 use std::io;
@@ -16,10 +16,13 @@ type Answer = Result<Response<Full<Bytes>>, Infallible>;
 
 #[test]
 fn a_drain_closes_idle_connections_and_answers_what_is_under_way() {
+    let (tell, told) = async_channel::bounded::<()>(1);
     let (go, gone) = async_channel::bounded::<()>(1);
     let service = move |_: Request<RequestBody>| {
-        let gone = gone.clone();
+        let (tell, gone) = (tell.clone(), gone.clone());
         async move {
+            current::stopping().await;
+            let _ = tell.send(()).await;
             let _ = gone.recv().await;
             Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("done")))
         }
@@ -33,6 +36,8 @@ fn a_drain_closes_idle_connections_and_answers_what_is_under_way() {
     assert_eq!(silent.rest(), "", "it is idle");
     until(|| server.handle.phase() == Phase::Draining);
     assert!(std::net::TcpStream::connect(server.address).is_err());
+    // The connection was told before its request was.
+    told.recv_blocking().unwrap();
     drop(go);
     let answer = busy.answer();
     assert_eq!(answer.body, "done");
@@ -82,13 +87,16 @@ fn clients_in_the_queue_of_the_system_are_served_before_the_end() {
 #[test]
 fn what_does_not_drain_in_time_is_cut_and_joined() {
     let service = |_: Request<RequestBody>| pending::<Answer>();
-    let server = start(Server::new(), service_fn(service));
+    // Nothing else ends the request, however far the clock goes.
+    let server = Server::new()
+        .request_deadline(Duration::MAX)
+        .cancel_timeout(Duration::MAX);
+    let server = start(server, service_fn(service));
     let mut client = server.client();
     client.send("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     until(|| server.counts().requests == 1);
     server.handle.stop();
     until(|| server.handle.phase() == Phase::Draining);
-    // The deadline of the request is later than the drain's.
     until(|| {
         server.advance(5);
         server.handle.phase() >= Phase::Cancelling
@@ -177,7 +185,8 @@ impl<const FOR_EVER: bool> Accept for Failing<FOR_EVER> {
 fn errors_of_the_listener_are_waited_out_and_open_connections_go_on() {
     let errors = vec![libc::EMFILE, libc::ENFILE, libc::ECONNABORTED, libc::ENOMEM];
     let server = start_with(
-        Server::new(),
+        // The clock goes on while the client is connected, and it is not too slow.
+        Server::new().header_timeout(Duration::MAX),
         service_fn(crate::running::echo),
         |listener| Failing::<false>(listener, errors),
     );

@@ -29,6 +29,18 @@ fn beyond_the_most_connections_none_is_accepted_until_one_ends() {
 }
 
 #[test]
+fn a_stop_accepts_no_more_than_the_most_connections() {
+    let server = echoes(Server::new().max_connections(2));
+    let mut clients: Vec<_> = (0..2).map(|_| server.client()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+    let _third = server.client(); // in the queue of the system
+    let (report, _) = server.stop();
+    assert_eq!(report.counts.connections, 2);
+}
+
+#[test]
 fn ten_thousand_clients_come_and_go_through_a_limit_of_a_hundred() {
     let server = echoes(Server::new().max_connections(100));
     for _ in 0..100 {
@@ -106,16 +118,20 @@ fn a_head_that_is_too_long_is_refused() {
 
 #[test]
 fn a_body_that_never_ends_is_cut_by_the_deadline() {
-    let deadline = Duration::from_secs(3);
-    let server = start(Server::new().request_deadline(deadline), service_fn(echo));
+    let server = Server::new()
+        .request_deadline(Duration::from_secs(3))
+        .body_timeout(Duration::MAX);
+    let server = start(server, service_fn(echo));
     let mut client = server.client();
     client.send("POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
     for _ in 0..1000 {
         client.send("5\r\nhello\r\n");
     }
     until(|| server.counts().requests == 1);
-    server.until_timers(1);
-    server.advance(3);
+    until(|| {
+        server.advance(3);
+        server.counts().expired == 1
+    });
     assert_eq!(client.answer().status, 503);
     server.stop();
 }
