@@ -252,6 +252,10 @@ impl PolledTask for Marked {
         *self.mark.lock()
     }
 
+    fn is_shielded(&self) -> bool {
+        false
+    }
+
     fn age(&self) -> Duration {
         Duration::ZERO
     }

@@ -411,11 +411,6 @@ impl<R: Clone> Ending<R> {
         owner.chain(joiners).for_each(f);
     }
 
-    /// Whether the closer is there: services end, or defers run.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closer == Closer::Runs
-    }
-
     /// Registers a cleanup.
     pub(crate) fn defer(&mut self, word: &JoinWord, defer: Defer) {
         self.tail().defers.push(defer);

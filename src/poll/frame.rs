@@ -29,6 +29,9 @@ pub(crate) trait PolledTask {
     /// Whether it was marked to be cut, be it during this poll.
     fn cancel_requested(&self) -> bool;
 
+    /// Whether it runs inside a shield from beginning to end.
+    fn is_shielded(&self) -> bool;
+
     /// How long ago it was spawned.
     fn age(&self) -> Duration;
 

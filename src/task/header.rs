@@ -176,6 +176,10 @@ impl frame::PolledTask for Header {
         self.state.load().is_cancelled()
     }
 
+    fn is_shielded(&self) -> bool {
+        Self::is_shielded(self)
+    }
+
     fn age(&self) -> Duration {
         Self::age(self)
     }

@@ -54,24 +54,24 @@ impl Drop for Joiner<'_> {
     }
 }
 
-/// A child that waits for its group to have no child waits for itself. A service is none, nor is a
-/// defer.
+/// A child that waits for its group to have no child waits for itself. A service is none, nor is
+/// the closer, in which defers run; what they start is.
 #[cold]
 pub(crate) fn refuse_own_child(node: &Node) {
     frame::current(|frame| {
         let Some(task) = frame.and_then(frame::Frame::task_view) else {
             return;
         };
-        if node.slow.lock().ending.is_closing() {
-            return;
-        }
         let mut below: Option<NodeRef> = None;
         for around in task.task.group().ancestors() {
             if ptr::eq(&raw const *around, node) {
-                // Through the node of its services it is no work.
-                let serves = below.is_some_and(|below| below.serves());
+                let is_no_work = match &below {
+                    Some(below) => below.serves(),
+                    // In a group that users hold no other task is in a shield from its beginning.
+                    None => task.task.is_shielded(),
+                };
                 assert!(
-                    serves,
+                    is_no_work,
                     "`joined` of group `{}` is awaited by a child for which it waits: {}",
                     paths::path(node),
                     whereabouts().unwrap_or_default()

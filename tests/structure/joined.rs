@@ -248,6 +248,34 @@ fn a_defer_joins_what_it_has_started() {
     });
 }
 
+/// What a defer has started, in its group or in one inside, would wait for itself as any child.
+#[test]
+fn a_child_of_a_defer_that_waits_for_itself_panics() {
+    without_hanging(|| {
+        let (runtime, _) = workers(2);
+        for is_inside in [false, true] {
+            let text = panic_of(|| {
+                runtime.block_on(group(async |g| {
+                    g.defer(async move {
+                        if !is_inside {
+                            g.spawn_named("waits", async move { g.joined().await });
+                            return;
+                        }
+                        g.group(async |inner| {
+                            inner.spawn_named("waits", async move { g.joined().await });
+                        })
+                        .await;
+                    });
+                }))
+            });
+            assert!(
+                text.contains("is awaited by a child for which it waits") && text.contains("waits"),
+                "{text}"
+            );
+        }
+    });
+}
+
 /// In a scope it blocks the thread, which runs the children.
 #[test]
 fn a_scope_joins_on_its_thread() {
