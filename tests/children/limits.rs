@@ -11,8 +11,9 @@ use std::future::pending;
 use std::panic::panic_any;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
 
 /// With 1, 10 and 100 places never more children run than there are places, and all are run.
 #[test]
@@ -197,6 +198,55 @@ fn the_limit_changes_while_children_run() {
             for child in children {
                 child.await;
             }
+        }));
+    });
+}
+
+/// Of two limits the later one stays, also if it comes while callers are woken that the former one
+/// lets in.
+#[test]
+fn a_limit_that_comes_while_callers_are_woken_stays() {
+    /// Says that it was called, and waits for an answer.
+    struct Asks(mpsc::Sender<()>, Mutex<mpsc::Receiver<()>>);
+
+    impl Wake for Asks {
+        fn wake(self: Arc<Self>) {
+            self.0.send(()).unwrap();
+            self.1.lock().unwrap().recv().unwrap();
+        }
+    }
+
+    without_hanging(|| {
+        let (runtime, _) = workers(1);
+        runtime.block_on(group(async |g| {
+            let places = g.bounded(1);
+            let (release, released) = async_channel::bounded::<()>(1);
+            let blocker = async move { _ = released.recv().await };
+            places.spawn(blocker).await;
+            let (ask, asked) = mpsc::channel();
+            let (answer, answers) = mpsc::channel();
+            let waker = Waker::from(Arc::new(Asks(ask, Mutex::new(answers))));
+            let mut first = places.spawn(async {});
+            assert!(
+                pin!(&mut first)
+                    .poll(&mut Context::from_waker(&waker))
+                    .is_pending()
+            );
+            let mut second = pin!(places.spawn(async {}));
+            assert!(once(second.as_mut()).await.is_pending());
+            let paused = places.clone();
+            thread::scope(|threads| {
+                threads.spawn(move || {
+                    asked.recv().unwrap();
+                    paused.set_limit(0);
+                    answer.send(()).unwrap();
+                });
+                places.set_limit(10);
+            });
+            assert_eq!(places.limit(), 0);
+            assert!(once(pin!(first)).await.is_ready());
+            assert!(once(second.as_mut()).await.is_pending());
+            drop(release);
         }));
     });
 }

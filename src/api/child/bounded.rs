@@ -239,11 +239,9 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
     /// }));
     /// ```
     pub fn set_limit(&self, limit: usize) {
-        let grant = || {
-            let mut places = self.places.lock();
-            places.limit = limit;
-            places.grant()
-        };
+        self.places.lock().limit = limit;
+        // Wakers are user code: while one is called another limit may come, and stays.
+        let grant = || self.places.lock().grant();
         while let Some(waker) = grant() {
             completion::wake(waker);
         }
