@@ -1,16 +1,20 @@
 //! The table of `registered`, operation by operation: whether the next one is tried. And connects
-//! to names with several addresses, for which there is no name that every machine knows.
+//! to names with several addresses, for which there is no name that every machine knows. And tries
+//! that are repeated by time, which nothing outside counts.
 
 use super::address::Target;
+use super::again::until_done;
 use super::connect;
 use super::happy_eyeballs::{self, DELAY, in_turns};
 use super::registered::{MAX_SLICES, Registered, room_of};
 use crate::driver::sources::Direction;
 use crate::pool::runtime::Runtime;
 use crate::time::ManualClock;
-use std::future::poll_fn;
+use std::cell::Cell;
+use std::future::{poll_fn, ready};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -216,5 +220,67 @@ fn a_connect_that_is_given_up_closes_its_attempts() {
             assert!(!idle());
         }
         assert!(idle());
+    });
+}
+
+/// Events come without end, of which each may be of a try's own making.
+#[test]
+fn an_event_is_worth_one_try_in_each_pause() {
+    clocked(async |clock| {
+        let tries = Cell::new(0);
+        let fail = || {
+            tries.set(tries.get() + 1);
+            Err::<(), _>(io::ErrorKind::WouldBlock.into())
+        };
+        let mut done = pin!(until_done(fail, || ready(())));
+        let mut expected = 0;
+        // 1 ms, 2 ms and so on, up to 100 ms.
+        for pause in [1, 2, 4, 8, 16, 32, 64, 100, 100] {
+            expected += 2;
+            assert!(once(done.as_mut()).await.is_pending());
+            assert_eq!(tries.get(), expected);
+            clock.advance(Duration::from_millis(pause) - Duration::from_nanos(1));
+            assert!(once(done.as_mut()).await.is_pending());
+            assert_eq!(tries.get(), expected);
+            clock.advance(Duration::from_nanos(1));
+        }
+    });
+}
+
+/// Here the event says something, and time may stand still.
+#[test]
+fn a_sender_that_has_filled_its_own_buffer_is_woken() {
+    clocked(async |_| {
+        let path = std::env::temp_dir().join(format!("spinney-again-{}", std::process::id()));
+        let near = UnixDatagram::bind(&path).unwrap();
+        // So long that the buffer is full before the queue has as many as it takes.
+        let long = vec![7; 60_000];
+        loop {
+            let own = UnixDatagram::unbound().unwrap();
+            own.set_nonblocking(true).unwrap();
+            let own = Registered::new(own).unwrap();
+            let send = || own.try_io(Direction::Write, |io| io.send_to(&long, &path));
+            let mut sent = 0;
+            while send().is_ok() {
+                sent += 1;
+            }
+            let tries = Cell::new(0);
+            let again = || {
+                tries.set(tries.get() + 1);
+                send()
+            };
+            let mut done = pin!(until_done(again, || own.ready(Direction::Write)));
+            assert!(once(done.as_mut()).await.is_pending());
+            for _ in 0..sent {
+                near.recv(&mut [0; 9]).unwrap();
+            }
+            // Else it was tried for the event of a new socket, which has come late.
+            let waits = tries.get() == 1;
+            if waits {
+                assert_eq!(done.await.unwrap(), long.len());
+                break;
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
     });
 }

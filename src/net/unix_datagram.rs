@@ -216,10 +216,10 @@ impl UnixDatagram {
     ///
     /// # Blocking
     ///
-    /// Never. While the queue is full it also tries again by time, after 1 ms, and twice as long
-    /// after each further try, up to 100 ms: if others have filled it the system makes no event
-    /// when there is room. To a peer that was set by [`connect`](UnixDatagram::connect) there
-    /// always is one.
+    /// Never. While the queue is full it tries again by time, after 1 ms, and twice as long after
+    /// each further try, up to 100 ms, and once in between if there is an event: if others have
+    /// filled it the system makes none when there is room. To a peer that was set by
+    /// [`connect`](UnixDatagram::connect) there always is one.
     pub async fn send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let path = path.as_ref();
         let failed = |error| failed_path(error, "send to", path);
