@@ -74,9 +74,10 @@ where
                     }
                 }
             }
+            // With none left to begin nothing waits for that time.
             let over = match &mut self.delay {
-                Some(delay) => Pin::new(delay).poll(cx).is_ready(),
-                None => true,
+                Some(delay) if !self.left.is_empty() => Pin::new(delay).poll(cx).is_ready(),
+                _ => true,
             };
             // The first one, one after a failure, or when the time is over.
             if !over && self.errors.len() == before {

@@ -203,6 +203,23 @@ fn an_error_has_those_of_all_attempts() {
     });
 }
 
+/// It has all the time that it needs: a timer that is over would be ready in each poll, and late.
+#[test]
+fn the_last_attempt_has_no_timer() {
+    clocked(async |clock| {
+        let (_silent, _queue, silent) = silent();
+        let driver = crate::pool::global::driver();
+        let mut connect = pin!(by_name(vec![silent, silent]));
+        assert!(once(connect.as_mut()).await.is_pending());
+        assert_eq!(driver.timers(), 1);
+        clock.advance(DELAY);
+        for _ in 0..2 {
+            assert!(once(connect.as_mut()).await.is_pending());
+            assert_eq!(driver.timers(), 0);
+        }
+    });
+}
+
 /// A connect that is given up leaves neither a socket nor a timer behind.
 #[test]
 fn a_connect_that_is_given_up_closes_its_attempts() {
