@@ -160,6 +160,10 @@ impl Transfer {
     /// Reads ahead until there is something; nothing is there at the end. `wanted`: bytes that the
     /// caller has room for.
     fn poll_fill(&mut self, cx: &mut Context<'_>, wanted: usize) -> Poll<io::Result<()>> {
+        // One that was given up goes on, and what was read ahead is not what follows it.
+        if matches!(self.operation, Operation::Seek(..)) {
+            ready!(self.poll_idle(cx));
+        }
         let mut at_end = false;
         loop {
             if !self.ahead.left.is_empty() || at_end {
