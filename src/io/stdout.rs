@@ -238,8 +238,10 @@ impl Desk {
             }
             mem::swap(&mut inside.bytes, &mut bytes);
             drop(inside);
-            // There is room again.
-            self.writers.wake_all();
+            if bytes.len() >= ROOM {
+                // There is room again.
+                self.writers.wake_all();
+            }
             let written = self.stream.write(&bytes);
             inside = self.inside.lock();
             inside.note(bytes.len(), written);
@@ -298,7 +300,9 @@ impl Handle {
     /// The error that concerns bytes of this handle, once.
     fn take_error(&mut self, inside: &Inside) -> Option<io::Error> {
         let lost = inside.lost.as_ref()?;
-        if lost.to <= self.from || lost.from >= self.to {
+        // What was lost may reach from before an empty stretch to behind it.
+        let none = self.from == self.to;
+        if none || lost.to <= self.from || lost.from >= self.to {
             return None;
         }
         self.from = lost.to;

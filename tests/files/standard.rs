@@ -124,6 +124,7 @@ fn a_broken_pipe_is_an_error_of_those_who_wrote() {
                 let error = other.flush().await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::BrokenPipe);
             }
+            one.flush().await.unwrap(); // it has written nothing since
             idle.flush().await.unwrap();
         });
     });
