@@ -32,6 +32,7 @@ mod services;
 
 use children::{Plain, Stage, TABLE};
 use group::node::{Node, Opening};
+use spans::GroupSpan;
 use support::{Kept, Owner, Sleeper, read};
 use task::cell::Birth;
 use task::spawn;
@@ -125,6 +126,7 @@ impl Parts {
                 location: Location::caller(),
                 shielded: true,
                 unattached: false,
+                span: GroupSpan::none(),
             };
             // SAFETY: (1): the table is that of `Typed<u32>`. (2): its members are tasks.
             let services = unsafe { Typed::<u32>::open(&TABLE, node.to_ref(), opening) };

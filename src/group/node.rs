@@ -233,6 +233,7 @@ pub(crate) struct Opening {
     pub(crate) shielded: bool,
     /// It is attached later, or never: see `tree::attach`.
     pub(crate) unattached: bool,
+    pub(crate) span: GroupSpan,
 }
 
 impl Node {
@@ -260,16 +261,10 @@ impl Node {
             reaper: JobHeader {
                 table: &table.reaper.0,
             },
-            span: match parent.is_null() {
-                true => GroupSpan::none(),
-                false => GroupSpan::open(
-                    opening.name.as_ref().map(|name| &*name.text),
-                    opening.location,
-                ),
-            },
             name: opening.name,
             location: opening.location,
             stop_waiters: OnceLock::new(),
+            span: opening.span,
             slow: Mutex::new(Slow {
                 ending: Ending::new(),
                 members: List::new(),
@@ -330,6 +325,7 @@ impl Node {
             && slow.ending.is_bare()
             && self.stop_waiters.get().is_none()
             && self.name.is_none()
+            && self.span.is_none()
             && self.body.is_empty()
     }
 

@@ -5,6 +5,7 @@
 use crate::group::node::{Node, NodeJob, NodeJobTable, NodeRef, NodeTable, Opening};
 use crate::group::pool::Pool;
 use crate::recycle;
+use crate::spans::GroupSpan;
 use crate::sync::{Arc, RECYCLES};
 use std::ops::Deref;
 use std::panic::Location;
@@ -120,6 +121,7 @@ impl NodeRef {
             location: Location::caller(),
             shielded: false,
             unattached: false,
+            span: GroupSpan::none(),
         };
         let address = NonNull::from(&*pool);
         let table = &Whole::<Arc<dyn Pool>>::ROOT;

@@ -3,6 +3,9 @@
 
 use std::panic::Location;
 
+/// Whether there may be any.
+pub(crate) const POSSIBLE: bool = false;
+
 /// Whether any span is looked at.
 #[inline(always)]
 pub(crate) const fn is_wanted() -> bool {
@@ -22,6 +25,16 @@ impl GroupSpan {
     #[inline(always)]
     pub(crate) const fn open(_: Option<&str>, _: &'static Location<'static>) -> Self {
         Self
+    }
+
+    #[inline(always)]
+    pub(crate) const fn shared(&self) -> Self {
+        Self
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_none(&self) -> bool {
+        true
     }
 
     #[inline(always)]

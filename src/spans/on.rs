@@ -25,6 +25,9 @@ use std::panic::Location;
 use tracing::level_filters::LevelFilter;
 use tracing::{Span, debug_span, info_span, trace, trace_span};
 
+/// Whether there may be any.
+pub(crate) const POSSIBLE: bool = true;
+
 /// Whether any span is looked at.
 #[inline]
 pub(crate) fn is_wanted() -> bool {
@@ -42,6 +45,7 @@ pub(crate) struct GroupSpan(Option<Box<Mutex<Option<Arc<Span>>>>>);
 
 impl GroupSpan {
     /// Of the root of a runtime.
+    #[inline]
     pub(crate) const fn none() -> Self {
         Self(None)
     }
@@ -79,7 +83,22 @@ impl GroupSpan {
             span => span,
         };
         let context = ask(context).filter(|context| !context.is_none());
-        Self(context.map(|context| Box::new(Mutex::new(Some(Arc::new(context))))))
+        Self::of(context.map(Arc::new))
+    }
+
+    /// A part in it: of the node that a group has for its services.
+    pub(crate) fn shared(&self) -> Self {
+        Self::of(self.context())
+    }
+
+    fn of(context: Option<Arc<Span>>) -> Self {
+        Self(context.map(|context| Box::new(Mutex::new(Some(context)))))
+    }
+
+    /// Whether there never was one, and so nothing to drop.
+    #[inline]
+    pub(crate) const fn is_none(&self) -> bool {
+        self.0.is_none()
     }
 
     /// What the group's children are in.

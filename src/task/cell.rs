@@ -131,7 +131,8 @@ impl<F: Future, K: Kind<F::Output>, P: Default> TaskCell<F, K, P> {
         birth: Birth,
     ) -> NonNull<Header> {
         let id = tally::next_id();
-        let extension = match spans::is_wanted() {
+        // One that is born cancelled is never polled, and would not tell of its end.
+        let extension = match future.is_some() && spans::is_wanted() {
             false => birth.extension,
             true => {
                 let (bytes, waits) = (size_of::<F>(), table.place.is_some());

@@ -115,6 +115,7 @@ impl<E: Send + 'static> Typed<E> {
             location,
             shielded: true,
             unattached: false,
+            span: self.span.shared(),
         };
         // SAFETY: (1), (2): the table is the one of this node, which has this type, and the
         // services are members of the same kind.

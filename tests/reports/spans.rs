@@ -1,12 +1,13 @@
 //! Spans and events of the feature `tracing`, as a subscriber of the test's own sees them.
 
-use crate::common::polls::wait_until;
-use crate::common::process::alone;
+use crate::common::polls::{until, wait_until};
+use crate::common::process::{alone, resident};
 use spinney::{Group, GroupBuilder, Never, Runtime, group, sleep, yield_now};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
@@ -249,7 +250,7 @@ fn polls_and_wakers_of_tasks_are_accounted_for() {
                     played.await;
                     Ok(())
                 });
-                let cut = g.spawn_named("cut", std::future::pending::<Result<(), Never>>());
+                let cut = g.spawn_named("cut", pending::<Result<(), Never>>());
                 g.blocking(|| Ok(())).await;
                 let pends = |name: &str| {
                     let task = &watcher.tasks()[name];
@@ -370,5 +371,76 @@ fn a_request_is_one_tree_where_all_is_seen() {
         ];
         assert_eq!(around, tree);
         wait_until(|| watcher.all().values().all(|span| span.references == 0));
+    });
+}
+
+/// A group that has no span of its own has a part in the one around it, until it has ended.
+#[test]
+fn nothing_is_left_of_groups_that_have_ended() {
+    alone(|| {
+        let watcher = Watcher::install(Level::INFO);
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let opens = |groups: usize| {
+            let many = async {
+                for _ in 0..groups {
+                    group(async |_| {}).await;
+                }
+            };
+            runtime.block_on(many.instrument(info_span!("request")));
+        };
+        opens(10_000);
+        let before = resident();
+        opens(200_000);
+        let grown = resident().saturating_sub(before);
+        assert!(grown < 2_000_000, "{grown} bytes");
+        assert!(watcher.all().values().all(|span| span.references == 0));
+    });
+}
+
+/// Wherever it is started: not in what that code is in.
+#[test]
+fn a_service_is_inside_of_its_group() {
+    alone(|| {
+        let watcher = Watcher::install(Level::TRACE);
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let shop = GroupBuilder::<Never>::new().name("shop");
+        let serves = shop.run(async |g| {
+            let has_begun = g.keep(AtomicBool::new(false));
+            g.spawn_named("setup", async move {
+                g.service(async {
+                    info_span!("query").in_scope(|| {});
+                    has_begun.store(true, SeqCst);
+                    pending::<Result<(), Never>>().await
+                });
+                Ok(())
+            })
+            .await;
+            until(|| has_begun.load(SeqCst)).await;
+            Ok(())
+        });
+        let request = async { serves.await.unwrap() };
+        runtime.block_on(request.instrument(info_span!("request")));
+        let around = watcher.around("query");
+        assert_eq!(around, ["runtime.spawn", "shop", "request"]);
+        wait_until(|| watcher.all().values().all(|span| span.references == 0));
+    });
+}
+
+/// It is never polled, and its end would be told of by nobody.
+#[test]
+fn a_task_that_is_born_cancelled_has_no_span() {
+    alone(|| {
+        let watcher = Watcher::install(Level::TRACE);
+        let runtime = Runtime::builder().workers(1).build().unwrap();
+        let shop = GroupBuilder::<&str>::new().name("shop");
+        let closed = runtime.block_on(shop.run(async |g| {
+            g.spawn_named("early", async { Ok(()) }).await;
+            g.cancel("closed");
+            g.spawn_named("late", async { Ok(()) });
+            Ok(())
+        }));
+        assert_eq!(closed.unwrap_err().into_first(), "closed");
+        wait_until(|| watcher.all().values().all(|span| span.references == 0));
+        assert!(watcher.tasks().into_keys().eq(["early".to_owned()]));
     });
 }

@@ -10,6 +10,7 @@ use crate::job::{Job, Place, Ticket};
 use crate::keyed_queue::KeyedQueue;
 use crate::parker::Parker;
 use crate::report::failure::Unobserved;
+use crate::spans::GroupSpan;
 use crate::sync::cell::{Balance, Cell, Racy};
 use crate::sync::{Arc, Mutex};
 use crate::tree::attach;
@@ -183,6 +184,7 @@ fn open_with(parent: &Node, table: &'static NodeTable, unattached: bool) -> Owne
         location: Location::caller(),
         shielded: false,
         unattached,
+        span: GroupSpan::none(),
     };
     // SAFETY: (1): the tables of the models are those of `Typed<u32>`. (2): their members are
     // tasks, or there are none.

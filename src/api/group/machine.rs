@@ -22,6 +22,7 @@ use crate::group::name::Name;
 use crate::group::node::{Node, NodeRef, Opening};
 use crate::poll::{budget, frame};
 use crate::report::errors::Errors;
+use crate::spans::GroupSpan;
 use crate::tree::attach;
 use crate::tree::cut::Cut;
 use crate::tree::owner::{Answer, Failed, Outlived, Owner};
@@ -214,6 +215,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             let counted = parent.pool().named_opens(&text);
             Box::new(Name { text, counted })
         });
+        let span = GroupSpan::open(name.as_ref().map(|name| &*name.text), setup.location);
         let node = lifetime::open::<E>(
             parent,
             Opening {
@@ -221,6 +223,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                 location: setup.location,
                 shielded,
                 unattached: true,
+                span,
             },
         );
         // Kept before any user code can panic: an owner that is dropped without `abandon` leaves

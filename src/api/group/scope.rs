@@ -8,6 +8,7 @@ use crate::poll::frame;
 use crate::pool::shared::Shared;
 use crate::pool::{children, global};
 use crate::report::errors::Errors;
+use crate::spans::GroupSpan;
 use crate::sync::Arc;
 use crate::tree::awaited::Awaited;
 use crate::tree::owner::{Answer, Owner};
@@ -105,6 +106,7 @@ fn run_on<'p, R, E: Send + 'static>(
         location,
         shielded,
         unattached: false,
+        span: GroupSpan::open(None, location),
     };
     let mut owner = Owner::new(lifetime::open::<E>(parent, opening));
     let awaited = Awaited::Group(&raw const **owner.node);
