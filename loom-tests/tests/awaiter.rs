@@ -20,16 +20,36 @@ mod waiters {
 
 #[path = "../../src/task"]
 mod task {
-    #[expect(dead_code, reason = "only dumps look at it from outside")]
     pub mod awaiter;
 
-    /// Stands for the wakers of tasks: another table, the same word.
+    /// Stands for the wakers of tasks: other tables, the same word.
     pub mod waker {
         use crate::Note;
         use crate::sync::Arc;
+        use std::ptr;
         use std::task::{RawWaker, RawWakerVTable, Waker};
 
-        pub static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
+        static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, release);
+        static TOLD: RawWakerVTable = RawWakerVTable::new(clone_told, wake, wake_by_ref, release);
+
+        pub const MARK: usize = 2;
+
+        pub fn mark_of(waker: &Waker) -> Option<usize> {
+            let table: *const RawWakerVTable = waker.vtable();
+            let marks = [(&raw const TABLE, 0), (&raw const TOLD, MARK)];
+            let mark = marks.iter().find(|mark| ptr::eq(mark.0, table))?;
+            Some(mark.1)
+        }
+
+        pub fn table_of(mark: usize) -> &'static RawWakerVTable {
+            if mark == 0 { &TABLE } else { &TOLD }
+        }
+
+        unsafe fn clone_told(data: *const ()) -> RawWaker {
+            // SAFETY: the data of a waker with this table is that of a counted note.
+            unsafe { Arc::increment_strong_count(data.cast::<Note>()) };
+            RawWaker::new(data, &TOLD)
+        }
 
         unsafe fn clone(data: *const ()) -> RawWaker {
             // SAFETY: the data of a waker with this table is that of a counted note.
@@ -56,10 +76,18 @@ mod task {
         }
 
         pub fn of(note: &Arc<Note>) -> Waker {
+            with(note, &TABLE)
+        }
+
+        pub fn told(note: &Arc<Note>) -> Waker {
+            with(note, &TOLD)
+        }
+
+        fn with(note: &Arc<Note>, table: &'static RawWakerVTable) -> Waker {
             let data = Arc::into_raw(Arc::clone(note)).cast();
             // SAFETY: the functions of the table keep the contract of `RawWaker`, and the count of
             // the note is the waker's.
-            unsafe { Waker::new(data, &TABLE) }
+            unsafe { Waker::new(data, table) }
         }
     }
 }
@@ -160,6 +188,20 @@ fn one_waker(make: fn(&Arc<Note>) -> Waker) {
 #[test]
 fn model_a_task_waits() {
     one_waker(task::waker::of);
+}
+
+/// Of which a subscriber is told: it comes out with the table with which it went in, and is woken
+/// by the address without the mark.
+#[test]
+fn model_a_task_with_a_span_waits() {
+    one_waker(task::waker::told);
+    explore(|| {
+        let (awaiter, note) = (Awaiter::new(), Note::new());
+        let waker = task::waker::told(&note);
+        assert!(awaiter.register(&waker));
+        assert_eq!(awaiter.address(), Some(waker.data().addr()));
+        assert!(awaiter.close().unwrap().will_wake(&waker));
+    });
 }
 
 #[test]

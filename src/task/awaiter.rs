@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 0 | no waker is registered |
 //! | 1 | closed: the task is complete, no waker will be called any more |
-//! | even | the data of a waker of a spinney task, which owns a reference to it |
+//! | even | the data of a waker of a spinney task, which owns a reference to it, and the mark of its table |
 //! | odd | the address of a boxed foreign waker, plus one |
 //!
 //! # Protocol
@@ -35,11 +35,10 @@ pub(crate) struct Awaiter(AtomicUsize);
 
 #[inline]
 fn pack(waker: &Waker) -> usize {
-    if ptr::eq(waker.vtable(), &raw const waker::TABLE) {
+    match waker::mark_of(waker) {
         // The clone's reference moves into the word.
-        ManuallyDrop::new(waker.clone()).data().expose_provenance()
-    } else {
-        Box::into_raw(Box::new(waker.clone())).expose_provenance() + 1
+        Some(mark) => ManuallyDrop::new(waker.clone()).data().expose_provenance() | mark,
+        None => Box::into_raw(Box::new(waker.clone())).expose_provenance() + 1,
     }
 }
 
@@ -54,10 +53,11 @@ unsafe fn unpack(word: usize) -> Option<Waker> {
     match word {
         NOBODY | CLOSED => None,
         even if even % 2 == 0 => {
-            let data = ptr::with_exposed_provenance(even);
+            let data = ptr::with_exposed_provenance(even & !waker::MARK);
+            let table = waker::table_of(even & waker::MARK);
             // SAFETY: (1): `pack` stored the data of a waker with this table. (2): its reference
             // moves out again, once.
-            Some(unsafe { Waker::new(data, &waker::TABLE) })
+            Some(unsafe { Waker::new(data, table) })
         }
         odd => {
             let boxed = ptr::with_exposed_provenance_mut::<Waker>(odd - 1);
@@ -117,7 +117,7 @@ impl Awaiter {
     pub(crate) fn address(&self) -> Option<usize> {
         // Relaxed: for people, who know it to be of some moment.
         let word = self.0.load(Ordering::Relaxed);
-        (word != NOBODY && word % 2 == 0).then_some(word)
+        (word != NOBODY && word % 2 == 0).then_some(word & !waker::MARK)
     }
 
     /// Closes the slot and returns the waker that waited. The completer calls it once, after it

@@ -5,11 +5,11 @@
     reason = "wakers are tables of functions over raw pointers"
 )]
 
-use crate::spans::{TaskSpan, WakerOp};
+use crate::spans::{self, TaskSpan, WakerOp};
 use crate::task::header::Header;
 use crate::task::state::Wake;
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 /// The table of all wakers of tasks. A static, so that it has one address.
@@ -17,7 +17,7 @@ pub(crate) static TABLE: RawWakerVTable =
     RawWakerVTable::new(clone, wake, wake_by_ref, drop_reference);
 
 /// That of a task whose wakers are told of: each function tells, and then does what that of
-/// [`TABLE`] does. Such a waker is kept as one of another library would be.
+/// [`TABLE`] does.
 static TOLD: RawWakerVTable = RawWakerVTable::new(
     |data| {
         tell(data, WakerOp::Clone);
@@ -42,6 +42,34 @@ static TOLD: RawWakerVTable = RawWakerVTable::new(
         unsafe { drop_reference(data) }
     },
 );
+
+/// The bit by which the two tables are told apart where a waker is kept as one word: in the address
+/// of a header it is zero. No bit, where no waker is told of.
+pub(crate) const MARK: usize = if spans::POSSIBLE { 2 } else { 0 };
+
+const _: () = assert!(align_of::<Header>() > MARK);
+
+/// What a waker of a task is marked with, by its table: zero or [`MARK`]. `None`: it is none.
+#[inline]
+pub(crate) fn mark_of(waker: &Waker) -> Option<usize> {
+    let table: *const RawWakerVTable = waker.vtable();
+    if ptr::eq(table, &raw const TABLE) {
+        Some(0)
+    } else if spans::POSSIBLE && ptr::eq(table, &raw const TOLD) {
+        Some(MARK)
+    } else {
+        None
+    }
+}
+
+/// The table of the wakers that [`mark_of`] marks so.
+#[inline]
+pub(crate) fn table_of(mark: usize) -> &'static RawWakerVTable {
+    match mark {
+        0 => &TABLE,
+        _ => &TOLD,
+    }
+}
 
 /// Before a waker of a task does something: its reference is there.
 fn tell(data: *const (), op: WakerOp) {

@@ -2,6 +2,7 @@
 
 use crate::common::polls::{until, wait_until};
 use crate::common::process::{alone, resident};
+use spinney::dump::{TaskDump, TaskState, WaitsFor};
 use spinney::{Group, GroupBuilder, Never, Runtime, group, sleep, yield_now};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -442,5 +443,40 @@ fn a_task_that_is_born_cancelled_has_no_span() {
         assert_eq!(closed.unwrap_err().into_first(), "closed");
         wait_until(|| watcher.all().values().all(|span| span.references == 0));
         assert!(watcher.tasks().into_keys().eq(["early".to_owned()]));
+    });
+}
+
+/// The waker of a task whose wakers are told of leads to it, as any of ours.
+#[test]
+fn what_a_task_with_a_span_waits_for_is_said() {
+    alone(|| {
+        let _watcher = Watcher::install(Level::TRACE);
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let runtime = &runtime;
+        let shop = GroupBuilder::<()>::new().name("shop");
+        let waits = shop.run(async |g| {
+            let slow = g.spawn_named("slow", pending::<Result<(), ()>>());
+            let id = slow.id();
+            g.spawn_named("waits", async {
+                slow.await;
+                Ok(())
+            });
+            let waiting = || -> Vec<TaskDump> {
+                let dump = runtime.dump();
+                let tasks = dump.groups().iter().flat_map(|group| group.tasks.clone());
+                let waiting = tasks.filter(|task| task.state == TaskState::Waiting);
+                waiting.collect()
+            };
+            until(|| waiting().len() == 2).await;
+            // Now that both wait, and not while they begin to.
+            let tasks = waiting();
+            let waits = tasks
+                .iter()
+                .find(|task| task.name.as_deref() == Some("waits"));
+            assert_eq!(waits.unwrap().waits_for, [WaitsFor::Task(id)]);
+            g.cancel(());
+            Ok(())
+        });
+        assert!(runtime.block_on(waits).is_err());
     });
 }
