@@ -62,11 +62,11 @@ pub(crate) fn end_wait(ctx: &ThreadCtx<'_>) {
 
 fn run(work: Work) {
     match work {
-        Work::Child(ticket) => match ticket.redeem() {
-            Some(job) if recorder::is_on() => recorder::around(job, Job::run),
-            Some(job) => job.run(),
-            None => {}
-        },
+        Work::Child(ticket) => {
+            if let Some(job) = ticket.redeem() {
+                recorder::around(job, Job::run);
+            }
+        }
         Work::Call(call) => {
             if let Err(payload) = unwind::catch(call) {
                 unwind::discard(payload);

@@ -88,7 +88,7 @@ impl Shared {
         if !is_recorded {
             return job;
         }
-        recorder::note(What::Queued { task, is_new });
+        recorder::note(|| What::Queued { task, is_new });
         job.traced()
     }
 
@@ -192,13 +192,11 @@ impl Pool for Shared {
     }
 
     fn group_begins(&self, group: &dyn Grouped) {
-        if recorder::is_on() {
-            recorder::note(What::Opens {
-                group: group.address(),
-                parent: group.address_of_parent(),
-                label: group.label(),
-            });
-        }
+        recorder::note(|| What::Opens {
+            group: group.address(),
+            parent: group.address_of_parent(),
+            label: group.label(),
+        });
         with_own_seat(self, |seat| match seat {
             Some(seat) => seat.counts.groups.begin(),
             None => self.counts.groups.begin_shared(),
@@ -206,10 +204,9 @@ impl Pool for Shared {
     }
 
     fn group_ends(&self, group: &dyn Grouped) {
-        if recorder::is_on() {
-            let group = group.address();
-            recorder::note(What::Closes { group });
-        }
+        recorder::note(|| What::Closes {
+            group: group.address(),
+        });
         with_own_seat(self, |seat| match seat {
             Some(seat) => seat.counts.groups.end(),
             None => self.counts.groups.end_shared(),

@@ -91,12 +91,11 @@ pub(crate) fn is_on() -> bool {
 
 /// Begins a recording; false if there is one.
 pub(crate) fn begin() -> bool {
-    let mut tracks = TRACKS.lock();
+    let _tracks = TRACKS.lock();
     // Relaxed: changed under the lock of the tracks.
     if ON.load(Ordering::Relaxed) {
         return false;
     }
-    tracks.clear();
     // Relaxed: as above; a thread that reads the one before notes nothing in this recording.
     NUMBER.fetch_add(1, Ordering::Relaxed);
     // Relaxed: as above.
@@ -123,9 +122,16 @@ pub(crate) fn end() -> Vec<Recorded> {
     taken.collect()
 }
 
-/// Notes what happens on this thread now.
+/// Notes what happens on this thread now, if a trace is recorded.
+#[inline]
+pub(crate) fn note(what: impl FnOnce() -> What) {
+    if is_on() {
+        keep(what());
+    }
+}
+
 #[cold]
-pub(crate) fn note(what: What) {
+fn keep(what: What) {
     let event = Event {
         at: Clock::System.now(),
         what,
@@ -149,15 +155,24 @@ pub(crate) fn note(what: What) {
     });
 }
 
-/// Has a job run, and notes when.
-#[cold]
+/// Has a job run, and notes when, if a trace is recorded: a job that was queued for one may come
+/// after its end.
+#[inline]
 pub(crate) fn around(job: Job, run: impl FnOnce(Job)) {
+    match is_on() {
+        true => keep_around(job, run),
+        false => run(job),
+    }
+}
+
+#[cold]
+fn keep_around(job: Job, run: impl FnOnce(Job)) {
     let Some(task) = job.describe() else {
         return run(job);
     };
-    note(What::Begins(task));
+    note(|| What::Begins(task));
     run(job);
-    note(What::Ends);
+    note(|| What::Ends);
 }
 
 #[cold]

@@ -297,14 +297,9 @@ impl Worker<'_> {
     }
 
     fn park_and_tell(&self) {
-        let is_recorded = recorder::is_on();
-        if is_recorded {
-            recorder::note(What::Parks);
-        }
+        recorder::note(|| What::Parks);
         self.park();
-        if is_recorded {
-            recorder::note(What::Unparks);
-        }
+        recorder::note(|| What::Unparks);
     }
 
     /// Sleeps; afterwards this worker counts as searching.

@@ -1,11 +1,12 @@
 //! Traces are read by an independent parser, and must fit together: slices nest, arrows begin and
 //! end in slices, groups lie in one another.
 
-use crate::common::process::alone;
+use crate::common::polls::until;
+use crate::common::process::{alone, resident};
 use serde_json::Value;
 use spinney::{Group, GroupBuilder, Never, Runtime, group, sleep, trace, yield_now};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 /// A slice: thread, from, to, its name and its arguments. Times are in nanoseconds.
@@ -357,6 +358,37 @@ fn nothing_is_recorded_before_and_after() {
                 );
             }
         }
+    });
+}
+
+/// Tasks that were queued before the end of a recording, and run after it, are noted nowhere.
+#[test]
+fn what_runs_after_the_end_is_not_kept() {
+    alone(|| {
+        const TASKS: usize = 40_000;
+        let runtime = Runtime::builder()
+            .workers(1)
+            .callers_take_part(false)
+            .build()
+            .unwrap();
+        let recording = trace::start().unwrap();
+        let grown = runtime.block_on(group(async |g| {
+            let ran = g.keep(AtomicUsize::new(0));
+            let queues = g.spawn(async move {
+                warm_up().await;
+                let add = || async { _ = ran.fetch_add(1, SeqCst) };
+                // All memory is kept, so that only more of it is seen.
+                let tasks: Vec<_> = (0..TASKS).map(|_| g.spawn(add())).collect();
+                let trace = recording.stop();
+                let before = resident();
+                until(|| ran.load(SeqCst) == TASKS).await;
+                let grown = resident().saturating_sub(before);
+                assert!(trace.events() >= TASKS && tasks.len() == TASKS);
+                Ok(grown)
+            });
+            queues.await
+        }));
+        assert!(grown < 2_000_000, "{grown} bytes");
     });
 }
 
