@@ -228,7 +228,6 @@ impl Runtime {
     /// ```
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        attach::attach_here();
         Statistics::of(&self.shared)
     }
 

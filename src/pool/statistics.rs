@@ -6,6 +6,7 @@ use crate::pool::seats::Seat;
 use crate::pool::shared::Shared;
 use crate::pool::timing;
 use crate::report::histogram::Histogram;
+use crate::tree::attach;
 use std::time::Duration;
 
 /// What a runtime has done so far, by worker, by time and by the names of groups.
@@ -141,6 +142,7 @@ impl Statistics {
     pub const MAX_GROUP_NAMES: usize = NAMES;
 
     pub(crate) fn of(shared: &Shared) -> Self {
+        attach::attach_here();
         let mut workers = vec![WorkerMetrics::default(); shared.workers];
         let mut others = WorkerMetrics::default();
         for (index, seat) in shared.seats.numbered() {

@@ -144,6 +144,18 @@ fn several_runtimes_are_told_apart() {
     });
 }
 
+/// As `Runtime::statistics` does.
+#[test]
+fn the_groups_in_which_it_is_asked_for_are_counted() {
+    without_hanging(|| {
+        let runtime = runtime("api");
+        let exporter = Exporter::new(&runtime);
+        let text = runtime.block_on(group(async |_| group(async |_| exporter.text()).await));
+        let samples = read(&text);
+        assert_eq!(samples[r#"spinney_live_groups{runtime="api"}"#], 2.0);
+    });
+}
+
 #[test]
 fn names_that_clash_are_refused() {
     without_hanging(|| {
