@@ -276,7 +276,7 @@ impl<'a> Blocked<'a> {
 
     /// Whether the wait is to end without a value. It registers for the moment when it is.
     fn ended(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
-        let reach = match self.shielded || is_sheltered() {
+        let reach = match self.shielded || frame::is_sheltered() {
             true => Reach::Nothing,
             false => Reach::Host(self.host.get_ref()),
         };
@@ -310,11 +310,6 @@ impl<'a> Blocked<'a> {
 /// it is woken by the mark.
 fn cancel_requested(own: &mut OwnCancel<'_>, cx: &mut Context<'_>) -> bool {
     own.look(cx) && frame::current(|frame| frame.is_some_and(Frame::cancel_requested))
-}
-
-/// Whether a shield is around the caller: no cut of its task reaches it.
-fn is_sheltered() -> bool {
-    frame::current(|frame| frame.is_some_and(Frame::is_sheltered))
 }
 
 /// Runs a future on the calling thread, with its groups on the given runtime.
@@ -400,7 +395,7 @@ pub(crate) fn join<R>(
     group: &Node,
     mut poll: impl FnMut(&mut Context<'_>) -> Poll<R>,
 ) -> R {
-    let reach = match is_sheltered() {
+    let reach = match frame::is_sheltered() {
         true => Reach::Nothing,
         false => Reach::Group(group),
     };

@@ -426,6 +426,11 @@ pub(crate) fn current<R>(f: impl FnOnce(Option<&Frame<'_>>) -> R) -> R {
     scoped::with::<Frames, _>(f)
 }
 
+/// Whether a shield is around this point: see [`Frame::is_sheltered`].
+pub(crate) fn is_sheltered() -> bool {
+    current(|frame| frame.is_some_and(Frame::is_sheltered))
+}
+
 /// The outermost group that `is_it` and whose body is polled by this thread.
 pub(crate) fn outermost_body(is_it: impl Fn(&Node) -> bool) -> Option<NodeRef> {
     scoped::with_all::<Frames, _>(|entries| {

@@ -65,9 +65,8 @@ pub(crate) fn unresolvable<T>(
     asked: &mut Asked,
     cx: &mut Context<'_>,
 ) -> Poll<T> {
-    let shielded = frame::current(|frame| frame.is_some_and(frame::Frame::is_sheltered));
     let foreign = frame::current(|frame| frame.is_none());
-    if shielded {
+    if frame::is_sheltered() {
         // The poller is not dropped: the cut goes to the edge of the shield.
         unwind::unwind_cut();
     }

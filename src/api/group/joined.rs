@@ -90,8 +90,8 @@ impl Future for Joined<'_> {
                 return Poll::Pending;
             }
             // A child that failed has cancelled the group before it left.
-            let sheltered = frame::current(|frame| frame.is_some_and(frame::Frame::is_sheltered));
-            match this.joiner.node().is_cancelled() && !sheltered && poller_is_cut() {
+            let is_cancelled = this.joiner.node().is_cancelled();
+            match is_cancelled && !frame::is_sheltered() && poller_is_cut() {
                 true => pend_until_dropped(&mut this.asked, cx),
                 false => Poll::Ready(()),
             }

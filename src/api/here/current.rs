@@ -338,8 +338,7 @@ impl Future for CurrentStopping {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         // Without a shield, a task that is cut by itself is dropped: its poller does not ask.
-        let sheltered = frame::current(|frame| frame.is_some_and(Frame::is_sheltered));
-        if sheltered && is_exposed() && self.own_cancel.look(cx) {
+        if frame::is_sheltered() && is_exposed() && self.own_cancel.look(cx) {
             return budget::spend(cx);
         }
         if self.group.is_none() {
