@@ -5,7 +5,7 @@
 //! so a cut unwinds it with a private payload, which the edge of the task or group catches.
 
 use crate::driver::beside::is_apart;
-use crate::group::node::{Host, Node, OUTER};
+use crate::group::node::{Host, Node};
 use crate::poll::frame::{self, Frame, Within};
 use crate::poll::own_cancel::{OwnCancel, Reach};
 use crate::pool::runtime::Runtime;
@@ -416,8 +416,7 @@ pub(crate) fn join<R>(
         }
         zero_deadline::blocks();
         if cancel_requested(&mut own_cancel, cx) && !group.is_cancelled() {
-            group.note_owner_cut();
-            cascade::cancel(group, OUTER);
+            cascade::cancel_with_owner(group);
         }
         Step::Pending(Pending {
             take_part: true,

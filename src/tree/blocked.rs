@@ -1,6 +1,6 @@
 //! The cut of one task reaches it where it is blocked, whatever its threads run meanwhile.
 
-use crate::group::node::{OUTER, SHIELDED};
+use crate::group::node::SHIELDED;
 use crate::poll::frame;
 use crate::poll::own_cancel::{Reach, take_waiters};
 use crate::tree::cascade;
@@ -22,8 +22,7 @@ pub(crate) fn cut(task: usize) {
         if node.flags() & SHIELDED != 0 {
             continue;
         }
-        node.note_owner_cut();
-        cascade::cancel(&node, OUTER);
+        cascade::cancel_with_owner(&node);
         node.body.groups(&mut groups);
     }
     frame::outside(|| wakers.into_iter().for_each(waiters::wake));

@@ -58,6 +58,12 @@ pub(crate) fn cancel(root: &Node, why: u32) {
     }
 }
 
+/// Cancels a group from outside, because its owner is being cut.
+pub(crate) fn cancel_with_owner(node: &Node) {
+    node.note_owner_cut();
+    cancel(node, OUTER);
+}
+
 /// Cancels the groups inside a node, and not the node.
 pub(crate) fn cancel_inner(node: &Node) {
     let mut inner = Vec::new();
@@ -119,8 +125,7 @@ pub(crate) fn end_services(node: &Node) {
         .filter(|(inner, _)| inner.flags() & SHIELDED != 0)
     {
         inner.clear_flags(SHIELDED);
-        inner.note_owner_cut();
-        cancel(inner, OUTER);
+        cancel_with_owner(inner);
     }
     for node in std::iter::once(node).chain(inner.iter().map(|(inner, _)| &**inner)) {
         let serving = node.slow.lock().ending.wants_services_ended();

@@ -30,9 +30,9 @@
 //! an owner is asked again only after something in its group has ended.
 
 use crate::group::duties::Judgement;
-use crate::group::node::{Host, Node, NodeRef, OUTER, SHIELDED};
+use crate::group::node::{Host, Node, NodeRef, SHIELDED};
 use crate::poll::frame::wake;
-use crate::tree::cascade::cancel;
+use crate::tree::cascade::cancel_with_owner;
 use crate::tree::hosts::{is_in, tree_in};
 use crate::tree::leave;
 use crate::waiters;
@@ -129,8 +129,7 @@ fn announce(host: &Host, waker: &Waker, shields_fell: bool) {
         // code where a group is polled by a foreign combinator: they are cloned and dropped outside
         // the lock.
         let new = waker.clone();
-        node.note_owner_cut();
-        cancel(&node, OUTER);
+        cancel_with_owner(&node);
         replaced.extend(node.slow.lock().ending.announce(&node.word, new));
         visit(&node.body, &mut work);
     }

@@ -1,8 +1,8 @@
 //! How a host ends: the groups that are open in it are left, and those that are being cancelled go
 //! on without a poller.
 
-use crate::group::node::{Host, OUTER, SHIELDED};
-use crate::tree::cascade::{cancel, end_services, is_parent_cancelled};
+use crate::group::node::{Host, SHIELDED};
+use crate::tree::cascade::{cancel_with_owner, end_services, is_parent_cancelled};
 use crate::tree::hosts::take_all;
 use std::pin::Pin;
 
@@ -44,8 +44,7 @@ impl Host {
             if node.is_cancelled() {
                 end_services(&node);
             } else if is_parent_cancelled(&node) && node.flags() & SHIELDED == 0 {
-                node.note_owner_cut();
-                cancel(&node, OUTER);
+                cancel_with_owner(&node);
             }
         }
     }

@@ -170,8 +170,7 @@ impl<E: Send + 'static> Owner<E> {
             }
             let left_a_shield = node.flags() & SHIELDED != 0;
             if (left_a_shield && cascade::unshield(node)) || frame.is_some_and(Frame::is_cut) {
-                node.note_owner_cut();
-                cascade::cancel(node, OUTER);
+                cascade::cancel_with_owner(node);
             }
         });
     }
