@@ -7,6 +7,7 @@
 
 use crate::group::node::{Host, Node};
 use crate::job::{JobTable, Place};
+use crate::poll::locals::Locals;
 use crate::poll::{frame, tally};
 use crate::recycle;
 use crate::report::reason::Origin;
@@ -19,6 +20,7 @@ use crate::task::state::{Release, State};
 use crate::tree::cascade;
 use crate::tree::typed_node::Typed;
 use crate::unwind::{self, Payload};
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, offset_of};
 use std::num::NonZero;
@@ -86,6 +88,18 @@ pub(crate) struct Birth {
 }
 
 impl Birth {
+    /// That of a task which no cascade cuts.
+    pub(crate) fn shielded(
+        name: Option<Cow<'static, str>>,
+        locals: Locals,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Self {
+            location,
+            extension: Some(Box::new(Extension::shielded(name, locals))),
+        }
+    }
+
     /// Whether no cascade cuts the task.
     pub(crate) fn is_shielded(&self) -> bool {
         let extension = self.extension.as_ref();

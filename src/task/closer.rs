@@ -13,7 +13,6 @@ use crate::poll::frame;
 use crate::poll::locals::Locals;
 use crate::report::reason::Origin;
 use crate::task::cell::{Birth, Kind, fail_with_panic};
-use crate::task::header::Extension;
 use crate::task::spawn;
 use crate::tree::cascade;
 use crate::tree::typed_node::{Closing, Typed, TypedCounted};
@@ -151,13 +150,8 @@ impl<E: Send + 'static> Kind<()> for Infallible<E> {
 
 impl<E: Send + 'static> Closing<E> for Closer {
     fn start(count: TypedCounted<E>) {
-        let birth = Birth {
-            location: count.location,
-            extension: Some(Box::new(Extension::shielded(
-                Some(Cow::Borrowed("defer")),
-                Locals::none(),
-            ))),
-        };
+        let name = Some(Cow::Borrowed("defer"));
+        let birth = Birth::shielded(name, Locals::none(), count.location);
         let future = Self {
             node: count.to_ref(),
             ending: None,

@@ -10,7 +10,6 @@ use crate::api::here::local;
 use crate::poll::running::Running;
 use crate::poll::tally;
 use crate::task::cell::Birth;
-use crate::task::header::Extension;
 use crate::task::spawn;
 use std::panic::Location;
 use std::pin::Pin;
@@ -182,10 +181,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    group(async move |g| {
-        let call = Call::of(move || Ok(f()));
-        g.spawn_blocking_at(call, location).await
-    })
+    blocking_born(f, move || birth(None, location))
 }
 
 /// As [`blocking_at`], for a closure that is called in any case once the future was polled: no cut
@@ -198,12 +194,20 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    blocking_born(f, move || Birth::shielded(None, local::around(), location))
+}
+
+/// `birth` is called where the child is spawned, and sees what is around it there.
+fn blocking_born<T, F>(
+    f: F,
+    birth: impl FnOnce() -> Birth + Send + 'static,
+) -> impl Future<Output = T> + Send
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     group(async move |g| {
-        let birth = Birth {
-            location,
-            extension: Some(Box::new(Extension::shielded(None, local::around()))),
-        };
         let call = Call::of(move || Ok(f()));
-        g.spawn_blocking_born(call, birth).await
+        g.spawn_blocking_born(call, birth()).await
     })
 }

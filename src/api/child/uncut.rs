@@ -5,7 +5,6 @@ use crate::api::group::handle::Group;
 use crate::group::services::Serving;
 use crate::poll::locals::Locals;
 use crate::task::cell::Birth;
-use crate::task::header::Extension;
 use crate::task::spawn;
 use crate::tree::attach::attach;
 use std::borrow::Cow;
@@ -37,13 +36,7 @@ impl<E: Send + 'static> Group<'_, '_, E> {
         name: String,
         location: &'static Location<'static>,
     ) {
-        let birth = Birth {
-            location,
-            extension: Some(Box::new(Extension::shielded(
-                Some(Cow::Owned(name)),
-                Locals::none(),
-            ))),
-        };
+        let birth = Birth::shielded(Some(Cow::Owned(name)), Locals::none(), location);
         let spawner = self.spawner();
         let group = spawner.group();
         attach(group);
