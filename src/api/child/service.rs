@@ -6,6 +6,8 @@ use crate::api::child::spawn::{OrdinaryKind, birth, detach};
 use crate::api::child::task::Task;
 use crate::api::group::handle::Group;
 use crate::api::group::service_handle::ServiceHandle;
+use crate::group::services::Serving;
+use crate::task::cell::Birth;
 use crate::task::handle::TaskHandle;
 use crate::task::spawn;
 use crate::tree::attach::attach;
@@ -131,18 +133,37 @@ where
     if group.is_cancelled() {
         return spawn::spawn_into::<F, OrdinaryKind<E>>(spawner, future, birth);
     }
-    let handle = spawner.with_services(location, |services| {
-        spawn::spawn_into::<F, OrdinaryKind<E>>(services, future, birth)
-    });
-    if let Some(serving) = handle.serving() {
-        let over = group.slow.lock().ending.push_service(serving);
-        drop(over);
-    }
-    if group.is_cancelled() {
-        // As in Marking and Linking (`group::node`): the canceller marks and then looks for
-        // services under the lock, and this one was put into the line under it before the mark is
-        // read. If the canceller came first, it is cut here.
+    let (handle, is_late) = line_up(spawner, future, birth, |serving| serving);
+    if is_late {
         handle.cancel();
     }
     handle
+}
+
+/// Starts a service of a group that is attached, and puts it into the line of those that the closer
+/// ends, as `asked` has it. True: the group is being cancelled, and the caller ends the service.
+pub(super) fn line_up<'s, E, F, T>(
+    spawner: Spawner<'_, 's, E>,
+    future: F,
+    birth: Birth,
+    asked: impl FnOnce(Box<dyn Serving>) -> Box<dyn Serving>,
+) -> (TaskHandle<T>, bool)
+where
+    E: Send + 'static,
+    F: Future<Output: Outcome<E, Value = T>> + Send + 's,
+    T: Send + 's,
+{
+    let group = spawner.group();
+    let handle = spawner.with_services(birth.location, |services| {
+        spawn::spawn_into::<F, OrdinaryKind<E>>(services, future, birth)
+    });
+    if let Some(serving) = handle.serving() {
+        let serving = asked(serving);
+        let over = group.slow.lock().ending.push_service(serving);
+        drop(over);
+    }
+    // As in Marking and Linking (`group::node`): the canceller marks and then looks for services
+    // under the lock, and this one was put into the line under it before the mark is read. If the
+    // canceller came first, it is seen here.
+    (handle, group.is_cancelled())
 }

@@ -1,11 +1,10 @@
 //! A service that no cut reaches: where another one is cut, it is asked to end.
 
-use crate::api::child::spawn::OrdinaryKind;
+use crate::api::child::service::line_up;
 use crate::api::group::handle::Group;
 use crate::group::services::Serving;
 use crate::poll::locals::Locals;
 use crate::task::cell::Birth;
-use crate::task::spawn;
 use crate::tree::attach::attach;
 use std::borrow::Cow;
 use std::panic::Location;
@@ -38,19 +37,13 @@ impl<E: Send + 'static> Group<'_, '_, E> {
     ) {
         let birth = Birth::shielded(Some(Cow::Owned(name)), Locals::none(), location);
         let spawner = self.spawner();
-        let group = spawner.group();
-        attach(group);
-        let handle = spawner.with_services(location, |services| {
-            spawn::spawn_into::<_, OrdinaryKind<E>>(services, future, birth)
-        });
-        if let Some(task) = handle.serving() {
+        attach(spawner.group());
+        let asked = |task| -> Box<dyn Serving> {
             let ask = ask.clone();
-            let asked = Box::new(Asked { task, ask });
-            let over = group.slow.lock().ending.push_service(asked);
-            drop(over);
-        }
-        if group.is_cancelled() {
-            // As in `serve`: a canceller that came first has not seen it.
+            Box::new(Asked { task, ask })
+        };
+        let (_, is_late) = line_up(spawner, future, birth, asked);
+        if is_late {
             ask();
         }
     }
