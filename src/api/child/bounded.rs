@@ -141,14 +141,7 @@ impl<'s, 'p, E: Send + 'static> Bounded<'s, 'p, E> {
         F: FnOnce() -> O + Send + 's,
         O: Outcome<E, Value: Send + 's>,
     {
-        let (group, location) = (self.group, Location::caller());
-        InPlace::new(Line::at(&self.places), move |place| {
-            group.spawn_at(
-                Completing::<_, _, E>::new(Call::of(f), place),
-                None,
-                location,
-            )
-        })
+        self.spawn(Call::of(f))
     }
 
     /// As [`spawn`](Bounded::spawn), for a closure that blocks: see [`Group::blocking`].
