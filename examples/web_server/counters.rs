@@ -52,6 +52,18 @@ impl Tally {
     }
 }
 
+impl Counts {
+    /// How many have ended since an earlier look. The numbers of a look are read one after the other, so a later one may
+    /// say less.
+    fn since(self, before: Self) -> Self {
+        Self {
+            open: self.open,
+            finished: self.finished.saturating_sub(before.finished),
+            cancelled: self.cancelled.saturating_sub(before.cancelled),
+        }
+    }
+}
+
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -122,13 +134,11 @@ impl Stop {
 
     /// What has become of it.
     pub fn since(self, server: &ServerHandle) -> String {
-        let (requests, connections) = (requests(server), connections(server));
+        let requests = requests(server).since(self.requests);
+        let connections = connections(server).since(self.connections);
         format!(
             "requests: {} drained, {} cancelled; connections: {} drained, {} cancelled",
-            requests.finished - self.requests.finished,
-            requests.cancelled - self.requests.cancelled,
-            connections.finished - self.connections.finished,
-            connections.cancelled - self.connections.cancelled
+            requests.finished, requests.cancelled, connections.finished, connections.cancelled
         )
     }
 }
