@@ -156,7 +156,7 @@ fn a_scope_whose_thread_runs_a_child() {
     });
 }
 
-/// The same where the scope waited already, and runs a later child.
+/// The same in a wait for a group, whose future has been polled before the thread runs its child.
 #[test]
 fn a_wait_for_a_group_whose_thread_runs_a_child() {
     cut_alone_below(|told| async move {

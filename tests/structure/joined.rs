@@ -96,7 +96,6 @@ fn every_kind_of_child_is_waited_for() {
 fn services_and_defers_are_not_waited_for() {
     without_hanging(|| {
         let (runtime, _) = workers(2);
-        let over = AtomicBool::new(false);
         runtime.block_on(group(async |g| {
             let (beats, alive) = async_channel::bounded::<()>(1);
             g.service(async move { while beats.send(()).await.is_ok() {} });
@@ -120,7 +119,6 @@ fn services_and_defers_are_not_waited_for() {
             drop(release);
             service.await;
         }));
-        over.store(true, SeqCst);
         assert_eq!(runtime.metrics().live_tasks, 0);
     });
 }
@@ -229,7 +227,6 @@ fn a_child_that_waits_for_itself_panics() {
 fn a_defer_joins_what_it_has_started() {
     without_hanging(|| {
         let (runtime, _) = workers(2);
-        let ended = AtomicBool::new(false);
         let seen = runtime.block_on(group(async |g| {
             let (tell, told) = mpsc::channel();
             let ended = g.keep(AtomicBool::new(false));
@@ -243,7 +240,6 @@ fn a_defer_joins_what_it_has_started() {
             });
             told
         }));
-        ended.store(true, SeqCst);
         assert_eq!(seen.recv(), Ok(true));
     });
 }
