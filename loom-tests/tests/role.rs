@@ -1,9 +1,11 @@
 //! Models of `src/driver/role.rs`, over the real parker and the real wheel.
 //!
 //! The selector is a bell: a notification is kept until the next wait, an event until a holder has
-//! dispatched it. `MUTANT` weakens it: a `deaf` bell does not hear notifications, a `forgetful` one
-//! keeps none. The role itself has no ordering to weaken: its word decides which thread holds the
-//! role, and locks order the steps of the threads.
+//! dispatched it. A `straying` bell has whoever is to sleep be away before: in code of others.
+//! `MUTANT` weakens it: a `deaf` bell does not hear notifications, a `forgetful` one keeps none, and
+//! a `silent` one does not say that a look took one, so that it is not passed on. The role itself
+//! has no ordering to weaken: its word decides which thread holds the role, and locks order the
+//! steps of the threads.
 
 use driver::role::{Limit, Role, Selector};
 use loom_tests::run::{End, explore, models};
@@ -38,6 +40,7 @@ mod waiters;
 struct Inside {
     rung: bool,
     waiting: bool,
+    away: bool,
     events: u32,
     now: Instant,
 }
@@ -45,7 +48,15 @@ struct Inside {
 struct Bell {
     inside: Mutex<Inside>,
     condvar: Condvar,
+    straying: bool,
     dispatched: Racy,
+}
+
+/// What one wait has found.
+#[derive(Default)]
+struct Found {
+    events: u32,
+    notified: bool,
 }
 
 fn weakened(how: &str) -> bool {
@@ -65,39 +76,51 @@ impl Bell {
 }
 
 impl Selector for Bell {
-    type Events = u32;
+    type Events = Found;
 
     fn now(&self) -> Instant {
         self.inside.lock().now
     }
 
-    fn wait(&self, events: &mut u32, limit: Limit) {
+    fn wait(&self, found: &mut Found, limit: Limit) {
+        if self.straying && limit != Limit::Now {
+            self.inside.lock().away = true;
+            self.inside.lock().away = false;
+        }
         let mut inside = self.inside.lock();
         inside.waiting = true;
         while limit == Limit::Never && !inside.rung && inside.events == 0 {
             self.condvar.wait(&mut inside);
         }
         inside.waiting = false;
-        inside.rung = false;
+        found.notified = std::mem::take(&mut inside.rung);
         if let Limit::Until(at) = limit {
             inside.now = inside.now.max(at);
         }
-        *events = std::mem::take(&mut inside.events);
+        found.events = std::mem::take(&mut inside.events);
     }
 
     fn notify(&self) {
         self.ring(0);
     }
 
-    fn dispatch(&self, events: &mut u32) -> usize {
-        if *events > 0 {
+    fn dispatch(&self, found: &mut Found) -> usize {
+        if found.events > 0 {
             self.dispatched.set(1);
         }
-        std::mem::take(events) as usize
+        std::mem::take(&mut found.events) as usize
     }
 
-    fn count(&self, events: &u32) -> usize {
-        *events as usize
+    fn count(&self, found: &Found) -> usize {
+        found.events as usize
+    }
+
+    fn took_notification(&self, found: &Found) -> bool {
+        found.notified && !weakened("silent")
+    }
+
+    fn away(&self) -> Option<u32> {
+        self.inside.lock().away.then_some(0)
     }
 }
 
@@ -118,15 +141,21 @@ struct Pool {
 }
 
 fn pool() -> Arc<Pool> {
+    pool_of(false)
+}
+
+fn pool_of(straying: bool) -> Arc<Pool> {
     let base = Instant::now();
     let bell = Bell {
         inside: Mutex::new(Inside {
             rung: false,
             waiting: false,
+            away: false,
             events: 0,
             now: base,
         }),
         condvar: Condvar::new(),
+        straying,
         dispatched: Racy::default(),
     };
     Arc::new(Pool {
@@ -223,11 +252,53 @@ fn model_an_event_and_a_timer() {
     });
 }
 
+/// A look for a holder that is away comes when that is back and asleep: it takes the notification of
+/// a timer that is earlier than the end of this sleep, and passes it on.
+#[test]
+fn model_a_look_for_a_holder_that_is_away_leaves_it_its_timer() {
+    explore(|| {
+        let pool = pool_of(true);
+        let theirs = Arc::clone(&pool);
+        let sleeper = thread::spawn(move || {
+            while theirs.fired.get() == 0 {
+                theirs.park(0);
+            }
+        });
+        pool.insert(1, 1);
+        let turn = pool.role.turn();
+        // The look may have fired it itself.
+        if turn.wanted || turn.woken {
+            pool.role.unpark(&pool.parkers[0]);
+        }
+        sleeper.join().unwrap();
+    });
+}
+
+/// The same with a token of the holder's, and a look before a sleep elsewhere.
+#[test]
+fn model_a_look_for_a_holder_that_is_away_leaves_it_its_token() {
+    explore(|| {
+        let pool = pool_of(true);
+        let sleepers: Vec<_> = (0..2)
+            .map(|seat| {
+                let pool = Arc::clone(&pool);
+                thread::spawn(move || pool.park(seat))
+            })
+            .collect();
+        for parker in &pool.parkers {
+            pool.role.unpark(parker);
+        }
+        for sleeper in sleepers {
+            sleeper.join().unwrap();
+        }
+    });
+}
+
 #[test]
 fn mutants_die() {
     let binary = std::env::current_exe().expect("this test has a path");
     assert_eq!(models(&binary, None), End::Passed);
-    for mutant in ["deaf", "forgetful"] {
+    for mutant in ["deaf", "forgetful", "silent"] {
         assert_eq!(
             models(&binary, Some((mutant, "Relaxed"))),
             End::Failed,

@@ -217,6 +217,10 @@ impl Selector for Bell {
     fn count(&self, events: &u32) -> usize {
         *events as usize
     }
+
+    fn took_notification(&self, events: &u32) -> bool {
+        *events > 0
+    }
 }
 
 /// The worker of that seat sleeps in the driver until an event comes, says that it has left, and

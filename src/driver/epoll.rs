@@ -31,22 +31,39 @@ pub(crate) struct System {
 }
 
 /// The events of one wait.
-pub(crate) struct Events(Vec<Event>);
+pub(crate) struct Events {
+    of_sources: Vec<Event>,
+    notified: bool,
+}
 
 impl Default for Events {
     fn default() -> Self {
-        Self(Vec::with_capacity(BATCH))
+        Self {
+            of_sources: Vec::with_capacity(BATCH),
+            notified: false,
+        }
     }
 }
 
 impl Events {
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.of_sources.clear();
+        self.notified = false;
     }
 
     /// The events of sources.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Event> {
-        self.0.iter().copied()
+        self.of_sources.iter().copied()
+    }
+
+    /// Whether there may have been a notification among them.
+    pub(crate) fn notified(&self) -> bool {
+        self.notified
+    }
+
+    fn extend(&mut self, raw: &[epoll::Event]) {
+        self.of_sources.extend(raw.iter().filter_map(decode));
+        self.notified = self.of_sources.len() < raw.len();
     }
 }
 
@@ -106,7 +123,7 @@ impl System {
         };
         let mut room = [const { MaybeUninit::uninit() }; BATCH];
         match epoll::wait(&self.poller, &mut room, timeout.as_ref()) {
-            Ok((raw, _)) => events.0.extend(raw.iter().filter_map(decode)),
+            Ok((raw, _)) => events.extend(raw),
             Err(Errno::INTR) => {}
             Err(error) => unreachable!("a wait in our own epoll fails: {error}"),
         }

@@ -40,7 +40,8 @@
 //!
 //! A selector may run code of others in a wait: tokio's tasks. One that does not return keeps the
 //! holder of the role from waiting. The selector says so, and meanwhile the others look without
-//! the role.
+//! the role. The holder may be back by then, and asleep: so a notification that such a look takes
+//! out is passed on, as it may be a token of the holder's, or an earlier end of its sleep.
 
 use crate::driver::timers::{NEVER, Timers};
 use crate::driver::wheel::Key;
@@ -70,6 +71,9 @@ pub(crate) trait Selector {
 
     /// How many events there are.
     fn count(&self, events: &Self::Events) -> usize;
+
+    /// Whether the wait that these events are of may have taken a notification.
+    fn took_notification(&self, events: &Self::Events) -> bool;
 
     /// If the thread in a wait runs code of others now: how often one has waited so far.
     fn away(&self) -> Option<u32> {
@@ -233,9 +237,7 @@ impl<S: Selector> Role<S> {
     #[cold]
     fn looks_for_holder(&self) -> Option<S::Events> {
         self.selector.away()?;
-        self.note_look();
-        let mut events = self.buffer();
-        self.selector.wait(&mut events, Limit::Now);
+        let events = self.look_beside();
         let now = self.nanos(self.selector.now());
         if self.selector.count(&events) > 0 || self.timers.is_due(now) {
             return Some(events);
@@ -262,20 +264,35 @@ impl<S: Selector> Role<S> {
 
     /// Looks at time and I/O without waiting, if no other thread does.
     pub(crate) fn turn(&self) -> Turn {
-        let taken = self.take();
-        if !taken {
-            if self.selector.away().is_none() {
-                return Turn::default();
-            }
-            self.note_look();
-        }
-        let mut events = self.buffer();
-        self.selector.wait(&mut events, Limit::Now);
-        let wanted = taken && self.give_up();
+        let (events, wanted) = if self.take() {
+            (self.look(), self.give_up())
+        } else if self.selector.away().is_some() {
+            (self.look_beside(), false)
+        } else {
+            return Turn::default();
+        };
         Turn {
             woken: self.deliver(events) > 0,
             wanted,
         }
+    }
+
+    /// Waits for no time.
+    fn look(&self) -> S::Events {
+        let mut events = self.buffer();
+        self.selector.wait(&mut events, Limit::Now);
+        events
+    }
+
+    /// The same for a holder that is away, without the role. A notification is the holder's.
+    #[cold]
+    fn look_beside(&self) -> S::Events {
+        self.note_look();
+        let events = self.look();
+        if self.selector.took_notification(&events) {
+            self.selector.notify();
+        }
+        events
     }
 
     /// Wakes the waiters of these events and of timers, without the role: wakers are user code,

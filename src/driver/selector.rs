@@ -116,6 +116,10 @@ impl Selector for SystemSelector {
         arrived.events.iter().count() + usize::from(arrived.busy)
     }
 
+    fn took_notification(&self, arrived: &Arrived) -> bool {
+        arrived.events.notified()
+    }
+
     fn away(&self) -> Option<u32> {
         self.beside.as_ref()?.away()
     }

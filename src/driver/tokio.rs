@@ -447,9 +447,9 @@ impl Parked {
     /// Takes the events that our poller has.
     fn look(&self, system: &System, events: &mut Events) {
         system.wait(events, Limit::Now, || Clock::System.now());
+        let taken = events.iter().count() + usize::from(events.notified());
         // Relaxed: as in `Beside::wait`.
-        self.again
-            .store(events.iter().count() >= BATCH, Ordering::Relaxed);
+        self.again.store(taken >= BATCH, Ordering::Relaxed);
     }
 }
 

@@ -2,8 +2,12 @@
 
 use super::parked;
 use crate::common::hangs::without_hanging;
+use crate::common::polls::{once, wait_until};
 use crate::common::process::{alone, entries};
-use spinney::{Group, Runtime, group, sleep, yield_now};
+use spinney::{Group, Runtime, current, group, sleep, yield_now};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -193,5 +197,82 @@ fn a_sleeper_in_tokio_is_woken_from_outside() {
             }
             send.close();
         });
+    });
+}
+
+/// A worker sets a timer, and looks at time, while the sleeper in tokio is in a short task there: it
+/// hears of the timer when it sleeps on.
+#[test]
+fn a_timer_that_is_set_while_the_sleeper_is_in_a_task_is_heard_of() {
+    without_hanging(|| {
+        let runtime = parked(2).callers_take_part(false).build().unwrap();
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            for round in 0..500 {
+                g.spawn(async move {
+                    let over = Arc::new(AtomicBool::new(false));
+                    let theirs = Arc::clone(&over);
+                    tokio::spawn(async move {
+                        while !theirs.load(SeqCst) {
+                            std::hint::spin_loop();
+                        }
+                    });
+                    let mut timer = pin!(sleep(2 * MS));
+                    assert!(once(timer.as_mut()).await.is_pending());
+                    for _ in 0..round % 100 {
+                        yield_now().await;
+                    }
+                    over.store(true, SeqCst);
+                    timer.await;
+                })
+                .await;
+            }
+        }));
+    });
+}
+
+/// A look of the sleeper in tokio is full, by a notification and by events for which nobody waits:
+/// it looks for more before it sleeps on.
+#[test]
+fn an_event_that_has_found_no_room_is_looked_for() {
+    alone(|| {
+        let builder = parked(1).callers_take_part(false);
+        let runtime = builder.replace_stalled(false).on_stall(drop).build();
+        let runtime = runtime.unwrap();
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            // The kernel gives 256 at a time, in the order in which they came.
+            let pair = || {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                let ours = spinney::net::UnixStream::from_std(ours).unwrap();
+                (ours, theirs)
+            };
+            let mut idle: Vec<_> = (0..255).map(|_| pair()).collect();
+            let (read, mut write) = pair();
+            let (tell, told) = mpsc::channel();
+            let reader = g.spawn(async move {
+                let mut byte = [0];
+                let mut reads = pin!(read.read(&mut byte));
+                assert!(once(reads.as_mut()).await.is_pending());
+                tell.send(current::metrics().parks).unwrap();
+                assert_eq!(reads.await.unwrap(), 1);
+                Ok(())
+            });
+            let parks = told.recv().unwrap();
+            wait_until(|| runtime.metrics().parks > parks);
+            let (tell, told) = mpsc::channel();
+            let (go, gone) = mpsc::channel();
+            tokio::spawn(async move {
+                tell.send(()).unwrap();
+                gone.recv().unwrap();
+            });
+            told.recv().unwrap();
+            let mut timer = pin!(sleep(Duration::from_secs(3600)));
+            assert!(once(timer.as_mut()).await.is_pending());
+            for (_, write) in &mut idle {
+                write.write_all(b"x").unwrap();
+            }
+            write.write_all(b"x").unwrap();
+            go.send(()).unwrap();
+            reader.await;
+        }));
     });
 }
