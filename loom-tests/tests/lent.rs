@@ -1,10 +1,10 @@
 //! Models of `src/driver/lent.rs`, with the bell by which the driver's role ends a sleep elsewhere.
 //!
 //! `MUTANT` weakens what is around it: a `deaf` thread that gives the thing back does not heed that
-//! it was wanted, and a `careless` sleeper does not say that it wants it. What is in the file is
-//! under one lock.
+//! it was wanted, a `careless` sleeper does not say that it wants it, and an `open` end does not
+//! close it. What is in the file is under one lock.
 
-use lent::Lent;
+use lent::{Lent, StillOut};
 use loom_tests::run::{End, explore, models};
 use loom_tests::sync;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Thing {
 struct Shared {
     lent: Lent<Thing>,
     uses: Arc<Racy>,
-    /// What a thread sleeps in that could not have the thing.
+    /// What a thread sleeps in that could not have the thing, or that has it for long.
     bell: (Mutex<bool>, Condvar),
 }
 
@@ -44,11 +44,33 @@ fn shared() -> Arc<Shared> {
 }
 
 impl Shared {
+    /// The end of a shutdown, which calls back who sleeps with the thing.
+    fn end(&self) -> Result<Option<Thing>, StillOut> {
+        if !weakened("open") {
+            self.lent.close();
+        }
+        self.ring();
+        self.lent.end(Duration::from_millis(1), 1)
+    }
+
     fn give_back(&self, thing: Thing) {
         if self.lent.give_back(thing) && !weakened("deaf") {
-            *self.bell.0.lock() = true;
-            self.bell.1.notify_one();
+            self.ring();
         }
+    }
+
+    fn ring(&self) {
+        *self.bell.0.lock() = true;
+        self.bell.1.notify_one();
+    }
+
+    /// Sleeps until the bell has rung.
+    fn hear(&self) {
+        let mut rung = self.bell.0.lock();
+        while !*rung {
+            self.bell.1.wait(&mut rung);
+        }
+        *rung = false;
     }
 
     /// Uses the thing if it is there.
@@ -70,11 +92,7 @@ impl Shared {
                 thing.visit();
                 return self.give_back(thing);
             }
-            let mut rung = self.bell.0.lock();
-            while !*rung {
-                self.bell.1.wait(&mut rung);
-            }
-            *rung = false;
+            self.hear();
         }
     }
 }
@@ -101,7 +119,7 @@ fn model_the_end_has_it_for_good() {
         let shared = shared();
         let theirs = Arc::clone(&shared);
         let other = thread::spawn(move || theirs.look());
-        let ended = shared.lent.end(Duration::from_millis(1), 1);
+        let ended = shared.end();
         if let Ok(thing) = &ended {
             thing
                 .as_ref()
@@ -110,9 +128,29 @@ fn model_the_end_has_it_for_good() {
             assert!(shared.lent.take().is_none());
         }
         other.join().unwrap();
-        let again = shared.lent.end(Duration::from_millis(1), 1);
+        let again = shared.end();
         let again = again.expect("it is back, or was taken for good");
         assert_eq!(again.is_some(), ended.is_err());
+    });
+}
+
+/// A caretaker sleeps with the thing, whenever it can have it. When it was called back the end has
+/// the thing, however soon it sleeps again.
+#[test]
+fn model_the_end_has_it_of_a_caretaker_that_was_called_back() {
+    explore(|| {
+        sync::time::ends(0);
+        let shared = shared();
+        let theirs = Arc::clone(&shared);
+        let caretaker = thread::spawn(move || {
+            while let Some(thing) = theirs.lent.take_or_want() {
+                thing.visit();
+                theirs.hear();
+                theirs.give_back(thing);
+            }
+        });
+        assert!(matches!(shared.end(), Ok(Some(_))));
+        caretaker.join().unwrap();
     });
 }
 
@@ -120,7 +158,7 @@ fn model_the_end_has_it_for_good() {
 fn mutants_die() {
     let binary = std::env::current_exe().expect("this test has a path");
     assert_eq!(models(&binary, None), End::Passed);
-    for mutant in ["deaf", "careless"] {
+    for mutant in ["deaf", "careless", "open"] {
         assert_eq!(
             models(&binary, Some((mutant, "Relaxed"))),
             End::Failed,

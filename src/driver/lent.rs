@@ -5,7 +5,8 @@
 //!
 //! A thread that only looks takes the thing if it is there. One that is to sleep with it, and finds
 //! it out, says so under the same lock, and sleeps without; the thread that gives it back hears of
-//! that, and ends this sleep. The end waits for the thing, and keeps it.
+//! that, and ends this sleep. The end waits for the thing, and keeps it. It is closed before: a
+//! thread that was called back from a sleep with it does not take it again.
 
 use crate::sync::bed::{Condvar, Mutex};
 use std::time::Duration;
@@ -23,7 +24,18 @@ struct State<T> {
     /// A thread that could not have it counts on the one that has it.
     wanted: bool,
     /// It is not lent any more.
+    closed: bool,
+    /// It was taken for good.
     ended: bool,
+}
+
+impl<T> State<T> {
+    fn lend(&mut self) -> Option<T> {
+        if self.closed {
+            return None;
+        }
+        self.thing.take()
+    }
 }
 
 /// The thing does not come back.
@@ -36,6 +48,7 @@ impl<T> Lent<T> {
             state: Mutex::new(State {
                 thing: Some(thing),
                 wanted: false,
+                closed: false,
                 ended: false,
             }),
             back: Condvar::new(),
@@ -44,14 +57,14 @@ impl<T> Lent<T> {
 
     /// Takes the thing if it is there.
     pub(crate) fn take(&self) -> Option<T> {
-        self.state.lock().thing.take()
+        self.state.lock().lend()
     }
 
     /// Takes the thing, or says that it was wanted.
     pub(crate) fn take_or_want(&self) -> Option<T> {
         let mut state = self.state.lock();
         state.wanted |= state.thing.is_none();
-        state.thing.take()
+        state.lend()
     }
 
     /// Gives the thing back; whether it was wanted meanwhile.
@@ -64,8 +77,13 @@ impl<T> Lent<T> {
         wanted
     }
 
-    /// Takes the thing for good, or finds that another thread has done that. It waits for the thing
-    /// for `steps` times `step` at most.
+    /// From now on nobody has it who does not have it already.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+    }
+
+    /// Takes the thing for good, when it is closed, or finds that another thread has done that. It
+    /// waits for the thing for `steps` times `step` at most.
     pub(crate) fn end(&self, step: Duration, steps: u32) -> Result<Option<T>, StillOut> {
         let mut state = self.state.lock();
         for _ in 0..steps {

@@ -35,7 +35,7 @@ use crate::driver::role::Limit;
 use crate::driver::system::{BATCH, Events, System};
 use crate::scoped::{self, Place, Scoped};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use crate::sync::{Arc, LocalKey, Mutex, OnceLock, thread};
+use crate::sync::{Arc, LocalKey, Mutex, thread};
 use crate::unwind;
 use std::future::poll_fn;
 use std::io;
@@ -136,10 +136,15 @@ struct Signals {
     away: AtomicBool,
     /// How often it has begun to sleep, or to run tasks; wraps.
     steps: AtomicU32,
-    /// It is called back.
-    called: AtomicBool,
+    call: Mutex<Call>,
+}
+
+#[derive(Default)]
+struct Call {
+    /// The thread is called back.
+    pending: bool,
     /// Wakes the future that it is in. tokio has one such waker for all.
-    waker: OnceLock<Waker>,
+    waker: Option<Waker>,
 }
 
 impl Signals {
@@ -150,13 +155,23 @@ impl Signals {
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Calls the thread back that is in there.
+    /// Calls the thread back that is in there, or else the next one.
     fn call_back(&self) {
-        // Relaxed: a hint, and the waker wakes the future in any case.
-        self.called.store(true, Ordering::Relaxed);
-        if let Some(waker) = self.waker.get() {
-            waker.wake_by_ref();
+        let waker = {
+            let mut call = self.call.lock();
+            call.pending = true;
+            call.waker.clone()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
         }
+    }
+
+    /// Whether the thread was called back; it hears of later calls by the waker.
+    fn is_called(&self, waker: &Waker) -> bool {
+        let mut call = self.call.lock();
+        call.waker.get_or_insert_with(|| waker.clone());
+        std::mem::take(&mut call.pending)
     }
 }
 
@@ -397,9 +412,13 @@ impl Beside {
         self.handle.metrics().num_alive_tasks()
     }
 
-    /// Has our threads drive it no more; an error if one of them does not come back from it, for so
-    /// many steps of a wait.
+    /// Has our threads drive it no more, and calls the one back that sleeps in it: what a caretaker
+    /// looks after is ours. An error if it does not come back, for so many steps of a wait.
     pub(crate) fn leave(&self, step: Duration, steps: u32) -> Result<Option<Owned>, StillOut> {
+        self.runtime.close();
+        if let Some(parked) = &self.parked {
+            parked.signals.call_back();
+        }
         self.runtime.end(step, steps)
     }
 }
@@ -412,10 +431,7 @@ impl Parked {
         let park = async {
             let mut nap = pin!(until.map(|at| tokio::time::sleep_until(at.into())));
             poll_fn(|cx| {
-                signals.waker.get_or_init(|| cx.waker().clone());
-                // Relaxed: a hint; the thread that sets it wakes this.
-                let called = signals.called.swap(false, Ordering::Relaxed);
-                if called || self.poller.poll_read_ready(cx).is_ready() {
+                if signals.is_called(cx.waker()) || self.poller.poll_read_ready(cx).is_ready() {
                     return Poll::Ready(());
                 }
                 match nap.as_mut().as_pin_mut() {

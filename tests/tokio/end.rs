@@ -6,6 +6,7 @@ use crate::common::hangs::without_hanging;
 use crate::common::process::{alone, entries};
 use spinney::runtime::Tokio;
 use spinney::{Group, Runtime, group, sleep};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -152,6 +153,52 @@ fn a_tokio_task_that_does_not_return_is_a_straggler() {
         );
         over.store(true, SeqCst);
         runtime.shutdown(Duration::from_secs(60)).unwrap();
+    });
+}
+
+/// What is ours and outlives the runtime is looked after by a worker that sleeps in tokio, too: the
+/// end of tokio calls it back, and it looks after that without.
+#[test]
+fn what_outlives_the_runtime_keeps_no_shutdown_in_tokio() {
+    without_hanging(|| {
+        both(1, |builder| {
+            let runtime = Arc::new(builder.on_unobserved(drop).build().unwrap());
+            let (ask, mut asked) = tokio::sync::mpsc::channel(1);
+            let (tell, told) = mpsc::channel();
+            let listener = runtime.block_on(async {
+                tokio::spawn(async move {
+                    while asked.recv().await.is_some() {
+                        tell.send(()).unwrap();
+                    }
+                });
+                let listener = spinney::net::TcpListener::bind("127.0.0.1:0").await;
+                listener.unwrap()
+            });
+            let inner = Arc::clone(&runtime);
+            let from_inside = AssertUnwindSafe(|| {
+                runtime.block_on(group(async move |g: Group<'_, '_>| {
+                    g.spawn(async move { drop(inner.shutdown(Duration::ZERO).unwrap_err()) });
+                    std::future::pending::<()>().await;
+                }));
+            });
+            assert!(catch_unwind(from_inside).is_err());
+            // In a look, and then in the sleep.
+            for _ in 0..2 {
+                ask.blocking_send(()).unwrap();
+                told.recv().unwrap();
+            }
+            // A worker may be late where the machine does other things.
+            assert!((0..20).any(|_| runtime.shutdown(Duration::ZERO).is_ok()));
+            let address = listener.local_addr().unwrap();
+            let other = Runtime::builder().workers(1).build().unwrap();
+            other.block_on(async {
+                let client = spinney::net::TcpStream::connect(address);
+                let (accepted, connected) =
+                    futures_lite::future::zip(listener.accept(), client).await;
+                accepted.unwrap();
+                connected.unwrap();
+            });
+        });
     });
 }
 
