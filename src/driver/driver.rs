@@ -50,6 +50,12 @@ impl Driver {
         self.role.selector.clock.now()
     }
 
+    /// Whether time passes by itself: no test advances it.
+    #[cfg(feature = "process")]
+    pub(crate) fn is_real_time(&self) -> bool {
+        matches!(self.role.selector.clock, Clock::System)
+    }
+
     /// Whether this process was forked from the one in which the driver was made. It has none of
     /// the threads of that runtime, and what the driver watches in the kernel is its parent's. This
     /// is a call into the kernel.

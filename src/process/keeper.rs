@@ -14,7 +14,7 @@ use crate::process::running::{First, Running};
 use crate::signal::Signal;
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
-use crate::time::timeout;
+use crate::time::{sleep, timeout};
 use rustix::event::poll;
 use std::panic::Location;
 use std::task::{Context, Wake, Waker};
@@ -67,11 +67,19 @@ impl Drop for Patience {
 
 async fn keep(running: Arc<Running>) {
     let first = running.first(false).await;
-    if first == First::Detached {
-        return reap_later(running);
+    if first != First::Detached {
+        see_to_end(&running, first).await;
     }
+    // It was let go, be it after it was asked to end. An error is its end, too.
+    if let Ok(None) = running.try_reap() {
+        reap_later(running);
+    }
+}
+
+/// Waits until it has ended or was let go; kills it when it has had its time.
+async fn see_to_end(running: &Running, first: First) {
     let patience = Patience::new();
-    if timeout(running.ending.grace, end(&running, first))
+    if timeout(running.ending.grace, end(running, first))
         .await
         .is_err()
     {
@@ -83,19 +91,28 @@ async fn keep(running: Arc<Running>) {
         drop(patience);
         running.first(true).await;
         // What was killed with it is seen to be gone.
-        _ = timeout(GONE, end(&running, First::Ended)).await;
+        _ = timeout(GONE, end(running, First::Ended)).await;
     }
 }
 
-/// Waits until it has ended, and its process group.
+/// Waits until it has ended, and its process group, or was let go.
 async fn end(running: &Running, first: First) {
     if first == First::Asked {
         running.first(true).await;
     }
     let mut pause = FIRST_LOOK;
     while running.has_rest() {
-        blocking(move || nap(pause)).await;
+        wait_for(pause).await;
         pause = (2 * pause).min(LAST_LOOK);
+    }
+}
+
+/// Waits for so long in real time: by a timer, which waits for no thread that others keep, unless
+/// the timers go by the clock of a test.
+async fn wait_for(pause: Duration) {
+    match global::runtime().driver.is_real_time() {
+        true => sleep(pause).await,
+        false => blocking(move || nap(pause)).await,
     }
 }
 

@@ -177,12 +177,15 @@ impl Running {
         end.map(Some).ok_or_else(|| self.lost())
     }
 
-    /// Whether there are processes left in its process group, when it was reaped itself.
+    /// Whether there are processes left in its process group, when it was reaped itself. What was
+    /// let go with it is none of ours.
     ///
     /// The number may be that of a later process group then, if the kernel has used up all its
     /// numbers since the last look: it hands them out in turn, and looks are 100 ms apart at most.
     pub(crate) fn has_rest(&self) -> bool {
-        let is_reaped = matches!(self.state.lock().end, Some(Some(_)));
+        let state = self.state.lock();
+        let is_reaped = matches!(state.end, Some(Some(_))) && !state.detached;
+        drop(state);
         if !self.ending.leads || !is_reaped {
             return false;
         }

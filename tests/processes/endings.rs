@@ -3,7 +3,7 @@
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{until, wait_until};
 use crate::common::process::{alone, entries};
-use crate::common::runtimes::{clocked, one_by_one, workers};
+use crate::common::runtimes::{clocked, noting, one_by_one, workers};
 use crate::shell::{IGNORES, SLEEPS, has_no_children, is_reaped, shell, started};
 use spinney::process::{Child, Command, Signal};
 use spinney::{Group, Runtime, block_on, group, shield, timeout, try_group, yield_now};
@@ -141,6 +141,28 @@ fn processes_that_a_process_has_started_are_ended_with_it() {
     let script = "sleep 1000 & sleep 1000 & echo ready; wait";
     let said = runtime.block_on(group(async |g| started(g, &mut shell(script)).await.1));
     assert_eq!(runtime.block_on(said.rest()), "");
+}
+
+/// Strangers have all threads for closures that block.
+#[test]
+fn what_is_left_in_the_background_is_looked_for_without_a_thread() {
+    without_hanging(|| {
+        let (runtime, _) = noting(Runtime::builder().workers(2).max_blocking(1));
+        runtime.block_on(group(async |g: Group<'_, '_>| {
+            let (tell, told) = mpsc::channel();
+            let (go, gone) = mpsc::channel::<()>();
+            g.blocking(move || {
+                tell.send(()).unwrap();
+                gone.recv().unwrap();
+            });
+            told.recv().unwrap();
+            // It ignores the request, too.
+            let script = "trap '' TERM; sleep 0.05 & echo ready";
+            let long = Duration::from_secs(3600);
+            _ = group(async |g| started(g, shell(script).grace(long)).await.0).await;
+            go.send(()).unwrap();
+        }));
+    });
 }
 
 #[test]

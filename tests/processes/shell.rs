@@ -59,10 +59,14 @@ pub(crate) async fn started<E: Send + 'static>(
     (child, said)
 }
 
+/// The number of a process for the system.
+pub(crate) fn pid(id: u32) -> Pid {
+    Pid::from_raw(id.try_into().unwrap()).unwrap()
+}
+
 /// Whether a child of this process has been reaped.
 pub(crate) fn is_reaped(id: u32) -> bool {
-    let pid = Pid::from_raw(id.try_into().unwrap()).unwrap();
-    test_kill_process(pid) == Err(Errno::SRCH)
+    test_kill_process(pid(id)) == Err(Errno::SRCH)
 }
 
 /// Whether this process has no child, not even a dead one.
