@@ -94,7 +94,8 @@ pub struct WorkerMetrics {
     pub wakes: u64,
     /// Jobs that wait on its seat now.
     pub local_queue_depth: u64,
-    /// How long it ran jobs, and looked at time and I/O between them; with waits in these jobs.
+    /// How long it ran jobs, and looked at time and I/O between them; with waits in these jobs, and
+    /// with the tasks of `tokio::spawn` that it ran, with `Tokio::Parked`.
     pub busy_duration: Duration,
     /// How long it looked for a job before it found one, or slept.
     pub searching_duration: Duration,

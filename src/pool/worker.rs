@@ -58,7 +58,7 @@ pub(crate) struct Worker<'a> {
     leaves_after: Option<usize>,
     times: &'a SeatTimes,
     /// Until when its time is told, since the driver was made.
-    told: Duration,
+    told: Cell<Duration>,
 }
 
 /// What a worker in the driver counts as where jobs are pushed.
@@ -114,7 +114,7 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             slept: true,
             leaves_after: None,
             times: shared.timing.of_seat(index),
-            told: began,
+            told: Cell::new(began),
         };
         worker.note_crowd();
         while let Some(job) = worker.next() {
@@ -214,15 +214,17 @@ impl Worker<'_> {
         self.spent(&self.times.busy, now);
         self.looks.looked(now);
         self.note_crowd();
-        // What runs in a visit may push to the own seat.
         let visited = self.shared.driver.visit();
+        if visited {
+            self.spent(&self.times.busy, self.shared.driver.passed());
+        }
+        // What runs in a visit may push to the own seat.
         woken || (visited && self.seat.has_work())
     }
 
     /// Tells how it has spent the time until now.
-    fn spent(&mut self, how: &Time, now: Duration) {
-        how.add(now.saturating_sub(self.told));
-        self.told = now;
+    fn spent(&self, how: &Time, now: Duration) {
+        how.add(now.saturating_sub(self.told.replace(now)));
     }
 
     /// Tells others how many jobs are a crowd on this seat.
@@ -284,8 +286,9 @@ impl Worker<'_> {
                 self.spent(&self.times.searching, self.shared.driver.passed());
                 self.park_and_tell();
                 self.fed = false;
-                self.told = self.shared.driver.tick();
-                self.looks.slept(self.told);
+                let now = self.shared.driver.tick();
+                self.told.set(now);
+                self.looks.slept(now);
             }
             searching = true;
             // Wakers that the driver called on this thread have pushed to this seat.
@@ -319,7 +322,10 @@ impl Worker<'_> {
                 // be woken.
                 match counts_as.replace(As::Searcher) {
                     As::Sleeper => self.stay_awake(),
-                    As::Busy => sleep.search_again(),
+                    As::Busy => {
+                        self.was_busy_in_tokio();
+                        sleep.search_again();
+                    }
                     As::Searcher => {}
                 }
                 thread_ctx::with(|ctx| ctx.map(|ctx| ctx.searching.set(true)));
@@ -341,6 +347,7 @@ impl Worker<'_> {
     fn sleeps_in_tokio(&self, counts_as: &Cell<As>) -> bool {
         if counts_as.get() == As::Busy {
             counts_as.set(As::Sleeper);
+            self.was_busy_in_tokio();
             self.shared.sleep.fall_asleep(self.index, false);
             self.shared.sleep.wake_last(self.index);
         }
@@ -363,8 +370,14 @@ impl Worker<'_> {
             return true;
         }
         counts_as.set(As::Busy);
+        self.told.set(self.shared.driver.passed());
         self.found();
         false
+    }
+
+    /// Tells the time of tokio's tasks, since it was woken in tokio's driver.
+    fn was_busy_in_tokio(&self) {
+        self.spent(&self.times.busy, self.shared.driver.passed());
     }
 
     /// Leaves the list of sleepers, unless a waker has taken this worker out of it: then its token

@@ -2,8 +2,10 @@
 
 use super::{both, parked};
 use crate::common::hangs::without_hanging;
+use crate::common::polls::wait_until;
 use crate::common::runtimes::noting;
 use spinney::runtime::Tokio;
+use spinney::time::ManualClock;
 use spinney::{Group, Runtime, group};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -78,5 +80,23 @@ fn a_panic_of_one_is_in_its_handle() {
             assert!(joined.unwrap_err().is_panic());
             runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
         });
+    });
+}
+
+/// A worker that runs them does not search meanwhile.
+#[test]
+fn a_worker_that_runs_them_is_busy() {
+    without_hanging(|| {
+        let (clock, hour) = (ManualClock::new(), Duration::from_secs(3600));
+        let builder = parked(1).callers_take_part(false).clock(&clock);
+        let runtime = builder.build().unwrap();
+        runtime.block_on(async move {
+            let takes = tokio::spawn(async move { clock.advance(hour) });
+            takes.await.unwrap();
+        });
+        // It tells its times when it has come back from them.
+        wait_until(|| runtime.statistics().workers[0].busy_duration == hour);
+        let worker = runtime.statistics().workers.remove(0);
+        assert_eq!(worker.searching_duration, Duration::ZERO);
     });
 }
