@@ -14,11 +14,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Connections that the system keeps for us until they are accepted. The standard library asks for
-/// 128; a burst beyond that loses handshakes, which clients repeat after a whole second. 1024 is
-/// what tokio and mio ask for.
-pub(crate) const BACKLOG: i32 = 1024;
-
 /// A socket of the standard library that listens.
 pub(crate) trait Listens: AsFd + AsRawFd {
     /// A connection of ours, and where it comes from.

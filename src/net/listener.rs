@@ -1,6 +1,6 @@
 //! A listening socket.
 
-use crate::net::accepting::{Accepting, BACKLOG, Listening, Listens};
+use crate::net::accepting::{Accepting, Listening, Listens};
 use crate::net::address::{ToSocketAddrs, failed_at, no_address, target};
 use crate::net::resolve::resolve;
 use crate::net::std_socket::std_socket;
@@ -9,6 +9,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::{fmt, io};
+
+/// Connections that the system keeps for us until they are accepted. The standard library asks for
+/// 128; a burst beyond that loses handshakes, which clients repeat after a whole second. 1024 is
+/// what tokio and mio ask for.
+const BACKLOG: i32 = 1024;
 
 /// A TCP socket that accepts connections. Any number of tasks may accept at once.
 ///

@@ -1,6 +1,6 @@
 //! A listening Unix socket.
 
-use crate::net::accepting::{BACKLOG, Listening, Listens};
+use crate::net::accepting::{Listening, Listens};
 use crate::net::std_socket::std_socket;
 use crate::net::unix_address::{at, failed_addr, failed_path};
 use crate::net::unix_stream::UnixStream;
@@ -88,10 +88,8 @@ impl UnixListener {
     }
 
     fn bind_to(address: &SocketAddr) -> io::Result<Self> {
-        let listener = std::os::unix::net::UnixListener::bind_addr(address)?;
-        // On a socket that listens already this changes the length of its queue.
-        rustix::net::listen(&listener, BACKLOG)?;
-        Self::from_std(listener)
+        // It asks for a queue as long as the system allows.
+        std::os::unix::net::UnixListener::bind_addr(address).and_then(Self::from_std)
     }
 
     /// Accepts the next connection.
