@@ -1,8 +1,8 @@
 //! A listening socket.
 
 use crate::net::accepting::{Accepting, Listening, Listens};
-use crate::net::address::{ToSocketAddrs, failed_at, no_address, target};
-use crate::net::resolve::resolve;
+use crate::net::address::{ToSocketAddrs, target};
+use crate::net::resolve::first_of;
 use crate::net::std_socket::std_socket;
 use crate::net::stream::TcpStream;
 use std::net::SocketAddr;
@@ -65,15 +65,7 @@ impl TcpListener {
     ///
     /// Never: names are looked up on a thread for calls that block, addresses not at all.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let target = target(&address);
-        let mut last = no_address(&target);
-        for address in resolve(&target).await? {
-            match Self::bind_to(address) {
-                Ok(listener) => return Ok(listener),
-                Err(error) => last = failed_at(error, "bind to", &target, address),
-            }
-        }
-        Err(last)
+        first_of(&target(&address), "bind to", Self::bind_to).await
     }
 
     fn bind_to(address: SocketAddr) -> io::Result<Self> {

@@ -1,7 +1,7 @@
 //! Names to addresses, on a thread for blocking calls: the system's resolver blocks.
 
 use crate::keyed_queue::Key;
-use crate::net::address::{Target, ToSocketAddrs, failed, target};
+use crate::net::address::{Target, ToSocketAddrs, failed, failed_at, no_address, target};
 use crate::poll::{budget, frame};
 use crate::pool::shared::Shared;
 use crate::pool::{blocking_threads, global};
@@ -64,6 +64,23 @@ pub(crate) async fn resolve(target: &Target) -> io::Result<Vec<SocketAddr>> {
     look_up(target.clone())
         .await
         .map_err(|error| failed(error, format_args!("cannot look up {target}")))
+}
+
+/// Does `f` with one address of a target after the other, until it succeeds. `verb` is what the
+/// error, that of the last one, says of it.
+pub(crate) async fn first_of<T>(
+    target: &Target,
+    verb: &str,
+    f: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut last = no_address(target);
+    for address in resolve(target).await? {
+        match f(address) {
+            Ok(done) => return Ok(done),
+            Err(error) => last = failed_at(error, verb, target, address),
+        }
+    }
+    Err(last)
 }
 
 fn ask(target: &Target) -> io::Result<Vec<SocketAddr>> {

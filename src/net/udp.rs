@@ -1,11 +1,11 @@
 //! A socket for UDP.
 
 use crate::driver::sources::Direction;
-use crate::net::address::{Target, ToSocketAddrs, failed, failed_at, no_address, single, target};
+use crate::net::address::{Target, ToSocketAddrs, failed, no_address, single, target};
 use crate::net::datagrams::datagram_methods;
 use crate::net::options::options;
 use crate::net::registered::Registered;
-use crate::net::resolve::resolve;
+use crate::net::resolve::{first_of, resolve};
 use crate::net::std_socket::std_socket;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -64,15 +64,10 @@ impl UdpSocket {
     ///
     /// Never: names are looked up on a thread for calls that block, addresses not at all.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        let target = target(&address);
-        let mut last = no_address(&target);
-        for address in resolve(&target).await? {
-            match std::net::UdpSocket::bind(address).and_then(Self::from_std) {
-                Ok(socket) => return Ok(socket),
-                Err(error) => last = failed_at(error, "bind to", &target, address),
-            }
-        }
-        Err(last)
+        first_of(&target(&address), "bind to", |address| {
+            std::net::UdpSocket::bind(address).and_then(Self::from_std)
+        })
+        .await
     }
 
     /// Sets the peer: where [`send`](UdpSocket::send) sends to, and from where alone datagrams are
@@ -105,15 +100,8 @@ impl UdpSocket {
     ///
     /// As [`bind`](UdpSocket::bind).
     pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
-        let target = target(&address);
-        let mut last = no_address(&target);
-        for address in resolve(&target).await? {
-            match self.0.io().connect(address) {
-                Ok(()) => return Ok(()),
-                Err(error) => last = failed_at(error, "connect to", &target, address),
-            }
-        }
-        Err(last)
+        let connect = |address| self.0.io().connect(address);
+        first_of(&target(&address), "connect to", connect).await
     }
 
     /// Sends a datagram to an address, and waits while the system has no room for it: how many
