@@ -14,12 +14,11 @@ use crate::api::group::handle::Never;
 use crate::api::group::service_handle::ServiceHandle;
 use crate::net::registered::Registered;
 use crate::net::{TcpStream, UnixStream};
-use crate::poll::budget;
 use crate::pool::global;
 use crate::time::{self, sleep_until};
+use futures_io::AsyncWrite;
 use hyper::rt::{Executor, Read, ReadBufCursor, Write};
 use std::io::{self, IoSlice};
-use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -54,7 +53,7 @@ macro_rules! sockets {
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
             ) -> Poll<io::Result<()>> {
-                budget::spend(cx).map(|()| self.shutdown(Shutdown::Write))
+                AsyncWrite::poll_close(self, cx)
             }
 
             fn is_write_vectored(&self) -> bool {

@@ -38,9 +38,13 @@ pub(crate) async fn one(address: SocketAddr) -> io::Result<Registered<TcpStream>
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
+    by(stream_socket(family)?, address).await
+}
+
+/// A socket for a connection, in non-blocking mode.
+pub(crate) fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let socket = socket_with(family, SocketType::STREAM, flags, None)?;
-    by(socket, address).await
+    Ok(socket_with(family, SocketType::STREAM, flags, None)?)
 }
 
 /// Connects a socket in non-blocking mode.

@@ -25,10 +25,6 @@ pub(crate) struct Transfer<'a, S: AsFd + AsRawFd, F> {
     op: F,
 }
 
-/// A wait until a socket may be ready.
-#[must_use = "futures do nothing unless polled"]
-pub(crate) struct Ready<'a, S: AsFd + AsRawFd>(Place<'a, S>);
-
 /// A place among the waiters for one direction of a socket. It is given back when this is dropped.
 pub(crate) struct Place<'a, S: AsFd + AsRawFd> {
     pub(crate) socket: &'a Registered<S>,
@@ -83,8 +79,12 @@ impl<S: AsFd + AsRawFd> Registered<S> {
         }
     }
 
-    pub(crate) fn ready(&self, direction: Direction) -> Ready<'_, S> {
-        Ready(Place::new(self, direction))
+    /// A wait until a socket may be ready.
+    pub(crate) fn ready(
+        &self,
+        direction: Direction,
+    ) -> Operation<'_, S, impl FnMut(&S) -> io::Result<()>> {
+        self.operation(direction, |_| Ok(()))
     }
 }
 
@@ -120,13 +120,5 @@ where
             key,
         } = &mut this.place;
         socket.poll_transfer(*direction, this.room, Some(key), cx, &mut this.op)
-    }
-}
-
-impl<S: AsFd + AsRawFd> Future for Ready<'_, S> {
-    type Output = io::Result<()>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().0.poll(cx, |_| Ok(()))
     }
 }

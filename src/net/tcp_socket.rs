@@ -6,7 +6,7 @@ use crate::net::listener::TcpListener;
 use crate::net::options::options;
 use crate::net::std_socket::descriptor;
 use crate::net::stream::TcpStream;
-use rustix::net::{AddressFamily, SocketAddrAny, SocketFlags, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketAddrAny, sockopt};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -82,11 +82,9 @@ impl TcpSocket {
     }
 
     fn new(family: AddressFamily) -> io::Result<Self> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        match rustix::net::socket_with(family, SocketType::STREAM, flags, None) {
-            Ok(socket) => Ok(Self(socket)),
-            Err(error) => Err(failed(error.into(), "cannot make a socket")),
-        }
+        connect::stream_socket(family)
+            .map(Self)
+            .map_err(|error| failed(error, "cannot make a socket"))
     }
 
     /// Sets the address of this end. Port 0 lets the system choose.

@@ -2,13 +2,14 @@
 
 use crate::net::again;
 use crate::net::bytes::{async_read, async_write, read_methods, write_methods};
+use crate::net::connect::stream_socket;
 use crate::net::duplex::{Duplex, Ends};
 use crate::net::halves::{OwnedReadHalf, OwnedWriteHalf, halves_of};
 use crate::net::registered::Registered;
 use crate::net::std_socket::std_socket;
 use crate::net::unix_address::{at, failed_addr, failed_path, for_connect};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
+use rustix::net::{AddressFamily, connect};
 use std::future::pending;
 use std::io;
 use std::net::Shutdown;
@@ -116,8 +117,7 @@ impl UnixStream {
 
     async fn connect_to(address: &SocketAddr) -> io::Result<Self> {
         let address = for_connect(address)?;
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let socket = stream_socket(AddressFamily::UNIX)?;
         let connected = || match connect(&socket, &address) {
             // Tried again after a signal.
             Err(Errno::ISCONN) => Ok(()),

@@ -1,5 +1,5 @@
 //! Waits for readiness, and calls of the user's own on what the driver watches: what an adapter for
-//! another library is made of. Written once for all types that have them.
+//! another library is made of. Written once for all sockets for datagrams.
 
 /// `$ends` are hidden lines of the examples: what is sent or written to `far` comes to `near`.
 macro_rules! wait_methods {
