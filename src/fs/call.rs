@@ -43,18 +43,6 @@ where
     blocking_at(call, Location::caller())
 }
 
-/// Calls `f` for a file that was opened there.
-pub(super) fn at_file<T, F>(
-    location: &'static Location<'static>,
-    f: F,
-) -> impl Future<Output = io::Result<T>> + Send + use<T, F>
-where
-    F: FnOnce() -> io::Result<T> + Send + 'static,
-    T: Send + 'static,
-{
-    blocking_at(f, location)
-}
-
 /// An error of the system that names the path.
 pub(super) fn at(error: io::Error, verb: &str, path: &Path) -> io::Error {
     failed(error, format_args!("cannot {verb} {path:?}"))

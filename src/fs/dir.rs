@@ -1,5 +1,6 @@
 //! The entries of a folder, as a stream that fetches entries in batches.
 
+use crate::api::child::closures::blocking_at;
 use crate::fs::call;
 use crate::poll::budget;
 use crate::sync::Arc;
@@ -9,6 +10,7 @@ use std::fmt;
 use std::fs::{self, FileType, Metadata};
 use std::future::poll_fn;
 use std::io;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -43,10 +45,11 @@ const BATCH: usize = 256;
 /// As [`read`](crate::fs::read).
 #[track_caller]
 pub fn read_dir(path: impl AsRef<Path>) -> impl Future<Output = io::Result<ReadDir>> + Send {
-    call::on("read the folder", path.as_ref(), |path| {
+    let location = Location::caller();
+    call::on("read the folder", path.as_ref(), move |path| {
         let path: Arc<Path> = path.into();
         let rest = fs::read_dir(&path)?;
-        Ok(ReadDir(State::Here(Batch::fetch(rest, path))))
+        Ok(ReadDir(State::Here(Batch::fetch(rest, path, location))))
     })
 }
 
@@ -73,7 +76,7 @@ pub struct ReadDir(State);
 
 enum State {
     Here(Batch),
-    Coming(Pin<Box<dyn Future<Output = io::Result<Batch>> + Send>>),
+    Coming(Pin<Box<dyn Future<Output = Batch> + Send>>),
     Over,
 }
 
@@ -82,11 +85,13 @@ struct Batch {
     entries: vec::IntoIter<io::Result<DirEntry>>,
     rest: Option<fs::ReadDir>,
     path: Arc<Path>,
+    /// Where the folder was asked for.
+    location: &'static Location<'static>,
 }
 
 impl Batch {
     /// Called on a thread that may block.
-    fn fetch(mut rest: fs::ReadDir, path: Arc<Path>) -> Self {
+    fn fetch(mut rest: fs::ReadDir, path: Arc<Path>, location: &'static Location<'static>) -> Self {
         let mut entries = Vec::new();
         let mut over = false;
         while entries.len() < BATCH && !over {
@@ -100,6 +105,7 @@ impl Batch {
             entries: entries.into_iter(),
             rest: (!over).then_some(rest),
             path,
+            location,
         }
     }
 }
@@ -142,19 +148,12 @@ impl Stream for ReadDir {
                             return Poll::Ready(Some(entry));
                         }
                         batch.rest.take().map_or(State::Over, |rest| {
-                            let path = Arc::clone(&batch.path);
-                            let fetch = move |_: &Path| Ok(Batch::fetch(rest, path));
-                            let fetch = call::on("read the folder", &batch.path, fetch);
-                            State::Coming(Box::pin(fetch))
+                            let (path, location) = (Arc::clone(&batch.path), batch.location);
+                            let fetch = move || Batch::fetch(rest, path, location);
+                            State::Coming(Box::pin(blocking_at(fetch, location)))
                         })
                     }
-                    State::Coming(batch) => match ready!(batch.as_mut().poll(cx)) {
-                        Ok(batch) => State::Here(batch),
-                        Err(error) => {
-                            *state = State::Over;
-                            return Poll::Ready(Some(Err(error)));
-                        }
-                    },
+                    State::Coming(batch) => State::Here(ready!(batch.as_mut().poll(cx))),
                     State::Over => return Poll::Ready(None),
                 };
                 *state = next;

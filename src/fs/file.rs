@@ -1,6 +1,6 @@
 //! An open file.
 
-use crate::fs::call;
+use crate::api::child::closures::blocking_at;
 use crate::fs::transfer::Transfer;
 use crate::poll::frame;
 use crate::sync::Arc;
@@ -325,9 +325,9 @@ impl File {
         f: impl FnOnce(&fs::File) -> io::Result<T> + Send + 'static,
     ) -> impl Future<Output = io::Result<T>> + Send {
         let (file, behind) = (self.transfer.file(), Arc::clone(self.transfer.behind()));
-        call::at_file(behind.location(), move || {
-            f(&file).map_err(|error| behind.failed(error, verb))
-        })
+        let location = behind.location();
+        let call = move || f(&file).map_err(|error| behind.failed(error, verb));
+        blocking_at(call, location)
     }
 }
 

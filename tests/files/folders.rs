@@ -1,15 +1,16 @@
 //! Folders: every entry once, in batches.
 
+use crate::common::polls::once;
+use crate::common::runtimes::noting;
 use crate::place::Place;
 use futures_lite::StreamExt;
-use spinney::block_on;
 use spinney::fs::{create_dir, read_dir, symlink};
+use spinney::{Runtime, block_on, group, yield_now};
 use std::collections::BTreeSet;
 use std::fs::write;
 use std::io;
 use std::pin::pin;
-
-use crate::common::polls::once;
+use std::sync::mpsc;
 
 /// Around the size of a batch, and several of them.
 #[test]
@@ -64,6 +65,39 @@ fn entries_know_what_they_are() {
     .unwrap();
 }
 
+/// Each batch is fetched for the caller of `read_dir`.
+#[test]
+fn a_closure_that_fetches_more_has_the_place_of_the_caller() {
+    let place = Place::new();
+    for number in 0..300 {
+        write(place.at(&number.to_string()), "").unwrap();
+    }
+    let (runtime, _) = noting(Runtime::builder().workers(1).max_blocking(1));
+    runtime.block_on(group(async |g| {
+        let mut entries = read_dir(place.path()).await.unwrap();
+        let (release, released) = mpsc::channel::<()>();
+        g.blocking(move || {
+            _ = released.recv();
+            Ok(())
+        });
+        for _ in 0..256 {
+            entries.next().await.unwrap().unwrap();
+        }
+        yield_now().await; // with a whole budget
+        let mut next = pin!(entries.next());
+        assert!(once(next.as_mut()).await.is_pending());
+        let dump = runtime.dump();
+        let tasks = dump.groups().iter().flat_map(|group| &group.tasks);
+        // The one that holds the only thread, and the one that waits for it.
+        assert_eq!(tasks.clone().count(), 2);
+        for task in tasks {
+            assert_eq!(task.location.file(), file!());
+        }
+        drop(release);
+        next.await.unwrap().unwrap();
+    }));
+}
+
 #[test]
 fn an_entry_that_is_given_up_comes_later() {
     let place = Place::new();
@@ -80,7 +114,7 @@ fn an_entry_that_is_given_up_comes_later() {
                 std::task::Poll::Ready(Some(entry)) => {
                     assert!(names.insert(entry.unwrap().file_name()));
                 }
-                std::task::Poll::Pending => spinney::yield_now().await,
+                std::task::Poll::Pending => yield_now().await,
             }
         }
         assert_eq!(names.len(), 600);
