@@ -9,6 +9,7 @@
 //! [`copy`] and [`copy_bidirectional`] take whatever speaks `futures_io`.
 
 mod copy;
+mod own_thread;
 mod stdin;
 mod stdout;
 

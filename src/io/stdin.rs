@@ -1,14 +1,14 @@
 //! Standard input, without holding up the end of the program.
 
+use crate::io::own_thread::OwnThread;
 use crate::poll::{budget, frame};
+use crate::sync::OnceLock;
 use crate::sync::bed::{Condvar, Mutex};
-use crate::sync::{OnceLock, thread};
 use crate::waiters::{Key, Waiters};
 use futures_io::AsyncRead;
 use std::fmt;
 use std::io::{self, Read};
 use std::pin::Pin;
-use std::process;
 use std::task::{Context, Poll};
 
 /// Bytes that the thread reads at most in one call: as many as a buffer of the standard library
@@ -89,8 +89,7 @@ struct Inside {
     end: Option<io::Result<()>>,
     /// The thread reads, or is to.
     wanted: bool,
-    /// The process in which there is a thread.
-    process: Option<u32>,
+    thread: OwnThread,
 }
 
 fn desk() -> &'static Desk {
@@ -119,18 +118,8 @@ impl Desk {
     /// Has the thread read, which is started if there is none yet.
     fn ask(&'static self) -> io::Result<()> {
         let mut inside = self.inside.lock();
-        match inside.process {
-            None => {
-                let builder = thread::Builder::new().name("spinney-stdin".to_owned());
-                builder.spawn(|| self.serve())?;
-                inside.process = Some(process::id());
-            }
-            Some(id) if id != process::id() => {
-                let text = "the thread that reads standard input is in the parent of this process";
-                return Err(io::Error::other(text));
-            }
-            Some(_) => {}
-        }
+        let does = format_args!("reads standard input");
+        inside.thread.start("stdin", does, || self.serve())?;
         inside.wanted = true;
         drop(inside);
         self.asked.notify_one();

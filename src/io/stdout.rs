@@ -1,15 +1,15 @@
 //! Standard output and standard error, without holding up the end of the program.
 
+use crate::io::own_thread::OwnThread;
 use crate::poll::{budget, frame};
+use crate::sync::OnceLock;
 use crate::sync::bed::{Condvar, Mutex, MutexGuard};
-use crate::sync::{OnceLock, thread};
 use crate::waiters::{Key, Waiters};
 use futures_io::AsyncWrite;
 use std::fmt;
 use std::io::{self, IoSlice, Write};
 use std::mem;
 use std::pin::Pin;
-use std::process;
 use std::task::{Context, Poll};
 
 /// Bytes that wait for the thread at most; it has as many again in its hands. As many as a pipe of
@@ -171,8 +171,7 @@ struct Inside {
     /// The end of what the thread is done with: it is written, or lost.
     done: u64,
     lost: Option<Lost>,
-    /// The process in which there is a thread.
-    process: Option<u32>,
+    thread: OwnThread,
 }
 
 /// Bytes that were not written, from the first to the last, and the last error: an `io::Error`
@@ -213,20 +212,8 @@ impl Desk {
     /// Has the thread write, which is started if there is none yet.
     fn start(&'static self, inside: &mut Inside) -> io::Result<()> {
         let name = self.stream.name();
-        match inside.process {
-            None => {
-                let builder = thread::Builder::new().name(format!("spinney-{name}"));
-                builder.spawn(|| self.serve())?;
-                inside.process = Some(process::id());
-            }
-            Some(id) if id != process::id() => {
-                let text =
-                    format!("the thread that writes {name} is in the parent of this process");
-                return Err(io::Error::other(text));
-            }
-            Some(_) => {}
-        }
-        Ok(())
+        let does = format_args!("writes {name}");
+        inside.thread.start(name, does, || self.serve())
     }
 
     fn serve(&self) {
