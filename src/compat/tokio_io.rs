@@ -5,7 +5,10 @@
 
 use crate::fs::File;
 use crate::io::{Stderr, Stdin, Stdout};
+use crate::net::pipe::{Receiver, Sender};
 use crate::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream, UnixStream};
+#[cfg(feature = "process")]
+use crate::process::{ChildStderr, ChildStdin, ChildStdout};
 use futures_io::{AsyncRead, AsyncWrite};
 use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;
@@ -30,7 +33,7 @@ macro_rules! read {
     )*};
 }
 
-/// Writers, all of which take many slices at once; to shut one down closes its sending half.
+/// Writers, all of which take many slices at once; to shut one down is to close it.
 macro_rules! write {
     ($($type:ty),* $(,)?) => {$(
         impl tokio::io::AsyncWrite for $type {
@@ -70,12 +73,18 @@ macro_rules! write {
 
 read!(File, Stdin, TcpStream, &TcpStream, UnixStream, &UnixStream);
 read!(OwnedReadHalf, OwnedReadHalf<UnixStream>);
+read!(Receiver, &Receiver);
+#[cfg(feature = "process")]
+read!(ChildStdout, ChildStderr);
 write!(
     File,
     Stderr,
     Stdout, TcpStream, &TcpStream, UnixStream, &UnixStream
 );
 write!(OwnedWriteHalf, OwnedWriteHalf<UnixStream>);
+write!(Sender, &Sender);
+#[cfg(feature = "process")]
+write!(ChildStdin);
 
 impl tokio::io::AsyncSeek for File {
     fn start_seek(self: Pin<&mut Self>, to: SeekFrom) -> io::Result<()> {

@@ -4,12 +4,12 @@
 //! made it, and can be handed to another process.
 
 use crate::driver::sources::Direction;
-use crate::net::registered::Registered;
+use crate::net::registered::{MAX_SLICES, Registered, room_of};
 use crate::poll::budget;
 use futures_io::{AsyncRead, AsyncWrite};
 use rustix::io::ioctl_fionbio;
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::process::Stdio;
@@ -72,13 +72,19 @@ impl Pipe {
         })
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let pipe = match self.watched() {
             Ok(pipe) => pipe,
             Err(error) => return Poll::Ready(Err(error)),
         };
-        pipe.poll_transfer(Direction::Write, buffer.len(), None, cx, |end| {
-            Ok(rustix::io::write(end, buffer)?)
+        let slices = slices.get(..MAX_SLICES).unwrap_or(slices);
+        let room = room_of(slices.iter().map(|slice| slice.len()));
+        pipe.poll_transfer(Direction::Write, room, None, cx, |end| {
+            Ok(rustix::io::writev(end, slices)?)
         })
     }
 }
@@ -205,7 +211,15 @@ impl AsyncWrite for ChildStdin {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_write(cx, buffer)
+        self.0.poll_write(cx, &[IoSlice::new(buffer)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, buffers)
     }
 
     /// Nothing is kept back here.
