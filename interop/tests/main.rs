@@ -8,7 +8,6 @@ mod common;
 
 mod census;
 mod executors;
-mod folder;
 mod http;
 mod libraries;
 mod served;

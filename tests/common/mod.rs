@@ -10,6 +10,8 @@ pub(crate) mod durations;
 pub(crate) mod hangs;
 pub(crate) mod log;
 pub(crate) mod panics;
+pub(crate) mod place;
 pub(crate) mod polls;
 pub(crate) mod process;
 pub(crate) mod runtimes;
+pub(crate) mod sockets;

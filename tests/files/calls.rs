@@ -1,9 +1,9 @@
 //! The calls on paths: they do what the standard library does, and their errors name the path.
 
-use crate::common::process::{alone, entries};
+use crate::common::place::Place;
+use crate::common::process::{alone, entries, limit_descriptors};
 use crate::common::runtimes::{noting, workers};
-use crate::place::Place;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use spinney::fs::{self, File};
 use spinney::{Runtime, block_on, group};
 use std::io::{self, ErrorKind};
@@ -124,8 +124,7 @@ fn without_descriptors_every_open_says_so() {
             let limit = getrlimit(Resource::Nofile);
             // The lowest number that is free, which is the one that the next file would have.
             let free = std::fs::File::open(&file).unwrap().as_raw_fd();
-            let current = Some(free as u64);
-            setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
+            limit_descriptors(free as u64);
             let errors = [
                 fs::read(&file).await.unwrap_err(),
                 fs::write(&file, "new").await.unwrap_err(),
@@ -139,7 +138,10 @@ fn without_descriptors_every_open_says_so() {
                 let source = error.get_ref().unwrap().source().unwrap();
                 let source = source.downcast_ref::<io::Error>().unwrap();
                 assert_eq!(source.raw_os_error(), Some(libc::EMFILE), "{error}");
-                assert!(error.to_string().contains("spinney-files-"), "{error}");
+                assert!(
+                    error.to_string().contains(place.path().to_str().unwrap()),
+                    "{error}"
+                );
             }
             assert_eq!(entries("/proc/self/fd"), open);
             assert_eq!(fs::read(&file).await.unwrap(), b"text");

@@ -2,25 +2,16 @@
 
 use crate::common::process::{alone, entries};
 use crate::common::runtimes::workers;
+use crate::common::sockets::tcp_pair;
 use futures_lite::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, Cursor,
 };
 use spinney::io::{copy, copy_bidirectional};
-use spinney::net::{TcpListener, TcpStream};
 use spinney::{Group, block_on, group, try_group};
 use std::future::pending;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-
-/// Both ends of a connection.
-async fn connection() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let near = TcpStream::connect_addr(listener.local_addr().unwrap())
-        .await
-        .unwrap();
-    (near, listener.accept().await.unwrap().0)
-}
 
 fn bytes(count: usize, seed: u8) -> Vec<u8> {
     (0..count).map(|at| (at / 7) as u8 ^ seed).collect()
@@ -31,7 +22,7 @@ fn all_of_a_reader_arrives() {
     block_on(group(async |g| {
         for count in [0, 1, 8191, 8192, 8193, 1_000_000] {
             let expected = bytes(count, 3);
-            let (near, mut far) = connection().await;
+            let (near, mut far) = tcp_pair().await;
             let sent = expected.clone();
             let sender = g.spawn(async move {
                 // By reference: the sender keeps its end.
@@ -52,8 +43,8 @@ fn all_of_a_reader_arrives() {
 #[test]
 fn a_buffered_writer_is_flushed_when_nothing_can_be_read() {
     block_on(group(async |g| {
-        let (mut client, inbound) = connection().await;
-        let (outbound, server) = connection().await;
+        let (mut client, inbound) = tcp_pair().await;
+        let (outbound, server) = tcp_pair().await;
         g.spawn(async move {
             copy(inbound, BufWriter::new(outbound)).await.unwrap();
         });
@@ -76,7 +67,7 @@ fn errors_of_both_sides_come_out() {
         let folder = spinney::fs::File::open("/").await.unwrap();
         let error = copy(BufReader::new(folder), Vec::new()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::IsADirectory);
-        let (near, far) = connection().await;
+        let (near, far) = tcp_pair().await;
         drop(far);
         let endless = futures_lite::io::repeat(1);
         let error = copy(endless, near).await.unwrap_err();
@@ -90,8 +81,8 @@ fn each_side_closes_by_itself() {
     for client_first in [true, false] {
         let (runtime, _) = workers(2);
         runtime.block_on(group(async |g| {
-            let (client, inbound) = connection().await;
-            let (outbound, server) = connection().await;
+            let (client, inbound) = tcp_pair().await;
+            let (outbound, server) = tcp_pair().await;
             let proxy = g.spawn(async { Ok(copy_bidirectional(inbound, outbound).await.unwrap()) });
             let (first, last) = match client_first {
                 true => (client, server),
@@ -126,8 +117,8 @@ fn each_side_closes_by_itself() {
 #[test]
 fn both_ways_are_copied_at_once() {
     block_on(group(async |g| {
-        let (client, inbound) = connection().await;
-        let (outbound, server) = connection().await;
+        let (client, inbound) = tcp_pair().await;
+        let (outbound, server) = tcp_pair().await;
         let proxy = g.spawn(async { Ok(copy_bidirectional(inbound, outbound).await.unwrap()) });
         // More than all buffers on the way hold: neither end reads before it has written.
         let ends = [client, server].map(|end| {
@@ -159,7 +150,7 @@ fn both_ways_are_copied_at_once() {
 #[test]
 fn the_error_of_one_way_ends_both() {
     block_on(async {
-        let (near, _far) = connection().await;
+        let (near, _far) = tcp_pair().await;
         let error = copy_bidirectional(near, Broken).await.unwrap_err();
         assert_eq!(error.to_string(), "broken");
     });
@@ -199,8 +190,8 @@ fn a_copy_that_is_cut_closes_both_ends() {
         let around = |rounds| {
             for _ in 0..rounds {
                 let result = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
-                    let (client, inbound) = connection().await;
-                    let (outbound, server) = connection().await;
+                    let (client, inbound) = tcp_pair().await;
+                    let (outbound, server) = tcp_pair().await;
                     g.spawn(async {
                         copy_bidirectional(inbound, outbound).await.unwrap();
                     });

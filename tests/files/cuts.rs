@@ -1,18 +1,33 @@
 //! A cut in the middle: what was begun is joined, what was not begun is not made, nothing is left.
 
+use crate::common::place::Place;
 use crate::common::polls::{once, poll_alone};
 use crate::common::process::{alone, entries};
 use crate::common::runtimes::{noting, workers};
-use crate::place::{Place, writer_of};
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::fs::{self, File};
 use spinney::{Group, Runtime, group, try_group};
+use std::fs::OpenOptions;
 use std::future::pending;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+
+/// The writing end of a pipe, once it is being opened or read on another thread.
+fn writer_of(pipe: &Path) -> std::fs::File {
+    let mut options = OpenOptions::new();
+    options.write(true).custom_flags(libc::O_NONBLOCK);
+    loop {
+        match options.open(pipe) {
+            Ok(writer) => return writer,
+            Err(_) => thread::yield_now(), // nobody reads yet
+        }
+    }
+}
 
 #[test]
 fn a_call_that_was_begun_is_joined() {
@@ -112,7 +127,7 @@ fn cut_in_the_middle(runtime: &Runtime) {
     let others = thread::spawn({
         let (pipes, full) = (pipes.clone(), full.clone());
         move || {
-            let mut reader = std::fs::OpenOptions::new();
+            let mut reader = OpenOptions::new();
             let mut reader = reader.read(true).write(true).open(full).unwrap();
             let writers = pipes.map(|pipe| writer_of(&pipe));
             begun.send_blocking(()).unwrap();

@@ -1,7 +1,7 @@
 //! An open file: reads, writes and seeks in order, as on a vector of bytes.
 
+use crate::common::place::Place;
 use crate::common::polls::once;
-use crate::place::Place;
 use futures_lite::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use spinney::fs::{self, File};
 use spinney::{Runtime, block_on, yield_now};

@@ -1,8 +1,8 @@
 //! Folders: every entry once, in batches.
 
+use crate::common::place::Place;
 use crate::common::polls::once;
 use crate::common::runtimes::noting;
-use crate::place::Place;
 use futures_lite::StreamExt;
 use spinney::fs::{create_dir, read_dir, symlink};
 use spinney::{Runtime, block_on, group, yield_now};

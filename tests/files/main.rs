@@ -8,7 +8,6 @@ mod copies;
 mod cuts;
 mod file;
 mod folders;
-mod place;
 mod standard;
 mod tokio_io;
 mod write_behind;

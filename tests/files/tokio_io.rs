@@ -1,10 +1,12 @@
 //! tokio's traits, without a runtime of tokio's.
 
+use crate::common::place::Place;
 use crate::common::runtimes::workers;
-use crate::place::Place;
+use crate::common::sockets::tcp_pair;
 use futures_lite::StreamExt;
 use spinney::fs::File;
-use spinney::net::{TcpListener, TcpStream};
+use spinney::net::pipe::pipe;
+use spinney::process::{Command, Stdio};
 use spinney::{block_on, group};
 use std::io::{IoSlice, SeekFrom};
 use tokio::io::{
@@ -12,15 +14,6 @@ use tokio::io::{
 };
 use tokio_util::codec::{FramedRead, FramedWrite, LinesCodec};
 use tokio_util::compat::TokioAsyncReadCompatExt;
-
-/// Both ends of a connection.
-async fn connection() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let near = TcpStream::connect_addr(listener.local_addr().unwrap())
-        .await
-        .unwrap();
-    (near, listener.accept().await.unwrap().0)
-}
 
 /// By the traits: sockets have methods of these names.
 async fn put(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) {
@@ -48,7 +41,7 @@ fn codecs_run_on_sockets_and_halves() {
     use futures_util_sink::send;
     let (runtime, _) = workers(2);
     runtime.block_on(group(async |g| {
-        let (near, far) = connection().await;
+        let (near, far) = tcp_pair().await;
         g.spawn(async move {
             let (reader, writer) = far.into_split();
             let mut lines = FramedRead::new(reader, LinesCodec::new());
@@ -114,8 +107,8 @@ mod futures_util_sink {
 #[test]
 fn tokios_copy_goes_both_ways() {
     block_on(group(async |g| {
-        let (mut client, mut inbound) = connection().await;
-        let (mut outbound, mut server) = connection().await;
+        let (mut client, mut inbound) = tcp_pair().await;
+        let (mut outbound, mut server) = tcp_pair().await;
         let proxy = g.spawn(async move {
             Ok(copy_bidirectional(&mut inbound, &mut outbound)
                 .await
@@ -149,7 +142,7 @@ fn our_copy_takes_tokios_streams_through_its_adapter() {
 #[test]
 fn many_slices_are_one_write() {
     block_on(async {
-        let (mut near, mut far) = connection().await;
+        let (mut near, mut far) = tcp_pair().await;
         assert!(near.is_write_vectored());
         let slices: Vec<_> = (0..2000).map(|_| IoSlice::new(b"a")).collect();
         let written = AsyncWriteExt::write_vectored(&mut near, &slices).await;
@@ -160,11 +153,33 @@ fn many_slices_are_one_write() {
     });
 }
 
+/// To close the pipe of a process is to close it: there is nothing else to be read from it.
+#[test]
+fn the_streams_of_a_process_and_pipes_have_the_traits() {
+    let text = block_on(group(async |g| {
+        let mut cat = Command::new("cat");
+        let cat = cat.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut cat = cat.spawn(g).unwrap();
+        let mut input = cat.stdin.take().unwrap();
+        let slices: Vec<_> = (0..2000).map(|_| IoSlice::new(b"a")).collect();
+        let written = AsyncWriteExt::write_vectored(&mut input, &slices).await;
+        assert_eq!(written.unwrap(), 1024);
+        let (mut receiver, mut sender) = pipe().unwrap();
+        put(&mut sender, b"end").await;
+        shut(&mut sender).await;
+        drop(sender);
+        put(&mut input, &rest(&mut receiver).await).await;
+        shut(&mut input).await;
+        rest(&mut cat.stdout.take().unwrap()).await
+    }));
+    assert_eq!(text, [&[b'a'; 1024][..], b"end"].concat());
+}
+
 /// A reference reads and writes, too.
 #[test]
 fn a_shared_socket_is_read_and_written_at_once() {
     block_on(async {
-        let (near, mut far) = connection().await;
+        let (near, mut far) = tcp_pair().await;
         let read = async { get(&mut &near, 2).await };
         let write = async {
             put(&mut &near, b"hi").await;

@@ -1,9 +1,9 @@
 //! What was written is written, or its error comes out.
 
 use crate::common::panics::panic_of;
+use crate::common::place::Place;
 use crate::common::polls::poll_alone;
 use crate::common::runtimes::{Seen, noting_as, workers};
-use crate::place::Place;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::fs::File;
 use spinney::{Group, Runtime, Wait, block_on, blocking, group, shield, try_group};

@@ -1,9 +1,10 @@
 //! Descriptors and registrations: all are gone when their owners are, and where there is no room
 //! for one more the error says for what.
 
-use super::{Free, tcp_pair};
+use crate::common::place::Place;
 use crate::common::polls::until;
 use crate::common::process::{alone, entries, limit_descriptors};
+use crate::common::sockets::tcp_pair;
 use spinney::net::pipe::{OpenOptions, pipe};
 use spinney::net::{
     Async, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
@@ -29,7 +30,8 @@ fn held() -> (usize, usize) {
 
 /// One of each kind that is opened here.
 async fn one_of_each() {
-    let path = Free::new();
+    let place = Place::new();
+    let path = place.at("socket");
     let listener = UnixListener::bind(&path).unwrap();
     let client = UnixStream::connect(&path).await.unwrap();
     let (server, _) = listener.accept().await.unwrap();
@@ -125,8 +127,9 @@ fn names<T>(result: io::Result<T>, text: &str) {
 fn where_there_is_no_room_the_error_says_for_what() {
     alone(|| {
         block_on(async {
-            let path = Free::new();
-            let name = path.0.display();
+            let place = Place::new();
+            let path = place.at("socket");
+            let name = path.display();
             let _listener = UnixListener::bind(&path).unwrap();
             let free = fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
             limit_descriptors(free);

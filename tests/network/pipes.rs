@@ -1,23 +1,15 @@
 //! Pipes with and without a name.
 
-use super::Free;
 use crate::common::hangs::without_hanging;
+use crate::common::place::Place;
 use crate::common::polls::once;
 use futures_lite::AsyncReadExt;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::pipe::{PipeFlags, pipe_with};
 use spinney::net::pipe::{OpenOptions, Receiver, pipe};
 use spinney::{block_on, group};
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::pin::pin;
-
-/// A named pipe.
-fn fifo() -> Free {
-    let path = Free::new();
-    mknodat(CWD, &path.0, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-    path
-}
 
 #[test]
 fn more_than_a_pipe_holds_goes_through_and_the_end_follows() {
@@ -68,7 +60,8 @@ fn packets_that_wait_in_a_pipe_are_read() {
 fn a_named_pipe_ends_with_its_last_writer_or_waits_for_the_next() {
     without_hanging(|| {
         block_on(async {
-            let path = fifo();
+            let place = Place::new();
+            let path = place.pipe("pipe");
             let open = OpenOptions::new();
             let reader = open.open_receiver(&path).unwrap();
             assert_eq!(reader.read(&mut [0]).await.unwrap(), 0); // no writer yet
@@ -98,8 +91,9 @@ fn a_named_pipe_ends_with_its_last_writer_or_waits_for_the_next() {
 #[test]
 fn an_error_names_the_path_and_what_is_wrong() {
     block_on(async {
-        let path = fifo();
-        let name = path.0.display();
+        let place = Place::new();
+        let path = place.pipe("pipe");
+        let name = path.display();
         let alone = OpenOptions::new().open_sender(&path).unwrap_err();
         let text = format!("cannot open {name} for writing: no process reads from it");
         assert_eq!(alone.to_string(), text);

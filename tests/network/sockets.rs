@@ -1,8 +1,8 @@
 //! Sockets with options, names that are looked up, and descriptors of the user's own.
 
-use super::tcp_pair;
 use crate::common::hangs::without_hanging;
 use crate::common::polls::once;
+use crate::common::sockets::tcp_pair;
 use rustix::event::{EventfdFlags, eventfd};
 use spinney::net::{Async, TcpListener, TcpSocket, TcpStream, lookup_host};
 use spinney::{block_on, group};

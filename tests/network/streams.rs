@@ -1,8 +1,8 @@
 //! Connections of both kinds: methods of their own, half-closes, several waiters, ways back.
 
-use super::tcp_pair;
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{Count, once, poll_alone};
+use crate::common::sockets::tcp_pair;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::net::{TcpStream, UnixStream};
 use spinney::{block_on, group};
@@ -26,7 +26,7 @@ macro_rules! for_both {
             $(#[$doc])*
             #[test]
             fn tcp() {
-                use super::tcp_pair as $pair;
+                use crate::common::sockets::tcp_pair as $pair;
                 without_hanging(|| $body);
             }
 

@@ -1,7 +1,8 @@
 //! What only Unix sockets have: paths, names without a file, descriptors that are passed.
 
-use super::{Free, MS};
+use super::MS;
 use crate::common::hangs::without_hanging;
+use crate::common::place::Place;
 use crate::common::polls::once;
 use crate::common::process::{alone, limit_descriptors};
 use crate::common::runtimes::clocked;
@@ -18,7 +19,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 /// What is said of a path: its kind, and a text that begins so.
-fn says<T>(result: io::Result<T>, kind: ErrorKind, text: &str) {
+pub(super) fn says<T>(result: io::Result<T>, kind: ErrorKind, text: &str) {
     let Err(error) = result else {
         panic!("it works")
     };
@@ -29,8 +30,9 @@ fn says<T>(result: io::Result<T>, kind: ErrorKind, text: &str) {
 #[test]
 fn an_error_names_the_path() {
     block_on(async {
-        let path = Free::new();
-        let name = path.0.display();
+        let place = Place::new();
+        let path = place.at("socket");
+        let name = path.display();
         let connect = format!("cannot connect to {name}: ");
         let bind = format!("cannot bind to {name}: ");
         says(
@@ -69,15 +71,13 @@ fn an_error_names_the_path() {
 #[test]
 fn a_path_as_long_as_can_be_is_taken() {
     block_on(async {
-        let mut path = Free::new();
-        let short = path.0.as_os_str().len();
-        path.0 = format!("{}{}", path.0.display(), "x".repeat(107 - short)).into();
+        let place = Place::new();
+        let short = place.at("").as_os_str().len();
+        let path = place.at(&"x".repeat(107 - short));
+        assert_eq!(path.as_os_str().len(), 107);
         let listener = UnixListener::bind(&path).unwrap();
         UnixStream::connect(&path).await.unwrap();
-        assert_eq!(
-            listener.local_addr().unwrap().as_pathname(),
-            Some(path.as_ref())
-        );
+        assert_eq!(listener.local_addr().unwrap().as_pathname(), Some(&*path));
     });
 }
 
@@ -124,7 +124,8 @@ fn a_connect_waits_while_the_queue_of_the_listener_is_full() {
     without_hanging(|| {
         let (runtime, clock, _) = clocked(1);
         runtime.block_on(async {
-            let path = Free::new();
+            let place = Place::new();
+            let path = place.at("socket");
             let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
             listen(&listener, 0).unwrap();
             let _first = UnixStream::connect(&path).await.unwrap();
@@ -144,7 +145,8 @@ fn a_connect_waits_while_the_queue_of_the_listener_is_full() {
         });
         // One that is given up leaves no timer.
         runtime.block_on(async {
-            let path = Free::new();
+            let place = Place::new();
+            let path = place.at("socket");
             let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
             listen(&listener, 0).unwrap();
             let _first = UnixStream::connect(&path).await.unwrap();
@@ -159,7 +161,8 @@ fn a_listener_without_descriptors_pauses() {
     alone(|| {
         let (runtime, clock, _) = clocked(1);
         runtime.block_on(async {
-            let path = Free::new();
+            let place = Place::new();
+            let path = place.at("socket");
             let listener = UnixListener::bind(&path).unwrap();
             let client = std::os::unix::net::UnixStream::connect(&path).unwrap();
             limit_descriptors(0);

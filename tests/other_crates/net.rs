@@ -15,13 +15,6 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-/// Both ends of a connection.
-async fn connected() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let near = TcpStream::connect_addr(listener.local_addr().unwrap());
-    (near.await.unwrap(), listener.accept().await.unwrap().0)
-}
-
 /// A connection whose other end is one of the standard library: what it does is done at once.
 async fn peer() -> (TcpStream, std::net::TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

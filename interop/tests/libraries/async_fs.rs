@@ -1,22 +1,21 @@
 //! async-fs: files on threads of `blocking`.
 
 use crate::census::{Census, wait_for_descriptors};
+use crate::common::place::Place;
 use crate::common::process::alone;
 use crate::common::runtimes::workers;
-use crate::folder::Folder;
 use crate::trial::Trial;
 use async_fs::File;
 use futures_lite::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use spinney::group;
 use std::fs;
 use std::io::Write;
-use std::process::Command;
 
 #[test]
 fn async_fs() {
     alone(|| {
-        let folder = Folder::new("async_fs");
-        let path = folder.0.clone();
+        let place = Place::new();
+        let path = place.path().to_owned();
         Trial::default()
             .keeps([("blocking-", 8)])
             .closes_later()
@@ -56,15 +55,8 @@ fn async_fs() {
 #[test]
 fn a_read_that_was_begun_goes_on_after_the_cut() {
     alone(|| {
-        let folder = Folder::new("async_fs_escape");
-        let pipe = folder.0.join("pipe");
-        assert!(
-            Command::new("mkfifo")
-                .arg(&pipe)
-                .status()
-                .unwrap()
-                .success()
-        );
+        let place = Place::new();
+        let pipe = place.pipe("pipe");
         let mut writer = fs::OpenOptions::new();
         let mut writer = writer.read(true).write(true).open(&pipe).unwrap();
         let (runtime, _) = workers(2);

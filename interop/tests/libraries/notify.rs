@@ -1,7 +1,7 @@
 //! notify: changes of files, told by a thread of the library's through a channel.
 
+use crate::common::place::Place;
 use crate::common::process::alone;
-use crate::folder::Folder;
 use crate::trial::Trial;
 use async_channel::{Receiver, unbounded};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher, recommended_watcher};
@@ -21,8 +21,8 @@ fn watch(path: &Path) -> (RecommendedWatcher, Receiver<notify::Result<Event>>) {
 #[test]
 fn notify() {
     alone(|| {
-        let folder = Folder::new("notify");
-        let path = folder.0.clone();
+        let place = Place::new();
+        let path = place.path().to_owned();
         // A watcher's thread ends, and closes its descriptors, after the watcher is dropped.
         Trial::default().closes_later().run(
             || {

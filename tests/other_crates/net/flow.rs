@@ -1,9 +1,10 @@
 //! What proves that a socket is drained, or full: the table of `src/net/registered.rs`, with a peer
 //! for each row. The rows for single operations are in `src/net/tests.rs`.
 
-use super::{connected, peer};
+use super::peer;
 use crate::common::hangs::without_hanging;
 use crate::common::polls::once;
+use crate::common::sockets::tcp_pair;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use rustix::net::{SendFlags, send, sockopt::set_socket_linger};
 use spinney::net::TcpStream;
@@ -119,7 +120,7 @@ fn what_follows_an_urgent_byte_is_read() {
 fn a_full_socket_takes_more_when_the_peer_has_read() {
     without_hanging(|| {
         block_on(group(async |g| {
-            let (mut near, mut far) = connected().await;
+            let (mut near, mut far) = tcp_pair().await;
             let data = vec![7; 1 << 20];
             let mut written = 0;
             loop {
@@ -145,7 +146,7 @@ fn a_full_socket_takes_more_when_the_peer_has_read() {
 fn more_slices_than_the_system_takes_are_written() {
     without_hanging(|| {
         block_on(group(async |g| {
-            let (mut near, mut far) = connected().await;
+            let (mut near, mut far) = tcp_pair().await;
             let reader = g.spawn(async move {
                 let mut all = Vec::new();
                 far.read_to_end(&mut all).await.unwrap();

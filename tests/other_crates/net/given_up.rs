@@ -1,9 +1,10 @@
 //! What waits and is given up leaves nothing behind.
 
-use super::{connected, peer, where_all_block};
+use super::{peer, where_all_block};
 use crate::common::hangs::without_hanging;
 use crate::common::polls::{Count, once};
 use crate::common::process::{alone, resident};
+use crate::common::sockets::tcp_pair;
 use futures_lite::{AsyncRead, AsyncReadExt};
 use spinney::net::{TcpListener, TcpStream};
 use spinney::{block_on, group};
@@ -18,7 +19,7 @@ use std::task::{Context, Wake, Waker};
 #[test]
 fn reads_that_are_given_up_leave_two_wakers() {
     block_on(async {
-        let (client, _server) = connected().await;
+        let (client, _server) = tcp_pair().await;
         let wakers: Vec<_> = (0..100).map(|_| Arc::new(Count::default())).collect();
         for waker in &wakers {
             let waker = Waker::from(Arc::clone(waker));

@@ -1,7 +1,7 @@
 //! Owned halves: the end of the stream, and the way back to one connection.
 
-use super::connected;
 use crate::common::hangs::without_hanging;
+use crate::common::sockets::tcp_pair;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use spinney::block_on;
 use spinney::net::ReuniteError;
@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 fn a_dropped_writing_half_ends_its_stream_and_the_reading_half_goes_on() {
     without_hanging(|| {
         block_on(async {
-            let (near, mut far) = connected().await;
+            let (near, mut far) = tcp_pair().await;
             let (mut reader, writer) = near.into_split();
             writer.write_all(b"request").await.unwrap();
             drop(writer);
@@ -32,7 +32,7 @@ fn a_dropped_writing_half_ends_its_stream_and_the_reading_half_goes_on() {
 fn a_dropped_reading_half_leaves_the_writing_half_as_it_is() {
     without_hanging(|| {
         block_on(async {
-            let (near, mut far) = connected().await;
+            let (near, mut far) = tcp_pair().await;
             let (reader, mut writer) = near.into_split();
             drop(reader);
             writer.write_all(b"one").await.unwrap();
@@ -50,7 +50,7 @@ fn a_dropped_reading_half_leaves_the_writing_half_as_it_is() {
 fn a_forgotten_writing_half_ends_nothing() {
     without_hanging(|| {
         block_on(async {
-            let (near, far) = connected().await;
+            let (near, far) = tcp_pair().await;
             let (reader, writer) = near.into_split();
             writer.forget();
             far.write_all(b"x").await.unwrap();
@@ -67,8 +67,8 @@ fn a_forgotten_writing_half_ends_nothing() {
 fn halves_of_one_connection_are_that_connection_again() {
     without_hanging(|| {
         block_on(async {
-            let (near, mut far) = connected().await;
-            let (other, _far) = connected().await;
+            let (near, mut far) = tcp_pair().await;
+            let (other, _far) = tcp_pair().await;
             let (reader, writer) = near.into_split();
             let (other_reader, other_writer) = other.into_split();
             let ReuniteError(reader, other_writer) = reader.reunite(other_writer).unwrap_err();

@@ -2,6 +2,8 @@
 //! `tests/repository/leaves.rs` sees to it that none is missing.
 
 use super::{Looped, Note};
+use crate::common::place::Place;
+use crate::common::sockets::tcp_pair;
 use futures_lite::io::{empty, sink};
 use futures_lite::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use hyper::rt::Timer as _;
@@ -26,7 +28,6 @@ use std::future::{pending, poll_fn, ready};
 use std::io::{self, SeekFrom};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 use tower_service::Service as _;
 
@@ -98,14 +99,6 @@ async fn connection() -> TcpStream {
     near
 }
 
-/// A connection that can be written to.
-async fn open() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let near = TcpStream::connect_addr(address).await.unwrap();
-    (near, listener.accept().await.unwrap().0)
-}
-
 type Nothing = Result<hyper::Response<http_body_util::Empty<hyper::body::Bytes>>, io::Error>;
 
 type Handler = fn(hyper::Request<()>) -> std::future::Ready<Nothing>;
@@ -156,15 +149,6 @@ async fn asked() -> UdpSocket {
     let socket = udp().await;
     socket.send(b"x").await.unwrap();
     socket
-}
-
-/// A Unix listener, at a path that is free again.
-fn unix_listener() -> (UnixListener, std::path::PathBuf) {
-    static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let number = NUMBER.fetch_add(1, SeqCst);
-    let name = format!("spinney-leaf-{}-{number}", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    (UnixListener::bind(&path).unwrap(), path)
 }
 
 /// Clients in the queue of a listener, more than one poll may accept.
@@ -254,22 +238,22 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "read_exact": connection().await => |near| TcpStream::read_exact(near, &mut [0]);
         "read_exact, nothing": connection().await => |near| TcpStream::read_exact(near, &mut []);
         "readable": connection().await => |near| near.readable();
-        "write": open().await => |(near, _)| TcpStream::write(near, &[]);
-        "write, half": open().await.0.into_split() => |(_, near)| near.write(&[]);
+        "write": tcp_pair().await => |(near, _)| TcpStream::write(near, &[]);
+        "write, half": tcp_pair().await.0.into_split() => |(_, near)| near.write(&[]);
         "write, Unix": UnixStream::pair().unwrap() => |(near, _)| UnixStream::write(near, &[]);
         "write_all": connection().await => |near| TcpStream::write_all(near, &[1]);
-        "write_all, nothing": open().await => |(near, _)| TcpStream::write_all(near, &[]);
-        "writable": open().await => |(near, _)| near.writable();
+        "write_all, nothing": tcp_pair().await => |(near, _)| TcpStream::write_all(near, &[]);
+        "writable": tcp_pair().await => |(near, _)| near.writable();
         "AsyncRead": connection().await => |near| async { AsyncReadExt::read(near, &mut [0]).await };
         "AsyncRead, half": connection().await.into_split() => |(near, _)| async {
             AsyncReadExt::read(near, &mut [0]).await
         };
-        "AsyncWrite": open().await => |(near, _)| AsyncWriteExt::write(near, &[]);
-        "AsyncWrite, half": open().await.0.into_split() => |(_, near)| {
+        "AsyncWrite": tcp_pair().await => |(near, _)| AsyncWriteExt::write(near, &[]);
+        "AsyncWrite, half": tcp_pair().await.0.into_split() => |(_, near)| {
             AsyncWriteExt::write(near, &[])
         };
-        "AsyncWrite, flush": open().await => |(near, _)| near.flush();
-        "AsyncWrite, close": open().await => |(near, _)| near.close();
+        "AsyncWrite, flush": tcp_pair().await => |(near, _)| near.flush();
+        "AsyncWrite, close": tcp_pair().await => |(near, _)| near.close();
         "copy": () => |_| copy(empty(), sink());
         "copy_bidirectional": (connection().await, connection().await) => |(a, b)|
             copy_bidirectional(&*a, &*b);
@@ -285,10 +269,10 @@ pub(crate) fn leaves() -> Vec<Leaf> {
         "AsyncWrite, a file": file("/dev/null").await => |file| file.write(&[1]);
         "AsyncWrite, a file, flush": file("/dev/null").await => |file| file.flush();
         "AsyncSeek": file("/dev/null").await => |file| file.seek(SeekFrom::Start(0));
-        "hyper's Write, flush": open().await => |(near, _)| poll_fn(|cx| {
+        "hyper's Write, flush": tcp_pair().await => |(near, _)| poll_fn(|cx| {
             hyper::rt::Write::poll_flush(Pin::new(&mut *near), cx)
         });
-        "hyper's Write, shutdown": open().await => |(near, _)| poll_fn(|cx| {
+        "hyper's Write, shutdown": tcp_pair().await => |(near, _)| poll_fn(|cx| {
             hyper::rt::Write::poll_shutdown(Pin::new(&mut *near), cx)
         });
         "hyper's Sleep": () => |_| Timer.sleep(ZERO);
@@ -421,7 +405,9 @@ pub(crate) fn leaves() -> Vec<Leaf> {
             name: "UnixListener::accept",
             looped: |note| {
                 Box::pin(async move {
-                    let (listener, path) = unix_listener();
+                    let place = Place::new();
+                    let path = place.at("listener");
+                    let listener = UnixListener::bind(&path).unwrap();
                     loop {
                         let client = |_| std::os::unix::net::UnixStream::connect(&path);
                         for _client in (0..200).map(client).collect::<Vec<_>>() {

@@ -1,11 +1,9 @@
-//! A folder for a test, and what in it answers when the test wants.
+//! A folder for a test.
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::{env, process, thread};
+use std::{env, fs, process};
 
 /// An empty folder, which goes away with its contents.
 pub(crate) struct Place(PathBuf);
@@ -14,7 +12,7 @@ impl Place {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, SeqCst);
-        let path = env::temp_dir().join(format!("spinney-files-{}-{number}", process::id()));
+        let path = env::temp_dir().join(format!("spinney-test-{}-{number}", process::id()));
         fs::create_dir(&path).unwrap();
         Self(path)
     }
@@ -38,17 +36,5 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// The writing end of a pipe, once it is being opened or read on another thread.
-pub(crate) fn writer_of(pipe: &Path) -> File {
-    let mut options = OpenOptions::new();
-    options.write(true).custom_flags(libc::O_NONBLOCK);
-    loop {
-        match options.open(pipe) {
-            Ok(writer) => return writer,
-            Err(_) => thread::yield_now(), // nobody reads yet
-        }
     }
 }
