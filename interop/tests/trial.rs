@@ -76,6 +76,12 @@ impl Trial {
         self.closes_later()
     }
 
+    /// It runs on smol, whose reactor and executor keep a thread each. Tasks that it spawned there end
+    /// soon after the group.
+    pub(crate) fn with_smol(self) -> Self {
+        self.keeps([("async-io", 1), ("smol-", 1)]).closes_later()
+    }
+
     /// Does a round trip in each place, and cuts `stuck` in each when it is in its middle.
     pub(crate) fn run<T, S>(self, trip: impl Fn() -> T, stuck: impl Fn(Middle) -> S)
     where

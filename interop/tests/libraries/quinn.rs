@@ -59,10 +59,7 @@ fn put_through(trial: Trial) {
 
 #[test]
 fn quinn_with_smol() {
-    alone(|| {
-        let keeps = [("async-io", 1), ("smol-", 1)];
-        put_through(Trial::default().keeps(keeps).closes_later());
-    });
+    alone(|| put_through(Trial::default().with_smol()));
 }
 
 #[test]

@@ -81,8 +81,7 @@ fn own(trial: Trial) {
 fn redis_with_smol() {
     alone(|| {
         // The driver, a task of smol's, closes the connection after the last user is gone.
-        let keeps = [("async-io", 1), ("smol-", 1)];
-        own(Trial::default().keeps(keeps).closes_later());
+        own(Trial::default().with_smol());
     });
 }
 

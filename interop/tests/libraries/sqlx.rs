@@ -55,8 +55,7 @@ async fn sqlite(middle: Option<Middle>) {
 fn sqlx_sqlite() {
     alone(|| {
         // A pool that was not closed is, by a task of smol's and by its worker.
-        let keeps = [("async-io", 1), ("smol-", 1)];
-        let trial = Trial::default().keeps(keeps).closes_later();
+        let trial = Trial::default().with_smol();
         trial.run(|| sqlite(None), |middle| sqlite(Some(middle)));
     });
 }
@@ -120,8 +119,7 @@ async fn statements(middle: Option<Middle>) {
 #[ignore = "needs the server that interop/run starts"]
 fn sqlx_postgres() {
     alone(|| {
-        let keeps = [("async-io", 1), ("smol-", 1)];
-        let trial = Trial::default().keeps(keeps).closes_later();
+        let trial = Trial::default().with_smol();
         trial.run(|| statements(None), |middle| statements(Some(middle)));
     });
 }
