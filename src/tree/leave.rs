@@ -276,21 +276,26 @@ unsafe fn end_orphan(at: NonNull<Node>) {
     // over; it keeps the node alive to the end of this function.
     let node = unsafe { NodeRef::from_raw(at) };
     let ended = end(&node, Rest::of(&node));
-    let lent = node
-        .slow
-        .lock()
-        .known_mut()
-        .map(|rare| mem::take(&mut rare.lent));
-    let report = |payload| node.report_panic(payload, node.origin());
-    let lent = lent.and_then(|mut lent| {
-        // SAFETY: `clear`: the group has ended, so its body and all children are gone.
-        frame::drop_shielded(|| unsafe { lent.clear(report) })
-    });
+    // SAFETY: it has ended, just now.
+    let lent = unsafe { drop_lent(&node) };
     for payload in [ended.thrown, lent, ended.recorded].into_iter().flatten() {
         node.report_panic(payload, node.origin());
     }
     // SAFETY: the table belongs to this node, which the reference keeps alive.
     unsafe { (node.table.report_errors)(at) };
+}
+
+/// Drops what the group was lent, and its future does not claim back. The first panic of a
+/// destructor; others are reported.
+///
+/// # Safety
+///
+/// The group has ended.
+pub(crate) unsafe fn drop_lent(node: &Node) -> Option<Payload> {
+    let mut lent = mem::take(&mut node.slow.lock().known_mut()?.lent);
+    let report = |payload| node.report_panic(payload, node.origin());
+    // SAFETY: `clear`: the body and all children are gone, and what they borrowed with them.
+    frame::drop_shielded(|| unsafe { lent.clear(report) })
 }
 
 /// The failures of a group that has ended.

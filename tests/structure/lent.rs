@@ -4,7 +4,7 @@ use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
 use crate::common::polls::{wait_until, with_a_whole_budget};
 use crate::common::runtimes::workers;
-use spinney::{Never, Runtime, group_with, try_group_with};
+use spinney::{Never, Runtime, current, group_with, try_group_with};
 use std::future::{Future, pending};
 use std::hint::spin_loop;
 use std::mem::forget;
@@ -173,6 +173,31 @@ fn a_body_that_panics_keeps_the_state_for_its_children() {
         assert_eq!(counts.drops.load(SeqCst), 1);
         assert_eq!(counts.dead.load(SeqCst), 0);
     });
+}
+
+/// The state is gone when the panic comes out, though something else keeps what is left of the group.
+#[test]
+fn what_is_left_of_a_group_does_not_keep_the_state_of_a_body_that_panicked() {
+    let (runtime, _) = workers(1);
+    let drops = Arc::default();
+    let mut stopping = None;
+    let payload = panic_of(|| {
+        let state = State::new(&drops);
+        runtime.block_on(group_with(state, async |_, _| {
+            let mut waits = Box::pin(current::stopping());
+            assert!(
+                waits
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+            );
+            stopping = Some(waits);
+            panic!("in the body");
+        }));
+    });
+    assert_eq!(payload, "in the body");
+    assert_eq!(drops.load(SeqCst), 1);
+    drop(stopping);
 }
 
 /// The future moves to another thread between two polls, and gives the state back there.

@@ -25,6 +25,7 @@ use crate::report::errors::Errors;
 use crate::spans::GroupSpan;
 use crate::tree::attach;
 use crate::tree::cut::Cut;
+use crate::tree::leave;
 use crate::tree::owner::{Answer, Failed, Outlived, Owner};
 use crate::tree::zero_deadline;
 use pin_project_lite::pin_project;
@@ -420,7 +421,14 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
         match answer {
             Answer::Value(value) => Poll::Ready(Ok(value)),
             Answer::Errors(errors) => Poll::Ready(Err(errors)),
-            Answer::Panic(payload) => resume_unwind(payload),
+            Answer::Panic(payload) => {
+                // Not with the last reference, which a child may hold until later.
+                // SAFETY: a group that answers has ended.
+                if let Some(second) = unsafe { leave::drop_lent(&owner.node) } {
+                    owner.node.report_panic(second, owner.origin());
+                }
+                resume_unwind(payload)
+            }
             Answer::Outer(value) => {
                 *this.value = value;
                 *this.stage = Stage::Outlived(owner.into_outlived());
