@@ -14,6 +14,10 @@ use std::{fmt, io};
 /// aborts.
 pub(crate) const MAX_WORKERS: usize = 1024;
 
+/// Bytes of stack that a thread has at least: it runs in fewer, but in a build without optimisation
+/// not in the 16 KiB that is the least of Linux.
+pub(crate) const LEAST_STACK: usize = 64 << 10;
+
 /// More seats than this are refused for spares and callers: see [`MAX_WORKERS`].
 const MAX_SPARES: usize = 4096;
 
@@ -108,7 +112,7 @@ impl RuntimeBuilder {
         self
     }
 
-    /// The stack of each thread in bytes; not zero.
+    /// The stack of each thread in bytes; not zero, and 64 KiB if it is less.
     ///
     /// Default: that of `std::thread`.
     ///

@@ -6,7 +6,7 @@ use crate::group::node::NodeRef;
 use crate::group::pool::Pool;
 use crate::poll::live::LiveCounts;
 use crate::pool::blocking::Blocking;
-use crate::pool::config::{BuildError, Kind, RuntimeBuilder};
+use crate::pool::config::{BuildError, Kind, LEAST_STACK, RuntimeBuilder};
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::named::Names;
@@ -92,7 +92,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         this: Weak::clone(this),
         name: options.thread_name.clone(),
         workers: options.workers,
-        stack_size: options.stack_size,
+        stack_size: options.stack_size.map(|bytes| bytes.max(LEAST_STACK)),
         callers_take_part: options.callers_take_part,
         replace_stalled: options.replace_stalled,
         operations_per_poll: options.operations_per_poll,
