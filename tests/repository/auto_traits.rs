@@ -28,8 +28,9 @@ use spinney::runtime::{
     BuildError, EnterGuard, GroupMetrics, Histogram, Metrics, Statistics, Tokio, WorkerMetrics,
 };
 use spinney::serve::{
-    Answering, BodyError, ConnectionHandle, Counts, Ending, Peer, Phase, Report, RequestBody,
-    Routed, RoutedBody, Routes, Server, ServerHandle, ServiceFn,
+    Answering, AnsweringInTime, BodyError, ConnectionHandle, Counts, Deadlines, Ending, Peer,
+    Phase, Report, RequestBody, Routed, RoutedBody, Routes, Server, ServerHandle, ServiceFn,
+    TimedBody, Timely,
 };
 use spinney::signal::{Signal, Signals};
 use spinney::time::{Elapsed, Interval, ManualClock, MissedTickBehavior, Sleep, Timeout};
@@ -246,6 +247,11 @@ fn rows() -> Vec<Row> {
         Routed<Alone> => "Send Unpin",
         RoutedBody<u8> => "Send Unpin",
         Answering<Future> => "Send Unpin",
+        Deadlines => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Timely<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Timely<Alone> => "Send Unpin UnwindSafe",
+        TimedBody<u8> => "Send Sync Unpin",
+        AnsweringInTime<Future, u8, u8> => "Send Unpin",
         ServiceFn<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         ServiceFn<Alone> => "Send Unpin UnwindSafe",
         Timer => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -6,6 +6,7 @@ mod common;
 
 mod bad_clients;
 mod client;
+mod deadlines;
 mod endings;
 mod limits;
 mod requests;

@@ -16,7 +16,9 @@ use spinney::net::{
     lookup_host,
 };
 use spinney::process::Command;
-use spinney::serve::{Phase, Report, Routed, Routes, Server, ServiceFn, service_fn};
+use spinney::serve::{
+    Deadlines, Phase, Report, Routed, Routes, Server, ServiceFn, Timely, service_fn,
+};
 use spinney::signal::{Signal, Signals, ctrl_c, terminate};
 use spinney::time::{interval, sleep_until};
 use spinney::{
@@ -111,6 +113,12 @@ fn routed() -> Routed<ServiceFn<Handler>> {
         .around(service_fn(service))
 }
 
+/// A service whose caller has no time left.
+fn timely() -> Timely<ServiceFn<Handler>> {
+    let service: Handler = |_| ready(Ok(hyper::Response::default()));
+    Deadlines::new().around(service_fn(service))
+}
+
 /// A server that ends at once.
 async fn stopped_server() -> Report {
     let server = Server::new();
@@ -199,6 +207,7 @@ pub(crate) fn leaves() -> Vec<Leaf> {
             futures_lite::StreamExt::next(values);
         "TcpListener::bind": () => |_| TcpListener::bind("127.0.0.1:0");
         "Answering": routed() => |routed| routed.call(hyper::Request::get("/live").body(()).unwrap());
+        "AnsweringInTime": timely() => |timely| timely.call(hyper::Request::get("/").header("grpc-timeout", "0n").body(()).unwrap());
         "ServerHandle::reached": Server::new().handle() => |handle| handle.reached(Phase::Starting);
         "Server::serve": () => |_| stopped_server();
         "TcpStream::connect": () => |_| TcpStream::connect("127.0.0.1:1");
