@@ -1,7 +1,8 @@
 //! Where connections come from.
 
-use crate::net::{TcpListener, TcpStream};
+use crate::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use hyper::rt::{Read, Write};
+use rustix::net::{RecvFlags, recv};
 use std::future::{Ready, ready};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -115,6 +116,13 @@ impl Transport for TcpStream {
     }
 }
 
+impl Transport for UnixStream {
+    fn has_input(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        matches!(recv(self, &mut [0; 1], flags), Ok((1.., _)))
+    }
+}
+
 /// A source of connections.
 ///
 /// # Examples
@@ -176,6 +184,21 @@ impl Accept for TcpListener {
 
     fn accept_now(&mut self) -> io::Result<(Self::Handshake, Peer)> {
         Ok(welcome(self.try_accept()?))
+    }
+}
+
+impl Accept for UnixListener {
+    type Transport = UnixStream;
+    type Handshake = Ready<io::Result<UnixStream>>;
+
+    async fn accept(&mut self) -> io::Result<(Self::Handshake, Peer)> {
+        let (stream, _) = UnixListener::accept(self).await?;
+        Ok((ready(Ok(stream)), Peer::unnamed()))
+    }
+
+    fn accept_now(&mut self) -> io::Result<(Self::Handshake, Peer)> {
+        let (stream, _) = self.try_accept()?;
+        Ok((ready(Ok(stream)), Peer::unnamed()))
     }
 }
 

@@ -28,9 +28,9 @@ use spinney::runtime::{
     BuildError, EnterGuard, GroupMetrics, Histogram, Metrics, Statistics, Tokio, WorkerMetrics,
 };
 use spinney::serve::{
-    Answering, AnsweringInTime, BodyError, ConnectionHandle, Counts, Deadlines, Ending, Peer,
-    Phase, Report, RequestBody, Routed, RoutedBody, Routes, Server, ServerHandle, ServiceFn,
-    TimedBody, Timely,
+    Answering, AnsweringInTime, BodyError, ConnectionHandle, Counts, Deadlines, Ending, Inherited,
+    InheritedSocket, Peer, Phase, Report, RequestBody, Routed, RoutedBody, Routes, Server,
+    ServerHandle, ServiceFn, TimedBody, Timely,
 };
 use spinney::signal::{Signal, Signals};
 use spinney::time::{Elapsed, Interval, ManualClock, MissedTickBehavior, Sleep, Timeout};
@@ -247,6 +247,8 @@ fn rows() -> Vec<Row> {
         Routed<Alone> => "Send Unpin",
         RoutedBody<u8> => "Send Unpin",
         Answering<Future> => "Send Unpin",
+        Inherited => "Send Sync Unpin",
+        InheritedSocket => "Send Sync Unpin",
         Deadlines => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Timely<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Timely<Alone> => "Send Unpin UnwindSafe",

@@ -10,5 +10,6 @@ mod deadlines;
 mod endings;
 mod limits;
 mod requests;
+mod restart;
 mod routes;
 mod running;
