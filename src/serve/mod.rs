@@ -17,6 +17,8 @@ mod report;
 mod request;
 mod routed_body;
 mod routes;
+#[cfg(feature = "openmetrics")]
+mod routes_metrics;
 mod routes_tree;
 mod server;
 mod service;

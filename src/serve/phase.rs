@@ -45,7 +45,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Starting,
         Self::Ready,
         Self::LameDuck,

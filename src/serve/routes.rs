@@ -8,6 +8,8 @@ use crate::poll::budget;
 use crate::pool::global;
 use crate::serve::phase::{Phase, ServerHandle};
 use crate::serve::routed_body::RoutedBody;
+#[cfg(feature = "openmetrics")]
+use crate::serve::routes_metrics;
 use crate::serve::routes_tree::{Cache, Form, PLAIN, Tree, answer};
 use crate::sync::{Arc, Mutex};
 use hyper::body::Bytes;
@@ -28,6 +30,7 @@ use tower_service::Service;
 /// | live | 200 while the server answers at all |
 /// | ready | 200 in [`Phase::Ready`], else 503 with the name of the phase |
 /// | tasks | the tree of groups and tasks: text, JSON, or a page, as `Accept` asks |
+/// | metrics | numbers of the runtime and the server, for Prometheus (feature `openmetrics`) |
 ///
 /// A query says it, too: `?format=text`, `json`, `html`, or `events`, which are JSON once a second.
 /// The tasks are those of the runtime on which the service is called; their text is at most 200 ms
@@ -60,6 +63,8 @@ pub struct Routes {
     live: Option<&'static str>,
     ready: Option<&'static str>,
     tasks: Option<&'static str>,
+    #[cfg(feature = "openmetrics")]
+    metrics: Option<&'static str>,
     cache: Arc<Mutex<Cache>>,
 }
 
@@ -81,6 +86,8 @@ impl Routes {
             live: None,
             ready: None,
             tasks: None,
+            #[cfg(feature = "openmetrics")]
+            metrics: None,
             cache: Arc::default(),
         }
     }
@@ -133,6 +140,27 @@ impl Routes {
         self
     }
 
+    /// The numbers of the runtime are written at this path, in the text format of OpenMetrics
+    /// ([`Exporter`](crate::compat::openmetrics::Exporter)), and with them those of the server:
+    /// `spinney_server_requests_total` and the others of [`Counts`](crate::serve::Counts),
+    /// `spinney_server_open_connections`, and `spinney_server_phase`, which is 1 for the phase that
+    /// its label names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::serve::{Routes, Server};
+    ///
+    /// let routes = Routes::new(Server::new().handle()).metrics("/metrics");
+    /// # drop(routes);
+    /// ```
+    #[cfg(feature = "openmetrics")]
+    #[must_use = "it is the routes with this one"]
+    pub const fn metrics(mut self, path: &'static str) -> Self {
+        self.metrics = Some(path);
+        self
+    }
+
     /// The service with the routes in front of it.
     ///
     /// # Examples
@@ -167,6 +195,11 @@ impl Routes {
                 _ => (StatusCode::SERVICE_UNAVAILABLE, format!("{phase:?}\n")),
             };
             return Some(Own::Now(Some(text(status, said))));
+        }
+        #[cfg(feature = "openmetrics")]
+        if path == self.metrics {
+            let metrics = routes_metrics::metrics(self.server.clone());
+            return Some(Own::Later(Box::pin(metrics)));
         }
         if path == self.tasks {
             let tree = Tree {

@@ -9,6 +9,7 @@ pub(crate) mod drops;
 pub(crate) mod durations;
 pub(crate) mod hangs;
 pub(crate) mod log;
+pub(crate) mod openmetrics;
 pub(crate) mod panics;
 pub(crate) mod place;
 pub(crate) mod polls;

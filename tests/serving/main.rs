@@ -9,6 +9,7 @@ mod client;
 mod deadlines;
 mod endings;
 mod limits;
+mod metrics;
 mod requests;
 mod restart;
 mod routes;
