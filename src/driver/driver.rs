@@ -131,6 +131,12 @@ impl Driver {
         }
     }
 
+    /// A job was pushed to the seat of this thread. If the thread sleeps in tokio's driver, which
+    /// calls wakers now, it comes back for that one and all that follow: no other need be woken.
+    pub(crate) fn comes_back(&self) -> bool {
+        self.beside().is_some_and(Beside::comes_back)
+    }
+
     /// tokio, if it was asked for.
     pub(crate) fn beside(&self) -> Option<&Beside> {
         self.role.selector.beside.as_ref()

@@ -71,6 +71,10 @@ impl Beside {
         match self.none {}
     }
 
+    pub(crate) fn comes_back(&self) -> bool {
+        match self.none {}
+    }
+
     pub(crate) fn tick(&self) {
         match self.none {}
     }

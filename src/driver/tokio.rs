@@ -6,7 +6,8 @@
 //! The runtime is one of tokio's for a single thread, and is driven by whichever worker has it: it
 //! is [`Lent`]. The holder of the role sleeps in its `block_on`, and so inside tokio's driver, with
 //! a future that waits for three things: the descriptor of our poller, which is registered once;
-//! our next timer; and a job on the own seat, which a waker in tokio's driver has pushed. A busy
+//! our next timer; and a job on the own seat, which a waker in tokio's driver has pushed: with the
+//! first of these it is a sleeper no more, so that what the others push is left to it. A busy
 //! worker pays a visit each time that it looks at time and I/O: a turn of tokio's driver that does
 //! not wait, and of so many tasks as tokio runs between two of its own.
 //!
@@ -42,6 +43,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::Location;
 use std::pin::pin;
+use std::ptr;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
@@ -398,6 +400,24 @@ impl Beside {
         let away = signals.away.load(Ordering::Relaxed);
         // Relaxed: as above.
         away.then(|| signals.steps.load(Ordering::Relaxed))
+    }
+
+    /// If this thread sleeps in tokio's driver, which calls a waker now that gives it something to
+    /// do: has it come back.
+    pub(crate) fn comes_back(&self) -> bool {
+        let Some(parked) = &self.parked else {
+            return false;
+        };
+        scoped::with::<Inside, _>(|inside| {
+            let signals = &parked.signals;
+            // Further down on the stack there may be the sleep of another runtime.
+            let own = inside.filter(|(inside, _)| ptr::eq(*inside, signals));
+            let comes = own.is_some_and(|(_, sleeper)| (sleeper.wakes)());
+            if comes {
+                signals.call_back();
+            }
+            comes
+        })
     }
 
     /// At a tick: calls the thread back that runs tasks of tokio's.

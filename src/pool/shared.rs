@@ -212,6 +212,9 @@ impl Shared {
 
     #[inline(never)]
     fn notify_if_crowded(&self, own: &OwnSeat) {
+        if self.driver.comes_back() {
+            return;
+        }
         // Without a seat here it is in use further down the stack.
         let crowded = own.waiting(crowd::is_crowd).unwrap_or(true);
         if crowded || !self.stands_by() {

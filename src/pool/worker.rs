@@ -9,7 +9,7 @@ use crate::pool::recorder::{self, What};
 use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
 use crate::pool::stalls;
-use crate::pool::thread_ctx::{self, ThreadCtx};
+use crate::pool::thread_ctx::ThreadCtx;
 use crate::pool::timing::{self, SeatTimes, Time};
 use crate::recycle;
 use crate::rng::Rng;
@@ -45,6 +45,8 @@ pub(crate) struct Worker<'a> {
     own: &'a OwnSeat,
     index: usize,
     seat: &'a Seat,
+    /// See [`ThreadCtx::searching`].
+    searching: &'a Cell<bool>,
     looks: Looks,
     getting: Getting,
     rng: Rng,
@@ -106,6 +108,7 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
             own: &ctx.seat,
             index,
             seat,
+            searching: &ctx.searching,
             looks: Looks::new(shared.sentinel.beat(), began),
             getting: Getting::default(),
             rng: Rng::new(index as u64),
@@ -326,9 +329,11 @@ impl Worker<'_> {
                         self.was_busy_in_tokio();
                         sleep.search_again();
                     }
-                    As::Searcher => {}
+                    As::Searcher if self.searching.get() => {}
+                    // A waker that tokio's driver called has blocked.
+                    As::Searcher => sleep.search_again(),
                 }
-                thread_ctx::with(|ctx| ctx.map(|ctx| ctx.searching.set(true)));
+                self.searching.set(true);
                 self.shared.raise_sentinel();
             },
         );
@@ -336,8 +341,7 @@ impl Worker<'_> {
             return self.stay_awake();
         }
         // What was due is user code: if it blocked, this worker gave its search up meanwhile.
-        let searches = thread_ctx::with(|ctx| ctx.is_none_or(|ctx| ctx.searching.replace(false)));
-        if !searches {
+        if !self.searching.replace(false) {
             sleep.search_again();
         }
     }
@@ -367,6 +371,8 @@ impl Worker<'_> {
         let woken = !self.shared.sleep.stay_awake(self.index);
         if woken || self.seat.has_work() {
             counts_as.set(As::Searcher);
+            // More wakers may come, which are user code.
+            self.searching.set(true);
             return true;
         }
         counts_as.set(As::Busy);

@@ -11,6 +11,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -274,5 +275,42 @@ fn an_event_that_has_found_no_room_is_looked_for() {
             go.send(()).unwrap();
             reader.await;
         }));
+    });
+}
+
+/// tokio's driver calls a waker that blocks beside those of tasks of ours: a worker that comes back
+/// for these is not taken for one that searches meanwhile.
+#[test]
+fn a_waker_that_blocks_in_tokio_is_not_waited_for() {
+    struct Blocks(Arc<Runtime>, mpsc::Sender<u32>);
+    impl Wake for Blocks {
+        fn wake(self: Arc<Self>) {
+            let child = group(async |g| g.spawn(async { Ok(1) }).await);
+            self.1.send(self.0.block_on(child)).unwrap();
+        }
+    }
+    without_hanging(|| {
+        let builder = parked(2).callers_take_part(false).max_spares(0);
+        let runtime = builder.replace_stalled(false).on_stall(drop).build();
+        let runtime = Arc::new(runtime.unwrap());
+        for _ in 0..20 {
+            let (tell, told) = mpsc::channel();
+            let blocks = Waker::from(Arc::new(Blocks(Arc::clone(&runtime), tell)));
+            runtime.block_on(group(async |g: Group<'_, '_>| {
+                g.spawn(async move {
+                    let at = tokio::time::Instant::now() + 2 * MS;
+                    let sleep = || Box::pin(tokio::time::sleep_until(at));
+                    let (mut before, mut blocking, after) = (sleep(), sleep(), sleep());
+                    let _ = once(before.as_mut()).await;
+                    let _ = blocking.as_mut().poll(&mut Context::from_waker(&blocks));
+                    drop(blocks);
+                    after.await;
+                    before.await;
+                    blocking.await;
+                })
+                .await;
+            }));
+            assert!(told.iter().all(|answer| answer == 1));
+        }
     });
 }
