@@ -152,3 +152,16 @@ impl fmt::Display for Stop {
         )
     }
 }
+
+/// All of it, for `/stats`.
+pub fn stats(server: &ServerHandle) -> String {
+    // In this order: when a connection has ended, so have all its requests, and all their children.
+    let (connections, requests) = (connections(server), requests(server));
+    let children = CHILDREN.counts();
+    let counts = server.counts();
+    format!(
+        "connections: {connections}\nrequests: {requests}\nchildren: {children}\nbroken connections: {}\nnot \
+         accepted: {}\n",
+        counts.broken_connections, counts.accept_errors,
+    )
+}

@@ -1,6 +1,7 @@
 //! Load: keep-alive clients in a second process, so that the processor time of this one is the server's alone.
 
 use crate::lines::{log, say};
+use crate::plot;
 use crate::routes::HELLO;
 use futures_lite::FutureExt;
 use hdrhistogram::Histogram;
@@ -12,12 +13,13 @@ use hyper::header::HOST;
 use rustix::time::{ClockId, clock_gettime};
 use spinney::net::TcpStream;
 use spinney::serve::ServerHandle;
-use spinney::{block_on, group};
+use spinney::{block_on, group, sleep};
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 use std::process::{Command, ExitCode, Stdio};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -31,11 +33,13 @@ pub struct Report {
     latency: [f64; 3],
     /// Of the server, in microseconds for each request.
     cpu: f64,
+    plot: String,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [p50, p99, p999] = self.latency;
+        f.write_str(&self.plot)?;
         writeln!(f, "requests/s: {:.0}", self.requests_per_second)?;
         writeln!(f, "latency p50: {p50:.0} us")?;
         writeln!(f, "latency p99: {p99:.0} us")?;
@@ -66,8 +70,19 @@ impl Load {
         Self { thread }
     }
 
-    pub fn join(self) -> Result<Report, Failure> {
-        self.thread.join().map_err(|_| "the measurement panicked")?
+    /// Says what was measured, and whether it was.
+    pub fn report(self) -> ExitCode {
+        let measured = self.thread.join();
+        match measured.unwrap_or_else(|_| Err("the measurement panicked".into())) {
+            Ok(report) => {
+                say(format_args!("{report}"));
+                ExitCode::from(u8::from(report.errors > 0))
+            }
+            Err(error) => {
+                log(format_args!("nothing was measured: {error}"));
+                ExitCode::FAILURE
+            }
+        }
     }
 }
 
@@ -90,6 +105,7 @@ fn measure(address: SocketAddr, duration: Duration, connections: u32) -> Result<
         requests_per_second: seen.requests as f64 / (seen.nanos as f64 / 1e9),
         latency: seen.latency.map(|nanos| nanos as f64 / 1e3),
         cpu: cpu.as_secs_f64() * 1e6 / seen.requests.max(1) as f64,
+        plot: plot::lines(&seen.bars),
     })
 }
 
@@ -106,6 +122,8 @@ struct Seen {
     errors: u64,
     nanos: u64,
     latency: [u64; 3],
+    /// Latencies up to so many nanoseconds, and how many there were.
+    bars: Vec<(u64, u64)>,
 }
 
 impl fmt::Display for Seen {
@@ -117,7 +135,10 @@ impl fmt::Display for Seen {
             nanos,
             ..
         } = self;
-        write!(f, "{requests} {errors} {nanos} {p50} {p99} {p999}")
+        write!(f, "{requests} {errors} {nanos} {p50} {p99} {p999}")?;
+        self.bars
+            .iter()
+            .try_for_each(|(nanos, count)| write!(f, " {nanos} {count}"))
     }
 }
 
@@ -129,7 +150,7 @@ impl FromStr for Seen {
             .split_whitespace()
             .map(str::parse)
             .collect::<Result<_, _>>()?;
-        let [requests, errors, nanos, p50, p99, p999] = numbers[..] else {
+        let [requests, errors, nanos, p50, p99, p999, ref bars @ ..] = numbers[..] else {
             return Err(format!("not what clients say: {line:?}").into());
         };
         Ok(Self {
@@ -137,6 +158,7 @@ impl FromStr for Seen {
             errors,
             nanos,
             latency: [p50, p99, p999],
+            bars: bars.chunks_exact(2).map(|bar| (bar[0], bar[1])).collect(),
         })
     }
 }
@@ -145,6 +167,7 @@ impl FromStr for Seen {
 pub fn clients(address: SocketAddr, duration: Duration, connections: u32) -> ExitCode {
     let started = Instant::now();
     let (latencies, errors) = block_on(group(async |g| {
+        g.service(say_progress(started));
         let clients: Vec<_> = (0..connections)
             .map(|_| {
                 g.spawn(async move {
@@ -173,9 +196,25 @@ pub fn clients(address: SocketAddr, duration: Duration, connections: u32) -> Exi
             errors,
             nanos: started.elapsed().as_nanos() as u64,
             latency: [0.5, 0.99, 0.999].map(|quantile| latencies.value_at_quantile(quantile)),
+            bars: latencies
+                .iter_log(1 << 10, 2.0)
+                .map(|bar| (bar.value_iterated_to(), bar.count_since_last_iteration()))
+                .collect(),
         }
     ));
     ExitCode::SUCCESS
+}
+
+/// Requests that were answered so far.
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
+
+/// How far the clients are, once a second.
+async fn say_progress(started: Instant) {
+    loop {
+        sleep(Duration::from_secs(1)).await;
+        let (answered, seconds) = (ANSWERED.load(Relaxed), started.elapsed().as_secs());
+        log(format_args!("{answered} requests after {seconds} s"));
+    }
 }
 
 /// Latencies from a nanosecond to a minute, in three digits.
@@ -203,6 +242,7 @@ async fn requests(
             let sent = Instant::now();
             one(&mut sender, address).await?;
             latencies.saturating_record(sent.elapsed().as_nanos() as u64);
+            ANSWERED.fetch_add(1, Relaxed);
         }
         Ok(())
     };

@@ -1,7 +1,7 @@
 //! A web server: `spinney::serve` with a group for each connection and for each request.
 //!
 //! ```sh
-//! cargo run --release --example web_server                       # serves until Ctrl-C
+//! cargo run --release --example web_server                       # serves until Ctrl-C, and says what to try
 //! cargo run --release --example web_server -- --load 3           # drives itself and reports
 //! curl 'http://127.0.0.1:8080/fanout?n=100'
 //! ```
@@ -13,8 +13,9 @@
 //! └── group "server"                    accepts; one `Server::serve` in main.rs
 //!     └── task                          one for each connection
 //!         └── group "conn"
-//!             └── group "request"       one for each request, with a deadline
-//!                 └── group "route"     the children that borrow the request    routes.rs
+//!             ├── group "request"       one for each request, with a deadline
+//!             │   └── group "route"     the children that borrow the request    routes.rs
+//!             └── task                  a WebSocket, which outlives its request
 //! ```
 //!
 //! Nothing in this program counts tasks in order to join them, hands tokens around in order to cancel them, or clones
@@ -25,85 +26,50 @@
 //!   the route makes a response with status 500.
 //! * **A child panics.** The panic resumes where its group is awaited, and comes out of the request as a 500; the hook
 //!   of the runtime is told with the path.
-//! * **The server stops.** Idle connections close, requests under way are answered, and after the grace the rest is cut.
+//! * **The server stops.** Idle connections close, requests under way are answered, streams and WebSockets hear of it,
+//!   and after the grace the rest is cut.
 //! * **A second signal.** What is left is cut at once, and joined by the group in `main`.
 //!
 //! # Reading order
 //!
-//! `routes.rs` (requests and their children), `counters.rs` (what is under way), `lines.rs` (what is printed), `load.rs`
-//! (a client that measures).
+//! `routes.rs` (requests), `children.rs` (what their children do), `streams.rs` (uploads, events, WebSockets),
+//! `errors.rs`; `signals.rs` (the stop), `counters.rs` (what is under way), `lines.rs` (what is printed), `args.rs`;
+//! `load.rs` and `plot.rs` (a client that measures).
 
 #![expect(
     unreachable_pub,
     reason = "a program: `pub` is what its other files use"
 )]
 
+mod args;
+mod children;
 mod counters;
+mod errors;
 mod lines;
 mod load;
+mod plot;
 mod routes;
+mod signals;
+mod streams;
 
-use clap::Parser;
+use args::Args;
 use counters::Stop;
-use lines::{log, say};
+use lines::{log, refuse, say};
 use load::Load;
-use routes::{ROUTES, Routes};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
+use routes::Site;
+use signals::{STOP, stop_on_signals};
 use spinney::net::TcpListener;
-use spinney::serve::{Ending, Server, ServerHandle};
+use spinney::serve::{Deadlines, Ending, InheritedSocket, Routes, Server, inherited};
 use spinney::{Runtime, group};
 use std::error::Error;
-use std::net::SocketAddr;
+use std::io;
 use std::process::ExitCode;
-use std::sync::OnceLock;
 use std::time::Duration;
-use std::{io, process, thread};
-
-/// A web server on hyper and spinney.
-#[derive(Parser)]
-struct Args {
-    /// Where to listen; port 0 lets the system choose [default: 127.0.0.1:8080; with --load 127.0.0.1:0]
-    #[arg(long, value_name = "HOST:PORT")]
-    addr: Option<String>,
-
-    /// How long a stop waits for requests that are under way
-    #[arg(long, value_name = "SECONDS", default_value = "10", allow_negative_numbers = true, value_parser = seconds)]
-    grace: Duration,
-
-    /// Worker threads [default: one for each processor]
-    #[arg(long, value_name = "N")]
-    workers: Option<usize>,
-
-    /// Measure for so long with clients in a second process, then stop
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
-    load: Option<Duration>,
-
-    /// Connections of --load
-    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    connections: u32,
-
-    /// The second process of --load
-    #[arg(long, hide = true, requires = "load")]
-    load_client: Option<SocketAddr>,
-}
-
-fn seconds(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
-    Ok(Duration::try_from_secs_f64(text.parse()?)?)
-}
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match args::parse() {
         Ok(args) => args,
-        Err(help) if !help.use_stderr() => {
-            say(format_args!("{}", help.to_string().trim_end()));
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            let text = error.to_string();
-            let line = text.lines().next().unwrap_or_default();
-            return refuse(line.trim_start_matches("error: "));
-        }
+        Err(code) => return code,
     };
     if let (Some(address), Some(duration)) = (args.load_client, args.load) {
         return load::clients(address, duration, args.connections);
@@ -126,7 +92,7 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     };
     let addr = args.addr.as_deref().unwrap_or(usual);
     let listener = runtime
-        .block_on(TcpListener::bind(addr))
+        .block_on(listen(addr))
         .map_err(|error| format!("cannot listen on {addr}: {error}"))?;
     let address = listener.local_addr()?;
     let server = Server::new()
@@ -138,27 +104,24 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
             ));
         });
     let handle = server.handle();
+    // For operators; on a server that faces the internet they have a listener of their own.
+    let operators = Routes::new(handle.clone()).live("/livez").ready("/readyz");
+    let operators = operators.tasks("/debug/tasks").metrics("/metrics");
+    let service = operators.around(Deadlines::new().around(Site(handle.clone())));
+    say(format_args!("listening on http://{address}"));
     let load = match args.load {
         Some(duration) => {
             let (connections, handle) = (args.connections, handle.clone());
             Some(Load::start(address, duration, connections, handle))
         }
         None => {
+            lines::say_what_to_try(address);
             stop_on_signals(handle.clone(), args.grace)?;
             None
         }
     };
-    say(format_args!("listening on http://{address}"));
-    if load.is_none() {
-        say(format_args!("routes: {ROUTES}"));
-        say(format_args!(
-            "stop: Ctrl-C or SIGTERM; once to drain, twice to force"
-        ));
-    }
     // What a forced stop leaves to be joined is joined by this group.
-    let report = runtime.block_on(group(async |_| {
-        server.serve(listener, Routes(handle.clone())).await
-    }));
+    let report = runtime.block_on(group(async |_| server.serve(listener, service).await));
     let why = match report.ending {
         Ending::Drained => "all drained",
         Ending::Forced => "forced by a second signal",
@@ -166,48 +129,15 @@ fn run(args: &Args) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     };
     let stop = STOP.get().copied().unwrap_or_else(|| Stop::now(&handle));
     say(format_args!("stopped: {why}; {}", stop.since(&handle)));
+    Ok(load.map_or(ExitCode::SUCCESS, Load::report))
+}
 
-    let Some(load) = load else {
-        return Ok(ExitCode::SUCCESS);
-    };
-    match load.join() {
-        Ok(report) => {
-            say(format_args!("{report}"));
-            Ok(ExitCode::from(u8::from(report.errors > 0)))
-        }
-        Err(error) => {
-            log(format_args!("nothing was measured: {error}"));
-            Ok(ExitCode::FAILURE)
+/// The listener of a service manager, so that a restart loses no client, or one of our own.
+async fn listen(address: &str) -> io::Result<TcpListener> {
+    for inherited in inherited()? {
+        if let InheritedSocket::Tcp(listener) = inherited.socket {
+            return Ok(listener);
         }
     }
-}
-
-/// What was under way when the stop began.
-static STOP: OnceLock<Stop> = OnceLock::new();
-
-/// The first Ctrl-C or SIGTERM says stop, the second says at once. Should even that not help, a third ends the process.
-fn stop_on_signals(handle: ServerHandle, grace: Duration) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    let hear = move || {
-        let mut signals = signals.forever();
-        signals.next();
-        let stop = STOP.get_or_init(|| Stop::now(&handle));
-        say(format_args!(
-            "stopping: {stop}; waiting up to {grace:?} (a second signal forces)"
-        ));
-        handle.stop();
-        signals.next();
-        handle.force();
-        process::exit(128 + signals.next().unwrap_or_default());
-    };
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(hear)?;
-    Ok(())
-}
-
-/// The program cannot do what it was asked to.
-fn refuse(why: &str) -> ExitCode {
-    log(format_args!("{why}"));
-    ExitCode::from(2)
+    TcpListener::bind(address).await
 }

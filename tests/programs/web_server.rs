@@ -8,6 +8,7 @@
 
 mod client;
 mod stop;
+mod streams;
 
 use client::{DEADLINE, Server, program, until};
 use rustix::process::Signal;

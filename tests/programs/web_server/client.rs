@@ -81,11 +81,14 @@ impl Server {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut lines = ["", "", ""].map(str::to_owned);
-        for line in &mut lines {
-            stdout.read_line(line).unwrap();
+        // What there is to try, up to how it is stopped.
+        let mut lines = vec![String::new()];
+        while !lines[lines.len() - 1].starts_with("stop: ") {
+            let mut line = String::new();
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "{lines:?}");
+            lines.push(line);
         }
-        let address = lines[0]
+        let address = lines[1]
             .trim_end()
             .strip_prefix("listening on http://")
             .unwrap()
@@ -96,6 +99,10 @@ impl Server {
             stdout: Mutex::new(stdout),
             address,
         }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -202,6 +209,31 @@ impl Connection {
 
     pub fn send(&mut self, path: &str) {
         self.try_send(path).unwrap();
+    }
+
+    /// Sends these bytes.
+    pub fn write(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Receives up to and with this mark.
+    pub fn until(&mut self, mark: &str) -> String {
+        loop {
+            let mut windows = self.buffer.windows(mark.len());
+            if let Some(at) = windows.position(|bytes| bytes == mark.as_bytes()) {
+                let found = self.buffer.drain(..at + mark.len()).collect();
+                return String::from_utf8(found).unwrap();
+            }
+            assert!(self.receive_more().unwrap(), "no {mark:?}");
+        }
+    }
+
+    /// Receives so many bytes.
+    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.receive_more().unwrap(), "{:?}", self.buffer);
+        }
+        self.buffer.drain(..count).collect()
     }
 
     /// How many bytes of an unfinished answer there are.
