@@ -291,9 +291,10 @@ impl RuntimeBuilder {
     /// How many operations on timers, sockets, tasks and other leaves of this crate may be ready in
     /// one poll of a task, 1 to 255: the next one gives way to other tasks, and to a cut.
     ///
-    /// Default: 127. Less makes loops over what is always ready give way sooner, and each round of
-    /// them dearer. [`cooperative`](crate::cooperative()) brings leaves of other crates under the
-    /// same budget.
+    /// Default: 127. Less makes loops over leaves that are always ready give way sooner, and each
+    /// round of them dearer. After a poll that gave way there may be one operation less, by chance,
+    /// so that no loop keeps step with the number. [`cooperative`](crate::cooperative()) brings
+    /// leaves of other crates under the same budget.
     ///
     /// # Examples
     ///
@@ -316,7 +317,7 @@ impl RuntimeBuilder {
     ///     })
     ///     .await;
     /// });
-    /// assert_eq!(polls, 5); // two operations in each
+    /// assert!((5..=9).contains(&polls)); // two operations in each, or one, by chance
     /// # Ok::<(), spinney::runtime::BuildError>(())
     /// ```
     pub fn operations_per_poll(mut self, operations: u8) -> Self {
