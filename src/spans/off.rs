@@ -1,6 +1,7 @@
 //! No spans: the feature `tracing` is off. The names are those of `on`, and nothing is left of
 //! them.
 
+use std::borrow::Cow;
 use std::panic::Location;
 
 /// Whether there may be any.
@@ -42,7 +43,6 @@ impl GroupSpan {
 }
 
 /// What a span says of a task.
-#[derive(Debug)]
 #[expect(dead_code, reason = "it is made where spans are wanted")]
 pub(crate) struct About<'a> {
     pub(crate) id: u64,
@@ -50,7 +50,7 @@ pub(crate) struct About<'a> {
     pub(crate) is_blocking: bool,
     pub(crate) bytes: usize,
     pub(crate) location: &'static Location<'static>,
-    pub(crate) group: &'a str,
+    pub(crate) group: &'a dyn Fn() -> Cow<'static, str>,
 }
 
 /// The span of a task.
@@ -75,6 +75,11 @@ impl TaskSpan {
     #[inline(always)]
     pub(crate) const fn open(_: &GroupSpan, _: &About<'_>) -> Self {
         Self
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_none(&mut self) -> bool {
+        true
     }
 
     #[inline(always)]

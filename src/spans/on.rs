@@ -20,6 +20,7 @@
 
 use crate::sync::{Arc, Mutex};
 use crate::unwind;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::panic::Location;
 use tracing::level_filters::LevelFilter;
@@ -117,7 +118,6 @@ impl GroupSpan {
 }
 
 /// What a span says of a task.
-#[derive(Debug)]
 pub(crate) struct About<'a> {
     pub(crate) id: u64,
     pub(crate) name: Option<&'a str>,
@@ -125,8 +125,8 @@ pub(crate) struct About<'a> {
     /// Of its future.
     pub(crate) bytes: usize,
     pub(crate) location: &'static Location<'static>,
-    /// The name of its group, or its place.
-    pub(crate) group: &'a str,
+    /// The name of its group, or its place: asked for if there is a span.
+    pub(crate) group: &'a dyn Fn() -> Cow<'static, str>,
 }
 
 /// What a waker does.
@@ -176,7 +176,7 @@ impl TaskSpan {
                 loc.file = about.location.file(),
                 loc.line = u64::from(about.location.line()),
                 loc.col = u64::from(about.location.column()),
-                group = about.group,
+                group = &*(about.group)(),
             )
         };
         let own = ask(own).filter(|own| !own.is_disabled());
@@ -187,6 +187,11 @@ impl TaskSpan {
                 .map_or(0, |id| id.into_u64()),
             span: Cell::new(own.map(Arc::new).or(context)),
         }
+    }
+
+    /// Whether its polls are in no span.
+    pub(crate) fn is_none(&mut self) -> bool {
+        self.span.get_mut().is_none()
     }
 
     /// Whether it has a span of its own, whose wakers are told of.

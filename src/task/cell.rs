@@ -151,7 +151,7 @@ impl<F: Future, K: Kind<F::Output>, P: Default> TaskCell<F, K, P> {
             true => {
                 let (bytes, waits) = (size_of::<F>(), table.place.is_some());
                 let (old, at) = (birth.extension, birth.location);
-                Some(Extension::watched(old, node, id, at, bytes, waits))
+                Extension::watched(old, node, id, at, bytes, waits)
             }
         };
         let cell = recycle::allocate::<Self>();

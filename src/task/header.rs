@@ -99,25 +99,26 @@ impl Extension {
         if name.is_none() && locals.is_none() {
             return None;
         }
-        Some(Box::new(Self {
-            name,
-            shielded: false,
-            locals: Cell::new(locals),
-            span: TaskSpan::none(),
-        }))
+        Some(Box::new(Self::new(name, false, locals)))
     }
 
     /// That of a task which no cascade cuts.
     pub(crate) fn shielded(name: Option<Cow<'static, str>>, locals: Locals) -> Self {
+        Self::new(name, true, locals)
+    }
+
+    #[inline]
+    fn new(name: Option<Cow<'static, str>>, shielded: bool, locals: Locals) -> Self {
         Self {
             name,
-            shielded: true,
+            shielded,
             locals: Cell::new(locals),
             span: TaskSpan::none(),
         }
     }
 
-    /// The extension of a task that begins in this group, with a span. `bytes`: of its future.
+    /// The extension of a task that begins in this group, with a span if it is in one. `bytes`: of
+    /// its future.
     #[cold]
     pub(crate) fn watched(
         this: Option<Box<Self>>,
@@ -126,27 +127,25 @@ impl Extension {
         location: &'static Location<'static>,
         bytes: usize,
         is_blocking: bool,
-    ) -> Box<Self> {
-        let mut this = this.unwrap_or_else(|| {
-            Box::new(Self {
-                name: None,
-                shielded: false,
-                locals: Cell::new(Locals::none()),
-                span: TaskSpan::none(),
-            })
-        });
-        this.span = TaskSpan::open(
+    ) -> Option<Box<Self>> {
+        let mut span = TaskSpan::open(
             &node.span,
             &About {
                 id: id.0,
-                name: this.name.as_deref(),
+                name: this.as_ref().and_then(|this| this.name.as_deref()),
                 is_blocking,
                 bytes,
                 location,
-                group: &node.label(),
+                group: &|| node.label(),
             },
         );
-        this
+        if span.is_none() {
+            return this;
+        }
+        let new = || Box::new(Self::new(None, false, Locals::none()));
+        let mut this = this.unwrap_or_else(new);
+        this.span = span;
+        Some(this)
     }
 }
 
