@@ -27,12 +27,14 @@ fn with_own<R>(shared: &Shared, f: impl FnOnce(Option<&ThreadCtx<'_>>) -> R) -> 
     thread_ctx::with(|ctx| f(ctx.filter(|ctx| ctx.is_of(shared))))
 }
 
+/// The number of this thread's seat in this runtime, if it has one.
+fn own_index(shared: &Shared) -> Option<usize> {
+    with_own(shared, |ctx| ctx.and_then(|ctx| ctx.seat.index()))
+}
+
 /// Calls `f` with this thread's seat in this runtime, if it has one.
 fn with_own_seat<R>(shared: &Shared, f: impl FnOnce(Option<&Seat>) -> R) -> R {
-    with_own(shared, |ctx| {
-        let seat = ctx.and_then(|ctx| ctx.seat.index());
-        f(seat.map(|seat| shared.seats.get(seat)))
-    })
+    f(own_index(shared).map(|seat| shared.seats.get(seat)))
 }
 
 /// Pushes from a thread that has no seat in this runtime: nothing else keeps the runtime alive once
@@ -214,14 +216,14 @@ impl Pool for Shared {
     }
 
     fn named_opens(&self, name: &str) -> Option<Counted> {
-        let seat = with_own(self, |ctx| ctx.and_then(|ctx| ctx.seat.index()));
+        let seat = own_index(self);
         let place = self.names.opens(name, seat)?;
         let opened = self.driver.now();
         Some(Counted { place, opened })
     }
 
     fn named_ends(&self, group: Counted, how: NamedEnd) {
-        let seat = with_own(self, |ctx| ctx.and_then(|ctx| ctx.seat.index()));
+        let seat = own_index(self);
         let open_for = self.driver.now().saturating_duration_since(group.opened);
         self.names.ends(group.place, seat, how, open_for);
     }

@@ -184,8 +184,10 @@ impl WorkerMetrics {
         self.parks += counters.parks.get();
         self.wakes += counters.wakes.get();
         self.local_queue_depth += seat.waiting() as u64;
-        let times = shared.timing.of_seat(index);
-        self.busy_duration += times.busy.get();
-        self.searching_duration += times.searching.get();
+        // A caller's seat has none, as a rule, and is not to get some by being looked at.
+        if let Some(times) = shared.timing.measured_on(index) {
+            self.busy_duration += times.busy.get();
+            self.searching_duration += times.searching.get();
+        }
     }
 }

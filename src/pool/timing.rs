@@ -197,7 +197,12 @@ impl Timing {
         times.ran.record(ran.as_nanos() as u64);
     }
 
-    /// What is measured on a seat.
+    /// The times of a seat; `None` if nothing was measured there so far.
+    pub(crate) fn measured_on(&self, seat: usize) -> Option<&SeatTimes> {
+        self.seats[seat].get().map(|times| &**times)
+    }
+
+    /// Where to measure on a seat.
     pub(crate) fn of_seat(&self, seat: usize) -> &SeatTimes {
         self.seats[seat].get_or_init(|| {
             Box::new(SeatTimes {
