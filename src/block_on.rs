@@ -400,10 +400,13 @@ pub(crate) fn join<R>(
         false => Reach::Group(group),
     };
     let mut own_cancel = OwnCancel::reaching(reach);
-    // This thread may run children before it is polled for the first time, and a child may block
-    // until it is cut.
-    let cut_already = own_cancel.look(&mut Context::from_waker(Waker::noop()));
-    if !cut_already && children::run(group) {
+    let all_ended = group.word.count() == 0 || {
+        // This thread may run children before it is polled for the first time, and a child may
+        // block until it is cut.
+        let cut_already = own_cancel.look(&mut Context::from_waker(Waker::noop()));
+        !cut_already && children::run(group)
+    };
+    if all_ended {
         // As a rule that is the end. If not, the poll below brings another waker.
         if let Poll::Ready(value) = poll(&mut Context::from_waker(Waker::noop())) {
             return value;
