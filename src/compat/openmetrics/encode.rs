@@ -11,8 +11,23 @@ use prometheus_client::registry::Unit;
 use std::fmt;
 use std::time::Duration;
 
+use Number::{Level, Sum, Time};
+
 /// The name of a metric, its help, and what it is of a `T`.
-type Row<T, V> = (&'static str, &'static str, fn(&T) -> V);
+type Row<T> = (&'static str, &'static str, Number<T>);
+
+/// A number of a `T`.
+enum Number<T> {
+    /// It only grows.
+    Sum(fn(&T) -> u64),
+    /// As of now.
+    Level(fn(&T) -> u64),
+    /// It only grows, in seconds.
+    Time(fn(&T) -> Duration),
+}
+
+/// Calls a function with each `T` of a runtime, and the labels of that.
+type Each<T> = fn(&Statistics, &str, &mut dyn FnMut(&Labels<'_>, &T) -> fmt::Result) -> fmt::Result;
 
 /// The same for a histogram, which is borrowed.
 type HistogramRow = (&'static str, &'static str, fn(&Statistics) -> &Histogram);
@@ -49,188 +64,159 @@ impl Taken<'_, '_> {
             .try_for_each(|(runtime, numbers)| write(numbers, runtime, &mut encoder))
     }
 
+    /// Metrics of each `T`.
+    fn rows<T>(&mut self, each: Each<T>, rows: &[Row<T>]) -> fmt::Result {
+        rows.iter().try_for_each(|(name, help, number)| {
+            let (unit, kind) = match number {
+                Sum(_) => (None, MetricType::Counter),
+                Level(_) => (None, MetricType::Gauge),
+                Time(_) => (Some(&Unit::Seconds), MetricType::Counter),
+            };
+            self.metric(name, help, unit, kind, |all, runtime, encoder| {
+                each(all, runtime, &mut |labels, one| match number {
+                    Sum(sum) => counter(encoder, labels, &sum(one)),
+                    Level(level) => gauge(encoder, labels, level(one)),
+                    Time(time) => counter(encoder, labels, &time(one).as_secs_f64()),
+                })
+            })
+        })
+    }
+
     fn totals(&mut self) -> fmt::Result {
-        let levels: [Row<Statistics, u64>; 5] = [
-            ("spinney_workers_count", "Workers", |all| {
-                all.workers.len() as u64
-            }),
+        let rows: &[Row<Statistics>] = &[
+            (
+                "spinney_workers_count",
+                "Workers",
+                Level(|all| all.workers.len() as u64),
+            ),
             (
                 "spinney_live_tasks_count",
                 "Tasks that have not ended",
-                |all| all.totals.live_tasks,
+                Level(|all| all.totals.live_tasks),
             ),
-            ("spinney_live_groups", "Groups that have not ended", |all| {
-                all.totals.live_groups
-            }),
-            ("spinney_live_timers", "Timers that have not fired", |all| {
-                all.totals.live_timers
-            }),
+            (
+                "spinney_live_groups",
+                "Groups that have not ended",
+                Level(|all| all.totals.live_groups),
+            ),
+            (
+                "spinney_live_timers",
+                "Timers that have not fired",
+                Level(|all| all.totals.live_timers),
+            ),
             (
                 "spinney_global_queue_depth",
                 "Jobs queued by other threads, and not taken by a worker",
-                |all| all.global_queue_depth,
+                Level(|all| all.global_queue_depth),
             ),
-        ];
-        for (name, help, level) in levels {
-            self.metric(
-                name,
-                help,
-                None,
-                MetricType::Gauge,
-                |all, runtime, encoder| gauge(encoder, &[("runtime", runtime)], level(all)),
-            )?;
-        }
-        let sums: [Row<Statistics, u64>; 12] = [
             (
                 "spinney_num_remote_schedules",
                 "Jobs queued by threads without a seat",
-                |all| all.totals.injected,
+                Sum(|all| all.totals.injected),
             ),
             (
                 "spinney_awaited_jobs",
                 "Jobs run by callers that wait for them",
-                |all| all.totals.awaited_jobs,
+                Sum(|all| all.totals.awaited_jobs),
             ),
             (
                 "spinney_forks",
                 "Halves of joins offered to other threads",
-                |all| all.totals.forks,
+                Sum(|all| all.totals.forks),
             ),
-            ("spinney_spares", "Spare workers started", |all| {
-                all.totals.spares
-            }),
+            (
+                "spinney_spares",
+                "Spare workers started",
+                Sum(|all| all.totals.spares),
+            ),
             (
                 "spinney_ended_spares",
                 "Spare workers that have left",
-                |all| all.totals.ended_spares,
+                Sum(|all| all.totals.ended_spares),
             ),
             (
                 "spinney_stalls",
                 "Times that a worker did not come back from a job",
-                |all| all.totals.stalls,
+                Sum(|all| all.totals.stalls),
             ),
             (
                 "spinney_ended_stalls",
                 "Times that one of those came back",
-                |all| all.totals.ended_stalls,
+                Sum(|all| all.totals.ended_stalls),
             ),
             (
                 "spinney_reported_stalls",
                 "Polls that were reported because they did not end",
-                |all| all.totals.reported_stalls,
+                Sum(|all| all.totals.reported_stalls),
             ),
             (
                 "spinney_last_resorts",
                 "Waits that ran any job, because no thread could be had",
-                |all| all.totals.last_resorts,
+                Sum(|all| all.totals.last_resorts),
             ),
-            ("spinney_cut_tasks", "Tasks that were cut", |all| {
-                all.totals.cut_tasks
-            }),
+            (
+                "spinney_cut_tasks",
+                "Tasks that were cut",
+                Sum(|all| all.totals.cut_tasks),
+            ),
             (
                 "spinney_missed_samples",
                 "Tasks that were to be timed, and were not",
-                |all| all.missed_samples,
+                Sum(|all| all.missed_samples),
             ),
             (
                 "spinney_unlisted_groups",
                 "Groups whose name came too late to be told apart",
-                |all| all.unlisted_groups,
+                Sum(|all| all.unlisted_groups),
             ),
         ];
-        for (name, help, sum) in sums {
-            self.metric(
-                name,
-                help,
-                None,
-                MetricType::Counter,
-                |all, runtime, encoder| counter(encoder, &[("runtime", runtime)], &sum(all)),
-            )?;
-        }
-        Ok(())
+        self.rows(each_runtime, rows)
     }
 
     fn workers(&mut self) -> fmt::Result {
-        let sums: [Row<WorkerMetrics, u64>; 5] = [
+        let rows: &[Row<WorkerMetrics>] = &[
             (
                 "spinney_worker_jobs",
                 "Jobs run: polls of tasks, reapers",
-                |one| one.jobs,
+                Sum(|one| one.jobs),
             ),
             (
                 "spinney_worker_steal_operations",
                 "Batches taken from another seat",
-                |one| one.steals,
+                Sum(|one| one.steals),
             ),
             (
                 "spinney_worker_searches",
                 "Looks for a job at every seat",
-                |one| one.searches,
+                Sum(|one| one.searches),
             ),
             (
                 "spinney_worker_park_count",
                 "Times that it went to sleep",
-                |one| one.parks,
+                Sum(|one| one.parks),
             ),
             (
                 "spinney_worker_wakes",
                 "Times that it was woken for a push",
-                |one| one.wakes,
+                Sum(|one| one.wakes),
             ),
-        ];
-        for (name, help, sum) in sums {
-            self.metric(
-                name,
-                help,
-                None,
-                MetricType::Counter,
-                |all, runtime, encoder| {
-                    each_worker(all, runtime, |labels, one| {
-                        counter(encoder, labels, &sum(one))
-                    })
-                },
-            )?;
-        }
-        let times: [Row<WorkerMetrics, Duration>; 2] = [
             (
                 "spinney_worker_busy_duration",
                 "How long it ran jobs",
-                |one| one.busy_duration,
+                Time(|one| one.busy_duration),
             ),
             (
                 "spinney_worker_searching_duration",
                 "How long it looked for a job",
-                |one| one.searching_duration,
+                Time(|one| one.searching_duration),
+            ),
+            (
+                "spinney_worker_local_queue_depth",
+                "Jobs that wait on its seat",
+                Level(|one| one.local_queue_depth),
             ),
         ];
-        for (name, help, time) in times {
-            let unit = Some(&Unit::Seconds);
-            self.metric(
-                name,
-                help,
-                unit,
-                MetricType::Counter,
-                |all, runtime, encoder| {
-                    let seconds = |one: &WorkerMetrics| time(one).as_secs_f64();
-                    each_worker(all, runtime, |labels, one| {
-                        counter(encoder, labels, &seconds(one))
-                    })
-                },
-            )?;
-        }
-        let name = "spinney_worker_local_queue_depth";
-        let help = "Jobs that wait on its seat";
-        self.metric(
-            name,
-            help,
-            None,
-            MetricType::Gauge,
-            |all, runtime, encoder| {
-                each_worker(all, runtime, |labels, one| {
-                    gauge(encoder, labels, one.local_queue_depth)
-                })
-            },
-        )
+        self.rows(each_worker, rows)
     }
 
     fn histograms(&mut self) -> fmt::Result {
@@ -266,70 +252,58 @@ impl Taken<'_, '_> {
     }
 
     fn groups(&mut self) -> fmt::Result {
-        let sums: [Row<GroupMetrics, u64>; 3] = [
+        let rows: &[Row<GroupMetrics>] = &[
             (
                 "spinney_group_opened",
                 "Groups of this name that were opened",
-                |one| one.opened,
+                Sum(|one| one.opened),
             ),
             (
                 "spinney_group_failed",
                 "Those that ended with an error or a panic",
-                |one| one.failed,
+                Sum(|one| one.failed),
             ),
             (
                 "spinney_group_cut",
                 "Those that were cancelled from outside",
-                |one| one.cut,
+                Sum(|one| one.cut),
+            ),
+            (
+                "spinney_group_live",
+                "Those that have not ended",
+                Level(|one| one.live),
+            ),
+            (
+                "spinney_group_duration",
+                "How long those that have ended were open",
+                Time(|one| one.duration),
             ),
         ];
-        for (name, help, sum) in sums {
-            self.metric(
-                name,
-                help,
-                None,
-                MetricType::Counter,
-                |all, runtime, encoder| {
-                    all.groups.iter().try_for_each(|one| {
-                        let labels = [("runtime", runtime), ("group", &*one.name)];
-                        counter(encoder, &labels, &sum(one))
-                    })
-                },
-            )?;
-        }
-        let name = "spinney_group_live";
-        let help = "Those that have not ended";
-        self.metric(
-            name,
-            help,
-            None,
-            MetricType::Gauge,
-            |all, runtime, encoder| {
-                all.groups.iter().try_for_each(|one| {
-                    gauge(
-                        encoder,
-                        &[("runtime", runtime), ("group", &*one.name)],
-                        one.live,
-                    )
-                })
-            },
-        )?;
-        let name = "spinney_group_duration";
-        let help = "How long those that have ended were open";
-        let (unit, kind) = (Some(&Unit::Seconds), MetricType::Counter);
-        self.metric(name, help, unit, kind, |all, runtime, encoder| {
-            all.groups.iter().try_for_each(|one| {
-                let labels = [("runtime", runtime), ("group", &*one.name)];
-                counter(encoder, &labels, &one.duration.as_secs_f64())
-            })
-        })
+        self.rows(each_group, rows)
     }
+}
+
+fn each_runtime(
+    all: &Statistics,
+    runtime: &str,
+    write: &mut dyn FnMut(&Labels<'_>, &Statistics) -> fmt::Result,
+) -> fmt::Result {
+    write(&[("runtime", runtime)], all)
+}
+
+fn each_group(
+    all: &Statistics,
+    runtime: &str,
+    write: &mut dyn FnMut(&Labels<'_>, &GroupMetrics) -> fmt::Result,
+) -> fmt::Result {
+    let mut groups = all.groups.iter();
+    groups.try_for_each(|one| write(&[("runtime", runtime), ("group", &one.name)], one))
 }
 
 fn each_worker(
     all: &Statistics,
     runtime: &str,
-    mut write: impl FnMut(&Labels<'_>, &WorkerMetrics) -> fmt::Result,
+    write: &mut dyn FnMut(&Labels<'_>, &WorkerMetrics) -> fmt::Result,
 ) -> fmt::Result {
     for (index, one) in all.workers.iter().enumerate() {
         write(&[("runtime", runtime), ("worker", &index.to_string())], one)?;
