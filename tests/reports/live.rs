@@ -15,7 +15,7 @@ use spinney::{
 };
 use std::future::{pending, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
@@ -100,10 +100,9 @@ fn what_has_ended_is_counted_no_more() {
 fn no_reading_is_too_low() {
     without_hanging(|| {
         let (runtime, _) = workers(2);
-        let over = AtomicBool::new(false);
+        let (over, readings) = (AtomicBool::new(false), AtomicUsize::new(0));
         thread::scope(|threads| {
-            let reader = threads.spawn(|| {
-                let mut readings = 0;
+            threads.spawn(|| {
                 while runtime.metrics().live_tasks < 10 {
                     thread::yield_now();
                 }
@@ -113,9 +112,8 @@ fn no_reading_is_too_low() {
                         break;
                     }
                     assert!(now[0] >= 10 && now[1] >= 1, "{now:?}");
-                    readings += 1;
+                    readings.fetch_add(1, SeqCst);
                 }
-                readings
             });
             let ended = runtime.block_on(try_group(async |g: Group<'_, '_, ()>| {
                 for _ in 0..10 {
@@ -130,11 +128,12 @@ fn no_reading_is_too_low() {
                     }
                 })
                 .await;
+                // The reader may have been without a processor until now.
+                until(|| readings.load(SeqCst) > 0).await;
                 over.store(true, SeqCst);
                 Err::<(), _>(())
             }));
             assert!(ended.is_err());
-            assert!(reader.join().unwrap() > 0);
         });
         assert_eq!(live(&runtime), [0, 0, 0]);
     });

@@ -9,6 +9,7 @@ use spinney::{Group, GroupBuilder, Never, Runtime, group, scope, try_group, yiel
 use std::future::pending;
 use std::pin::pin;
 use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -128,9 +129,14 @@ fn a_sample_that_is_too_large_is_cut_short() {
                     }
                 }));
             }));
-            let now = runtime.statistics();
-            assert_eq!(now.poll_time.count(), now.schedule_latency.count());
-            (now.poll_time.count(), now.missed_samples)
+            // A poll is counted after its task has ended, and that is awaited here.
+            loop {
+                let now = runtime.statistics();
+                if now.poll_time.count() == now.schedule_latency.count() {
+                    return (now.poll_time.count(), now.missed_samples);
+                }
+                thread::yield_now();
+            }
         };
         let (first, missed) = burst(200_000);
         assert!(first > 100 && missed > 500, "{first} of {}", first + missed);

@@ -2,6 +2,7 @@
 
 use crate::common::hangs::without_hanging;
 use crate::common::openmetrics::read;
+use crate::common::polls::wait_until;
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -95,10 +96,12 @@ fn several_runtimes_are_told_apart() {
                 0.0
             );
         }
-        // One that is gone is left out.
+        // One that is gone is left out: when its last thread has let it go.
         drop(back);
-        let samples = read(&both.text());
-        assert!(samples.keys().all(|series| !series.contains("back")));
+        wait_until(|| {
+            let samples = read(&both.text());
+            samples.keys().all(|series| !series.contains("back"))
+        });
         let clash = both.with(&runtime("front")).unwrap_err();
         assert_eq!(clash.name(), "front");
     });

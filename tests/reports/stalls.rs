@@ -148,10 +148,17 @@ fn a_task_is_reported_while_all_else_sleeps() {
 fn a_closure_that_computes_is_not_reported() {
     without_hanging(|| {
         let (runtime, told) = reporting(Runtime::builder().workers(1));
-        let theirs = Arc::clone(&runtime);
+        let (theirs, is_over) = (Arc::clone(&runtime), Arc::new(AtomicBool::new(false)));
+        let over = Arc::clone(&is_over);
+        // What computes takes no lock, for which it might sleep.
+        let watcher = thread::spawn(move || {
+            stay(&theirs, 150);
+            over.store(true, SeqCst);
+        });
         runtime.block_on(group(async move |g| {
-            g.compute(move || stay(&theirs, 150));
+            g.compute(move || wait_until(|| is_over.load(SeqCst)));
         }));
+        watcher.join().unwrap();
         assert_eq!(runtime.metrics().reported_stalls, 0);
         runtime.block_on(group(async move |g| {
             g.compute(move || told.recv().unwrap().name.map_or((), drop));

@@ -178,6 +178,7 @@ fn a_trace_shows_polls_arrows_groups_and_sleeps() {
         let runtime = Runtime::builder()
             .workers(1) // a second one may notice later that it is recorded
             .callers_take_part(false)
+            .replace_stalled(false)
             .build()
             .unwrap();
         let recording = trace::start().unwrap();
@@ -300,6 +301,7 @@ fn a_ring_that_overflows_counts_what_it_drops() {
         let runtime = Runtime::builder()
             .workers(1)
             .callers_take_part(false)
+            .replace_stalled(false) // all that is noted goes into one ring
             .build()
             .unwrap();
         let recording = trace::start().unwrap();
@@ -329,7 +331,12 @@ fn a_ring_that_overflows_counts_what_it_drops() {
 #[test]
 fn nothing_is_recorded_before_and_after() {
     alone(|| {
-        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let runtime = Runtime::builder()
+            .workers(1) // another one may notice later that it is recorded
+            .callers_take_part(false)
+            .replace_stalled(false)
+            .build()
+            .unwrap();
         let spin = |name: &'static str| {
             runtime.block_on(group(async |g| {
                 g.spawn(warm_up()).await;
