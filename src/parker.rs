@@ -47,6 +47,12 @@ impl Parker {
         }
     }
 
+    /// Whether there is a token, for the owner, which takes it afterwards.
+    pub(crate) fn has_token(&self) -> bool {
+        // Relaxed: a hint; `end_polling` takes it with Acquire.
+        self.state.load(Ordering::Relaxed) == TOKEN
+    }
+
     /// Takes the token without waiting; whether there was one.
     pub(crate) fn take_token(&self) -> bool {
         // Acquire: pairs with the Release in `unpark`: the waker's writes are visible.

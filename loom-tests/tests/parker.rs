@@ -2,7 +2,7 @@
 
 use loom_tests::run::{explore, mutants};
 use loom_tests::sync;
-use sync::{Arc, cell::UnsafeCell, thread};
+use sync::{Arc, Mutex, cell::UnsafeCell, thread};
 
 #[path = "../../src/parker.rs"]
 mod parker;
@@ -103,6 +103,40 @@ fn model_polling() {
         let notify = waker.join().unwrap();
         assert!(!notify || begun);
         assert!(token || !notify);
+    });
+}
+
+/// A worker that waits says that it is in the driver, and sleeps on the parker of its seat, as in
+/// `src/pool/waiting.rs`: the waker of its wait, which is told so, wakes it there. It has said
+/// before where that is. A waker of the seat comes between.
+#[test]
+fn model_a_wait_on_the_parker_of_a_seat() {
+    explore(|| {
+        let (wait, seat) = (shared(), shared());
+        let place = Arc::new(Mutex::new(false));
+        let (theirs, at, found) = (Arc::clone(&wait), Arc::clone(&seat), Arc::clone(&place));
+        let waker = thread::spawn(move || {
+            theirs.payload.with_mut(|payload| unsafe { *payload = 1 });
+            if theirs.parker.unpark() {
+                assert!(*found.lock(), "it does not find the seat");
+                let _ = at.parker.unpark();
+            }
+        });
+        let at = Arc::clone(&seat);
+        let other = thread::spawn(move || {
+            let _ = at.parker.unpark();
+        });
+        *place.lock() = true;
+        if wait.parker.begin_polling() {
+            while !wait.parker.has_token() {
+                seat.parker.park();
+            }
+            assert!(wait.parker.end_polling());
+        }
+        wait.payload
+            .with(|payload| assert_eq!(unsafe { *payload }, 1));
+        waker.join().unwrap();
+        other.join().unwrap();
     });
 }
 

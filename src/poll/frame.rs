@@ -456,6 +456,14 @@ pub(crate) fn each_group(f: impl FnMut(&Node)) {
     });
 }
 
+/// Calls `f` with the task of each poll on this thread's stack, the innermost one first.
+pub(crate) fn each_task(f: impl FnMut(&TaskView<'_>)) {
+    scoped::with_all::<Frames, _>(|entries| {
+        let frames = entries.iter().flatten();
+        frames.filter_map(|frame| frame.task).for_each(f);
+    });
+}
+
 /// Whether this thread unwinds, or the one that waits for the part of a poll that runs here: a
 /// panic that comes out of a destructor meanwhile aborts the process.
 #[inline]

@@ -153,8 +153,11 @@ impl RuntimeBuilder {
     /// [`max_blocking`](RuntimeBuilder::max_blocking).
     ///
     /// Default: 256. A thread is started when it is needed, and ends when it is not. Without one a
-    /// caller waits for the workers, and a worker that waits runs whatever there is, on its own
-    /// stack: [`Metrics::last_resorts`](crate::runtime::Metrics::last_resorts) counts that.
+    /// caller waits for the workers, and a worker that waits stays one: it runs whatever there is,
+    /// on its own stack, and sleeps when there is nothing:
+    /// [`Metrics::last_resorts`](crate::runtime::Metrics::last_resorts) counts that. Its wait goes
+    /// on when the job that it runs has returned; if that waits for it in turn, by its `Task`,
+    /// [`on_stall`](RuntimeBuilder::on_stall) is told.
     ///
     /// # Examples
     ///
@@ -251,6 +254,11 @@ impl RuntimeBuilder {
 
     /// Called with a task that has not returned from a poll on a worker, and so keeps it, for
     /// [`report_stalls_after`](RuntimeBuilder::report_stalls_after): once for each such poll.
+    ///
+    /// Also called, at once, with tasks that block for each other in a circle, as by
+    /// [`Task::wait`](crate::Wait::wait): none of them goes on before one is cut. Their
+    /// [`ThreadState`](crate::dump::ThreadState) is `Waits`, and
+    /// [`waits_for`](crate::dump::Stall::waits_for) names the others.
     ///
     /// A closure of [`compute`](crate::Group::compute) is reported only if its thread sleeps. What
     /// a blocked caller runs on its own thread, and closures that block, are not: they keep no

@@ -6,9 +6,9 @@
 //! names of groups; `looks` says when a busy worker looks around; `seats` is the table of places
 //! from which jobs are run; `crowd` says which of them need help; `stalls` says which thread does
 //! not come back from a job; `sentinel` sees to it that busy workers look around, and that a thread
-//! watches time and I/O; `blocking` is the queue of closures that block; `reports` are on their way
-//! to the hooks. `shared` is what all threads of a runtime see of these; `watch` is what the
-//! sentinel does there.
+//! watches time and I/O; `blocking` is the queue of closures that block; `circles` are tasks that
+//! wait for each other; `reports` are on their way to the hooks. `shared` is what all threads of a
+//! runtime see of these; `watch` is what the sentinel does there.
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
 //! where it is; `report_thread` calls hooks; `blocking_threads` do the closures that block;
@@ -25,6 +25,7 @@ pub(crate) mod blocking;
 pub(crate) mod blocking_threads;
 pub(crate) mod caretaker;
 pub(crate) mod children;
+mod circles;
 pub(crate) mod config;
 mod crowd;
 mod dispatch;

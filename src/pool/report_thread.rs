@@ -2,14 +2,14 @@
 //! and ends when all of that is told.
 
 use crate::pool::hooks;
-use crate::pool::reports::Sighting;
+use crate::pool::reports::{Report, Sighting};
 use crate::pool::shared::Shared;
 use crate::pool::thread_ctx::ThreadCtx;
 use crate::report::stall::Stall;
 use crate::sync::Arc;
 
 /// Has a report told. Where no thread can be had, stderr is told in place of the hook.
-pub(crate) fn tell(shared: &Arc<Shared>, report: Sighting) {
+pub(crate) fn tell(shared: &Arc<Shared>, report: Report) {
     if !shared.reports.push(report) {
         return;
     }
@@ -37,8 +37,12 @@ pub(crate) fn tell(shared: &Arc<Shared>, report: Sighting) {
     }
 }
 
-/// What was seen, with the path of the group if the task is still there.
-fn stall(shared: &Shared, sighting: Sighting) -> Stall {
+/// What was seen, with the paths of groups whose tasks are still there.
+fn stall(shared: &Shared, report: Report) -> Stall {
+    let sighting = match report {
+        Report::Stall(sighting) => sighting,
+        Report::Circle(circle) => return shared.circle(circle).0,
+    };
     let Sighting {
         seat,
         mut seen,

@@ -22,9 +22,16 @@ pub(crate) struct Sighting {
     pub(crate) thread: ThreadState,
 }
 
+/// A report to be told.
+pub(crate) enum Report {
+    Stall(Sighting),
+    /// Tasks of which each waits for the next one, and the last for the first.
+    Circle(Vec<Seen>),
+}
+
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Sighting>,
+    waiting: VecDeque<Report>,
     /// Whether a thread calls the hooks.
     is_served: bool,
     /// The last of those threads.
@@ -38,7 +45,7 @@ pub(crate) struct Reports(Mutex<Queue>);
 impl Reports {
     /// Adds a report; whether the caller must see to it that a thread takes it.
     #[must_use]
-    pub(super) fn push(&self, report: Sighting) -> bool {
+    pub(super) fn push(&self, report: Report) -> bool {
         let mut queue = self.0.lock();
         if queue.waiting.len() < MOST {
             queue.waiting.push_back(report);
@@ -47,7 +54,7 @@ impl Reports {
     }
 
     /// The next report; without one the caller is not the thread that serves any more.
-    pub(super) fn next(&self) -> Option<Sighting> {
+    pub(super) fn next(&self) -> Option<Report> {
         let mut queue = self.0.lock();
         let next = queue.waiting.pop_front();
         queue.is_served = next.is_some();

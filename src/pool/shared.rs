@@ -14,7 +14,7 @@ use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
 use crate::pool::named::Names;
 use crate::pool::recorder;
-use crate::pool::reports::{Reports, Sighting};
+use crate::pool::reports::{Report, Reports};
 use crate::pool::seats::{OwnSeat, Seat, Seats, settled};
 use crate::pool::sentinel::Sentinel;
 use crate::pool::timing::Timing;
@@ -84,7 +84,7 @@ pub(crate) struct Shared {
     pub(crate) hooks: Hooks,
     pub(crate) reports: Reports,
     /// Has a report told: `report_thread::tell`, which is above.
-    pub(crate) tell: fn(&Arc<Self>, Sighting),
+    pub(crate) tell: fn(&Arc<Self>, Report),
     pub(crate) root: Mutex<Option<NodeRef>>,
     pub(crate) threads: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) spares: Mutex<Spares>,

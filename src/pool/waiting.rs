@@ -16,13 +16,16 @@ use crate::job::Job;
 use crate::parker::Parker;
 use crate::poll::budget;
 use crate::poll::frame::{self, AwaitedTask};
+use crate::poll::running::Seen;
 use crate::poll::tally;
-use crate::pool::looks;
+use crate::pool::reports::Report;
 use crate::pool::shared::Shared;
 use crate::pool::spares::{self, Replaced};
 use crate::pool::thread_ctx::{self, ThreadCtx, ThreadRole};
 use crate::pool::wanted::{Wanted, next_of_seat, next_own};
-use crate::sync::{Arc, thread};
+use crate::pool::worker::{Kind, Worker};
+use crate::pool::{circles, looks};
+use crate::sync::{Arc, Mutex, thread};
 use crate::tree::awaited::Awaited;
 use crate::unwind;
 use std::cell::Cell;
@@ -43,7 +46,21 @@ pub(crate) struct Pending {
 }
 
 /// What wakes a blocked caller.
-struct Sleeper(Parker);
+struct Sleeper {
+    parker: Parker,
+    /// Where it sleeps as a worker meanwhile: its parker says then that it is in the driver.
+    seat: Mutex<Option<(Arc<Shared>, usize)>>,
+}
+
+impl Sleeper {
+    #[cold]
+    fn wake_worker(&self) {
+        let seat = self.seat.lock().clone();
+        if let Some((shared, index)) = seat {
+            shared.driver.unpark(&shared.seats.get(index).parker);
+        }
+    }
+}
 
 impl Wake for Sleeper {
     fn wake(self: Arc<Self>) {
@@ -51,8 +68,9 @@ impl Wake for Sleeper {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // A caller never sleeps in the driver.
-        let _ = self.0.unpark();
+        if self.parker.unpark() {
+            self.wake_worker();
+        }
     }
 }
 
@@ -71,7 +89,10 @@ impl Bed {
 
     #[cold]
     fn new() -> Self {
-        let sleeper = Arc::new(Sleeper(Parker::new()));
+        let sleeper = Arc::new(Sleeper {
+            parker: Parker::new(),
+            seat: Mutex::new(None),
+        });
         let waker = Waker::from(Arc::clone(&sleeper));
         Self { sleeper, waker }
     }
@@ -178,7 +199,7 @@ fn drive<R>(
     mut pending: Pending,
     step: &mut dyn FnMut(&mut Context<'_>) -> Step<R>,
 ) -> R {
-    let parker = &bed.sleeper.0;
+    let parker = &bed.sleeper.parker;
     let mut parked = false;
     let mut turns = 0;
     let mut busy = None;
@@ -203,7 +224,12 @@ fn drive<R>(
             !ran
         } else {
             parked = true;
-            park(home, parker, busy.is_some())
+            park(
+                home,
+                &bed.sleeper,
+                busy.is_some(),
+                task.filter(|_| take_part),
+            )
         };
         turns = if at_once { turns + 1 } else { 0 };
         if turns == BUSY_AFTER {
@@ -301,47 +327,104 @@ fn is_one_too_many(ctx: &ThreadCtx<'_>) -> bool {
 }
 
 /// Sleeps until there is a token; true if there was one already. `busy`: this thread counts as
-/// blocked as it is.
-fn park(home: Home<'_>, parker: &Parker, busy: bool) -> bool {
+/// blocked as it is. `task`: the one that it waits for, if that is all.
+fn park(home: Home<'_>, sleeper: &Sleeper, busy: bool, task: Option<AwaitedTask>) -> bool {
+    let parker = &sleeper.parker;
     if parker.take_token() {
         return true;
     }
     home.must_be_here();
+    let known = || circles::enter(task, |circle| report_circle(home.shared, circle));
+    let sleep = || {
+        let _known = known();
+        parker.park();
+    };
     if busy {
         thread_ctx::with_all(spares::hand_away);
-        parker.park();
+        sleep();
         return false;
     }
-    let replaced = spares::blocked_if(|| parker.park());
+    let replaced = spares::blocked_if(sleep);
     if !replaced {
-        last_resort(parker);
+        last_resort(sleeper, known);
     }
     false
 }
 
-/// No spare takes this worker's place: it runs any job there is until there is a token. What it
-/// runs pushes to this worker's own seat, so it looks there, too.
 #[cold]
-fn last_resort(parker: &Parker) {
+fn report_circle(shared: &Shared, circle: Vec<Seen>) {
+    let this = shared.this.upgrade();
+    let Some(shared) = this.filter(|shared| shared.report_after.is_some()) else {
+        return;
+    };
+    shared.counters.reported_stalls.bump_shared();
+    (shared.tell)(&shared, Report::Circle(circle));
+}
+
+/// No spare takes this worker's place: it stays a worker until there is a token, which runs any job
+/// there is, and sleeps where a worker does. `known` says, while it lives, that the tasks of this
+/// thread wait.
+#[cold]
+fn last_resort<K>(sleeper: &Sleeper, known: impl Fn() -> K) {
     thread_ctx::with_all(|contexts| {
+        let parker = &sleeper.parker;
         let Some(worker) = contexts.of_role(ThreadRole::Worker) else {
             return parker.park();
         };
         let shared = worker.shared;
         shared.counters.last_resorts.bump_shared();
-        let mut tick = 0_u32;
-        while !parker.take_token() {
-            tick = tick.wrapping_add(1);
-            if tick % looks::LOOK_EVERY == 0 {
-                turn(shared);
-            }
-            match any_job(worker, tick) {
-                Some(job) => run_as(worker, job),
-                None if turn(shared) => {}
-                None => thread::yield_now(),
-            }
+        if shared.driver.is_hidden() {
+            return look_until_woken(worker, parker);
         }
+        // Who has lent its seat has a context above it.
+        let Some(claimed) = worker.seat.take() else {
+            return parker.park();
+        };
+        let index = claimed.index();
+        *sleeper.seat.lock() = Some((Arc::clone(shared), index));
+        let ctx = ThreadCtx::worker(shared, claimed);
+        // From here on the waker of this wait wakes the worker, too.
+        if parker.begin_polling() {
+            let seat = shared.seats.get(index);
+            let run = || {
+                let mut worker = Worker::new(&ctx, index, Kind::Waiter(parker));
+                loop {
+                    let known = known();
+                    let Some(job) = worker.next() else { break };
+                    drop(known);
+                    with_tokio(shared, || worker.run(job));
+                }
+            };
+            tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
+                ctx.occupy(|| frame::outside(run));
+            });
+            parker.end_polling();
+        }
+        *sleeper.seat.lock() = None;
+        if let Some(claimed) = ctx.seat.take() {
+            worker.seat.put(claimed);
+        }
+        // It may have watched time and I/O, and the poll below may not return.
+        shared.notify();
+        shared.raise_sentinel();
     });
+}
+
+/// Runs any job there is until there is a token: tokio drives further down on this stack, so this
+/// thread cannot sleep where that sleeps, and would leave it to nobody.
+fn look_until_woken(worker: &ThreadCtx<'_>, parker: &Parker) {
+    let mut tick = 0_u32;
+    while !parker.take_token() {
+        tick = tick.wrapping_add(1);
+        if tick % looks::LOOK_EVERY == 0 {
+            turn(worker.shared);
+        }
+        match any_job(worker, tick) {
+            Some(job) => run_as(worker, job),
+            None if turn(worker.shared) => {}
+            None => thread::yield_now(),
+        }
+    }
 }
 
 /// Runs a job as the worker that this thread is further down: the poll below may belong to another
@@ -356,15 +439,21 @@ fn run_as(worker: &ThreadCtx<'_>, job: Job) {
     tally::with_tally(Some(&seat.running), Some(&seat.counts), || {
         let ctx = ThreadCtx::worker(shared, claimed);
         seat.counters.jobs.bump();
-        let run = || ctx.occupy(|| frame::outside(|| shared.run(Some(index), job)));
-        match shared.driver.beside() {
-            Some(beside) => beside.around(true, run),
-            None => run(),
-        }
+        with_tokio(shared, || {
+            ctx.occupy(|| frame::outside(|| shared.run(Some(index), job)));
+        });
         if let Some(claimed) = ctx.seat.take() {
             worker.seat.put(claimed);
         }
     });
+}
+
+/// Runs something with the context that a worker has of tokio, and none of its budget.
+fn with_tokio(shared: &Shared, run: impl FnOnce()) {
+    match shared.driver.beside() {
+        Some(beside) => beside.around(true, run),
+        None => run(),
+    }
 }
 
 /// As [`Shared::turn`], in a worker that is in the middle of a poll: wakers, deadlines and tokio's

@@ -2,8 +2,10 @@
 //! has spares stand in for them, and has the tasks reported that keep them.
 
 use crate::driver::beside::Beside;
+use crate::poll::running;
+use crate::pool::circles;
 use crate::pool::crowd::Getting;
-use crate::pool::reports::Sighting;
+use crate::pool::reports::{Report, Sighting};
 use crate::pool::seats::Seat;
 use crate::pool::sentinel::Seen;
 use crate::pool::shared::Shared;
@@ -11,6 +13,7 @@ use crate::pool::stalls::Stalls;
 use crate::report::stall::{Stall, ThreadState};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
+use crate::tree::paths;
 use std::time::Duration;
 
 /// The seats whose threads sleep, in order.
@@ -102,7 +105,7 @@ impl Shared {
             match look.stall {
                 Some(ThreadState::Sleeps) => sleep += 1,
                 Some(ThreadState::Computes) => compute += 1,
-                None => {}
+                Some(ThreadState::Waits) | None => {}
             }
             if seat.note_stall(look.stall, look.ticks, look.jobs) {
                 match look.stall {
@@ -171,11 +174,11 @@ impl Shared {
             lasts: Duration::from_millis(ticks.into()),
             thread,
         };
-        (self.tell)(self, sighting);
+        (self.tell)(self, Report::Stall(sighting));
         true
     }
 
-    /// The tasks that do not return, as of the last tick.
+    /// The tasks that do not return, as of the last tick, and those that wait for each other.
     pub(crate) fn stalled(&self) -> Vec<Stall> {
         let seats = self.seats.iter();
         let stall = |seat: &Seat| {
@@ -184,6 +187,32 @@ impl Shared {
             let same = seat.counters.jobs.get() == jobs;
             same.then(|| Stall::new(task, Duration::from_millis(ticks.into()), thread))
         };
-        seats.filter_map(stall).collect()
+        let mut stalls: Vec<_> = seats.filter_map(stall).collect();
+        for circle in circles::all() {
+            let (stall, here) = self.circle(circle);
+            if here {
+                stalls.push(stall);
+            }
+        }
+        stalls
+    }
+
+    /// Tasks that wait for each other, with the paths of their groups; and whether one of these is
+    /// in this runtime.
+    pub(crate) fn circle(&self, circle: Vec<running::Seen>) -> (Stall, bool) {
+        let root = self.open_root();
+        let mut here = false;
+        let placed = circle.into_iter().map(|mut seen| {
+            let path = root
+                .as_ref()
+                .and_then(|root| paths::path_at(root, seen.group));
+            // Its group was counted, and so in the tree, if the task waits still.
+            if let Some(path) = path.filter(|_| circles::waits(seen.straggler.task)) {
+                seen.straggler.group = path;
+                here = true;
+            }
+            seen.straggler
+        });
+        (Stall::circle(placed.collect()), here)
     }
 }

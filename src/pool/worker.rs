@@ -2,6 +2,7 @@
 
 use crate::driver::beside::Sleeper;
 use crate::job::Job;
+use crate::parker::Parker;
 use crate::poll::tally;
 use crate::pool::crowd::{self, Getting};
 use crate::pool::looks::Looks;
@@ -50,7 +51,7 @@ pub(crate) struct Worker<'a> {
     looks: Looks,
     getting: Getting,
     rng: Rng,
-    kind: Kind,
+    kind: Kind<'a>,
     /// It has had one from outside, or of another seat, since it slept last.
     fed: bool,
     /// It has slept since its last job, or had none.
@@ -75,18 +76,25 @@ enum As {
 }
 
 /// Why a worker is there, and so until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind<'a> {
     /// Until the runtime ends.
     Worker,
     /// While another one is blocked.
     Spare,
     /// After the end, while something is left.
     Caretaker,
+    /// A worker that waits, and for which no spare can be had: until it has this token.
+    Waiter(&'a Parker),
 }
 
 /// Starts a thread for a worker on a seat; if none can be had, the seat is given back.
-pub(crate) fn start(shared: &Arc<Shared>, seat: ClaimedSeat, kind: Kind, name: &str) -> bool {
+pub(crate) fn start(
+    shared: &Arc<Shared>,
+    seat: ClaimedSeat,
+    kind: Kind<'static>,
+    name: &str,
+) -> bool {
     let theirs = Arc::clone(shared);
     let started = shared.thread(name).spawn(move || {
         theirs.thread_started();
@@ -97,37 +105,14 @@ pub(crate) fn start(shared: &Arc<Shared>, seat: ClaimedSeat, kind: Kind, name: &
 }
 
 /// Runs a worker until its kind is not needed any more.
-pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
+pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind<'_>) {
     let index = claimed.index();
     let seat = shared.seats.get(index);
     let ctx = ThreadCtx::worker(shared, claimed);
     let run = || {
-        let began = shared.driver.tick();
-        let mut worker = Worker {
-            shared,
-            own: &ctx.seat,
-            index,
-            seat,
-            searching: &ctx.searching,
-            looks: Looks::new(shared.sentinel.beat(), began),
-            getting: Getting::default(),
-            rng: Rng::new(index as u64),
-            kind,
-            fed: false,
-            slept: true,
-            leaves_after: None,
-            times: shared.timing.of_seat(index),
-            told: Cell::new(began),
-        };
-        worker.note_crowd();
+        let mut worker = Worker::new(&ctx, index, kind);
         while let Some(job) = worker.next() {
-            if worker.slept {
-                // In the driver or not: the sentinel may have gone to sleep as well.
-                worker.slept = false;
-                shared.raise_sentinel();
-            }
-            seat.counters.jobs.bump();
-            shared.run(Some(index), job);
+            worker.run(job);
         }
     };
     seat.worker.set(stalls::this_thread());
@@ -144,11 +129,46 @@ pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind) {
     shared.notify();
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    /// The worker on the seat of this number, which the context has.
+    pub(super) fn new(ctx: &'a ThreadCtx<'a>, index: usize, kind: Kind<'a>) -> Self {
+        let shared = ctx.shared;
+        let began = shared.driver.tick();
+        let worker = Self {
+            shared,
+            own: &ctx.seat,
+            index,
+            seat: shared.seats.get(index),
+            searching: &ctx.searching,
+            looks: Looks::new(shared.sentinel.beat(), began),
+            getting: Getting::default(),
+            rng: Rng::new(index as u64),
+            kind,
+            fed: false,
+            slept: true,
+            leaves_after: None,
+            times: shared.timing.of_seat(index),
+            told: Cell::new(began),
+        };
+        worker.note_crowd();
+        worker
+    }
+
+    /// Runs a job.
+    pub(super) fn run(&mut self, job: Job) {
+        if self.slept {
+            // In the driver or not: the sentinel may have gone to sleep as well.
+            self.slept = false;
+            self.shared.raise_sentinel();
+        }
+        self.seat.counters.jobs.bump();
+        self.shared.run(Some(self.index), job);
+    }
+
     /// The next job; `None` when this worker is to end.
-    fn next(&mut self) -> Option<Job> {
+    pub(super) fn next(&mut self) -> Option<Job> {
         loop {
-            if self.kind == Kind::Spare {
+            if matches!(self.kind, Kind::Spare) {
                 if self.leaves_after.is_none() && self.retires() {
                     self.leaves_after = Some(self.own.woken());
                 }
@@ -156,6 +176,9 @@ impl Worker<'_> {
                     *left = left.checked_sub(1)?;
                     return self.own.pop_woken();
                 }
+            }
+            if matches!(self.kind, Kind::Waiter(_)) && self.is_over() {
+                return None;
             }
             let beat = self.shared.sentinel.beat();
             if self.looks.next(beat) {
@@ -172,7 +195,7 @@ impl Worker<'_> {
             if self.turn() {
                 continue;
             }
-            if self.kind == Kind::Caretaker && self.shared.caretaker_leaves() {
+            if matches!(self.kind, Kind::Caretaker) && self.shared.caretaker_leaves() {
                 return None;
             }
             if let Some(job) = self.search_or_sleep() {
@@ -227,7 +250,11 @@ impl Worker<'_> {
 
     /// Tells how it has spent the time until now.
     fn spent(&self, how: &Time, now: Duration) {
-        how.add(now.saturating_sub(self.told.replace(now)));
+        let told = self.told.replace(now);
+        // The time of one that waits is told already, by the worker that it is further down.
+        if !matches!(self.kind, Kind::Waiter(_)) {
+            how.add(now.saturating_sub(told));
+        }
     }
 
     /// Tells others how many jobs are a crowd on this seat.
@@ -238,7 +265,7 @@ impl Worker<'_> {
     /// Whether there is nothing left to do for a worker of this kind.
     fn is_needless(&self) -> bool {
         match self.kind {
-            Kind::Worker => false,
+            Kind::Worker | Kind::Waiter(_) => false,
             Kind::Spare => self.is_surplus(),
             Kind::Caretaker => self.shared.is_idle(),
         }
@@ -247,8 +274,12 @@ impl Worker<'_> {
     /// Whether the runtime has ended for workers of this kind. Spares and caretakers look at what
     /// is left instead: callers that block after the end count on them.
     fn is_over(&self) -> bool {
-        // Acquire: pairs with the Release in `End::wake`.
-        self.kind == Kind::Worker && self.shared.exiting.load(Ordering::Acquire)
+        match self.kind {
+            // Acquire: pairs with the Release in `End::wake`.
+            Kind::Worker => self.shared.exiting.load(Ordering::Acquire),
+            Kind::Waiter(parker) => parker.has_token(),
+            Kind::Spare | Kind::Caretaker => false,
+        }
     }
 
     fn own(&self) -> Option<Job> {

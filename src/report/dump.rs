@@ -71,7 +71,8 @@ impl Dump {
     }
 
     /// Tasks that do not return from a poll on a worker, as of the last look at that: after 2 ms if
-    /// their thread sleeps in the kernel, after 30 ms if it computes.
+    /// their thread sleeps in the kernel, after 30 ms if it computes. And tasks that block for each
+    /// other in a circle: one [`Stall`] for each circle, as of now.
     ///
     /// # Examples
     ///

@@ -5,7 +5,8 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-/// A task that does not return from a poll, and so keeps a worker: what the hook of
+/// A task that does not return from a poll, and so keeps a worker, or that waits for itself through
+/// others: what the hook of
 /// [`on_stall`](crate::RuntimeBuilder::on_stall) is given, and what a
 /// [`Dump`](crate::dump::Dump::stalled) shows.
 ///
@@ -45,6 +46,9 @@ pub struct Stall {
     pub lasts: Duration,
     /// What its thread does.
     pub thread: ThreadState,
+    /// The tasks for which it waits, each for the next one, if they wait for each other in a
+    /// circle: the last one waits for this task. Empty if `thread` is not [`ThreadState::Waits`].
+    pub waits_for: Vec<Straggler>,
 }
 
 impl Stall {
@@ -56,6 +60,16 @@ impl Stall {
             group: task.group,
             lasts,
             thread,
+            waits_for: Vec::new(),
+        }
+    }
+
+    /// Of tasks each of which waits for the next one, and the last for the first.
+    pub(crate) fn circle(mut tasks: Vec<Straggler>) -> Self {
+        let first = tasks.remove(0);
+        Self {
+            waits_for: tasks,
+            ..Self::new(first, Duration::ZERO, ThreadState::Waits)
         }
     }
 }
@@ -67,8 +81,30 @@ impl fmt::Display for Stall {
         if !self.group.is_empty() {
             write!(f, " in group {}", self.group)?;
         }
+        if self.thread == ThreadState::Waits {
+            for task in &self.waits_for {
+                let name = task.name.as_deref().unwrap_or("task");
+                write!(
+                    f,
+                    " waits for {name} {} spawned at {}",
+                    task.task, task.location
+                )?;
+                f.write_str(if task.group.is_empty() {
+                    ""
+                } else {
+                    " in group "
+                })?;
+                write!(f, "{}, which", task.group)?;
+            }
+            let first = match self.waits_for.is_empty() {
+                true => "itself",
+                false => "the first",
+            };
+            return write!(f, " waits for {first}: this ends when one of them is cut");
+        }
         write!(f, " has not returned for {:?}, ", self.lasts)?;
         f.write_str(match self.thread {
+            ThreadState::Waits => "",
             ThreadState::Sleeps => "and its thread sleeps",
             ThreadState::Computes => "and its thread computes",
         })
@@ -96,4 +132,7 @@ pub enum ThreadState {
     Sleeps,
     /// It computes, or the system does not say what it does.
     Computes,
+    /// It waits, as in [`block_on`](crate::block_on()), for a task that waits for it in turn, be
+    /// it through others: see [`Stall::waits_for`].
+    Waits,
 }

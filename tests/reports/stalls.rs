@@ -7,20 +7,120 @@ use crate::common::polls::wait_until;
 use crate::common::process::alone_by;
 use crate::common::runtimes::workers;
 use spinney::dump::{Stall, ThreadState};
-use spinney::{GroupBuilder, Runtime, RuntimeBuilder, Wait, group, sleep, yield_now};
+use spinney::{
+    Group, GroupBuilder, Runtime, RuntimeBuilder, Task, Wait, group, sleep, try_group, yield_now,
+};
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
+const MS: Duration = Duration::from_millis(1);
 const SOON: Duration = Duration::from_millis(5);
 
 /// A runtime that sends its reports.
 fn reporting(builder: RuntimeBuilder) -> (Arc<Runtime>, mpsc::Receiver<Stall>) {
+    reporting_after(builder, SOON)
+}
+
+fn reporting_after(
+    builder: RuntimeBuilder,
+    after: Duration,
+) -> (Arc<Runtime>, mpsc::Receiver<Stall>) {
     let (tell, told) = mpsc::channel();
-    let builder = builder.callers_take_part(false).report_stalls_after(SOON);
+    let builder = builder.callers_take_part(false).report_stalls_after(after);
     let builder = builder.on_stall(move |stall| _ = tell.send(stall));
     (Arc::new(builder.build().unwrap()), told)
+}
+
+/// A runtime that sends its reports to tasks.
+fn telling(builder: RuntimeBuilder) -> (Runtime, async_channel::Receiver<Stall>) {
+    let (tell, told) = async_channel::unbounded();
+    let builder = builder.callers_take_part(false).replace_stalled(false);
+    let builder = builder.on_stall(move |stall| _ = tell.try_send(stall));
+    (builder.build().unwrap(), told)
+}
+
+const LINKS: [&str; 3] = ["one", "two", "three"];
+
+/// Tasks that block for each other are reported by name, once, and a dump shows them until one of
+/// them is cut.
+#[test]
+fn tasks_that_wait_for_each_other_are_reported_by_name() {
+    without_hanging(|| {
+        for (length, workers) in [(2, 2), (3, 1), (1, 1)] {
+            let (runtime, told) = telling(Runtime::builder().workers(workers));
+            let circle = GroupBuilder::<&str>::new().name("circle");
+            let cut = runtime.block_on(circle.run(async |g| {
+                let ends: Vec<_> = (0..length).map(|_| async_channel::bounded(1)).collect();
+                for (at, (_, next)) in ends.iter().enumerate() {
+                    let next = next.clone();
+                    let task = g.spawn_named(LINKS[at], async move {
+                        let next: Task<'_, ()> = next.recv().await.unwrap();
+                        next.wait();
+                        Ok(())
+                    });
+                    // Each is awaited by the one before it.
+                    ends[(at + length - 1) % length].0.try_send(task).unwrap();
+                }
+                let stall = told.recv().await.unwrap();
+                assert_eq!(stall.thread, ThreadState::Waits);
+                assert_eq!(stall.group, "circle");
+                let others = stall.waits_for.iter();
+                let mut names: Vec<_> = others.map(|task| task.name.clone().unwrap()).collect();
+                let text = stall.to_string();
+                names
+                    .iter()
+                    .for_each(|name| assert!(text.contains(name), "{text}"));
+                names.push(stall.name.unwrap());
+                let first = names.pop().unwrap();
+                let first = LINKS.iter().position(|link| *link == first).unwrap();
+                let after = (1..length).map(|step| LINKS[(first + step) % length]);
+                assert_eq!(names, after.collect::<Vec<_>>());
+                assert!(stall.waits_for.iter().all(|task| task.group == "circle"));
+                let shown = runtime.dump();
+                let is_circle = |stall: &&Stall| stall.thread == ThreadState::Waits;
+                assert_eq!(shown.stalled().iter().filter(is_circle).count(), 1);
+                assert_eq!(runtime.metrics().reported_stalls, 1);
+                g.cancel("enough");
+                Ok(())
+            }));
+            assert!(cut.is_err());
+            assert!(runtime.dump().stalled().is_empty());
+            assert!(told.is_empty());
+        }
+    });
+}
+
+/// The same where no thread can be had for a second one: it runs on the stack of the first.
+#[test]
+fn a_task_that_waits_for_the_one_below_it_is_reported_by_name() {
+    without_hanging(|| {
+        let (runtime, told) = telling(Runtime::builder().workers(1).max_spares(0));
+        let cut = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
+            let (give, given) = async_channel::bounded(1);
+            let below = g.spawn_named("below", async {
+                pending::<()>().wait();
+                Ok(())
+            });
+            let above = g.spawn_named("above", async move {
+                let below: Task<'_, ()> = given.recv().await.unwrap();
+                below.wait();
+                Ok(())
+            });
+            wait_until(|| runtime.metrics().last_resorts == 1);
+            give.try_send(below).unwrap();
+            let stall = told.recv().await.unwrap();
+            assert_eq!(stall.name.as_deref(), Some("above"));
+            assert_eq!(stall.waits_for[0].name.as_deref(), Some("below"));
+            drop(above);
+            g.cancel("enough");
+            Ok(())
+        }));
+        assert!(cut.is_err());
+        assert!(runtime.metrics().last_resorts > 0);
+    });
 }
 
 /// A task that sleeps, and one that computes, each until it has been reported, in its first poll
@@ -182,18 +282,20 @@ fn what_waits_is_not_reported_nor_what_is_switched_off() {
             g.spawn(async move { stay(&theirs, 150) });
         }));
         assert_eq!(never.metrics().reported_stalls, 0);
-        let (runtime, told) = reporting(Runtime::builder().workers(2));
+        // Not soon: between two waits a thread may be without a processor, or wait for a lock that
+        // another one took before it was.
+        let (runtime, told) = reporting_after(Runtime::builder().workers(2), 60 * MS);
         let theirs = Arc::clone(&runtime);
         runtime.block_on(group(async move |g| {
             let is_over = g.keep(AtomicBool::new(false));
             g.spawn_named("waits", async {
                 while !is_over.load(SeqCst) {
-                    sleep(SOON).wait();
+                    sleep(80 * MS).wait();
                 }
             });
             // While another one is stuck for much longer.
             g.spawn_named("stuck", async move {
-                stay(&theirs, 150);
+                stay(&theirs, 200);
                 is_over.store(true, SeqCst);
             });
         }));

@@ -1,11 +1,13 @@
 //! Progress: no task waits for a thread that is there, for a stranger's task, or for a turn that
 //! never comes.
 
+use crate::common::durations::SECOND;
 use crate::common::hangs::without_hanging;
 use crate::common::panics::panic_of;
 use crate::common::polls::{until, wait_until};
 use crate::common::runtimes::{FEW_SPARES, noting, one_by_one, without_spares, workers};
-use spinney::{Group, Runtime, Wait, group, yield_now};
+use spinney::time::ManualClock;
+use spinney::{Group, Runtime, Wait, group, sleep, yield_now};
 use std::cell::Cell;
 use std::future::{Future, pending};
 use std::pin::Pin;
@@ -297,6 +299,55 @@ fn a_spare_runs_what_it_woke_before_it_leaves() {
             });
         }));
         assert_eq!(runtime.metrics().spares, 1);
+    });
+}
+
+/// Whether the kernel has the thread of this number asleep.
+#[cfg(target_os = "linux")]
+fn sleeps(thread: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap();
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.starts_with('S')
+}
+
+/// A worker that waits, and for which no spare can be had, sleeps when there is nothing to run. A
+/// new job, a timer and the end of its wait all wake it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_blocked_worker_without_a_spare_sleeps() {
+    without_hanging(|| {
+        let clock = ManualClock::new();
+        let builder = Runtime::builder().workers(1).max_spares(0).clock(&clock);
+        let (runtime, _) = noting(builder.callers_take_part(false));
+        let (tell, told) = mpsc::channel();
+        let (end, ended) = async_channel::bounded::<()>(1);
+        let caller = thread::current().id();
+        runtime.block_on(group(async |g| {
+            let waits = g.spawn(async move {
+                let link = std::fs::read_link("/proc/thread-self").unwrap();
+                tell.send(link.file_name().unwrap().to_str().unwrap().to_owned())
+                    .unwrap();
+                ended.recv().wait().unwrap();
+                Ok(thread::current().id())
+            });
+            let thread = told.recv().unwrap();
+            wait_until(|| sleeps(&thread));
+            let other = g.spawn(async { Ok(thread::current().id()) }).await;
+            wait_until(|| sleeps(&thread));
+            let timed = g.spawn(async {
+                sleep(SECOND).await;
+                Ok(thread::current().id())
+            });
+            wait_until(|| runtime.metrics().live_timers == 1 && sleeps(&thread));
+            clock.advance(SECOND);
+            assert_eq!(timed.await, other);
+            wait_until(|| sleeps(&thread));
+            end.try_send(()).unwrap();
+            assert_eq!(waits.await, other, "on the stack of the worker that waits");
+            assert_ne!(other, caller);
+        }));
+        assert_eq!(runtime.metrics().last_resorts, 1);
+        assert_eq!(runtime.metrics().spares, 0);
     });
 }
 

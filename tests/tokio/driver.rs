@@ -175,6 +175,40 @@ fn a_wait_without_a_spare_looks_at_tokio() {
     });
 }
 
+/// One that waits inside of another runtime of tokio's, without a spare, cannot sleep in ours, and
+/// does not try: tokio would panic.
+#[test]
+fn a_wait_inside_another_tokio_leaves_ours_to_the_others() {
+    use spinney::Wait;
+    alone(|| {
+        let panics = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&panics);
+        std::panic::set_hook(Box::new(move |_| _ = count.fetch_add(1, SeqCst)));
+        let builder = parked(2).callers_take_part(false).max_spares(0);
+        let runtime = Arc::new(builder.build().unwrap());
+        let theirs = Arc::clone(&runtime);
+        runtime.block_on(group(async move |g: Group<'_, '_>| {
+            let (send, receive) = async_channel::bounded::<()>(1);
+            g.spawn(async move {
+                let other = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap();
+                other.block_on(async { receive.recv().wait().unwrap() });
+            });
+            g.spawn(async move {
+                wait_until(|| theirs.metrics().last_resorts == 1);
+                // While this worker is busy, the place of a sleeper is free for the other one.
+                (0..200_000).for_each(|_| std::thread::yield_now());
+                for _ in 0..20 {
+                    tokio::time::sleep(MS).await;
+                }
+                send.try_send(()).unwrap();
+            });
+        }));
+        assert_eq!(panics.load(SeqCst), 0);
+    });
+}
+
 /// What is woken by a thread of neither: a sleeper in tokio's driver hears it.
 #[test]
 fn a_sleeper_in_tokio_is_woken_from_outside() {
