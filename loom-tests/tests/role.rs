@@ -28,6 +28,7 @@ mod driver {
     pub mod timers;
     pub mod wheel;
 }
+#[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/parker.rs"]
 mod parker;
 #[expect(dead_code, reason = "only what the wheel needs")]

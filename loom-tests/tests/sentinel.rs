@@ -24,6 +24,7 @@ mod driver {
 }
 #[path = "../../src/eventcount.rs"]
 mod eventcount;
+#[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/parker.rs"]
 mod parker;
 #[expect(dead_code, reason = "models need a part of it")]
