@@ -2,8 +2,10 @@
 
 use crate::api::child::closures::blocking;
 use crate::pool::shared::Shared;
+use crate::pool::statistics::{Statistics, WorkerMetrics};
 use crate::pool::{global, snapshot};
 use crate::report::dump::{Dump, GroupDump, TaskDump};
+use crate::report::histogram::Histogram;
 use crate::serve::phase::ServerHandle;
 use crate::serve::report::Counts;
 use crate::sync::{Arc, Mutex};
@@ -89,7 +91,11 @@ impl Tree {
             match form {
                 Form::Text => answer(PLAIN, dump.to_string()),
                 Form::Page => answer("text/html; charset=utf-8", page(&dump)),
-                _ => answer("application/json", json(&dump, &self.server).to_string()),
+                _ => {
+                    let statistics = Statistics::of(&self.shared);
+                    let json = json(&dump, &statistics, &self.server);
+                    answer("application/json", json.to_string())
+                }
             }
         })
     }
@@ -109,8 +115,9 @@ pub(super) fn answer<B>(kind: &'static str, body: impl Into<B>) -> Response<B> {
     answer
 }
 
-/// The dump as JSON: the groups in order, each with its depth, so that no reader has to recurse.
-fn json(dump: &Dump, server: &ServerHandle) -> Value {
+/// The dump as JSON: the groups in order, each with its depth, so that no reader has to recurse;
+/// and what the workers have done since the runtime was built.
+fn json(dump: &Dump, statistics: &Statistics, server: &ServerHandle) -> Value {
     let groups: Vec<_> = dump.groups().iter().map(group).collect();
     let Counts {
         connections,
@@ -133,7 +140,38 @@ fn json(dump: &Dump, server: &ServerHandle) -> Value {
         "groups": groups,
         "running": running.collect::<Vec<_>>(),
         "stalled": stalled.collect::<Vec<_>>(),
+        "workers": statistics.workers.iter().map(worker).collect::<Vec<_>>(),
+        "others": worker(&statistics.others),
+        "schedule_latency": times(&statistics.schedule_latency),
+        "poll_time": times(&statistics.poll_time),
     })
+}
+
+fn worker(worker: &WorkerMetrics) -> Value {
+    json!({
+        "jobs": worker.jobs,
+        "steals": worker.steals,
+        "parks": worker.parks,
+        "queue": worker.local_queue_depth,
+        "busy_ns": nanos(worker.busy_duration),
+        "searching_ns": nanos(worker.searching_duration),
+    })
+}
+
+fn times(histogram: &Histogram) -> Value {
+    let quantile = |share| histogram.quantile(share).map(nanos);
+    json!({
+        "count": histogram.count(),
+        "p50_ns": quantile(0.5),
+        "p90_ns": quantile(0.9),
+        "p99_ns": quantile(0.99),
+        "p999_ns": quantile(0.999),
+        "max_ns": histogram.max().map(nanos),
+    })
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn group(group: &GroupDump) -> Value {
