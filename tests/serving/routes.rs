@@ -69,6 +69,11 @@ fn the_tree_is_shown_as_text_as_json_and_as_a_page() {
         .map(|g| &g["name"])
         .collect();
     assert!(names.iter().any(|name| *name == "server"), "{names:?}");
+    assert_eq!(json["workers"].as_array().map(Vec::len), Some(2));
+    assert!(json["others"]["jobs"].is_u64());
+    for times in ["schedule_latency", "poll_time"] {
+        assert!(json[times]["count"].is_u64(), "{json}");
+    }
     client.send("GET /debug/tasks HTTP/1.1\r\nhost: x\r\naccept: text/html, */*\r\n\r\n");
     let page = client.answer();
     assert!(page.has("content-type: text/html; charset=utf-8"));
