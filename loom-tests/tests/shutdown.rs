@@ -108,6 +108,14 @@ mod pool {
                 Some(Escapees)
             }
 
+            pub fn let_go_escapees(&self) -> bool {
+                false
+            }
+
+            pub fn places_of_escapees(&self) -> Vec<&'static std::panic::Location<'static>> {
+                Vec::new()
+            }
+
             pub fn is_elsewhere(&self) -> bool {
                 false // no model forks the process
             }

@@ -1,7 +1,7 @@
 //! The driver of a runtime: the role over the system's selector, its clocks, and timers as their
 //! owners hold them.
 
-use crate::driver::beside::{self, Beside, Sleeper, Wanted};
+use crate::driver::beside::{self, Asked, Beside, Sleeper};
 use crate::driver::clock::Clock;
 use crate::driver::role::{Role, Turn};
 use crate::driver::selector::SystemSelector;
@@ -30,12 +30,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// For so many seats on which most timers are set, and with tokio for a runtime of that name.
-    pub(crate) fn new(
-        clock: Clock,
-        seats: usize,
-        tokio: Option<(Wanted, &str)>,
-    ) -> io::Result<Self> {
+    /// For so many seats on which most timers are set, and with tokio, if it was asked for.
+    pub(crate) fn new(clock: Clock, seats: usize, tokio: Option<Asked<'_>>) -> io::Result<Self> {
         let selector = SystemSelector::new(clock, tokio)?;
         Ok(Self {
             role: Role::new(selector, seats),

@@ -16,6 +16,18 @@ impl Wanted {
     }
 }
 
+/// Options of a runtime of tokio's.
+pub(crate) enum Builder {}
+
+/// What a runtime asks for that has tokio beside.
+pub(crate) struct Asked<'a> {
+    pub(crate) wanted: Wanted,
+    #[expect(dead_code, reason = "tokio's threads are named after it")]
+    pub(crate) name: &'a str,
+    #[expect(dead_code, reason = "for tokio")]
+    pub(crate) hooks: &'a dyn Fn(&mut Builder),
+}
+
 /// tokio's runtime.
 pub(crate) struct Beside {
     none: Wanted,
@@ -39,8 +51,8 @@ pub(crate) fn is_apart() -> bool {
 }
 
 impl Beside {
-    pub(crate) fn new(wanted: Wanted, _: &str, _: &Arc<System>) -> io::Result<Self> {
-        match wanted {}
+    pub(crate) fn new(asked: Asked<'_>, _: &Arc<System>) -> io::Result<Self> {
+        match asked.wanted {}
     }
 
     pub(crate) fn enter_for_good(&self) {
@@ -96,7 +108,7 @@ pub(crate) struct StillOut;
 pub(crate) struct Owned(Wanted);
 
 impl Owned {
-    pub(crate) fn end(self, _: Duration) -> usize {
+    pub(crate) fn end(self, _: Duration, _: impl FnOnce() + Send + 'static) -> usize {
         match self.0 {}
     }
 }

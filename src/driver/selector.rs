@@ -1,7 +1,7 @@
 //! What the holder of the driver's role sleeps in: the system's half, the sources that it watches,
 //! and the clock.
 
-use crate::driver::beside::{Beside, Wanted};
+use crate::driver::beside::{Asked, Beside};
 use crate::driver::clock::Clock;
 use crate::driver::role::{Limit, Selector};
 use crate::driver::sources::Sources;
@@ -40,10 +40,9 @@ pub(crate) struct Arrived {
 }
 
 impl SystemSelector {
-    /// `tokio` belongs to a runtime of that name.
-    pub(crate) fn new(clock: Clock, tokio: Option<(Wanted, &str)>) -> io::Result<Self> {
+    pub(crate) fn new(clock: Clock, tokio: Option<Asked<'_>>) -> io::Result<Self> {
         let system = Arc::new(System::new()?);
-        let beside = tokio.map(|(wanted, name)| Beside::new(wanted, name, &system));
+        let beside = tokio.map(|asked| Beside::new(asked, &system));
         Ok(Self {
             beside: beside.transpose()?,
             waker: Waker::from(Arc::clone(&system)),

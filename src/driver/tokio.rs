@@ -48,7 +48,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::runtime::{Builder, Handle, Runtime};
+pub(crate) use tokio::runtime::Builder;
+use tokio::runtime::{Handle, Runtime};
 use tokio::task::unconstrained;
 
 /// How a runtime drives tokio: see
@@ -96,6 +97,15 @@ impl Wanted {
             Tokio::Background { workers } => (1..=most).contains(&workers),
         }
     }
+}
+
+/// What a runtime asks for that has tokio beside.
+pub(crate) struct Asked<'a> {
+    pub(crate) wanted: Wanted,
+    /// Of the runtime.
+    pub(crate) name: &'a str,
+    /// Sets further hooks of tokio's.
+    pub(crate) hooks: &'a dyn Fn(&mut Builder),
 }
 
 /// tokio's runtime.
@@ -261,7 +271,12 @@ pub(crate) fn is_apart() -> bool {
 }
 
 impl Beside {
-    pub(crate) fn new(wanted: Wanted, name: &str, system: &Arc<System>) -> io::Result<Self> {
+    pub(crate) fn new(asked: Asked<'_>, system: &Arc<System>) -> io::Result<Self> {
+        let Asked {
+            wanted,
+            name,
+            hooks,
+        } = asked;
         let mut builder = match wanted.how {
             Tokio::Parked => Builder::new_current_thread(),
             Tokio::Background { workers } => {
@@ -275,6 +290,7 @@ impl Beside {
         if is_parked {
             builder.on_thread_park(sleeps).on_thread_unpark(wakes);
         }
+        hooks(&mut builder);
         let runtime = builder.build()?;
         let handle = runtime.handle().clone();
         let parked = is_parked.then(|| {
@@ -537,16 +553,22 @@ impl Owned {
     }
 
     /// Ends the runtime: its tasks are dropped, and closures of `spawn_blocking` waited for, for
-    /// `limit` at most. How many tasks there were.
-    pub(crate) fn end(mut self, limit: Duration) -> usize {
+    /// `limit` at most. `left` is called before. How many tasks there were.
+    pub(crate) fn end(mut self, limit: Duration, left: impl FnOnce() + Send + 'static) -> usize {
         let alive = Arc::new(AtomicUsize::new(0));
-        self.apart(limit, &alive);
+        let count = Arc::clone(&alive);
+        self.apart(limit, move |runtime| {
+            // Relaxed: read after the thread is joined.
+            count.store(settle(runtime), Ordering::Relaxed);
+            left();
+        });
         // Relaxed: the thread that has written it was joined.
         alive.load(Ordering::Relaxed)
     }
 
-    /// On a thread of its own: this one may be in the middle of another runtime of tokio's.
-    fn apart(&mut self, limit: Duration, alive: &Arc<AtomicUsize>) {
+    /// On a thread of its own: this one may be in the middle of another runtime of tokio's. What is
+    /// to be done `before` is done there, too.
+    fn apart(&mut self, limit: Duration, before: impl FnOnce(&Runtime) + Send + 'static) {
         let Some(runtime) = self.runtime.take() else {
             return;
         };
@@ -556,12 +578,11 @@ impl Owned {
             return;
         }
         let slot = Arc::new(Mutex::new(Some(runtime)));
-        let (theirs, count) = (Arc::clone(&slot), Arc::clone(alive));
+        let theirs = Arc::clone(&slot);
         let ends = move || {
             let runtime = theirs.lock().take();
             if let Some(runtime) = runtime {
-                // Relaxed: read after the thread is joined.
-                count.store(settle(&runtime), Ordering::Relaxed);
+                before(&runtime);
                 runtime.shutdown_timeout(limit);
             }
         };
@@ -583,7 +604,7 @@ impl Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.apart(Duration::ZERO, &Arc::new(AtomicUsize::new(0)));
+        self.apart(Duration::ZERO, |runtime| _ = settle(runtime));
     }
 }
 

@@ -217,7 +217,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The innermost group, if it is not the root of a runtime that is visited here.
-    fn own_group(&self) -> Option<&'a Node> {
+    pub(crate) fn own_group(&self) -> Option<&'a Node> {
         match self.within {
             Within::Group(node) => Some(node),
             Within::Visit(_) => None,

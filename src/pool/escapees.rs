@@ -1,9 +1,13 @@
-//! What has left the tree of groups: tasks of `tokio::spawn`, which end with the runtime at the
-//! latest, and are reported then.
+//! What is in no list of a group: tasks of `tokio::spawn`, which end with the runtime at the
+//! latest, and are reported then. Whether their groups wait for them is a matter of the `census`.
 
 use crate::driver::beside::Owned;
 use crate::pool::shared::Shared;
+use crate::report::dump::GroupDump;
 use crate::report::failure::Unobserved;
+use crate::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::panic::Location;
 use std::time::Duration;
 
 /// tokio's runtime, which our threads drive no more.
@@ -12,7 +16,42 @@ pub(crate) struct Escapees<'a> {
     owned: Option<Owned>,
 }
 
+/// How often each place is there.
+fn counted(places: Vec<&'static Location<'static>>) -> BTreeMap<&'static Location<'static>, u32> {
+    let mut counted = BTreeMap::new();
+    places
+        .into_iter()
+        .for_each(|place| *counted.entry(place).or_default() += 1);
+    counted
+}
+
 impl Shared {
+    /// Groups wait for no task of tokio's from now on; whether one did. A shutdown does this before
+    /// it ends tokio, whatever it found.
+    pub(crate) fn let_go_escapees(&self) -> bool {
+        self.census.let_go()
+    }
+
+    /// Where those were spawned that are alive, as far as that is known.
+    pub(crate) fn places_of_escapees(&self) -> Vec<&'static Location<'static>> {
+        let mut places = Vec::new();
+        self.census.each(|_, place| places.push(place));
+        places
+    }
+
+    /// Shows them in the groups in which they count.
+    pub(crate) fn show_escapees(&self, groups: &mut [GroupDump]) {
+        let mut places = HashMap::<_, Vec<_>>::new();
+        self.census.each(|group, place| {
+            places.entry(group).or_default().push(place);
+        });
+        for group in groups {
+            let here = places.remove(&Some(group.address));
+            group.tokio_tasks = here.unwrap_or_default();
+            group.tokio_tasks.sort();
+        }
+    }
+
     /// Has our threads drive tokio no more; `None` if one does not come back from it, for so many
     /// steps of a wait.
     pub(crate) fn leave_tokio(&self, step: Duration, steps: u32) -> Option<Escapees<'_>> {
@@ -31,14 +70,21 @@ impl Escapees<'_> {
     /// Ends the tasks that are left, and waits for closures of `spawn_blocking`, for `limit` at
     /// most. No thread of ours is left that could be in one of them.
     pub(crate) fn end(self, limit: Duration) {
-        let alive = self.owned.map_or(0, |owned| owned.end(limit));
+        let census = Arc::clone(&self.shared.census);
+        let left = move || census.note_left();
+        let alive = self.owned.map_or(0, |owned| owned.end(limit, left));
+        let places = self.shared.census.end();
         let location = self.shared.driver.beside().map(|beside| beside.location);
         let Some(location) = location.filter(|_| alive > 0) else {
             return;
         };
         let tasks = if alive == 1 { "task" } else { "tasks" };
         let name = &self.shared.name;
-        let text = format!("{alive} {tasks} of `tokio::spawn` ended with the runtime `{name}`");
+        let mut text = format!("{alive} {tasks} of `tokio::spawn` ended with the runtime `{name}`");
+        for (at, (place, count)) in counted(places).into_iter().enumerate() {
+            let joint = if at == 0 { ", spawned at" } else { " and" };
+            text += &format!("{joint} {place} ({count})");
+        }
         self.shared.report(Unobserved {
             payload: Box::new(text),
             is_panic: false,

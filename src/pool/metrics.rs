@@ -64,8 +64,8 @@ macro_rules! counters {
             /// Timers that are set and have not fired: sleeps, timeouts and intervals that were
             /// polled, deadlines of groups.
             pub live_timers: u64,
-            /// Tasks of `tokio::spawn` that have not ended, in the tokio of this runtime: they are
-            /// in no group. None without the feature `tokio`.
+            /// Tasks of `tokio::spawn` that have not ended, in the tokio of this runtime: whether
+            /// groups wait for them depends on the build. None without the feature `tokio`.
             pub live_tokio_tasks: u64,
         }
 

@@ -7,8 +7,9 @@
 //! from which jobs are run; `crowd` says which of them need help; `stalls` says which thread does
 //! not come back from a job; `sentinel` sees to it that busy workers look around, and that a thread
 //! watches time and I/O; `blocking` is the queue of closures that block; `circles` are tasks that
-//! wait for each other; `reports` are on their way to the hooks. `shared` is what all threads of a
-//! runtime see of these; `watch` is what the sentinel does there.
+//! wait for each other; `reports` are on their way to the hooks; `census` knows the tasks that
+//! tokio has, or, as `no_census.rs`, does not. `shared` is what all threads of a runtime see of
+//! these; `watch` is what the sentinel does there.
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
 //! where it is; `report_thread` calls hooks; `blocking_threads` do the closures that block;
@@ -24,6 +25,11 @@
 pub(crate) mod blocking;
 pub(crate) mod blocking_threads;
 pub(crate) mod caretaker;
+#[cfg(all(feature = "tokio", tokio_unstable))]
+mod census;
+#[cfg(not(all(feature = "tokio", tokio_unstable)))]
+#[path = "no_census.rs"]
+mod census;
 pub(crate) mod children;
 mod circles;
 pub(crate) mod config;

@@ -1,11 +1,13 @@
 //! The runtime as users see it: building, entering, looking inside. How it ends is in `shutdown`,
 //! the one that free functions use in `global`.
 
+use crate::driver::beside::{Asked, Builder};
 use crate::driver::driver::Driver;
 use crate::group::node::NodeRef;
 use crate::group::pool::Pool;
 use crate::poll::live::LiveCounts;
 use crate::pool::blocking::Blocking;
+use crate::pool::census::Census;
 use crate::pool::config::{BuildError, Kind, LEAST_STACK, RuntimeBuilder};
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
@@ -85,7 +87,13 @@ impl RuntimeBuilder {
 /// Starts a runtime under options that were checked.
 fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
     // Those of the workers, and one for all others.
-    let tokio = options.tokio.map(|wanted| (wanted, &*options.thread_name));
+    let census = Census::new();
+    let hooks_of_tokio = |builder: &mut Builder| census.install(builder);
+    let tokio = options.tokio.map(|wanted| Asked {
+        wanted,
+        name: &options.thread_name,
+        hooks: &hooks_of_tokio,
+    });
     let driver = Driver::new(options.clock.clone(), options.workers + 1, tokio);
     let driver = Arc::new(driver.map_err(|error| BuildError(Kind::Driver(error)))?);
     let shared = Arc::new_cyclic(|this| Shared {
@@ -101,6 +109,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         injector: Injector::new(),
         sleep: Sleep::new(),
         driver,
+        census,
         blocking: Blocking::new(options.max_blocking, options.max_spares),
         sentinel: Sentinel::new(),
         hooks,
@@ -125,6 +134,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         timing: Timing::new(options.workers + options.max_spares),
         names: Names::new(options.workers),
     });
+    shared.census.belongs_to(Arc::as_ptr(&shared).addr());
     let pool: Arc<dyn Pool> = Arc::clone(&shared) as Arc<dyn Pool>;
     *shared.root.lock() = Some(NodeRef::root(pool));
     let runtime = Runtime { shared };

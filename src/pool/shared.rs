@@ -9,6 +9,7 @@ use crate::poll::frame;
 use crate::poll::live::{self, LiveCounts};
 use crate::poll::running::Seen;
 use crate::pool::blocking::Blocking;
+use crate::pool::census::Census;
 use crate::pool::crowd;
 use crate::pool::hooks::Hooks;
 use crate::pool::metrics::{Counters, Metrics};
@@ -79,6 +80,7 @@ pub(crate) struct Shared {
     pub(crate) injector: Injector<Job>,
     pub(crate) sleep: Sleep,
     pub(crate) driver: Arc<Driver>,
+    pub(crate) census: Arc<Census>,
     pub(crate) blocking: Blocking,
     pub(crate) sentinel: Sentinel,
     pub(crate) hooks: Hooks,

@@ -6,7 +6,8 @@
 //! 2. Wait for up to the grace.
 //! 3. Cancel what is left.
 //! 4. Wait while teardown makes progress, or a process that is being ended has time left; what is
-//!    there after that is returned as stragglers.
+//!    there after that is returned as stragglers. Groups that still wait for tasks of tokio's,
+//!    which no cancel reaches, are let go before, and once more there is time for teardown.
 //! 5. When the root is empty, be it later, end the workers and drop the root, which breaks the
 //!    circle root -> pool -> root. What others still poll is handed over to a caretaker.
 //! 6. End what tokio has of its own, if it is beside.
@@ -45,6 +46,9 @@ const NO_PROGRESS: u32 = 20;
 /// destructor may need the polls of other tasks; a task that yields for ever inside a shield is a
 /// straggler, too.
 const POLLS_ONLY: u32 = 500;
+
+/// A task of tokio's beside one that does not return.
+const ALIVE: &str = "a task of `tokio::spawn` that is alive";
 
 /// What still runs when a bounded shutdown ends: never empty.
 ///
@@ -169,6 +173,7 @@ impl Shared {
         root.stop();
         if let Some(caller) = inside {
             root.cancel_all();
+            self.let_go_escapees();
             end_when_empty(self, &root);
             return Err(Stragglers(vec![caller]));
         }
@@ -177,6 +182,9 @@ impl Shared {
         // after the end.
         root.cancel_all();
         wait_for_teardown(self, &root);
+        if self.let_go_escapees() {
+            wait_for_teardown(self, &root);
+        }
         let stragglers = if root.is_empty() {
             Vec::new()
         } else {
@@ -196,7 +204,11 @@ impl Shared {
     fn join_threads(&self, grace: Duration) -> Result<(), Stragglers> {
         let Some(escapees) = self.leave_tokio(LOOK, NO_PROGRESS) else {
             let name = "a task of `tokio::spawn` that does not return";
-            return Err(Stragglers(vec![unnamed(name, Location::caller())]));
+            let mut stragglers = vec![unnamed(name, Location::caller())];
+            // It is one of these.
+            let places = self.places_of_escapees();
+            stragglers.extend(places.into_iter().map(|place| unnamed(ALIVE, place)));
+            return Err(Stragglers(stragglers));
         };
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {

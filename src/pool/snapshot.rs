@@ -40,6 +40,7 @@ pub(crate) fn take(shared: &Shared) -> Dump {
     shared.driver.tick(); // for ages
     let groups = shared.open_root().map(|root| survey::groups(&root));
     let mut groups = groups.unwrap_or_default();
+    shared.show_escapees(&mut groups);
     let mut waits = Waits::default();
     waits.add_tree(&groups);
     shared

@@ -9,8 +9,8 @@ impl RuntimeBuilder {
     /// tokio works in children, as it is.
     ///
     /// Default: none. The [guide](crate::guide::tokio) says what that means for tasks of
-    /// `tokio::spawn`, which are in no group, and for what is always ready. tokio's time is real,
-    /// also beside a [`clock`](RuntimeBuilder::clock) of a test.
+    /// `tokio::spawn`, which are in no group but in some builds, and for what is always ready.
+    /// tokio's time is real, also beside a [`clock`](RuntimeBuilder::clock) of a test.
     ///
     /// The context is there in children and closures, in the body of a group and any other future
     /// that a thread waits for by [`Runtime::block_on`](crate::Runtime::block_on) or

@@ -142,6 +142,11 @@ pub struct GroupDump {
     /// The children that were suspended at least once, or block. The rest is queued, or in its
     /// first poll.
     pub tasks: Vec<TaskDump>,
+    /// Where the tasks of `tokio::spawn` were spawned that it waits for: in a build with the
+    /// feature `tokio` and `--cfg tokio_unstable`; in any other it waits for none.
+    pub tokio_tasks: Vec<&'static Location<'static>>,
+    /// Which group it is.
+    pub(crate) address: usize,
     /// The data of the wakers that wait for its children.
     pub(crate) awaited_by: Vec<usize>,
 }
@@ -338,6 +343,9 @@ impl fmt::Display for Dump {
             writeln!(f, "{:indent$}{group}", "")?;
             for task in &group.tasks {
                 writeln!(f, "{:indent$}  {task}", "")?;
+            }
+            for place in &group.tokio_tasks {
+                writeln!(f, "{:indent$}  task of `tokio::spawn` at {place}", "")?;
             }
         }
         for running in &self.first_polls {

@@ -28,6 +28,10 @@ use std::task::{Poll, Waker};
 /// gives it back by dropping it, while no lock is held.
 pub(crate) struct Counted(NonNull<Node>);
 
+// SAFETY: the node, which it gives a `&Node` of, is `Sync`; and any thread may give a count back:
+// it does so where a child has ended, or a holder of a handle lets go.
+unsafe impl Send for Counted {}
+
 impl Counted {
     /// Counts one in where others are counted; else the answer of the word.
     #[inline]

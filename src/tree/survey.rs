@@ -55,6 +55,8 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
         deadline,
         count,
         tasks,
+        tokio_tasks: Vec::new(),
+        address: node.whole.addr().get(),
         awaited_by,
     }
 }
