@@ -1,5 +1,6 @@
 //! A file for each library.
 
+mod any_spawner;
 mod async_fs;
 mod async_io;
 mod async_nats;
