@@ -212,8 +212,9 @@ impl Desk {
     /// Has the thread write, which is started if there is none yet.
     fn start(&'static self, inside: &mut Inside) -> io::Result<()> {
         let name = self.stream.name();
-        let does = format_args!("writes {name}");
-        inside.thread.start(name, does, || self.serve())
+        inside
+            .thread
+            .start(name, format_args!("writes {name}"), || self.serve())
     }
 
     fn serve(&self) {

@@ -31,6 +31,16 @@ pub(crate) fn spinney() -> &'static spinney::Runtime {
     })
 }
 
+/// With a tokio inside, whose sockets its children use.
+pub(crate) fn spinney_and_tokio() -> &'static spinney::Runtime {
+    static RUNTIME: OnceLock<spinney::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let builder = spinney::Runtime::builder().workers(workers());
+        let builder = builder.tokio(spinney::runtime::Tokio::Parked);
+        builder.build().expect("workers")
+    })
+}
+
 pub(crate) fn tokio() -> &'static tokio::runtime::Runtime {
     static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {

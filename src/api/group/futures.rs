@@ -281,7 +281,7 @@ impl<R, F, B: Future<Output = R>> Future for GroupFuture<'_, R, F, B> {
             .poll(cx, *this.call, Plain)
             .map(|result| match result {
                 Ok(value) => value,
-                Err(errors) => match errors.into_first() {},
+                Err(errors) => match *errors.first() {},
             })
     }
 }

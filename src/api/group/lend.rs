@@ -198,7 +198,7 @@ where
             .poll(cx)
             .map(|(state, result)| match result {
                 Ok(value) => (state, value),
-                Err(errors) => match errors.into_first() {},
+                Err(errors) => match *errors.first() {},
             })
     }
 }

@@ -42,7 +42,7 @@ use std::panic::{Location, resume_unwind};
 pub fn scope<'p, R>(body: impl for<'s> FnOnce(Group<'s, 'p>) -> R) -> R {
     let location = Location::caller();
     let result: Result<R, Errors<Never>> = run(location, |group| Ok(body(group)));
-    result.unwrap_or_else(|errors| match errors.into_first() {})
+    result.unwrap_or_else(|errors| match *errors.first() {})
 }
 
 /// As [`scope`], for a body and children that can fail: the first error cancels the rest.

@@ -2,6 +2,8 @@
 
 pub(crate) mod epoll;
 pub(crate) mod load;
+pub(crate) mod on_both;
+pub(crate) mod on_serve;
 pub(crate) mod on_spinney;
 pub(crate) mod on_tokio;
 

@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-async fn echo(mut stream: TcpStream) {
+pub(crate) async fn echo(mut stream: TcpStream) {
     let mut buffer = [0; LENGTH];
     while stream.read_exact(&mut buffer).await.is_ok() {
         if stream.write_all(&buffer).await.is_err() {

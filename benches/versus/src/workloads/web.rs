@@ -4,7 +4,7 @@
 
 use crate::measure::{Figures, Length};
 use crate::process;
-use crate::web::{Kind, epoll, load, on_spinney, on_tokio};
+use crate::web::{Kind, epoll, load, on_both, on_serve, on_spinney, on_tokio};
 use crate::workloads::{Workload, says};
 use std::net::{Ipv4Addr, TcpListener};
 use std::thread;
@@ -45,6 +45,40 @@ pub(crate) const HYPER_CLOSE: Workload = Workload::new(
     ],
 )
 .quick();
+
+pub(crate) const SERVE: Workload = Workload::new(
+    "serve_64",
+    "a request over one of 64 connections that are kept, to our server with all its limits, beside a bare hyper",
+    &[
+        says("spinney", |length| {
+            measured(Kind::Hyper, length, |listener, _| on_serve::serve(listener))
+        }),
+        says("tokio", |length| tokio(Kind::Hyper, length)),
+    ],
+);
+
+pub(crate) const HYPER_OF_TOKIO: Workload = Workload::new(
+    "hyper_of_tokio_64",
+    "a request to hyper over one of 64 sockets of tokio",
+    &[
+        says("spinney", |length| both(Kind::Hyper, length)),
+        says("tokio", |length| tokio(Kind::Hyper, length)),
+    ],
+);
+
+pub(crate) const ECHO_OF_TOKIO: Workload = Workload::new(
+    "echo_of_tokio_64",
+    "an echo of 64 bytes over one of 64 sockets of tokio",
+    &[
+        says("spinney", |length| both(Kind::Echo, length)),
+        says("tokio", |length| tokio(Kind::Echo, length)),
+    ],
+);
+
+/// Children of spinney over tokio's sockets, by `RuntimeBuilder::tokio`.
+fn both(kind: Kind, length: Length) -> Figures {
+    measured(kind, length, on_both::serve)
+}
 
 fn spinney(kind: Kind, length: Length) -> Figures {
     measured(kind, length, on_spinney::serve)
