@@ -37,9 +37,6 @@ const PING: Duration = Duration::from_secs(20);
 /// Streams of an HTTP/2 connection at once; what hyper, nginx (128) and others grant is like it.
 const STREAMS: u32 = 200;
 
-/// Headers of a head at most: hyper's own limit.
-const HEADERS: usize = 100;
-
 /// One connection, from its handshake to its end. Whatever happens in it stays in it.
 pub(super) async fn connection<A, S, B>(
     server: Arc<Serving>,
@@ -139,7 +136,7 @@ fn protocols(g: Group<'_, '_>, limits: &Limits) -> auto::Builder<GroupHandle<Nev
         .timer(Timer)
         // The watch does that, without a timer for each request.
         .header_read_timeout(None)
-        .max_headers(HEADERS)
+        // Of headers hyper takes 100 at most: with a number of ours it would allocate for each.
         .max_buf_size(limits.head_bytes);
     builder
         .http2()
