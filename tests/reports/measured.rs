@@ -65,16 +65,20 @@ fn polls_of_a_sample_are_timed() {
 fn waits_in_queues_are_timed() {
     without_hanging(|| {
         let (runtime, clock) = one_by_one();
-        runtime.block_on(group(async |g: Group<'_, '_>| {
-            let clock = g.keep(clock.clone());
-            for _ in 0..200 {
-                g.spawn(async {
-                    for _ in 0..100 {
-                        clock.advance(MILLI);
-                        yield_now().await;
-                    }
-                });
-            }
+        let measured = clock.clone();
+        runtime.block_on(group(async move |g| {
+            // On the worker, so that all are there before the first one runs.
+            g.spawn(group(async move |g: Group<'_, '_>| {
+                let clock = g.keep(measured);
+                for _ in 0..200 {
+                    g.spawn(async {
+                        for _ in 0..100 {
+                            clock.advance(MILLI);
+                            yield_now().await;
+                        }
+                    });
+                }
+            }));
         }));
         let waits = runtime.statistics().schedule_latency;
         assert!(is_sample_of(&waits, 20_000), "{waits:?}");
