@@ -23,11 +23,11 @@ impl Waits {
     fn add_tree(&mut self, groups: &[GroupDump]) {
         for group in groups {
             for waker in &group.awaited_by {
-                self.add(*waker, WaitsFor::Group(group.label()));
+                self.add(*waker, WaitsFor::Children(group.label()));
             }
             for task in &group.tasks {
                 if let Some(waker) = task.awaited_by {
-                    self.add(waker, WaitsFor::Task(task.id));
+                    self.add(waker, WaitsFor::Child(task.id));
                 }
             }
         }

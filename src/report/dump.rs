@@ -313,9 +313,9 @@ pub enum WaitsFor {
         descriptor: i32,
     },
     /// The value of a child.
-    Task(TaskId),
+    Child(TaskId),
     /// The children of a group, by its name, or where it was opened.
-    Group(String),
+    Children(String),
     /// A thread for closures that block: it is in the line.
     BlockingThread,
 }
@@ -326,8 +326,8 @@ impl fmt::Display for WaitsFor {
             Self::Timer { left, .. } => write!(f, "a timer, due in {left:.1?}"),
             Self::Readable { descriptor } => write!(f, "input on descriptor {descriptor}"),
             Self::Writable { descriptor } => write!(f, "output on descriptor {descriptor}"),
-            Self::Task(task) => write!(f, "task {task}"),
-            Self::Group(group) => write!(f, "the children of group {group}"),
+            Self::Child(task) => write!(f, "task {task}"),
+            Self::Children(group) => write!(f, "the children of group {group}"),
             Self::BlockingThread => f.write_str("a thread that may block"),
         }
     }

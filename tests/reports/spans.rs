@@ -473,7 +473,7 @@ fn what_a_task_with_a_span_waits_for_is_said() {
             let waits = tasks
                 .iter()
                 .find(|task| task.name.as_deref() == Some("waits"));
-            assert_eq!(waits.unwrap().waits_for, [WaitsFor::Task(id)]);
+            assert_eq!(waits.unwrap().waits_for, [WaitsFor::Child(id)]);
             g.cancel(());
             Ok(())
         });
