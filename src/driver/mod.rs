@@ -6,8 +6,9 @@
 //! others are woken; `source` is the cached readiness of a source of I/O, in one direction;
 //! `sources` are those that are watched, by key; `system` is the platform's half of what the worker
 //! waits in (`epoll.rs` on Linux, `portable.rs` elsewhere); `beside` is tokio's driver, in which it
-//! may wait, too (`tokio.rs`, or `no_tokio.rs` without the feature), and `lent` how that goes from
-//! one thread to another; `selector` is the whole of that; `driver` puts them together.
+//! may wait, too (`tokio.rs`, or `no_tokio.rs` without the feature), `tokio_runtime` what is driven
+//! there and how it ends, and `lent` how that goes from one thread to another; `selector` is the
+//! whole of that; `driver` puts them together.
 
 #[cfg(feature = "tokio")]
 #[path = "tokio.rs"]
@@ -32,6 +33,8 @@ pub(crate) mod system;
 #[path = "portable.rs"]
 pub(crate) mod system;
 pub(crate) mod timers;
+#[cfg(feature = "tokio")]
+pub(crate) mod tokio_runtime;
 pub(crate) mod wheel;
 
 #[cfg(test)]

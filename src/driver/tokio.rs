@@ -22,8 +22,7 @@
 //!
 //! # The end
 //!
-//! A runtime of tokio's must not be dropped where tokio drives, and drops what is left of its
-//! tasks. So that is done on a thread of its own, when our threads have ended.
+//! It comes when our threads have ended: `src/driver/tokio_runtime.rs`.
 
 #![expect(
     unsafe_code,
@@ -34,10 +33,11 @@ use crate::driver::clock::Clock;
 use crate::driver::lent::{Lent, StillOut};
 use crate::driver::role::Limit;
 use crate::driver::system::{BATCH, Events, System};
+use crate::driver::tokio_runtime::Apart;
+pub(crate) use crate::driver::tokio_runtime::{Owned, is_apart};
 use crate::scoped::{self, Place, Scoped};
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use crate::sync::{Arc, LocalKey, Mutex, thread};
-use crate::unwind;
+use crate::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{Arc, LocalKey, Mutex};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -49,7 +49,7 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 pub(crate) use tokio::runtime::Builder;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::task::unconstrained;
 
 /// How a runtime drives tokio: see
@@ -235,39 +235,14 @@ impl Scoped for Inside {
     }
 }
 
-/// Whether code on this thread must run no jobs.
-struct Apart;
-
-impl Scoped for Apart {
-    type At<'a> = bool;
-
-    const NOTHING: bool = false;
-
-    const PLACE: &'static LocalKey<Place<Self>> = &APART;
-
-    fn shorten<'s, 'l>(apart: bool) -> bool
-    where
-        'l: 's,
-    {
-        apart
-    }
-}
-
 crate::sync::thread_local! {
     static SLEEPS: Place<Sleeps> = const { Place::new() };
     static INSIDE: Place<Inside> = const { Place::new() };
-    static APART: Place<Apart> = const { Place::new() };
 }
 
 /// Sleeps in `park`, in tokio's driver if that is to be had.
 pub(crate) fn sleep_as(sleeper: Sleeper<'_>, park: impl FnOnce()) {
     scoped::enter::<Sleeps, _>(Some(sleeper), park);
-}
-
-/// Whether code on this thread must run no jobs: tokio drives further down on the stack, and some
-/// of its leaves that are polled here get on only when that goes on.
-pub(crate) fn is_apart() -> bool {
-    scoped::with::<Apart, _>(|apart| apart)
 }
 
 impl Beside {
@@ -525,101 +500,4 @@ fn wakes() {
             signals.call_back();
         }
     });
-}
-
-/// A runtime of tokio's that can be dropped anywhere.
-pub(crate) struct Owned {
-    runtime: Option<Box<Runtime>>,
-    process: u32,
-}
-
-impl Owned {
-    fn new(runtime: Runtime) -> Self {
-        Self {
-            runtime: Some(Box::new(runtime)),
-            process: std::process::id(),
-        }
-    }
-
-    /// Drives the runtime until the future is ready. tokio catches the panics of its tasks; one of
-    /// a waker ends the turn.
-    fn drive(&mut self, future: impl Future<Output = ()>) {
-        let Some(runtime) = &self.runtime else { return };
-        let driven = || runtime.block_on(unconstrained(future));
-        let driven = unwind::catch(|| scoped::enter::<Apart, _>(true, driven));
-        if let Err(payload) = driven {
-            unwind::discard(payload);
-        }
-    }
-
-    /// Ends the runtime: its tasks are dropped, and closures of `spawn_blocking` waited for, for
-    /// `limit` at most. `left` is called before. How many tasks there were.
-    pub(crate) fn end(mut self, limit: Duration, left: impl FnOnce() + Send + 'static) -> usize {
-        let alive = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&alive);
-        self.apart(limit, move |runtime| {
-            // Relaxed: read after the thread is joined.
-            count.store(settle(runtime), Ordering::Relaxed);
-            left();
-        });
-        // Relaxed: the thread that has written it was joined.
-        alive.load(Ordering::Relaxed)
-    }
-
-    /// On a thread of its own: this one may be in the middle of another runtime of tokio's. What is
-    /// to be done `before` is done there, too.
-    fn apart(&mut self, limit: Duration, before: impl FnOnce(&Runtime) + Send + 'static) {
-        let Some(runtime) = self.runtime.take() else {
-            return;
-        };
-        if self.process != std::process::id() {
-            // Its threads are in the process from which this one was forked.
-            std::mem::forget(runtime);
-            return;
-        }
-        let slot = Arc::new(Mutex::new(Some(runtime)));
-        let theirs = Arc::clone(&slot);
-        let ends = move || {
-            let runtime = theirs.lock().take();
-            if let Some(runtime) = runtime {
-                before(&runtime);
-                runtime.shutdown_timeout(limit);
-            }
-        };
-        match thread::Builder::new()
-            .name("tokio-end".to_owned())
-            .spawn(ends)
-        {
-            Ok(thread) => _ = thread.join(),
-            // Also where this is allowed nowhere else: it does not wait.
-            Err(_) => {
-                let runtime = slot.lock().take();
-                runtime
-                    .into_iter()
-                    .for_each(|runtime| runtime.shutdown_background());
-            }
-        }
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        self.apart(Duration::ZERO, |runtime| _ = settle(runtime));
-    }
-}
-
-/// Lets tasks end that have only to be polled once more, because what they served is gone; how many
-/// are left.
-fn settle(runtime: &Runtime) -> usize {
-    let alive = || runtime.metrics().num_alive_tasks();
-    let mut before = alive();
-    while before > 0 {
-        runtime.block_on(tokio::task::yield_now());
-        let now = alive();
-        if now >= before {
-            break;
-        }
-        before = now;
-    }
-    before
 }
