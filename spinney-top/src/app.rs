@@ -4,7 +4,6 @@ use crate::rows::{Kind, Row, Sort, rows};
 use crate::snapshot::{Snapshot, Worker};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeSet;
-use std::mem;
 use std::time::{Duration, Instant};
 
 /// How a worker has spent the time between two snapshots.
@@ -85,19 +84,12 @@ impl App {
         let Some(snapshot) = self.snapshot() else {
             return Vec::new();
         };
-        let all = |snapshot: &Snapshot| {
-            let others = [snapshot.others];
-            let all: Vec<_> = snapshot.workers.iter().copied().chain(others).collect();
-            all
-        };
-        let before = self.before.as_ref().map(|(time, old)| (*time, all(old)));
-        let load = |(at, worker): (usize, Worker)| {
-            let (time, old) = before.as_ref()?;
-            load(*time, old.get(at)?, &worker)
-        };
-        let now = all(snapshot).into_iter().enumerate();
-        now.map(|(at, worker)| (worker, load((at, worker))))
-            .collect()
+        let loads = snapshot.everyone().enumerate().map(|(at, worker)| {
+            let before = self.before.as_ref();
+            let load = before.and_then(|(time, old)| load(*time, old.everyone().nth(at)?, worker));
+            (*worker, load)
+        });
+        loads.collect()
     }
 
     pub(crate) fn key(&mut self, key: KeyEvent) {
@@ -125,9 +117,9 @@ impl App {
     }
 
     fn command(&mut self, code: KeyCode) {
-        let count = self.rows().len();
-        let last = count.saturating_sub(1);
-        let at = self.selected(count).unwrap_or(0);
+        let rows = self.rows();
+        let last = rows.len().saturating_sub(1);
+        let at = self.selected(rows.len()).unwrap_or(0);
         match code {
             KeyCode::Char('q') => self.quits = true,
             KeyCode::Esc => self.filter.clear(),
@@ -140,20 +132,17 @@ impl App {
             KeyCode::PageUp => self.selected = at.saturating_sub(self.page),
             KeyCode::Home => self.selected = 0,
             KeyCode::End => self.selected = last,
-            KeyCode::Enter => self.fold(at),
+            KeyCode::Enter => {
+                if let Some(kind) = rows.into_iter().nth(at).and_then(|row| row.kind) {
+                    self.fold(kind);
+                }
+            }
             _ => {}
         }
     }
 
-    /// Folds, or unfolds, the group of this line and those of its kind.
-    fn fold(&mut self, at: usize) {
-        let Some(kind) = self
-            .rows()
-            .get_mut(at)
-            .and_then(|row| mem::take(&mut row.kind))
-        else {
-            return;
-        };
+    /// Folds the groups of this kind, or unfolds them.
+    fn fold(&mut self, kind: Kind) {
         if !self.folded.remove(&kind) {
             self.folded.insert(kind);
         }

@@ -15,6 +15,13 @@ pub(crate) struct Snapshot {
     pub(crate) poll_time: Times,
 }
 
+impl Snapshot {
+    /// The workers, and then the others.
+    pub(crate) fn everyone(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.iter().chain([&self.others])
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Server {
     pub(crate) phase: String,

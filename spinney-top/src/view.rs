@@ -1,7 +1,7 @@
 //! Draws it.
 
-use crate::app::App;
-use crate::snapshot::{Snapshot, Times};
+use crate::app::{App, Load};
+use crate::snapshot::{Snapshot, Times, Worker};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
@@ -9,23 +9,24 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, List, ListItem, ListState, Paragraph, Row, Table};
 use std::time::Duration;
 
-/// More workers than this share the rest of the screen with the tree.
+/// Lines of the table of workers at most: what is beyond is not shown.
 const WORKERS: usize = 8;
 
 const KEYS: &str = " q quit  / filter  s sort  f freeze  Enter fold  arrows, PgUp, PgDn, Home, End";
 
 pub(crate) fn draw(frame: &mut Frame<'_>, app: &mut App) {
-    let workers = app.loads().len().min(WORKERS);
+    let workers = app.loads();
+    let lines = workers.len().min(WORKERS) + 1;
     let parts = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(u16::try_from(workers).unwrap_or(u16::MAX).saturating_add(1)),
+        Constraint::Length(lines as u16),
         Constraint::Length(3),
         Constraint::Min(3),
         Constraint::Length(1),
     ]);
     let [head, loads, times, tree, foot] = parts.areas(frame.area());
     frame.render_widget(Paragraph::new(title(app)), head);
-    frame.render_widget(worker_table(app), loads);
+    frame.render_widget(worker_table(workers), loads);
     if let Some(snapshot) = app.snapshot() {
         frame.render_widget(time_table(snapshot), times);
     }
@@ -60,8 +61,7 @@ fn title(app: &App) -> Line<'static> {
     line
 }
 
-fn worker_table(app: &App) -> Table<'static> {
-    let loads = app.loads();
+fn worker_table(loads: Vec<(Worker, Option<Load>)>) -> Table<'static> {
     let last = loads.len().saturating_sub(1);
     let rows = loads.into_iter().enumerate().map(|(at, (worker, load))| {
         let name = match at == last {
