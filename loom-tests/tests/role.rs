@@ -194,24 +194,26 @@ fn model_a_timer_shortens_the_wait() {
     });
 }
 
+/// Two workers go to sleep, and each is unparked.
+fn unpark_two(pool: Arc<Pool>) {
+    let sleepers: Vec<_> = (0..2)
+        .map(|seat| {
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.park(seat))
+        })
+        .collect();
+    for parker in &pool.parkers {
+        pool.role.unpark(parker);
+    }
+    for sleeper in sleepers {
+        sleeper.join().unwrap();
+    }
+}
+
 /// Two workers sleep, one of them in the driver; each is woken by its own parker.
 #[test]
 fn model_unpark_reaches_both_beds() {
-    explore(|| {
-        let pool = pool();
-        let sleepers: Vec<_> = (0..2)
-            .map(|seat| {
-                let pool = Arc::clone(&pool);
-                thread::spawn(move || pool.park(seat))
-            })
-            .collect();
-        for parker in &pool.parkers {
-            pool.role.unpark(parker);
-        }
-        for sleeper in sleepers {
-            sleeper.join().unwrap();
-        }
-    });
+    explore(|| unpark_two(pool()));
 }
 
 /// A worker that finds the role with a thread that only looks sleeps elsewhere: it is woken, takes
@@ -278,21 +280,7 @@ fn model_a_look_for_a_holder_that_is_away_leaves_it_its_timer() {
 /// The same with a token of the holder's, and a look before a sleep elsewhere.
 #[test]
 fn model_a_look_for_a_holder_that_is_away_leaves_it_its_token() {
-    explore(|| {
-        let pool = pool_of(true);
-        let sleepers: Vec<_> = (0..2)
-            .map(|seat| {
-                let pool = Arc::clone(&pool);
-                thread::spawn(move || pool.park(seat))
-            })
-            .collect();
-        for parker in &pool.parkers {
-            pool.role.unpark(parker);
-        }
-        for sleeper in sleepers {
-            sleeper.join().unwrap();
-        }
-    });
+    explore(|| unpark_two(pool_of(true)));
 }
 
 #[test]

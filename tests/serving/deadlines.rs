@@ -61,12 +61,22 @@ async fn forwards(request: Request<RequestBody>) -> Answer {
     Ok(Response::new(Full::from(told)))
 }
 
+/// Requests with these headers are answered with these values.
+fn assert_forwarded(server: Server, cases: &[(&str, &str)]) {
+    let deadlines = Deadlines::new().header(HeaderName::from_static("x-patience"));
+    let server = start(server, deadlines.around(service_fn(forwards)));
+    let mut client = server.client();
+    for (headers, told) in cases {
+        client.send(&format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n"));
+        assert_eq!(client.answer().body, *told, "{headers}");
+    }
+    drop(client);
+    server.stop();
+}
+
 #[test]
 fn what_is_left_goes_to_the_next_machine() {
-    let deadlines = Deadlines::new().header(HeaderName::from_static("x-patience"));
-    let server = start(patient(), deadlines.around(service_fn(forwards)));
-    let mut client = server.client();
-    for (headers, told) in [
+    let cases = [
         ("", "- -"),
         ("x-patience: 2500\r\n", "2500 2500000u"),
         ("grpc-timeout: 2S\r\n", "2000 2000000u"),
@@ -77,30 +87,19 @@ fn what_is_left_goes_to_the_next_machine() {
         ("grpc-timeout: 123456789S\r\nx-patience: soon\r\n", "- -"),
         ("grpc-timeout: 1s\r\nx-patience: 1.5\r\n", "- -"),
         ("x-request-timeout-ms: 5\r\n", "- -"), // another one was chosen
-    ] {
-        client.send(&format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n"));
-        assert_eq!(client.answer().body, told, "{headers}");
-    }
-    drop(client);
-    server.stop();
+    ];
+    assert_forwarded(patient(), &cases);
 }
 
 #[test]
 fn the_servers_own_deadline_goes_on_too_if_it_is_earlier() {
     let server = Server::new().request_deadline(Duration::from_secs(2));
-    let deadlines = Deadlines::new().header(HeaderName::from_static("x-patience"));
-    let server = start(server, deadlines.around(service_fn(forwards)));
-    let mut client = server.client();
-    for (headers, told) in [
+    let cases = [
         ("", "2000 2000000u"),
         ("grpc-timeout: 3S\r\n", "2000 2000000u"),
         ("grpc-timeout: 1S\r\n", "1000 1000000u"),
-    ] {
-        client.send(&format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n"));
-        assert_eq!(client.answer().body, told, "{headers}");
-    }
-    drop(client);
-    server.stop();
+    ];
+    assert_forwarded(server, &cases);
 }
 
 #[test]
