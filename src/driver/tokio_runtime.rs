@@ -94,8 +94,9 @@ impl Owned {
         match builder.spawn(ends) {
             Ok(thread) => thread.join().unwrap_or(0),
             Err(_) => {
-                // Also where this is allowed nowhere else: it does not wait.
-                if let Some(runtime) = slot.lock().take() {
+                let runtime = slot.lock().take();
+                if let Some(runtime) = runtime {
+                    // Also where this is allowed nowhere else: it does not wait.
                     runtime.shutdown_background();
                 }
                 0
