@@ -43,6 +43,8 @@ pub(crate) struct Known<'a> {
     pub(crate) delivered: BTreeMap<Id, To>,
     /// Groups whose futures were forgotten, and those that were open in their bodies.
     pub(crate) forgotten: BTreeSet<Id>,
+    /// Races of which a contestant was polled: before that, their futures hold the contestants.
+    run: BTreeSet<Id>,
 }
 
 impl<'a> Known<'a> {
@@ -53,6 +55,7 @@ impl<'a> Known<'a> {
             raised: BTreeSet::new(),
             delivered: BTreeMap::new(),
             forgotten: BTreeSet::new(),
+            run: BTreeSet::new(),
         };
         let mut resolved = BTreeSet::new();
         for event in events {
@@ -61,6 +64,9 @@ impl<'a> Known<'a> {
                 Event::Delivered(step, to) => _ = known.delivered.insert(*step, *to),
                 Event::Forgotten(group) => _ = known.forgotten.insert(*group),
                 Event::Resolved(group, _) | Event::Gone(group, _) => _ = resolved.insert(*group),
+                Event::Polled(frame, _) if facts.kind(*frame) == Kind::Contestant => {
+                    known.run.insert(facts.frames[frame].group);
+                }
                 _ => {}
             }
         }
@@ -74,10 +80,16 @@ impl<'a> Known<'a> {
         known
     }
 
-    /// Whether a frame is the body of a group that was forgotten, or was to clean up in one.
+    /// Whether a forgotten future holds a frame: the body of a group, what was to clean up in one, or a contestant in a
+    /// race that did not begin, as the budget of its poll was spent.
     pub(crate) fn holds(&self, frame: Id) -> bool {
         let fact = &self.facts.frames[&frame];
-        matches!(fact.kind, Kind::Body | Kind::Cleanup) && self.forgotten.contains(&fact.group)
+        let held = match fact.kind {
+            Kind::Body | Kind::Cleanup => true,
+            Kind::Contestant => !self.run.contains(&fact.group),
+            _ => false,
+        };
+        held && self.forgotten.contains(&fact.group)
     }
 
     /// Whether a step raises a panic.

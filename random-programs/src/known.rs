@@ -179,6 +179,17 @@ fn earlier() -> Vec<(&'static str, Program)> {
             )]),
         ),
         (
+            "a forgotten body holds a race that did not begin, as the budget of the poll was spent",
+            Program {
+                operations_per_poll: 2,
+                ..alone(vec![nest(
+                    true,
+                    How::Forget(1),
+                    vec![Op::Race(vec![frame(vec![]), frame(vec![Op::Fail])])],
+                )])
+            },
+        ),
+        (
             "closures that wait for closures, and one thread for all",
             one_thread(vec![
                 blocking(
