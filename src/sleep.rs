@@ -102,12 +102,6 @@ impl Sleep {
         self.word.load(Ordering::Relaxed) >= SLEEPING
     }
 
-    /// How many workers sleep: as of some moment.
-    pub(crate) fn sleeping(&self) -> usize {
-        // Relaxed: a hint, as above.
-        self.word.load(Ordering::Relaxed) / SLEEPING
-    }
-
     /// Starts to search, unless half of `workers` search already.
     pub(crate) fn start_search(&self, workers: usize) -> bool {
         // Relaxed: a limit on wasted work, nothing depends on its being exact.

@@ -275,11 +275,6 @@ impl Shared {
         }
     }
 
-    /// Whether all others that have a seat sleep: then only time, I/O and outsiders bring jobs.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.seats.active_from(0).count() <= self.sleep.sleeping() + 1
-    }
-
     /// Runs a job that comes out of a queue, on this seat.
     #[inline]
     pub(crate) fn run(&self, seat: Option<usize>, job: Job) {

@@ -5,7 +5,7 @@ use crate::job::Job;
 use crate::parker::Parker;
 use crate::poll::tally;
 use crate::pool::crowd::{self, Getting};
-use crate::pool::looks::Looks;
+use crate::pool::looks::{self, Looks};
 use crate::pool::recorder::{self, What};
 use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
 use crate::pool::shared::Shared;
@@ -29,6 +29,9 @@ pub(crate) const SEARCH_ROUNDS: u32 = 34;
 /// a few microseconds lie between.
 const COMPARES: [u32; 3] = [16, 24, 32];
 
+/// Seats at which a worker looks at a time, in search of one that is stuck.
+const SOUGHT: usize = 4;
+
 /// The pause after this one of [`SEARCH_ROUNDS`]: twice as long after every four, up to 32 spins.
 ///
 /// The processor is never given away: a searcher is on its way to the driver, and where threads are
@@ -50,10 +53,16 @@ pub(crate) struct Worker<'a> {
     searching: &'a Cell<bool>,
     looks: Looks,
     getting: Getting,
+    /// The seats as of a look at some of them at this time, see [`Worker::seek_stuck`].
+    seen: Getting,
+    sought: Duration,
+    /// One that stood still then, and on which jobs wait.
+    stuck: Option<usize>,
     rng: Rng,
     kind: Kind<'a>,
-    /// It has had one from outside, or of another seat, since it slept last.
-    fed: bool,
+    /// Others have jobs for it: one has woken it from its last sleep, or it has had one from
+    /// outside or of another seat since.
+    fed: Cell<bool>,
     /// It has slept since its last job, or had none.
     slept: bool,
     /// A spare that retires first runs what waits in order on its seat, so many jobs: elsewhere
@@ -142,9 +151,12 @@ impl<'a> Worker<'a> {
             searching: &ctx.searching,
             looks: Looks::new(shared.sentinel.beat(), began),
             getting: Getting::default(),
+            seen: Getting::default(),
+            sought: began,
+            stuck: None,
             rng: Rng::new(index as u64),
             kind,
-            fed: false,
+            fed: Cell::new(false),
             slept: true,
             leaves_after: None,
             times: shared.timing.of_seat(index),
@@ -192,8 +204,14 @@ impl<'a> Worker<'a> {
             if let Some(job) = self.take_injected() {
                 return Some(job);
             }
-            if self.turn() {
-                continue;
+            // One that has run a single job since it slept would look for nothing, as a rule, and
+            // looks once more where it sleeps.
+            if self.looks.since() > 1 {
+                if self.turn() {
+                    continue;
+                }
+            } else {
+                self.note_time(self.shared.driver.tick());
             }
             if matches!(self.kind, Kind::Caretaker) && self.shared.caretaker_leaves() {
                 return None;
@@ -220,7 +238,7 @@ impl<'a> Worker<'a> {
         if due.outside {
             // One: a batch would go in front of what the look has woken.
             if let Some(job) = self.shared.take_injected(self.own, 1) {
-                self.fed = true;
+                self.fed.set(true);
                 return Some(job);
             }
         }
@@ -231,21 +249,63 @@ impl<'a> Worker<'a> {
         if due.other {
             return self.steal_one();
         }
+        if due.stuck {
+            return self.relieve();
+        }
         None
     }
 
     /// Looks at time and I/O; whether anything was woken.
     fn turn(&mut self) -> bool {
         let (now, woken) = self.shared.turn();
-        self.spent(&self.times.busy, now);
-        self.looks.looked(now);
-        self.note_crowd();
+        self.note_time(now);
         let visited = self.shared.driver.visit();
         if visited {
             self.spent(&self.times.busy, self.shared.driver.passed());
         }
         // What runs in a visit may push to the own seat.
         woken || (visited && self.seat.has_work())
+    }
+
+    /// It is so late now: what jobs take, and what follows from that.
+    fn note_time(&mut self, now: Duration) {
+        self.spent(&self.times.busy, now);
+        self.looks.looked(now, self.own.woken());
+        self.note_crowd();
+        self.seek_stuck(now);
+    }
+
+    /// Looks at a few other seats, as often as at time and I/O, for one on which jobs wait and none
+    /// was begun since the last look: see [`looks`].
+    fn seek_stuck(&mut self, now: Duration) {
+        if now.saturating_sub(self.sought) < looks::LOOK_AFTER || self.stuck.is_some() {
+            return;
+        }
+        self.sought = now;
+        let start = self.start();
+        let seats = &self.shared.seats;
+        self.stuck = seats.active_from(start).take(SOUGHT).find(|&other| {
+            let seat = seats.get(other);
+            other != self.index && self.seen.stands(other, seat) && seat.has_work()
+        });
+        self.looks.relieves(self.stuck.is_some());
+    }
+
+    /// A job of the seat that is stuck, as long as it is.
+    fn relieve(&mut self) -> Option<Job> {
+        let other = self.stuck?;
+        let seat = self.shared.seats.get(other);
+        let job = match self.seen.stands(other, seat) {
+            true => seat.steal_woken().or_else(|| seat.steal_one()),
+            false => None,
+        };
+        if job.is_some() {
+            self.seat.counters.steals.bump();
+        } else {
+            self.stuck = None;
+            self.looks.relieves(false);
+        }
+        job
     }
 
     /// Tells how it has spent the time until now.
@@ -318,8 +378,8 @@ impl<'a> Worker<'a> {
                 self.seat.counters.parks.bump();
                 self.slept = true;
                 self.spent(&self.times.searching, self.shared.driver.passed());
+                self.fed.set(false);
                 self.park_and_tell();
-                self.fed = false;
                 let now = self.shared.driver.tick();
                 self.told.set(now);
                 self.looks.slept(now);
@@ -421,7 +481,8 @@ impl<'a> Worker<'a> {
     /// is here or on its way. It may have been used up by the park; one that is left makes a later
     /// park return early, which does no harm.
     fn stay_awake(&self) {
-        let _ = self.shared.sleep.stay_awake(self.index);
+        let woken = !self.shared.sleep.stay_awake(self.index);
+        self.fed.set(self.fed.get() || woken);
     }
 
     /// Stops searching; the last searcher wakes another worker if there is more to do, because
@@ -436,7 +497,7 @@ impl<'a> Worker<'a> {
     fn take_injected(&mut self) -> Option<Job> {
         let batch = self.looks.batch();
         let job = self.shared.take_injected_and_share(self.own, batch);
-        self.fed |= job.is_some();
+        self.fed.set(self.fed.get() || job.is_some());
         job
     }
 
@@ -445,15 +506,15 @@ impl<'a> Worker<'a> {
         let batch = self.looks.batch();
         // Where only time and I/O bring jobs, the driver is the place to wait for them: a search
         // would keep a processor from their source.
-        let rounds = match !self.fed && self.shared.is_alone() {
-            true => 1,
-            false => SEARCH_ROUNDS,
+        let rounds = match self.fed.get() {
+            true => SEARCH_ROUNDS,
+            false => 1,
         };
         for round in 0..rounds {
             let job = self.steal(round);
             let job = job.or_else(|| self.shared.take_injected(self.own, batch));
             if job.is_some() {
-                self.fed = true;
+                self.fed.set(true);
                 return job;
             }
             pause(round);

@@ -10,6 +10,7 @@ use spinney::time::ManualClock;
 use spinney::{Group, Runtime, Wait, group, sleep, yield_now};
 use std::cell::Cell;
 use std::future::{Future, pending};
+use std::hint::spin_loop;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -213,6 +214,50 @@ fn blocked_waits_leave_other_tasks_running() {
             sum
         }));
         assert_eq!(sum, 190);
+    });
+}
+
+/// One worker always finds something in its own queues, the other one is in a long job: what waits
+/// behind that has every other turn.
+#[test]
+fn what_waits_behind_a_long_job_takes_turns_with_others() {
+    const WAITING: usize = 1_000;
+    without_hanging(|| {
+        let builder = Runtime::builder().workers(2).callers_take_part(false);
+        // Else a spare would stand in for the worker in the long job.
+        let (runtime, _) = noting(builder.replace_stalled(false));
+        let over = Arc::new(AtomicBool::new(false));
+        let turns = Arc::new(AtomicUsize::new(0));
+        runtime.block_on(group(async |g| {
+            for _ in 0..8 {
+                let (over, turns) = (Arc::clone(&over), Arc::clone(&turns));
+                g.spawn(async move {
+                    while !over.load(SeqCst) {
+                        turns.fetch_add(1, SeqCst);
+                        yield_now().await;
+                    }
+                });
+            }
+            g.spawn(async move {
+                // Both workers are busy.
+                until(|| turns.load(SeqCst) > 1_000).await;
+                let ran = Arc::new(AtomicUsize::new(0));
+                for _ in 0..WAITING {
+                    let ran = Arc::clone(&ran);
+                    g.spawn(async move {
+                        ran.fetch_add(1, SeqCst);
+                    });
+                }
+                let before = turns.load(SeqCst);
+                while ran.load(SeqCst) < WAITING {
+                    spin_loop();
+                }
+                let turns = turns.load(SeqCst) - before;
+                // At one a beat, which is a millisecond, it would be thousands for each.
+                assert!(turns < 100 * WAITING, "{turns} turns of others");
+                over.store(true, SeqCst);
+            });
+        }));
     });
 }
 
