@@ -108,7 +108,11 @@ pub(crate) struct StillOut;
 pub(crate) struct Owned(Wanted);
 
 impl Owned {
-    pub(crate) fn end(self, _: Duration, _: impl FnOnce() + Send + 'static) -> usize {
+    pub(crate) fn end(
+        self,
+        _: Duration,
+        _: impl FnOnce() -> Option<usize> + Send + 'static,
+    ) -> usize {
         match self.0 {}
     }
 }

@@ -64,13 +64,21 @@ impl Owned {
     }
 
     /// Ends the runtime: its tasks are dropped, and closures of `spawn_blocking` waited for, for
-    /// `limit` at most. `left` is called before. How many tasks there were.
-    pub(crate) fn end(mut self, limit: Duration, left: impl FnOnce() + Send + 'static) -> usize {
+    /// `limit` at most. How many tasks there were: no more than `left` says before, if it knows.
+    pub(crate) fn end(
+        mut self,
+        limit: Duration,
+        left: impl FnOnce() -> Option<usize> + Send + 'static,
+    ) -> usize {
         self.end_apart(limit, left)
     }
 
     /// On a thread of its own: this one may be in the middle of another runtime of tokio's.
-    fn end_apart(&mut self, limit: Duration, left: impl FnOnce() + Send + 'static) -> usize {
+    fn end_apart(
+        &mut self,
+        limit: Duration,
+        left: impl FnOnce() -> Option<usize> + Send + 'static,
+    ) -> usize {
         let Some(runtime) = self.runtime.take() else {
             return 0;
         };
@@ -86,9 +94,9 @@ impl Owned {
                 return 0;
             };
             let alive = settle(&runtime);
-            left();
+            let left = left().unwrap_or(alive);
             runtime.shutdown_timeout(limit);
-            alive
+            alive.min(left)
         };
         let builder = thread::Builder::new().name("tokio-end".to_owned());
         match builder.spawn(ends) {
@@ -107,7 +115,7 @@ impl Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        self.end_apart(Duration::ZERO, || {});
+        self.end_apart(Duration::ZERO, || None);
     }
 }
 

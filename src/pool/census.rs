@@ -142,11 +142,13 @@ impl Census {
         !counts.is_empty()
     }
 
-    /// tokio is about to drop the tasks that are left.
-    pub(crate) fn note_left(&self) {
+    /// tokio is about to drop the tasks that are left; how many these are, where that is known.
+    /// tokio calls step 2 before it takes a task off its own list, and so may count one that has
+    /// ended.
+    pub(crate) fn note_left(&self) -> Option<usize> {
         let mut state = self.state.lock();
-        let left = state.tasks.values().map(|task| task.place).collect();
-        state.left = left;
+        state.left = state.tasks.values().map(|task| task.place).collect();
+        Some(state.left.len())
     }
 
     /// tokio has ended. Where the tasks were spawned that it had left.

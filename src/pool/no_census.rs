@@ -22,7 +22,9 @@ impl Census {
         false
     }
 
-    pub(crate) fn note_left(&self) {}
+    pub(crate) fn note_left(&self) -> Option<usize> {
+        None
+    }
 
     pub(crate) fn end(&self) -> Vec<&'static Location<'static>> {
         Vec::new()

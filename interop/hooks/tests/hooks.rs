@@ -319,7 +319,8 @@ fn a_shutdown_gives_them_its_grace() {
             waits.join().unwrap();
         });
         assert_eq!(ends.count(), 1);
-        assert!(heard.lock().unwrap().is_empty());
+        let heard = heard.lock().unwrap().join("\n");
+        assert!(heard.is_empty(), "{heard}");
     });
 }
 
