@@ -126,16 +126,37 @@ impl<const UNKEYED: usize> List<UNKEYED> {
         unkeyed.chain(first).chain(queue).for_each(f);
     }
 
-    /// Takes all waiters out, in the order in which they came; those without a key first.
-    fn drain(&mut self) -> impl Iterator<Item = Waker> + use<UNKEYED> {
-        let unkeyed = mem::replace(&mut self.unkeyed, [const { None }; UNKEYED]);
-        let first = self.first.take().map(|first| first.1);
-        let queue = self.take_queue().map(|queue| queue.into_values());
-        unkeyed
-            .into_iter()
-            .flatten()
-            .chain(first)
-            .chain(queue.into_iter().flatten())
+    /// Takes all waiters out.
+    fn drain(&mut self) -> Drained<UNKEYED> {
+        Drained {
+            unkeyed: mem::replace(&mut self.unkeyed, [const { None }; UNKEYED]),
+            first: self.first.take(),
+            queue: self.take_queue(),
+        }
+    }
+}
+
+/// All waiters of a list.
+struct Drained<const UNKEYED: usize> {
+    unkeyed: [Option<Waker>; UNKEYED],
+    first: Option<(u64, Waker)>,
+    queue: Option<Box<KeyedQueue<Waker>>>,
+}
+
+impl<const UNKEYED: usize> Drained<UNKEYED> {
+    /// Calls `f` with each, in the order in which they came; those without a key first.
+    #[inline]
+    fn for_each(self, mut f: impl FnMut(Waker)) {
+        // One by one: in a chain of iterators most of the time goes to what is not there.
+        for waker in self.unkeyed {
+            waker.map(&mut f);
+        }
+        if let Some((_, waker)) = self.first {
+            f(waker);
+        }
+        if let Some(queue) = self.queue {
+            queue.into_values().for_each(f);
+        }
     }
 }
 
@@ -143,7 +164,7 @@ impl<const UNKEYED: usize> Drop for List<UNKEYED> {
     /// A waiter without a key stays in the list until it is woken, or the list goes away with its
     /// owner.
     fn drop(&mut self) {
-        discard(self.drain());
+        self.drain().for_each(|waker| discard([waker]));
     }
 }
 

@@ -76,12 +76,16 @@ impl Driver {
     /// Whether an instant was over at the last turn, which costs no look at the clock: a busy
     /// worker turns every few jobs. A clock of a test is looked at.
     pub(crate) fn was_over(&self, at: Instant) -> bool {
-        if let Clock::Manual(clock) = &self.role.selector.clock {
-            return at <= clock.now();
+        at <= self.lately()
+    }
+
+    /// Now, as of the last turn, which costs no look at the clock. A clock of a test is looked at.
+    pub(crate) fn lately(&self) -> Instant {
+        match &self.role.selector.clock {
+            Clock::Manual(clock) => clock.now(),
+            // Relaxed: a coarse clock, as above.
+            _ => self.started() + Duration::from_nanos(self.seen.load(Ordering::Relaxed)),
         }
-        // Relaxed: a coarse clock, as below.
-        let seen = Duration::from_nanos(self.seen.load(Ordering::Relaxed));
-        at.saturating_duration_since(self.started()) <= seen
     }
 
     /// Milliseconds since the start, wrapping, as of the last turn. No clock is read.
@@ -306,6 +310,11 @@ impl Timer {
     /// Now, on the clock that this timer goes by.
     pub(crate) fn now(&self) -> Instant {
         self.driver.now()
+    }
+
+    /// Whether an instant was over when a worker looked at that clock last.
+    pub(crate) fn was_over(&self, at: Instant) -> bool {
+        self.driver.was_over(at)
     }
 
     /// Replaces the waker; false if the timer has fired.

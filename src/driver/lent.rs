@@ -72,8 +72,12 @@ impl<T> Lent<T> {
         let mut state = self.state.lock();
         state.thing = Some(thing);
         let wanted = std::mem::take(&mut state.wanted);
+        // Only the end waits, and it comes after the close.
+        let ends = state.closed;
         drop(state);
-        self.back.notify_all();
+        if ends {
+            self.back.notify_all();
+        }
         wanted
     }
 

@@ -87,6 +87,14 @@ pub(crate) fn was_over(at: Instant) -> Option<bool> {
     thread_ctx::of_free_functions(|ctx| ctx.map(|ctx| ctx.shared.driver.was_over(at)))
 }
 
+/// Now, as a worker of this thread's runtime has seen it last; outside the context of one as
+/// [`now`].
+#[cfg(feature = "serve")]
+pub(crate) fn lately() -> Instant {
+    let here = |ctx: Option<&ThreadCtx<'_>>| ctx.map(|ctx| ctx.shared.driver.lately());
+    thread_ctx::of_free_functions(here).unwrap_or_else(now)
+}
+
 /// Now, on the clock of this thread's runtime. It starts none: the global one goes by the system's
 /// clock unless one was installed.
 pub(crate) fn now() -> Instant {

@@ -196,8 +196,9 @@ impl Looks {
         let took = now.saturating_sub(self.last_time);
         if jobs > 0 {
             let most = (2 * self.every).min(LOOK_EVERY_MOST);
-            let aim = LOOK_AFTER.as_nanos() * u128::from(jobs);
-            self.every = match aim.checked_div(took.as_nanos()) {
+            // 584 years fit, and so do 2^32 jobs.
+            let aim = LOOK_AFTER.as_nanos() as u64 * u64::from(jobs);
+            self.every = match aim.checked_div(took.as_nanos() as u64) {
                 Some(every) => u32::try_from(every).unwrap_or(most).clamp(1, most),
                 None => LOOK_EVERY,
             };

@@ -200,22 +200,67 @@ impl Seats {
         })
     }
 
-    /// The active seats, from a random one on.
-    pub(crate) fn active_from(&self, start: usize) -> impl Iterator<Item = usize> {
+    /// The active seats, from this one on, which is a random one as a rule.
+    #[inline]
+    pub(crate) fn active_from(&self, start: usize) -> Active<'_> {
         let words = self.active.len();
-        (0..=words).flat_map(move |turn| {
-            let at = (start / 64 + turn) % words;
-            // Acquire: pairs with the Release in `claim`.
-            let bits = self.active[at].load(Ordering::Acquire);
-            let low = (1_u64 << (start % 64)) - 1;
-            // The first word is walked from `start`, and its rest at the end.
-            let bits = match turn {
-                0 => bits & !low,
-                last if last == words => bits & low,
-                _ => bits,
-            };
-            Bits(bits).map(move |bit| at * 64 + bit)
-        })
+        let mut active = Active {
+            words: &self.active,
+            start: start % (64 * words),
+            turn: 0,
+            bits: 0,
+        };
+        active.bits = active.word();
+        active
+    }
+}
+
+/// The numbers of active seats.
+pub(crate) struct Active<'a> {
+    words: &'a [AtomicU64],
+    start: usize,
+    /// Words behind the first one, which is walked from `start`, and its rest at the end.
+    turn: usize,
+    /// What is left of the word of this turn.
+    bits: u64,
+}
+
+impl Active<'_> {
+    fn at(&self) -> usize {
+        let at = self.start / 64 + self.turn;
+        match at.checked_sub(self.words.len()) {
+            Some(wrapped) => wrapped,
+            None => at,
+        }
+    }
+
+    fn word(&self) -> u64 {
+        // Acquire: pairs with the Release in `claim`.
+        let bits = self.words[self.at()].load(Ordering::Acquire);
+        let low = (1_u64 << (self.start % 64)) - 1;
+        match self.turn {
+            0 => bits & !low,
+            last if last == self.words.len() => bits & low,
+            _ => bits,
+        }
+    }
+}
+
+impl Iterator for Active<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.bits == 0 {
+            if self.turn == self.words.len() {
+                return None;
+            }
+            self.turn += 1;
+            self.bits = self.word();
+        }
+        let bit = self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        Some(64 * self.at() + bit)
     }
 }
 
@@ -227,22 +272,6 @@ pub(crate) fn settled(mut steal: impl FnMut() -> Steal<Job>) -> Option<Job> {
             Steal::Empty => return None,
             Steal::Retry => {}
         }
-    }
-}
-
-/// The positions of the bits in a word.
-struct Bits(u64);
-
-impl Iterator for Bits {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        if self.0 == 0 {
-            return None;
-        }
-        let bit = self.0.trailing_zeros() as usize;
-        self.0 &= self.0 - 1;
-        Some(bit)
     }
 }
 

@@ -4,6 +4,9 @@
 //! earliest limit, and looks anew when it fires. An instant is a number of nanoseconds since the
 //! server started.
 //!
+//! What every request notes goes by the clock as a worker has seen it last: a millisecond before
+//! now or so, or the longest job of the workers.
+//!
 //! The words are written by the connection's task, as hyper reads and writes, and by the tasks of
 //! its streams, if it is HTTP/2; they are hints about time, and order nothing.
 

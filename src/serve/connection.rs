@@ -26,7 +26,7 @@ use hyper::service::service_fn;
 use hyper_util::server::conn::auto;
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -165,7 +165,7 @@ impl Watch {
             };
             match &mut self.timer {
                 Some((set, timer)) if *set <= at => {
-                    if Pin::new(timer).poll(cx).is_pending() {
+                    if timer.poll_coarsely(cx).is_pending() {
                         return Poll::Pending;
                     }
                     let over = *set == at;

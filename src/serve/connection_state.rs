@@ -196,7 +196,7 @@ impl Drop for Running {
             true => server.sums.answered.bump_shared(),
             false => server.sums.cut.bump_shared(),
         }
-        let now = server.nanos(global::now());
+        let now = server.nanos(global::lately());
         self.connection.activity.request_ends(now);
     }
 }

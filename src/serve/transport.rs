@@ -43,7 +43,7 @@ impl<T: Transport> Read for Noted<T> {
         let read = Pin::new(&mut this.transport).poll_read(cx, buffer);
         let activity = &this.connection.activity;
         if read.is_ready() {
-            activity.bytes_came(|| this.connection.server.nanos(global::now()));
+            activity.bytes_came(|| this.connection.server.nanos(global::lately()));
         } else if activity.drains() {
             activity.saw_input(this.transport.has_input());
         }

@@ -159,6 +159,20 @@ impl Sleep {
         self.at = at;
     }
 
+    /// As a poll, for one that is polled again and again long before its end. Once it is set it goes
+    /// by what a worker has seen of the clock last, and so ends when that worker looks again.
+    #[cfg(feature = "serve")]
+    pub(crate) fn poll_coarsely(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let runs = |timer: &Timer, at| !timer.was_over(at) && timer.update(cx.waker());
+        match (&self.timer, self.at) {
+            (Some(timer), Some(at)) if runs(timer, at) => {
+                frame::note_leaf();
+                Poll::Pending
+            }
+            _ => Pin::new(self).poll(cx),
+        }
+    }
+
     /// Whether it is over; if not, the waker is called when it is. `late` may put it off where it
     /// is late.
     fn poll_due(

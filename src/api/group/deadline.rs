@@ -29,7 +29,8 @@ impl<E: Send + 'static> Group<'_, '_, E> {
     /// ```
     #[track_caller]
     pub fn deadline(self, after: Duration, error: E) {
-        self.deadline_at(after, error, Location::caller());
+        let now = self.node().pool().now();
+        self.deadline_since(now, after, error, Location::caller());
     }
 
     /// Asks the group to stop now, and ends it with this error after the grace.
@@ -57,22 +58,22 @@ impl<E: Send + 'static> Group<'_, '_, E> {
         }
     }
 
-    pub(crate) fn deadline_at(
+    pub(crate) fn deadline_since(
         self,
+        now: Instant,
         after: Duration,
         error: E,
         location: &'static Location<'static>,
     ) {
-        if let Some(at) = self.note_deadline(after) {
+        if let Some(at) = self.note_deadline(now, after) {
             self.end_at(at, CancelKind::Deadline, error, location);
         }
     }
 
     /// Makes the instant visible to `current::deadline`; `None`: never.
-    fn note_deadline(self, after: Duration) -> Option<Instant> {
-        let node = self.node();
-        let at = node.pool().now().checked_add(after)?;
-        let mut slow = node.slow.lock();
+    fn note_deadline(self, now: Instant, after: Duration) -> Option<Instant> {
+        let at = now.checked_add(after)?;
+        let mut slow = self.node().slow.lock();
         let own = &mut slow.rare().deadline;
         *own = Some(own.map_or(at, |earlier| earlier.min(at)));
         Some(at)
@@ -102,7 +103,8 @@ impl<E: Send + 'static> Group<'_, '_, E> {
     /// A deadline that has passed, held back for one poll.
     #[cold]
     pub(crate) fn grant(self, error: E, location: &'static Location<'static>) {
-        if let Some(at) = self.note_deadline(Duration::ZERO) {
+        let now = self.node().pool().now();
+        if let Some(at) = self.note_deadline(now, Duration::ZERO) {
             let late = self.late(at, CancelKind::Deadline, error, location);
             zero_deadline::hold_back(self.node(), late);
         }

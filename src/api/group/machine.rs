@@ -216,6 +216,7 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
             let counted = parent.pool().named_opens(&text);
             Box::new(Name { text, counted })
         });
+        let opened_at = name.as_ref().and_then(|name| Some(name.counted?.opened));
         let span = GroupSpan::open(name.as_ref().map(|name| &*name.text), setup.location);
         let node = lifetime::open::<E>(
             parent,
@@ -252,7 +253,10 @@ impl<'s, F, B, R, E: Send + 'static> Machine<'s, F, B, R, E> {
                 group.grant(error, setup.location);
                 first.held_back = Some(budget::granted());
             }
-            Some((after, error)) => group.deadline_at(after, error, setup.location),
+            Some((after, error)) => {
+                let now = opened_at.unwrap_or_else(|| owner.node.pool().now());
+                group.deadline_since(now, after, error, setup.location);
+            }
             None => {}
         }
         let closure = this.closure.take()?;
