@@ -313,6 +313,7 @@ impl Timer {
     }
 
     /// Whether an instant was over when a worker looked at that clock last.
+    #[cfg(feature = "serve")]
     pub(crate) fn was_over(&self, at: Instant) -> bool {
         self.driver.was_over(at)
     }

@@ -143,9 +143,9 @@ impl Search<'_> {
         self.group.word.count() == 0 || frame::current(|frame| frame.is_some_and(cut))
     }
 
-    /// The newest child on the own seat, or the oldest that was woken. A stranger among those goes
-    /// to the queue for outsiders, to which the whole seat is handed away if this thread sleeps;
-    /// and so does any on a seat that was taken for this join, as others may be below it.
+    /// The newest child on the own seat, or the oldest of those in order. A stranger among these
+    /// goes to the queue for outsiders, to which the whole seat is handed away if this thread
+    /// sleeps; and so does any on a seat that was taken for this join, as others may be below it.
     fn own(&mut self) -> Option<Job> {
         let (seat, shared) = (&self.ctx.seat, self.ctx.shared);
         while let Some(newest) = seat.pop_fork() {
@@ -161,7 +161,7 @@ impl Search<'_> {
             }
         }
         while self.woken || self.taken {
-            let job = self.wanted.take_or_inject(shared, seat.pop_woken()?);
+            let job = self.wanted.take_or_inject(shared, seat.pop_in_order()?);
             if job.is_some() {
                 return job;
             }

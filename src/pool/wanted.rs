@@ -45,10 +45,10 @@ impl Wanted {
     }
 }
 
-/// The next job that is wanted, wherever it is on the caller's seat: woken ones first, and of
-/// children the newest, or the oldest, which is the one that a body awaits first.
+/// The next job that is wanted, wherever it is on the caller's seat: those in order first, and of
+/// other children the newest, or the oldest, which is the one that a body awaits first.
 pub(super) fn next_of_seat(ctx: &ThreadCtx<'_>, wanted: Wanted) -> Option<Job> {
-    while let Some(job) = ctx.seat.pop_woken() {
+    while let Some(job) = ctx.seat.pop_in_order() {
         if let Some(job) = wanted.take_or_inject(ctx.shared, job) {
             return Some(job);
         }

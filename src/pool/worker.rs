@@ -182,11 +182,11 @@ impl<'a> Worker<'a> {
         loop {
             if matches!(self.kind, Kind::Spare) {
                 if self.leaves_after.is_none() && self.retires() {
-                    self.leaves_after = Some(self.own.woken());
+                    self.leaves_after = Some(self.own.in_order());
                 }
                 if let Some(left) = &mut self.leaves_after {
                     *left = left.checked_sub(1)?;
-                    return self.own.pop_woken();
+                    return self.own.pop_in_order();
                 }
             }
             if matches!(self.kind, Kind::Waiter(_)) && self.is_over() {
@@ -243,8 +243,7 @@ impl<'a> Worker<'a> {
             }
         }
         if due.oldest {
-            self.own.queue_oldest();
-            return self.own.pop_oldest();
+            return self.own.oldest_and_more();
         }
         if due.other {
             return self.steal_one();

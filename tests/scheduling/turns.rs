@@ -140,6 +140,34 @@ fn a_worker_calls_for_help_when_there_is_a_crowd() {
     });
 }
 
+/// New children that are too many for newest first are in order, but not in front of woken tasks:
+/// one that a timer or a socket wakes would wait for all of them. Nor do they starve.
+#[test]
+fn woken_tasks_do_not_wait_for_a_flood_of_new_children() {
+    const CHILDREN: usize = 1_000;
+    without_hanging(|| {
+        let (runtime, _) = noting(Runtime::builder().workers(1).callers_take_part(false));
+        let turns = runtime.block_on(group(async |g| {
+            let ran = g.keep(AtomicUsize::new(0));
+            let woken = g.spawn(async move {
+                for _ in 0..CHILDREN {
+                    g.spawn(async move {
+                        ran.fetch_add(1, SeqCst);
+                    });
+                }
+                let mut turns = 0;
+                while ran.load(SeqCst) < CHILDREN {
+                    yield_now().await;
+                    turns += 1;
+                }
+                Ok(turns)
+            });
+            woken.await
+        }));
+        assert!(turns > CHILDREN, "{turns} turns beside {CHILDREN} children");
+    });
+}
+
 /// Jobs of milliseconds, of which there are always more: a timer that is due is seen after a few of
 /// them, and not after a number that is right for short jobs.
 #[test]
