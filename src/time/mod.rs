@@ -159,8 +159,8 @@ impl Sleep {
         self.at = at;
     }
 
-    /// As a poll, for one that is polled again and again long before its end. Once it is set it goes
-    /// by what a worker has seen of the clock last, and so ends when that worker looks again.
+    /// As a poll, for one that is polled again and again long before its end. Once it is set it
+    /// goes by what a worker has seen of the clock last, and so ends when that worker looks again.
     #[cfg(feature = "serve")]
     pub(crate) fn poll_coarsely(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let runs = |timer: &Timer, at| !timer.was_over(at) && timer.update(cx.waker());
