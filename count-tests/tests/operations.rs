@@ -191,15 +191,24 @@ fn a_cut() {
     let counts = on_a_worker(async {
         let cancelled = try_group(async |g: Group<'_, '_, &'static str>| {
             let polled = g.keep(AtomicU32::new(0));
+            let body = g.keep(Mutex::new(None::<Waker>));
             for _ in 0..TIMES {
                 g.spawn(async {
-                    polled.fetch_add(1, Ordering::Relaxed);
+                    if polled.fetch_add(1, Ordering::Relaxed) == TIMES - 1 {
+                        let waker = body.lock().unwrap().take();
+                        waker.expect("the body waits").wake();
+                    }
                     pending::<()>().await;
                 });
             }
-            while polled.load(Ordering::Relaxed) < TIMES {
-                yield_now().await;
-            }
+            poll_fn(|cx| {
+                *body.lock().unwrap() = Some(cx.waker().clone());
+                match polled.load(Ordering::Relaxed) == TIMES {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                }
+            })
+            .await;
             g.cancel("enough");
             pending::<Result<(), &'static str>>().await
         });

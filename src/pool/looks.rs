@@ -11,8 +11,7 @@
 //! of another seat, are run before the newest here. At most `seats::FORKS_MOST` new children wait
 //! newest first on a seat, and those that come later are newer: so each begins after half as many
 //! beats at the latest, or three times as many jobs if that takes longer, and the oldest of all at
-//! the next beat. Those that were too many for that begin in order, one a beat at least, and one in
-//! sixteen jobs where these are short.
+//! the next beat. Those that were too many for that begin in order, in turns with woken tasks.
 //!
 //! With a look at time and I/O goes one at a few other seats. If one of them begins no job from one
 //! such look to another, its worker is in a long one, or has lost its processor for a slice of the

@@ -5,8 +5,9 @@
 //! children and stack jobs go to the fork deque, newest first; woken tasks to the wake deque, in
 //! order. Depth first for forks keeps the memory of recursive programs small (measured: 1/50 of
 //! that with a FIFO); in order for wakes keeps them fair. New children that are too many for the
-//! fork deque go to the spill deque, in order: behind them a task that a timer or a socket woke
-//! would wait for all (measured with 400 of 10 ms on two workers: 2 s).
+//! fork deque go to the spill deque, in order, and take turns with woken tasks: in one queue with
+//! them a task that a timer or a socket woke would wait for all (measured with 400 of 10 ms on two
+//! workers: 2 s).
 //!
 //! # States
 //!
@@ -45,11 +46,11 @@ const SPILL: usize = 64;
 
 /// And so do all that come while so many wait.
 ///
-/// That must not happen to a recursive program: a spilled job that has its turn spills all below
-/// it, and the tree is walked in breadth. A depth of six levels with ten tasks each is 54 jobs, and
+/// That must not happen to a recursive program: a spilled job runs first, spills all below it, and
+/// the tree is walked in breadth. A depth of six levels with ten tasks each is 54 jobs, and
 /// at each beat of the sentinel the oldest job opens another one. Measured on that tree of 1.1
-/// million tasks, when spilled jobs were in order with woken ones: with 64, 60,000 groups were open
-/// at a time, with 256 up to 20,000, with 4,096 a hundred, in 0.4 times the CPU time.
+/// million tasks: with 64, 60,000 groups were open at a time, with 256 up to 20,000, with 4,096 a
+/// hundred, in 0.4 times the CPU time.
 const FORKS_MOST: usize = 1024;
 
 /// Of so many new children that wait, one more is run out of turn at each beat: more than wait in a
@@ -61,8 +62,7 @@ const AGES: usize = 256;
 /// compare-exchange of its own.
 const FORKS_STOLEN: usize = 4;
 
-/// Every so many jobs new children come before woken tasks, every other time those of the spill
-/// deque first: none starves the others.
+/// Every so many jobs the fork deque comes before the others: none starves another.
 const FORK_EVERY: u32 = 8;
 
 /// The thieves' ends of a seat's deques.
@@ -77,6 +77,8 @@ struct Deques {
     fork: Worker<Job>,
     wake: Worker<Job>,
     spill: Worker<Job>,
+    /// The next job in order is a spilled one, if there is any: the last one was none.
+    spilled_next: Cell<bool>,
     /// Jobs that were in the fork deque when the last one was popped.
     base: Cell<usize>,
 }
@@ -178,6 +180,7 @@ impl Seats {
             fork: Worker::new_lifo(),
             wake: Worker::new_fifo(),
             spill: Worker::new_fifo(),
+            spilled_next: Cell::new(false),
             base: Cell::new(0),
         });
         deques.base.set(0);
@@ -364,6 +367,7 @@ impl ClaimedSeat {
             deques.fork.push(job);
         } else {
             deques.spill.push(job);
+            deques.spilled_next.set(true);
         }
     }
 
@@ -372,10 +376,19 @@ impl ClaimedSeat {
         settled(|| self.seat().steal_fork())
     }
 
-    /// The oldest woken job, or else spilled one.
+    /// The oldest woken job, or the oldest spilled one, in turns.
+    #[inline]
     fn pop_in_order(&self) -> Option<Job> {
         let deques = self.deques();
-        deques.wake.pop().or_else(|| deques.spill.pop())
+        if deques.spilled_next.take() {
+            return deques.spill.pop().or_else(|| deques.wake.pop());
+        }
+        let woken = deques.wake.pop();
+        if woken.is_none() {
+            return deques.spill.pop();
+        }
+        deques.spilled_next.set(!deques.spill.is_empty());
+        woken
     }
 
     /// The newest job of the fork deque.
@@ -389,21 +402,13 @@ impl ClaimedSeat {
     /// The next job: woken ones first, but new ones every so often.
     #[inline]
     fn pop(&self, tick: u32) -> Option<Job> {
-        let Deques {
-            fork, wake, spill, ..
-        } = self.deques();
-        let job = match tick % (2 * FORK_EVERY) {
-            0 => fork.pop().or_else(|| self.pop_in_order()),
-            FORK_EVERY => {
-                let new = spill.pop().or_else(|| fork.pop());
-                new.or_else(|| wake.pop())
-            }
-            _ => {
-                let job = wake.pop().or_else(|| fork.pop());
-                job.or_else(|| spill.pop())
-            }
+        let deques = self.deques();
+        let job = if tick % FORK_EVERY == 0 {
+            deques.fork.pop().or_else(|| self.pop_in_order())
+        } else {
+            self.pop_in_order().or_else(|| deques.fork.pop())
         };
-        self.deques().base.set(fork.len());
+        deques.base.set(deques.fork.len());
         job
     }
 
@@ -545,7 +550,7 @@ impl OwnSeat {
         })
     }
 
-    /// The oldest woken job, or else the oldest of the new children that were too many.
+    /// The oldest woken job, or the oldest of the new children that were too many, in turns.
     pub(crate) fn pop_in_order(&self) -> Option<Job> {
         self.with(|seat| seat?.pop_in_order())
     }
@@ -560,22 +565,16 @@ impl OwnSeat {
         self.with(|seat| seat?.pop_oldest())
     }
 
-    /// At a beat: the oldest new child. Beside it one of each [`AGES`] that wait, and one that was
-    /// too many, are put in order with the woken tasks.
-    pub(crate) fn oldest_and_more(&self) -> Option<Job> {
+    /// At a beat: puts one of each [`AGES`] new children, the oldest ones, in order with the woken
+    /// tasks.
+    pub(crate) fn queue_oldest(&self) {
         self.with(|seat| {
-            let seat = seat?;
-            let Deques { wake, spill, .. } = seat.deques();
+            let Some(seat) = seat else { return };
             for _ in 0..seat.deques().fork.len() / AGES {
-                seat.pop_oldest().into_iter().for_each(|job| wake.push(job));
+                let Some(job) = seat.pop_oldest() else { return };
+                seat.deques().wake.push(job);
             }
-            let oldest = seat.pop_oldest();
-            if oldest.is_none() {
-                return spill.pop();
-            }
-            spill.pop().into_iter().for_each(|job| wake.push(job));
-            oldest
-        })
+        });
     }
 
     /// The seat, and how many jobs wait on it.
@@ -604,11 +603,8 @@ impl OwnSeat {
     /// The next job that is left: woken ones first, as a worker would run them.
     pub(crate) fn drain(&self) -> Option<Job> {
         let drain = |seat: Option<&ClaimedSeat>| {
-            let Deques {
-                fork, wake, spill, ..
-            } = seat?.deques();
-            let job = wake.pop().or_else(|| fork.pop());
-            job.or_else(|| spill.pop())
+            let seat = seat?;
+            seat.pop_in_order().or_else(|| seat.deques().fork.pop())
         };
         self.with(drain)
     }

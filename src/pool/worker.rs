@@ -243,7 +243,8 @@ impl<'a> Worker<'a> {
             }
         }
         if due.oldest {
-            return self.own.oldest_and_more();
+            self.own.queue_oldest();
+            return self.own.pop_oldest();
         }
         if due.other {
             return self.steal_one();

@@ -164,7 +164,10 @@ fn woken_tasks_do_not_wait_for_a_flood_of_new_children() {
             });
             woken.await
         }));
-        assert!(turns > CHILDREN, "{turns} turns beside {CHILDREN} children");
+        assert!(
+            turns > CHILDREN / 2,
+            "{turns} turns beside {CHILDREN} children"
+        );
     });
 }
 
