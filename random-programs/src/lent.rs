@@ -53,6 +53,14 @@ impl Known<'_> {
         }
     }
 
+    fn contestants(&self, race: Id) -> BTreeSet<Id> {
+        let frames = self.facts.frames.iter();
+        let of_race = frames
+            .filter(|(_, fact)| fact.group == race && fact.kind == Kind::Contestant)
+            .map(|(id, _)| *id);
+        of_race.collect()
+    }
+
     /// A handle gives the future back once its group, or the parent of that, has ended, and not before.
     pub(crate) fn knocks(&self, wrong: &mut Vec<String>) {
         let mut over = Over {
@@ -61,6 +69,7 @@ impl Known<'_> {
             orphaned: BTreeSet::new(),
         };
         let mut ending = BTreeSet::new();
+        let mut contestants = BTreeSet::new();
         let mut too_late = BTreeSet::new();
         for event in self.events {
             match event {
@@ -69,9 +78,20 @@ impl Known<'_> {
                     over.orphaned.insert(*group);
                     ending.insert(*group);
                 }
-                // When a group ends whose body is gone is not known.
-                Event::Dropped(frame) if self.facts.frames[frame].kind == Kind::Body => {
-                    ending.insert(self.facts.frames[frame].group);
+                // When a group ends whose body is gone is not known. A race has none: it ends when all
+                // its contestants are gone.
+                Event::Dropped(frame) => {
+                    let group = self.facts.frames[frame].group;
+                    match self.facts.kind(*frame) {
+                        Kind::Body => _ = ending.insert(group),
+                        Kind::Contestant => {
+                            contestants.insert(*frame);
+                            if self.contestants(group).is_subset(&contestants) {
+                                ending.insert(group);
+                            }
+                        }
+                        _ => {}
+                    }
                 }
                 Event::Knocks(frame, group) if over.has(*group) => _ = too_late.insert(*frame),
                 Event::Spawned(frame) if too_late.contains(frame) => {

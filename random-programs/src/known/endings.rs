@@ -133,6 +133,17 @@ pub(super) fn programs() -> Vec<(&'static str, Program)> {
             ]),
         ),
         (
+            "the same where what was around it is a race, which has no body that could be seen to go",
+            alone(vec![
+                Op::Race(vec![frame(vec![nest(
+                    true,
+                    How::Forget(1),
+                    vec![Op::Pend],
+                )])]),
+                Op::Knock(0, 0, frame(vec![])),
+            ]),
+        ),
+        (
             "the same from inside a group that lives on, outside the one in which it was polled first",
             alone(vec![nest(
                 true,
