@@ -75,6 +75,15 @@ pub(crate) fn begin() {
     LATE.set(false);
 }
 
+/// As [`begin`], for the first poll of a wait of sync code, which has a unit at least also where
+/// the whole budget is one, and the unit less by chance would leave none. A shield that is waited
+/// for in a cut takes it before it begins, and what sync code waits for in a shield must run.
+#[inline]
+pub(crate) fn begin_wait() {
+    begin();
+    LEFT.set(FIRST.get().max(1));
+}
+
 /// Begins a stretch that is no part of the poll below: it has a budget of its own, and what it
 /// spends is not missed afterwards.
 #[inline]

@@ -146,7 +146,7 @@ pub(crate) fn wait<R>(
     let _apart = budget::apart();
     let here = thread_ctx::with(|ctx| ctx.is_some_and(|ctx| ctx.is_of(shared)));
     let mut drive = |runs| {
-        budget::begin();
+        budget::begin_wait();
         match step(&mut Context::from_waker(&bed.waker)) {
             Step::Ready(value) => value,
             Step::Pending(pending) => {

@@ -399,6 +399,39 @@ fn a_shield_after_a_cancel_begins() {
     }
 }
 
+/// So does a shield for which sync code waits, with the smallest budget, and in a poll that has
+/// refused something: that is how a destructor says that the rest of it must run.
+#[test]
+fn a_shield_that_sync_code_waits_for_begins() {
+    let builder = Runtime::builder().workers(1);
+    let runtime = builder.operations_per_poll(1).build().unwrap();
+    for _ in 0..100 {
+        let saved = Note::default();
+        let saves = saved.clone();
+        let ended = runtime.block_on(spinney::try_group(async move |g: Group<'_, '_, &str>| {
+            g.spawn(async move {
+                shield(async {
+                    g.cancel("enough");
+                    // The next poll belongs to the cut.
+                    yield_now().await;
+                })
+                .await;
+                let again = poll_fn(|cx| {
+                    while pin!(cooperative(ready(()))).poll(cx).is_ready() {}
+                    Poll::Ready(())
+                });
+                again.await;
+                shield(yield_now()).wait();
+                saves.add();
+                Ok(())
+            });
+            Ok(())
+        }));
+        assert!(ended.is_err());
+        assert_eq!(saved.done(), 1);
+    }
+}
+
 /// Nothing is lost where a leaf gives way: all ticks, items and values come.
 #[test]
 fn nothing_is_lost_where_a_leaf_gives_way() {

@@ -179,6 +179,23 @@ pub(super) fn programs() -> Vec<(&'static str, Program)> {
             ]),
         ),
         (
+            "a destructor shields its wait, in a cut, when a poll with one operation has refused some",
+            Program {
+                operations_per_poll: 1,
+                ..spread(vec![
+                    Op::Cancel,
+                    Op::Shield(steps(vec![Op::Relay(19, End::Await)])),
+                    Op::Join(
+                        Frame {
+                            parting: parting(Waits::Yield),
+                            ..frame(vec![])
+                        },
+                        frame(vec![]),
+                    ),
+                ])
+            },
+        ),
+        (
             "a cut unwinds a wait, and the destructor of what was waited for panics",
             spread(vec![closure(
                 Site::Compute,
