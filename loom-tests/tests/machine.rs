@@ -32,7 +32,7 @@ mod api {
             use crate::api::group::lifetime::Alive;
             use crate::group::node::Node;
             use std::panic::Location;
-            use std::time::Duration;
+            use std::time::{Duration, Instant};
 
             pub struct Group<'s, 'p, E>(Alive<'s, 'p, E>);
 
@@ -59,7 +59,13 @@ mod api {
                     unreachable!("no deadlines")
                 }
 
-                pub fn deadline_at(self, _: Duration, _: E, _: &'static Location<'static>) {
+                pub fn deadline_since(
+                    self,
+                    _: Instant,
+                    _: Duration,
+                    _: E,
+                    _: &'static Location<'static>,
+                ) {
                     unreachable!("no deadlines")
                 }
             }
