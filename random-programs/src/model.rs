@@ -5,7 +5,9 @@
 
 mod steps;
 
-use crate::program::{Act, Frame, GroupProgram, How, Id, Nest, Op, Program, Step, What};
+use crate::program::{
+    Act, Frame, GroupProgram, How, Id, Nest, Op, Parting, Program, Step, Waits, What,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use steps::{Sure, awaits, shallow, sure};
 
@@ -100,8 +102,8 @@ pub struct Facts {
     pub frames: BTreeMap<Id, FrameFact>,
     /// Groups and races, by number; a race has that of its step.
     pub groups: BTreeMap<Id, GroupFact>,
-    /// Destructors that wait.
-    pub partings: BTreeSet<Id>,
+    /// Destructors that open a group and wait for it, each with the group in which they do.
+    pub openers: BTreeMap<Id, Id>,
     /// By number. Deadlines of groups have the number of the group, and are not in here.
     pub steps: BTreeMap<Id, StepFact>,
 }
@@ -159,8 +161,7 @@ impl Facts {
     fn frame(&mut self, frame: &Frame, kind: Kind, group: Id, maker: Option<Id>) {
         self.frames
             .insert(frame.id, FrameFact::new(kind, group, maker));
-        self.partings
-            .extend(frame.parting.map(|parting| parting.id));
+        self.parting(frame.parting, group);
         self.steps(&frame.steps, frame.id, group, (false, false));
     }
 
@@ -174,9 +175,14 @@ impl Facts {
                 ..fact
             },
         );
-        self.partings
-            .extend(frame.parting.map(|parting| parting.id));
+        self.parting(frame.parting, group);
         self.steps(&frame.steps, frame.id, group, (shielded, false));
+    }
+
+    fn parting(&mut self, parting: Option<Parting>, group: Id) {
+        let opener = parting.filter(|parting| parting.what == Waits::Group);
+        self.openers
+            .extend(opener.map(|parting| (parting.id, group)));
     }
 
     fn steps(&mut self, steps: &[Step], frame: Id, group: Id, (shielded, timed): (bool, bool)) {
@@ -249,7 +255,7 @@ impl Facts {
                     self.steps(steps, frame, group, (shielded, timed));
                 }
                 Op::Knock(_, host, child) => self.frame(child, Kind::Posted, *host, maker),
-                Op::KeepParting(parting) => _ = self.partings.insert(parting.id),
+                Op::KeepParting(parting) => self.parting(Some(*parting), group),
                 // A relay is a group to those that may forget it.
                 Op::Relay(..) => {
                     let fact = GroupFact {

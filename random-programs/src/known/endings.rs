@@ -14,6 +14,15 @@ fn parting(what: Waits) -> Option<Parting> {
     Some(Parting { id: 0, what })
 }
 
+/// A group whose body has such a capture.
+fn nest_parting(parting: Option<Parting>, ops: Vec<Op>) -> Op {
+    let mut nest = nest(false, How::Await, ops);
+    if let Op::Nest(nest) = &mut nest {
+        nest.group.body.parting = parting;
+    }
+    nest
+}
+
 /// A child that is not cut for so many ticks.
 fn shielded(ticks: u8) -> Op {
     spawn(Use::Leave, vec![Op::Shield(steps(vec![Op::Sleep(ticks)]))])
@@ -177,6 +186,13 @@ pub(super) fn programs() -> Vec<(&'static str, Program)> {
                     Use::Leave,
                 ),
             ]),
+        ),
+        (
+            "a cut drops a body whose destructor opens a group, and the values of its own group go last",
+            spread(vec![nest_parting(
+                parting(Waits::Group),
+                vec![Op::Keep, spawn(Use::Await, vec![Op::Pend])],
+            )]),
         ),
         (
             "a destructor shields its wait, in a cut, when a poll with one operation has refused some",
