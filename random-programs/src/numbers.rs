@@ -26,6 +26,9 @@ struct Place {
     shielded: bool,
     /// In a group that may be forgotten, whose services then are cut by nobody.
     left: bool,
+    /// In the body of a group that may be kept, and then be polled in a shield: what blocks in it is
+    /// reached by no cut there.
+    late: bool,
 }
 
 /// Kinds of steps that `SPINNEY_PROGRAM_WITHOUT` leaves out, by the names of [`kind`].
@@ -106,6 +109,7 @@ impl Program {
             armed: false,
             shielded: false,
             left: false,
+            late: false,
         };
         let mut numbers = Numbers::default();
         numbers.group(&mut program.root, place);
@@ -199,6 +203,7 @@ impl Numbers {
         let child = Place {
             cleanup: false,
             alone: false,
+            late: false,
             ..part
         };
         let alone = Place {
@@ -232,8 +237,12 @@ impl Numbers {
             Op::Start(frame, _) => self.frame(frame, alone),
             // Halves are a part of the frame around them: what may hang, or fail, there may do so here.
             Op::Join(first, second) => {
-                self.frame(first, part);
-                self.frame(second, part);
+                let half = Place {
+                    sheltered: place.sheltered || place.late,
+                    ..part
+                };
+                self.frame(first, half);
+                self.frame(second, half);
             }
             Op::Racer(_, _, Act::Spawn(frame)) => self.frame(frame, child),
             Op::Defer(frame) | Op::Racer(_, _, Act::Defer(frame)) => {
@@ -276,6 +285,8 @@ impl Numbers {
                     *what = What::Await;
                 } else if *what == What::Late && place.sheltered {
                     *what = What::Move;
+                } else if *what == What::Wait && place.late {
+                    *what = What::Await;
                 }
             }
             Op::KeepParting(parting) => parting.id = self.next(),
@@ -294,8 +305,12 @@ impl Numbers {
                     nest.how = How::Await;
                 }
                 nest.passes_on &= !place.cleanup;
+                let blocks = matches!(nest.how, How::Wait | How::Half);
                 let inner = Place {
-                    sheltered: place.sheltered || nest.how == How::Shielded,
+                    sheltered: place.sheltered
+                        || nest.how == How::Shielded
+                        || (place.late && blocks),
+                    late: place.late || matches!(nest.how, How::Keep(_)),
                     left: place.left
                         || matches!(nest.how, How::Forget(_) | How::Keep(_) | How::Escape),
                     ..part

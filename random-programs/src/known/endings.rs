@@ -127,6 +127,18 @@ pub(super) fn programs() -> Vec<(&'static str, Program)> {
             ),
         ),
         (
+            "a kept group that is polled first in a shield blocks in its body, where no cut comes",
+            alone(vec![
+                nest(
+                    false,
+                    How::Keep(0),
+                    vec![Op::Join(frame(vec![Op::Stopping]), frame(vec![]))],
+                ),
+                Op::Shelf(0, What::Late),
+                Op::Sleep(4),
+            ]),
+        ),
+        (
             "each group opens the next one, and the last one is dropped",
             Program::finite(1, false, 1, vec![Op::Relay(20_000, End::Drop)]),
         ),
