@@ -52,6 +52,7 @@ pub struct RuntimeBuilder {
     pub(crate) clock: Clock,
     /// tokio, if it was asked for.
     pub(super) tokio: Option<Wanted>,
+    pub(super) waits_for_tokio_tasks: bool,
     pub(super) hooks: Hooks,
 }
 
@@ -69,6 +70,7 @@ impl RuntimeBuilder {
             callers_take_part: true,
             clock: Clock::System,
             tokio: None,
+            waits_for_tokio_tasks: true,
             hooks: Hooks::default(),
         }
     }

@@ -213,6 +213,7 @@ impl Pool for Shared {
             Some(seat) => seat.counts.groups.end(),
             None => self.counts.groups.end_shared(),
         });
+        self.census.leave(self, group);
     }
 
     fn named_opens(&self, name: &str) -> Option<Counted> {

@@ -1,12 +1,13 @@
 //! What is in no list of a group: tasks of `tokio::spawn`, which end with the runtime at the
-//! latest, and are reported then. Whether their groups wait for them is a matter of the `census`.
+//! latest, and are reported then. Whether their groups wait for them, or report them at their own
+//! end, is a matter of the `census`.
 
 use crate::driver::beside::Owned;
 use crate::pool::shared::Shared;
+use crate::pool::told::told;
 use crate::report::dump::GroupDump;
-use crate::report::failure::Unobserved;
 use crate::sync::Arc;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::panic::Location;
 use std::time::Duration;
 
@@ -14,15 +15,6 @@ use std::time::Duration;
 pub(crate) struct Escapees<'a> {
     shared: &'a Shared,
     owned: Option<Owned>,
-}
-
-/// How often each place is there.
-fn counted(places: Vec<&'static Location<'static>>) -> BTreeMap<&'static Location<'static>, u32> {
-    let mut counted = BTreeMap::new();
-    places
-        .into_iter()
-        .for_each(|place| *counted.entry(place).or_default() += 1);
-    counted
 }
 
 impl Shared {
@@ -78,21 +70,8 @@ impl Escapees<'_> {
         let Some(location) = location.filter(|_| alive > 0) else {
             return;
         };
-        let tasks = if alive == 1 { "task" } else { "tasks" };
-        let name = &self.shared.name;
-        let mut text = format!("{alive} {tasks} of `tokio::spawn` ended with the runtime `{name}`");
-        for (at, (place, count)) in counted(places).into_iter().enumerate() {
-            let joint = if at == 0 { ", spawned at" } else { " and" };
-            text += &format!("{joint} {place} ({count})");
-        }
-        self.shared.report(Unobserved {
-            payload: Box::new(text),
-            is_panic: false,
-            type_name: None,
-            task: None,
-            name: Some("tokio".to_owned()),
-            location,
-            group: String::new(),
-        });
+        let what = format!("ended with the runtime `{}`", self.shared.name);
+        let failure = told(alive, &what, places, location, String::new());
+        self.shared.report(failure);
     }
 }

@@ -7,16 +7,17 @@
 //! from which jobs are run; `crowd` says which of them need help; `stalls` says which thread does
 //! not come back from a job; `sentinel` sees to it that busy workers look around, and that a thread
 //! watches time and I/O; `blocking` is the queue of closures that block; `circles` are tasks that
-//! wait for each other; `reports` are on their way to the hooks; `census` knows the tasks that
-//! tokio has, or, as `no_census.rs`, does not. `shared` is what all threads of a runtime see of
-//! these; `watch` is what the sentinel does there.
+//! wait for each other; `reports` are on their way to the hooks; `told` is what these hear of
+//! tokio's tasks; `census` knows the tasks that tokio has, or, as `no_census.rs`, does not.
+//! `shared` is what all threads of a runtime see of these; `escapees` says how tokio's tasks end;
+//! `watch` is what the sentinel does there.
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
 //! where it is; `report_thread` calls hooks; `blocking_threads` do the closures that block;
-//! `dispatch` is the pool as its groups see it; `escapees` are tasks that tokio has; `worker` is
-//! the loop; `spares` stand in for threads that wait or are stalled; `wanted` says which jobs a
-//! blocked caller runs, `waiting` is how it blocks, and `visit` is for one from outside; `children`
-//! is what a scope runs before it blocks; `join` is how a forker comes back.
+//! `dispatch` is the pool as its groups see it; `worker` is the loop; `spares` stand in for threads
+//! that wait or are stalled; `wanted` says which jobs a blocked caller runs, `waiting` is how it
+//! blocks, and `visit` is for one from outside; `children` is what a scope runs before it blocks;
+//! `join` is how a forker comes back.
 //!
 //! The whole: `caretaker` looks after what outlives a runtime; `shutdown` is how it ends;
 //! `statistics` are all numbers of one, `snapshot` is a dump of one, `runtime` is its public face;
@@ -62,6 +63,7 @@ pub(crate) mod thread_ctx;
 pub(crate) mod timing;
 #[cfg(feature = "tokio")]
 mod tokio;
+mod told;
 pub(crate) mod visit;
 pub(crate) mod waiting;
 mod wanted;

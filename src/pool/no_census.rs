@@ -2,6 +2,7 @@
 //! the feature `tokio`. tokio says how many tasks there are, and neither whose nor from where.
 
 use crate::driver::beside::Builder;
+use crate::group::pool::{Grouped, Pool};
 use crate::sync::Arc;
 use std::panic::Location;
 
@@ -9,13 +10,17 @@ use std::panic::Location;
 pub(crate) struct Census(());
 
 impl Census {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(_: bool) -> Arc<Self> {
         Arc::new(Self(()))
     }
 
     pub(crate) fn install(self: &Arc<Self>, _: &mut Builder) {}
 
     pub(crate) fn belongs_to(&self, _: usize) {}
+
+    /// No group is known to leave one.
+    #[inline]
+    pub(crate) fn leave(self: &Arc<Self>, _: &dyn Pool, _: &dyn Grouped) {}
 
     /// No group waits for one.
     pub(crate) fn let_go(&self) -> bool {

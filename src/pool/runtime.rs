@@ -87,7 +87,7 @@ impl RuntimeBuilder {
 /// Starts a runtime under options that were checked.
 fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> {
     // Those of the workers, and one for all others.
-    let census = Census::new();
+    let census = Census::new(options.waits_for_tokio_tasks);
     let hooks_of_tokio = |builder: &mut Builder| census.install(builder);
     let tokio = options.tokio.map(|wanted| Asked {
         wanted,

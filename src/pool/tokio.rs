@@ -48,4 +48,29 @@ impl RuntimeBuilder {
         });
         self
     }
+
+    /// Whether groups wait for the tasks of `tokio::spawn` that were spawned in them, in a build
+    /// in which tokio says so: one with `--cfg tokio_unstable`.
+    ///
+    /// Default: yes. Without it a group does not wait, as in other builds, and 100 ms after its end
+    /// it tells [`on_unobserved`](RuntimeBuilder::on_unobserved) how many of its own are alive, and
+    /// where they were spawned. In a build without that flag no group waits or tells, however this
+    /// is set: see the [guide](crate::guide::tokio#where-tokio-says-who-spawned).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use spinney::{Group, Runtime, group, runtime::Tokio};
+    ///
+    /// let builder = Runtime::builder().workers(1).tokio(Tokio::Parked);
+    /// let runtime = builder.wait_for_tokio_tasks(false).on_unobserved(drop).build()?;
+    /// runtime.block_on(group(async |_: Group<'_, '_>| {
+    ///     tokio::spawn(std::future::pending::<()>()); // it ends with the runtime
+    /// }));
+    /// # Ok::<(), spinney::runtime::BuildError>(())
+    /// ```
+    pub fn wait_for_tokio_tasks(mut self, wait: bool) -> Self {
+        self.waits_for_tokio_tasks = wait;
+        self
+    }
 }

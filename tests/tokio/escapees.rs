@@ -54,6 +54,25 @@ fn they_are_counted_ended_by_a_shutdown_and_reported() {
     });
 }
 
+/// Where tokio does not say who spawned them no group waits for one or tells of one, whatever was
+/// asked for.
+#[test]
+fn no_group_knows_of_them() {
+    without_hanging(|| {
+        for waits in [false, true] {
+            let (runtime, seen) = noting(parked(1).wait_for_tokio_tasks(waits));
+            runtime.block_on(group(async |_: Group<'_, '_>| {
+                tokio::spawn(std::future::pending::<()>());
+                assert!(runtime.dump().groups()[0].tokio_tasks.is_empty());
+            }));
+            assert!(seen.texts().is_empty());
+            drop(runtime);
+            let text = "1 task of `tokio::spawn` ended with the runtime `spinney`";
+            assert_eq!(seen.texts(), [text]);
+        }
+    });
+}
+
 /// A task that only has to be polled once more, because its peer is gone, is none that is left.
 /// Threads of tokio's own may come too late for that.
 #[test]
