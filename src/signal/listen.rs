@@ -20,6 +20,7 @@
 use crate::driver::sources::Direction;
 use crate::net::registered::Registered;
 use crate::poll::budget;
+use crate::report::tried::failed;
 use crate::signal::Signal;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -158,10 +159,11 @@ impl Signals {
             let text = format!("{kind} cannot be heard");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        let (bytes, wake) = UnixStream::pair()?;
+        let unheard = |error| failed(error, "cannot listen for signals");
+        let (bytes, wake) = UnixStream::pair().map_err(unheard)?;
         bytes.set_nonblocking(true)?;
         wake.set_nonblocking(true)?;
-        let bytes = Registered::new(bytes)?;
+        let bytes = Registered::new(bytes).map_err(unheard)?;
         let counters = kinds.iter().map(|kind| (*kind, AtomicUsize::new(0)));
         let heard = Heard {
             kinds: counters.collect(),

@@ -8,7 +8,9 @@ use crate::common::sockets::tcp_pair;
 use spinney::net::pipe::{OpenOptions, pipe};
 use spinney::net::{
     Async, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
+    lookup_host,
 };
+use spinney::signal::{Signal, Signals};
 use spinney::{Group, block_on, try_group};
 use std::fs;
 use std::io;
@@ -159,6 +161,12 @@ fn where_there_is_no_room_the_error_says_for_what() {
             let open = OpenOptions::new().open_receiver("/dev/null");
             names(open, "cannot open /dev/null for reading");
             names(Async::new(io::stderr()), "cannot watch a descriptor");
+            // The resolver has files, too, and does not say that these are what it lacks.
+            let host = "localhost:1";
+            let unknown = lookup_host(host).await.unwrap_err().to_string();
+            assert!(unknown.starts_with("cannot look up localhost:1: "));
+            assert!(TcpStream::connect(host).await.is_err());
+            names(Signals::new([Signal::USR1]), "cannot listen for signals");
         });
     });
 }

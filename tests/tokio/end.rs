@@ -3,9 +3,14 @@
 
 use super::{both, parked};
 use crate::common::hangs::without_hanging;
-use crate::common::process::{alone, entries};
+use crate::common::process::{alone, entries, limit_descriptors};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use spinney::runtime::Tokio;
 use spinney::{Group, Runtime, group, sleep};
+use std::error::Error;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
@@ -270,5 +275,52 @@ fn nothing_is_left() {
             use_one(Tokio::Background { workers: 2 });
         }
         assert_eq!(left(), before);
+    });
+}
+
+/// With any number of descriptors that are too few the error says so, and nothing is left.
+#[test]
+fn without_descriptors_it_is_not_built() {
+    alone(|| {
+        let hows = [
+            None,
+            Some(Tokio::Parked),
+            Some(Tokio::Background { workers: 1 }),
+        ];
+        let build = |how: Option<Tokio>| {
+            let builder = Runtime::builder().workers(1);
+            match how {
+                Some(how) => builder.tokio(how).build(),
+                None => builder.build(),
+            }
+        };
+        // tokio keeps a pair of sockets for signals of the process.
+        drop(build(Some(Tokio::Parked)).unwrap());
+        let left = || (entries("/proc/self/task"), entries("/proc/self/fd"));
+        let before = left();
+        let limit = getrlimit(Resource::Nofile);
+        let free = File::open("/dev/null").unwrap().as_raw_fd() as u64;
+        for how in hows {
+            let mut room = 0;
+            let built = loop {
+                limit_descriptors(free + room);
+                let built = build(how);
+                setrlimit(Resource::Nofile, limit).unwrap();
+                match built {
+                    Ok(built) => break built,
+                    Err(error) => {
+                        let source = error.source().unwrap().downcast_ref::<io::Error>();
+                        let number = source.unwrap().raw_os_error();
+                        assert_eq!(number, Some(libc::EMFILE), "{error}");
+                    }
+                }
+                assert_eq!(left(), before);
+                room += 1;
+            };
+            assert!(room > 0);
+            built.block_on(sleep(MS));
+            drop(built);
+            assert_eq!(left(), before);
+        }
     });
 }

@@ -2,17 +2,22 @@
 
 use super::{peer, where_all_block};
 use crate::common::hangs::without_hanging;
-use crate::common::polls::{Count, once};
-use crate::common::process::{alone, resident};
+use crate::common::polls::{Count, once, wait_until};
+use crate::common::process::{alone, alone_by, resident};
+use crate::common::runtimes::workers;
 use crate::common::sockets::tcp_pair;
 use futures_lite::{AsyncRead, AsyncReadExt};
-use spinney::net::{TcpListener, TcpStream};
-use spinney::{block_on, group};
+use spinney::net::{TcpListener, TcpStream, lookup_host};
+use spinney::{Group, block_on, group, try_group};
+use std::fs::OpenOptions;
+use std::future::pending;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 /// A read has no future that could take its waker back, and a direction keeps the last two: those
 /// before were woken, so that none waits in vain.
@@ -148,5 +153,40 @@ fn lookups_that_are_given_up_leave_the_line() {
             assert!(grown < 8 << 20, "{} MB more", grown >> 20);
             assert!(TcpStream::connect(&name).await.is_err());
         });
+    });
+}
+
+/// The C library reads names of hosts from the file of `HOSTALIASES`, which is a pipe here: a lookup
+/// stays in it until the pipe is closed. Where names are asked for elsewhere there is an answer.
+#[test]
+fn a_resolver_without_an_answer_holds_up_neither_a_cut_nor_a_shutdown() {
+    let with_a_pipe = "export HOSTALIASES=$(mktemp -d)/names && mkfifo \"$HOSTALIASES\" || exit
+        \"$0\" \"$@\"; status=$?; rm -r \"${HOSTALIASES%/*}\"; exit $status";
+    alone_by(with_a_pipe, || {
+        let (runtime, seen) = workers(2);
+        let pipe = std::env::var("HOSTALIASES").unwrap();
+        let mut open = OpenOptions::new();
+        // Without a wait it fails while nobody reads.
+        let open = open.write(true).custom_flags(libc::O_NONBLOCK);
+        let (answers, answered) = mpsc::channel();
+        let asked = OnceLock::new();
+        let result: Result<(), _> = runtime.block_on(try_group(async |g: Group<'_, '_, &str>| {
+            g.spawn(async move {
+                answers
+                    .send(lookup_host(("spinney-oak", 80)).await.is_err())
+                    .unwrap();
+            });
+            wait_until(|| {
+                let opened = open.open(&pipe).map(|file| asked.set(file));
+                opened.is_ok() || answered.try_recv().is_ok()
+            });
+            g.cancel("cut");
+            pending().await
+        }));
+        assert_eq!(result.unwrap_err().first(), &"cut");
+        runtime.shutdown(Duration::ZERO).unwrap();
+        assert!(seen.texts().is_empty());
+        // It waits for it still.
+        drop(asked);
     });
 }
