@@ -1,18 +1,10 @@
-//! A UDP echo: the server answers each datagram, and ends with the group; a client that loses an
-//! answer asks again.
-//!
-//! ```sh
-//! cargo run --example udp_echo
-//! ```
+//! A UDP echo: the server answers each datagram, and ends with the group; a client asks again.
 
 use spinney::net::UdpSocket;
 use spinney::{Errors, Group, block_on, timeout, try_group};
-use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{io, net::SocketAddr, time::Duration};
 
-/// No datagram has more bytes over IP: nothing is cut.
-const LONGEST: usize = 65_535;
+const LONGEST: usize = 65_535; // no datagram has more bytes over IP: nothing is cut
 
 async fn echo(socket: UdpSocket) -> io::Result<()> {
     let mut room = vec![0; LONGEST];
@@ -22,14 +14,14 @@ async fn echo(socket: UdpSocket) -> io::Result<()> {
     }
 }
 
-async fn ask(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
+async fn ask(server: SocketAddr, question: &str) -> io::Result<String> {
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
     socket.connect(server).await?; // only its answers are received
     let mut room = vec![0; LONGEST];
     loop {
-        socket.send(question).await?;
+        socket.send(question.as_bytes()).await?;
         if let Ok(count) = timeout(Duration::from_millis(500), socket.recv(&mut room)).await {
-            return Ok(room[..count?].to_vec());
+            return Ok(String::from_utf8_lossy(&room[..count?]).into_owned());
         }
     }
 }
@@ -40,12 +32,8 @@ fn main() -> Result<(), Errors<io::Error>> {
         let socket = UdpSocket::bind("127.0.0.1:0").await?;
         let server = socket.local_addr()?;
         g.service(echo(socket)); // is cut when the clients have ended
-        let asked: Vec<_> = ["one", "two", "three"]
-            .into_iter()
-            .map(|word| g.spawn(async move { ask(server, word.as_bytes()).await }))
-            .collect();
-        for answer in asked {
-            println!("{}", String::from_utf8_lossy(&answer.await));
+        for answer in ["one", "two", "three"].map(|word| g.spawn(ask(server, word))) {
+            println!("{}", answer.await);
         }
         Ok(())
     }))

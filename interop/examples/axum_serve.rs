@@ -7,10 +7,12 @@ use spinney::{Group, Runtime, try_group};
 use std::io::{self, Write};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let runtime = Runtime::builder().tokio(Tokio::Parked).build()?;
     let served = try_group(async |g: Group<'_, '_, io::Error>| {
+        let mut interrupt = signal(SignalKind::interrupt())?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let _ = writeln!(io::stdout(), "http://{}/", listener.local_addr()?);
         let handle = g.handle();
@@ -21,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .with_graceful_shutdown(stop)
                 .await
         });
-        tokio::signal::ctrl_c().await?;
+        interrupt.recv().await;
         g.stop_within(Duration::from_secs(10), io::ErrorKind::TimedOut.into());
         Ok(())
     });

@@ -7,6 +7,7 @@
 mod common;
 
 mod census;
+mod examples;
 mod executors;
 mod http;
 mod libraries;
