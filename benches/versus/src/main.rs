@@ -85,6 +85,9 @@ enum Command {
         kind: web::Kind,
         seconds: f64,
     },
+    /// Sends back what comes until its input ends.
+    #[command(hide = true)]
+    Echo,
     /// Spins until its input ends.
     #[command(hide = true)]
     Busy,
@@ -107,6 +110,7 @@ fn main() -> ExitCode {
             kind,
             seconds,
         } => web::load::report(address, kind, seconds),
+        Command::Echo => web::proxy::echo(),
         Command::Busy => busy::spin(),
     };
     match done {

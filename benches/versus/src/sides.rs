@@ -4,6 +4,7 @@
 //! `smol` is async-executor (its `StaticExecutor`, which is the faster one) with async-io, put together as smol does it.
 
 use async_executor::StaticExecutor;
+use spinney::runtime::Tokio;
 use std::future::{Future, pending};
 use std::num::NonZero;
 use std::sync::OnceLock;
@@ -33,11 +34,21 @@ pub(crate) fn spinney() -> &'static spinney::Runtime {
 
 /// With a tokio inside, whose sockets its children use.
 pub(crate) fn spinney_and_tokio() -> &'static spinney::Runtime {
+    with_tokio(Tokio::Parked)
+}
+
+/// With a tokio beside it, which has as many threads.
+pub(crate) fn spinney_beside_tokio() -> &'static spinney::Runtime {
+    let workers = workers();
+    with_tokio(Tokio::Background { workers })
+}
+
+/// A process has one of these.
+fn with_tokio(how: Tokio) -> &'static spinney::Runtime {
     static RUNTIME: OnceLock<spinney::Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let builder = spinney::Runtime::builder().workers(workers());
-        let builder = builder.tokio(spinney::runtime::Tokio::Parked);
-        builder.build().expect("workers")
+        builder.tokio(how).build().expect("workers")
     })
 }
 

@@ -10,7 +10,6 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const CONNECTIONS: u64 = 64;
 const KEPT: &[u8] = b"GET /plaintext HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const CLOSED: &[u8] = b"GET /plaintext HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
@@ -62,12 +61,12 @@ impl Client {
         let count = self.stream.read(&mut buffer)?;
         self.answer.extend_from_slice(&buffer[..count]);
         let whole = match kind {
-            Kind::Echo => self.answer.len() == LENGTH,
+            Kind::Echo | Kind::Proxy => self.answer.len() == LENGTH,
             Kind::Hyper => self.answer.ends_with(BODY.as_bytes()),
             Kind::HyperClose => count == 0,
         };
         let right = match kind {
-            Kind::Echo => self.answer.iter().all(|byte| *byte == b'x'),
+            Kind::Echo | Kind::Proxy => self.answer.iter().all(|byte| *byte == b'x'),
             _ => {
                 self.answer.starts_with(b"HTTP/1.1 200 OK\r\n")
                     && self.answer.ends_with(BODY.as_bytes())
@@ -86,7 +85,7 @@ fn request(kind: Kind) -> &'static [u8] {
     match kind {
         Kind::Hyper => KEPT,
         Kind::HyperClose => CLOSED,
-        Kind::Echo => &[b'x'; LENGTH],
+        Kind::Echo | Kind::Proxy => &[b'x'; LENGTH],
     }
 }
 
@@ -101,13 +100,13 @@ pub(crate) fn report(address: SocketAddr, kind: Kind, seconds: f64) -> io::Resul
     let started = Instant::now();
     let end = started + Duration::from_secs_f64(seconds);
     let mut clients = Vec::new();
-    for key in 0..CONNECTIONS {
+    for key in 0..kind.connections() {
         let client = Client::connect(address, kind)?;
         register(&epoll, key, &client)?;
         clients.push(client);
     }
     let mut delays = Delays::new();
-    let mut events = Vec::with_capacity(CONNECTIONS as usize);
+    let mut events = Vec::with_capacity(clients.len());
     while Instant::now() < end {
         events.clear();
         epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;

@@ -1,11 +1,13 @@
 //! Servers, each in the process that measures it, and their load, which is a process of its own.
 
+pub(crate) mod axum;
 pub(crate) mod epoll;
 pub(crate) mod load;
 pub(crate) mod on_both;
 pub(crate) mod on_serve;
 pub(crate) mod on_spinney;
 pub(crate) mod on_tokio;
+pub(crate) mod proxy;
 
 use clap::ValueEnum;
 use http_body_util::Full;
@@ -35,4 +37,16 @@ pub(crate) enum Kind {
     HyperClose,
     /// Bytes that come back.
     Echo,
+    /// The same, through a proxy.
+    Proxy,
+}
+
+impl Kind {
+    /// How many the load has open.
+    fn connections(self) -> u64 {
+        match self {
+            Self::Hyper | Self::HyperClose | Self::Echo => 64,
+            Self::Proxy => 200,
+        }
+    }
 }

@@ -136,6 +136,8 @@ const ALL: &[&Workload] = &[
     &web::SERVE,
     &web::HYPER_OF_TOKIO,
     &web::ECHO_OF_TOKIO,
+    &web::AXUM_OF_TOKIO,
+    &web::PROXY,
     &closures_and_timer::WORKLOAD,
     &near_limit::WORKLOAD,
     &fairness::WORKLOAD,

@@ -1,12 +1,13 @@
 //! 64 connections that send the next request when the last one was answered, which is saturation: what does a request cost
-//! the server, and how long does its client wait? hyper with connections that are kept and with one for each request, and
-//! an echo. The client is a process of its own, and `epoll` a floor written by hand.
+//! the server, and how long does its client wait? hyper with connections that are kept and with one for each request, axum, and
+//! an echo, also through a proxy, with 200 connections. The client is a process of its own, and `epoll` a floor written by hand.
 
 use crate::measure::{Figures, Length};
 use crate::process;
-use crate::web::{Kind, epoll, load, on_both, on_serve, on_spinney, on_tokio};
+use crate::sides;
+use crate::web::{Kind, axum, epoll, load, on_both, on_serve, on_spinney, on_tokio, proxy};
 use crate::workloads::{Workload, says};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
@@ -75,6 +76,41 @@ pub(crate) const ECHO_OF_TOKIO: Workload = Workload::new(
     ],
 );
 
+pub(crate) const AXUM_OF_TOKIO: Workload = Workload::new(
+    "axum_of_tokio_64",
+    "a request to axum's own `serve` over one of 64 connections that are kept",
+    &[
+        says("spinney", |length| {
+            measured(Kind::Hyper, length, |listener, _| {
+                axum::on_spinney(sides::spinney_and_tokio(), listener);
+            })
+        }),
+        says("spinney background", |length| {
+            measured(Kind::Hyper, length, |listener, _| {
+                axum::on_spinney(sides::spinney_beside_tokio(), listener);
+            })
+        }),
+        says("tokio", |length| {
+            measured(Kind::Hyper, length, |listener, _| axum::on_tokio(listener))
+        }),
+    ],
+);
+
+pub(crate) const PROXY: Workload = Workload::new(
+    "proxy_200",
+    "64 bytes to an echo and back through a proxy, over one of 200 connections",
+    &[
+        says("spinney", |length| proxied(length, proxy::on_spinney)),
+        says("tokio", |length| proxied(length, proxy::on_tokio)),
+    ],
+);
+
+/// A proxy in front of an echo that is a process of its own.
+fn proxied(length: Length, serve: fn(TcpListener, SocketAddr)) -> Figures {
+    let (_backend, to) = proxy::Backend::start().expect("an echo");
+    measured(Kind::Proxy, length, move |listener, _| serve(listener, to))
+}
+
 /// Children of spinney over tokio's sockets, by `RuntimeBuilder::tokio`.
 fn both(kind: Kind, length: Length) -> Figures {
     measured(kind, length, on_both::serve)
@@ -93,7 +129,11 @@ fn epoll(kind: Kind, length: Length) -> Figures {
 }
 
 /// A server on a thread of this process, which ends with it.
-fn measured(kind: Kind, length: Length, serve: fn(TcpListener, Kind)) -> Figures {
+fn measured(
+    kind: Kind,
+    length: Length,
+    serve: impl FnOnce(TcpListener, Kind) + Send + 'static,
+) -> Figures {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.set_nonblocking(true).expect("a socket");
     let address = listener.local_addr().expect("an address");
