@@ -88,12 +88,12 @@ impl Tree {
                 .cache
                 .lock()
                 .fresh(now, || snapshot::take(&self.shared));
+            let statistics = || Statistics::of(&self.shared);
             match form {
                 Form::Text => answer(PLAIN, dump.to_string()),
-                Form::Page => answer("text/html; charset=utf-8", page(&dump)),
+                Form::Page => answer("text/html; charset=utf-8", page(&dump, &statistics())),
                 _ => {
-                    let statistics = Statistics::of(&self.shared);
-                    let json = json(&dump, &statistics, &self.server);
+                    let json = json(&dump, &statistics(), &self.server);
                     answer("application/json", json.to_string())
                 }
             }
@@ -167,7 +167,24 @@ fn times(histogram: &Histogram) -> Value {
         "p99_ns": quantile(0.99),
         "p999_ns": quantile(0.999),
         "max_ns": histogram.max().map(nanos),
+        "steps": steps(histogram),
     })
+}
+
+/// How many durations there are from each of these on, in nanoseconds, and below the next: four
+/// steps in each doubling, which is as fine as a plot can show.
+fn steps(histogram: &Histogram) -> Vec<(u64, u64)> {
+    let mut steps: Vec<(u64, u64)> = Vec::new();
+    for (durations, count) in histogram.buckets() {
+        let from = nanos(durations.start);
+        let fine = (u64::BITS - from.leading_zeros()).saturating_sub(3);
+        let from = from >> fine << fine;
+        match steps.last_mut() {
+            Some((last, sum)) if *last == from => *sum += count,
+            _ => steps.push((from, count)),
+        }
+    }
+    steps
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -201,14 +218,46 @@ fn task(task: &TaskDump) -> Value {
     })
 }
 
-/// The page for browsers: the text as a plain list, which a script on it keeps fresh and folds.
-fn page(dump: &Dump) -> String {
-    let mut list = String::new();
-    for line in dump.to_string().lines() {
-        list.push_str(&escaped(line));
+/// Bytes of the list in the page at most, so that a page is small whatever the tree is.
+const LISTED: usize = 40_000;
+
+/// The page for browsers: the times and the tree as a plain list, which a script on it keeps fresh,
+/// folds and draws.
+fn page(dump: &Dump, statistics: &Statistics) -> String {
+    let mut list = format!(
+        "{}\n{}\n\n",
+        line("tasks wait in queues for", &statistics.schedule_latency),
+        line("polls take", &statistics.poll_time)
+    );
+    let tree = dump.to_string();
+    let mut lines = tree.lines();
+    while let Some(line) = lines.next() {
+        let line = escaped(line);
+        if list.len() + line.len() > LISTED {
+            let more = 1 + lines.count();
+            list.push_str(&format!(
+                "and {more} lines more: ?format=text has them all\n"
+            ));
+            break;
+        }
+        list.push_str(&line);
         list.push('\n');
     }
     include_str!("tasks.html").replace("<!-- list -->", &list)
+}
+
+/// A histogram in a line.
+fn line(what: &str, times: &Histogram) -> String {
+    let within = |share| times.quantile(share).unwrap_or_default();
+    match times.count() {
+        0 => format!("{what}: nothing measured yet"),
+        count => format!(
+            "{what}: 50 % within {:?}, 99 % {:?}, all {:?}; {count} measured",
+            within(0.5),
+            within(0.99),
+            within(1.0)
+        ),
+    }
 }
 
 fn escaped(line: &str) -> String {

@@ -1,7 +1,7 @@
 //! Deadlines that callers on other machines set.
 
 use crate::common::drops::on_drop;
-use crate::running::{Running, start, until};
+use crate::running::{Running, patient, start, until};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -20,15 +20,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 type Answer = Result<Response<Full<Bytes>>, Infallible>;
-
-/// A server that has no deadline of its own, so that the clock may go on without care.
-fn patient() -> Server {
-    let server = Server::new().request_deadline(Duration::MAX);
-    let server = server.idle_timeout(Duration::MAX);
-    server
-        .header_timeout(Duration::MAX)
-        .write_timeout(Duration::MAX)
-}
 
 /// Moves the clock until the condition holds.
 fn until_later(server: &Running, condition: impl Fn() -> bool) {

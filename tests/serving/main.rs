@@ -5,11 +5,13 @@
 mod common;
 
 mod bad_clients;
+mod browser;
 mod client;
 mod deadlines;
 mod endings;
 mod limits;
 mod metrics;
+mod page;
 mod requests;
 mod restart;
 mod routes;

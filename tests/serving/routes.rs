@@ -4,6 +4,8 @@ use crate::client::Client;
 use crate::running::{Running, echo, start, until};
 use serde_json::Value;
 use spinney::serve::{Ending, Phase, Routes, Server, service_fn};
+use spinney::{group, yield_now};
+use std::thread;
 use std::time::Duration;
 
 fn with_routes(server: Server) -> Running {
@@ -83,6 +85,74 @@ fn the_tree_is_shown_as_text_as_json_and_as_a_page() {
     for outside in ["http://", "https://", "src=", "href=", "@import"] {
         assert!(!page.body.contains(outside), "{outside}");
     }
+    drop(client);
+    server.stop();
+}
+
+#[test]
+fn the_steps_of_a_plot_have_all_that_was_measured() {
+    let server = with_routes(Server::new());
+    let measured = || server.runtime.statistics().poll_time.count();
+    until(|| {
+        server.runtime.block_on(group(async |g| {
+            g.spawn(async {
+                for _ in 0..1000 {
+                    yield_now().await;
+                }
+            });
+        }));
+        measured() > 100
+    });
+    let mut client = server.client();
+    let json = client.get("/debug/tasks?format=json").body;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    for times in ["schedule_latency", "poll_time"] {
+        let times = &json[times];
+        let steps: Vec<(u64, u64)> = serde_json::from_value(times["steps"].clone()).unwrap();
+        let count: u64 = steps.iter().map(|step| step.1).sum();
+        assert_eq!(times["count"], count);
+        assert!(steps.is_sorted_by(|one, next| one.0 < next.0), "{steps:?}");
+        // Four in each doubling.
+        let is_step = |from: u64| from < 8 || from % (1 << (from.ilog2() - 2)) == 0;
+        assert!(steps.iter().all(|step| is_step(step.0)), "{steps:?}");
+        let max = times["max_ns"].as_u64().unwrap();
+        assert!(steps.last().unwrap().0 <= max, "{times}");
+    }
+    drop(client);
+    server.stop();
+}
+
+#[test]
+fn the_page_of_a_large_tree_is_small() {
+    let server = with_routes(Server::new());
+    let runtime = server.runtime.clone();
+    let (end, ended) = async_channel::bounded::<()>(1);
+    let crowd = thread::spawn(move || {
+        runtime.block_on(group(async |g| {
+            for _ in 0..2000 {
+                let ended = ended.clone();
+                g.spawn(async move { _ = ended.recv().await });
+            }
+        }));
+    });
+    until(|| {
+        let dump = server.runtime.dump();
+        let mut groups = dump.groups().iter();
+        groups.any(|group| group.tasks.len() == 2000)
+    });
+    let mut client = server.client();
+    let page = client.get("/debug/tasks?format=html").body;
+    assert!(page.len() < 60_000, "{}", page.len());
+    assert!(page.contains("polls take: "));
+    let text = client.get("/debug/tasks").body;
+    let (_, listed) = page.split_once("\n\n").unwrap();
+    let listed = listed.lines().filter(|line| text.contains(*line)).count();
+    let more = page.lines().find_map(|line| line.strip_prefix("and "));
+    let more = more.unwrap().split_once(" lines more").unwrap().0;
+    let more: usize = more.parse().unwrap();
+    assert!(more > 1000 && listed + more >= 2000, "{listed} and {more}");
+    drop(end);
+    crowd.join().unwrap();
     drop(client);
     server.stop();
 }

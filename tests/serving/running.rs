@@ -113,6 +113,15 @@ impl Running {
     }
 }
 
+/// A server that has no deadline of its own, so that the clock may go on without care.
+pub(crate) fn patient() -> Server {
+    let server = Server::new().request_deadline(Duration::MAX);
+    let server = server.idle_timeout(Duration::MAX);
+    server
+        .header_timeout(Duration::MAX)
+        .write_timeout(Duration::MAX)
+}
+
 /// Waits for what another thread does.
 pub(crate) fn until(condition: impl Fn() -> bool) {
     while !condition() {
