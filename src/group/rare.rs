@@ -6,7 +6,18 @@ use crate::group::pool::Late;
 use crate::report::reason::Reason;
 use crate::sync::Arc;
 use std::any::Any;
+use std::task::Waker;
 use std::time::Instant;
+
+/// A line of callers that wait for a place among the group's children.
+pub(crate) trait PlaceLine {
+    /// Calls `f`, which is no user code, with each waker in line; how many places there are.
+    fn each_wait(&self, f: &mut dyn FnMut(&Waker)) -> usize;
+}
+
+/// Finds a line, if it is there still. It is called under the node's lock, and what it gives is
+/// dropped outside.
+pub(crate) type FindLine = Box<dyn Fn() -> Option<Box<dyn PlaceLine>> + Send>;
 
 /// The rarely used part of a node, under its lock; `R` is a counted reference to a node. Made when
 /// the first of it comes.
@@ -23,6 +34,8 @@ pub(crate) struct Rare<R> {
     pub(crate) held_back: Option<Late>,
     /// The group's own deadline; the effective one is the minimum over the ancestors.
     pub(crate) deadline: Option<Instant>,
+    /// The lines in which a caller has waited, for dumps.
+    pub(crate) lines: Vec<FindLine>,
 }
 
 impl<R> Default for Rare<R> {
@@ -34,6 +47,7 @@ impl<R> Default for Rare<R> {
             kept_open: Vec::new(),
             held_back: None,
             deadline: None,
+            lines: Vec::new(),
         }
     }
 }

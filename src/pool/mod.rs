@@ -3,7 +3,7 @@
 //! From the bottom up. What a runtime is made of: `metrics`, `hooks` and `config` are numbers,
 //! callbacks and options, and `lines` says how many lines the default hook prints; `recorder` is
 //! what a trace is made of, `timing` is how long jobs wait and run, `named` what is counted by the
-//! names of groups; `looks` says when a busy worker looks around; `seats` is the table of places
+//! names of groups, `waited` what the last dump saw; `looks` says when a busy worker looks around; `seats` is the table of places
 //! from which jobs are run; `crowd` says which of them need help; `stalls` says which thread does
 //! not come back from a job; `sentinel` sees to it that busy workers look around, and that a thread
 //! watches time and I/O; `blocking` is the queue of closures that block; `circles` are tasks that
@@ -65,6 +65,7 @@ pub(crate) mod timing;
 mod tokio;
 mod told;
 pub(crate) mod visit;
+mod waited;
 pub(crate) mod waiting;
 mod wanted;
 mod watch;

@@ -19,6 +19,7 @@ use crate::pool::shared::{Shared, Spares};
 use crate::pool::shutdown::Stragglers;
 use crate::pool::statistics::Statistics;
 use crate::pool::timing::Timing;
+use crate::pool::waited::Waited;
 use crate::pool::{caretaker, report_thread, snapshot, spares, thread_ctx, worker};
 use crate::report::dump::Dump;
 use crate::report::failure::Unobserved;
@@ -133,6 +134,7 @@ fn start(options: &RuntimeBuilder, hooks: Hooks) -> Result<Runtime, BuildError> 
         counters: Counters::default(),
         timing: Timing::new(options.workers + options.max_spares),
         names: Names::new(options.workers),
+        waited: Waited::default(),
     });
     shared.census.belongs_to(Arc::as_ptr(&shared).addr());
     let pool: Arc<dyn Pool> = Arc::clone(&shared) as Arc<dyn Pool>;

@@ -19,6 +19,7 @@ use crate::pool::reports::{Report, Reports};
 use crate::pool::seats::{OwnSeat, Seat, Seats, settled};
 use crate::pool::sentinel::Sentinel;
 use crate::pool::timing::Timing;
+use crate::pool::waited::Waited;
 use crate::report::failure::{Over, Straggler, TaskId, Unobserved};
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -119,6 +120,8 @@ pub(crate) struct Shared {
     pub(crate) timing: Timing,
     /// What is counted by the names of groups.
     pub(crate) names: Names,
+    /// What the last dump saw.
+    pub(crate) waited: Waited,
 }
 
 impl Shared {

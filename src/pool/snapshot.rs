@@ -1,9 +1,9 @@
 //! A dump of a runtime: its tree at about one moment, and what its tasks wait for.
 //!
 //! A task that waits has left a clone of its waker where it will be woken: at a timer, a source, a
-//! child, a group. So nothing is noted when it begins to wait, and it costs nothing: the dump goes
-//! to these places, and finds the task by the data of the waker, which no reader follows. A place
-//! with another waker, of an executor inside the task, is not found.
+//! child, a group, a line for a place among children. So nothing is noted when it begins to wait, and
+//! it costs nothing: the dump goes to these places, and finds the task by the data of the waker, which
+//! no reader follows. A place with another waker, of an executor inside the task, is not found.
 
 use crate::pool::shared::Shared;
 use crate::report::dump::{Dump, GroupDump, TaskState, WaitsFor};
@@ -24,6 +24,12 @@ impl Waits {
         for group in groups {
             for waker in &group.awaited_by {
                 self.add(*waker, WaitsFor::Children(group.label()));
+            }
+            for (limit, line) in &group.lines {
+                for waker in line {
+                    let (group, limit) = (group.label(), *limit);
+                    self.add(*waker, WaitsFor::Place { group, limit });
+                }
             }
             for task in &group.tasks {
                 if let Some(waker) = task.awaited_by {
@@ -51,6 +57,11 @@ pub(crate) fn take(shared: &Shared) -> Dump {
         task.waits_for
             .extend(waits.0.remove(&task.address).unwrap_or_default());
     }
+    let now = shared.driver.now();
+    shared.waited.note(
+        &mut groups,
+        now.saturating_duration_since(shared.driver.started()),
+    );
     let first_polls = shared.all_running(|running| {
         let mut tasks = groups.iter().flat_map(|group| &group.tasks);
         tasks.all(|task| task.id != running)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// The groups and tasks of a runtime at about one moment: [`Runtime::dump`](crate::Runtime::dump).
 ///
-/// It prints as a tree.
+/// It prints as a tree, with what is stalled first.
 ///
 /// # Examples
 ///
@@ -149,6 +149,9 @@ pub struct GroupDump {
     pub(crate) address: usize,
     /// The data of the wakers that wait for its children.
     pub(crate) awaited_by: Vec<usize>,
+    /// The lines for places among its children: how many places there are, and the data of the
+    /// wakers in line.
+    pub(crate) lines: Vec<(usize, Vec<usize>)>,
 }
 
 impl GroupDump {
@@ -201,6 +204,10 @@ pub struct TaskDump {
     /// locks of other libraries, nor of what was polled through another waker than the task's, as
     /// in a `FuturesUnordered`.
     pub waits_for: Vec<WaitsFor>,
+    /// For how long it has waited at least: since the first dump of its runtime that saw it in this
+    /// wait. Zero in that one: a task does not note when it begins to wait, which would cost each
+    /// poll a look at the clock.
+    pub has_waited: Duration,
     /// The data of its waker.
     pub(crate) address: usize,
     /// The data of the waker that waits for its value.
@@ -318,6 +325,15 @@ pub enum WaitsFor {
     Children(String),
     /// A thread for closures that block: it is in the line.
     BlockingThread,
+    /// A place among the children of a group that run at a time:
+    /// [`Bounded`](crate::group::Bounded).
+    #[non_exhaustive]
+    Place {
+        /// The group, by its name, or where it was opened.
+        group: String,
+        /// How many places there are.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for WaitsFor {
@@ -329,6 +345,7 @@ impl fmt::Display for WaitsFor {
             Self::Child(task) => write!(f, "task {task}"),
             Self::Children(group) => write!(f, "the children of group {group}"),
             Self::BlockingThread => f.write_str("a thread that may block"),
+            Self::Place { group, limit } => write!(f, "one of {limit} places in group {group}"),
         }
     }
 }
@@ -338,6 +355,9 @@ const INDENTED: usize = 40;
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for stall in &self.stalled {
+            writeln!(f, "stalled: {stall}")?;
+        }
         for group in &self.groups {
             let indent = 2 * group.depth.min(INDENTED);
             writeln!(f, "{:indent$}{group}", "")?;
@@ -350,9 +370,6 @@ impl fmt::Display for Dump {
         }
         for running in &self.first_polls {
             writeln!(f, "running: {running}")?;
-        }
-        for stall in &self.stalled {
-            writeln!(f, "stalled: {stall}")?;
         }
         Ok(())
     }
@@ -381,15 +398,12 @@ impl fmt::Display for GroupDump {
 impl fmt::Display for TaskDump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().unwrap_or("task");
-        write!(
-            f,
-            "{name} {} at {}: {}, {} polls, {:?} old",
-            self.id,
-            self.location,
-            self.state.text(),
-            self.polls,
-            self.age
-        )?;
+        write!(f, "{name} {} at {}: ", self.id, self.location)?;
+        f.write_str(self.state.text())?;
+        if !self.has_waited.is_zero() {
+            write!(f, " for {:?} at least", self.has_waited)?;
+        }
+        write!(f, ", {} polls, {:?} old", self.polls, self.age)?;
         f.write_str(if self.is_cancelled { ", cancelled" } else { "" })?;
         for (at, waits_for) in self.waits_for.iter().enumerate() {
             let joint = if at == 0 { ", waits for" } else { " and" };

@@ -213,6 +213,7 @@ fn task(task: &TaskDump) -> Value {
         "state": format!("{:?}", task.state).to_lowercase(),
         "age_ms": u64::try_from(task.age.as_millis()).unwrap_or(u64::MAX),
         "polls": task.polls,
+        "waited_ms": u64::try_from(task.has_waited.as_millis()).unwrap_or(u64::MAX),
         "cancelled": task.is_cancelled,
         "text": task.to_string(),
     })

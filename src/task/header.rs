@@ -547,6 +547,7 @@ pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> TaskDump {
             Some(_) if polls == 0 => vec![WaitsFor::BlockingThread],
             _ => Vec::new(),
         },
+        has_waited: Duration::ZERO,
         address: task.addr().get(),
         awaited_by: header.awaiter.address(),
     }

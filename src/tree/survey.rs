@@ -41,7 +41,16 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
             rare.deadline,
         )
     });
+    let lines = slow.known().map_or(Vec::new(), |rare| {
+        rare.lines.iter().filter_map(|find| find()).collect()
+    });
     drop(slow);
+    let lines = lines.iter().map(|line| {
+        let mut wakers = Vec::new();
+        let limit = line.each_wait(&mut |waker| wakers.push(waker.data().addr()));
+        (limit, wakers)
+    });
+    let lines = lines.collect();
     // Oldest first, as the groups inside are.
     tasks.sort_by_key(|task| task.id);
     GroupDump {
@@ -58,6 +67,7 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
         tokio_tasks: Vec::new(),
         address: node.whole.addr().get(),
         awaited_by,
+        lines,
     }
 }
 

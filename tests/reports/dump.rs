@@ -275,6 +275,15 @@ fn what_a_task_waits_for_is_said() {
                 .name("open")
                 .await;
             });
+            let places = g.bounded(1);
+            let also = places.clone();
+            let first = places.spawn(pending::<()>()).await;
+            g.spawn_named("place", async move {
+                places.spawn(async {}).await;
+            });
+            g.spawn_named("closure", async move {
+                also.blocking(|| ()).await;
+            });
             let called = g.keep(AtomicBool::new(false));
             g.blocking(move || {
                 called.store(true, SeqCst);
@@ -287,7 +296,7 @@ fn what_a_task_waits_for_is_said() {
                 let waits = waits.map(|task| task.waits_for.iter().map(ToString::to_string));
                 waits.into_iter().flatten().collect()
             };
-            let names = ["child", "timer", "both", "join", "joined"];
+            let names = ["child", "timer", "both", "join", "joined", "place", "closure"];
             until(|| {
                 let dump = runtime.dump();
                 let group = find(&dump, "waits").unwrap().1;
@@ -301,6 +310,9 @@ fn what_a_task_waits_for_is_said() {
             assert_eq!(said(&dump, "timer"), ["a timer, due in 60.0s"]);
             assert_eq!(said(&dump, "join"), ["the children of group inner"]);
             assert_eq!(said(&dump, "joined"), ["the children of group open"]);
+            let a_place = ["one of 1 places in group waits"];
+            assert_eq!(said(&dump, "place"), a_place);
+            assert_eq!(said(&dump, "closure"), a_place);
             let group = find(&dump, "waits").unwrap().1;
             let both = &task(group, "both").unwrap().waits_for;
             assert!(
@@ -311,7 +323,55 @@ fn what_a_task_waits_for_is_said() {
             assert_eq!(in_line.waits_for, [WaitsFor::BlockingThread]);
             let text = dump.to_string();
             assert!(text.contains(", waits for a timer, due in 60.0s and input on descriptor "), "{text}");
+            first.cancel().await;
+            // One of the two was the first in line, and waits no more.
+            until(|| {
+                let dump = runtime.dump();
+                ["place", "closure"].iter().any(|name| said(&dump, name) != a_place)
+            })
+            .await;
             drop(release);
+            g.cancel(());
+            Ok(())
+        });
+        assert!(runtime.block_on(waits).is_err());
+    });
+}
+
+/// A wait has lasted since the first dump that saw it, and a task that was polled meanwhile is in a
+/// new one.
+#[test]
+fn how_long_a_task_has_waited_is_known_from_the_dumps_before() {
+    without_hanging(|| {
+        let clock = ManualClock::new();
+        let (runtime, _) = noting(Runtime::builder().workers(2).clock(&clock));
+        let runtime = &runtime;
+        let waits = GroupBuilder::<()>::new().name("waits").run(async |g| {
+            let (wake, woken) = async_channel::unbounded::<()>();
+            g.spawn_named("patient", pending::<()>());
+            g.spawn_named("woken", async move { while woken.recv().await.is_ok() {} });
+            let look = || {
+                let dump = runtime.dump();
+                let group = find(&dump, "waits").unwrap().1;
+                let seen = ["patient", "woken"].map(|name| {
+                    let task = task(group, name)?;
+                    (task.state == TaskState::Waiting).then_some((task.polls, task.has_waited))
+                });
+                (seen, dump.to_string())
+            };
+            until(|| look().0.iter().all(Option::is_some)).await;
+            clock.advance(3 * SECOND);
+            let (seen, text) = look();
+            assert_eq!(seen, [Some((1, 3 * SECOND)); 2]);
+            assert!(
+                text.contains(": waiting for 3s at least, 1 polls, "),
+                "{text}"
+            );
+            wake.send(()).await.unwrap();
+            // Another dump sees that it was polled, and that is a new wait.
+            until(|| look().0[1].is_some_and(|(polls, _)| polls == 2)).await;
+            clock.advance(2 * SECOND);
+            assert_eq!(look().0, [Some((1, 5 * SECOND)), Some((2, 2 * SECOND))]);
             g.cancel(());
             Ok(())
         });

@@ -66,10 +66,7 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         assert!(limit > 0, "a limit of zero children would wait for ever");
         Bounded {
             group: self,
-            places: Arc::new(Mutex::new(Places {
-                limit,
-                ..Places::default()
-            })),
+            places: Arc::new(Mutex::new(Places::new(limit, self.node().to_ref()))),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Places for children that run at a time, and the line of the callers that wait for one.
 
 use crate::api::child::completion::{self, Completion};
+use crate::group::node::NodeRef;
+use crate::group::rare::PlaceLine;
 use crate::keyed_queue::{Key, KeyedQueue};
 use crate::poll::{budget, frame};
-use crate::sync::{Arc, Mutex};
+use crate::sync::{Arc, Mutex, Weak};
 use crate::unwind::Payload;
 use crate::waiters;
 use std::mem;
@@ -12,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 /// Places for children that run at the same time, given out in the order of asking.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Places {
     pub(super) limit: usize,
     /// Given out: to children, and to waiters that have not seen it yet.
@@ -20,9 +22,21 @@ pub(super) struct Places {
     /// Of these, to waiters that have not seen it yet: they are not in the line any more.
     pub(super) granted: usize,
     pub(super) waiting: KeyedQueue<Waker>,
+    /// The group that is to know of the line, for dumps, once there is one.
+    untold: Option<NodeRef>,
 }
 
 impl Places {
+    pub(super) fn new(limit: usize, group: NodeRef) -> Self {
+        Self {
+            limit,
+            taken: 0,
+            granted: 0,
+            waiting: KeyedQueue::default(),
+            untold: Some(group),
+        }
+    }
+
     /// Gives a free place to the first waiter; returns its waker, to be called outside the lock.
     #[must_use]
     pub(super) fn grant(&mut self) -> Option<Waker> {
@@ -102,6 +116,11 @@ impl Line {
                 return Some(Poll::Ready(()));
             }
             self.key = Some(places.waiting.push(new?));
+            let untold = places.untold.take();
+            drop(places);
+            if let Some(group) = untold {
+                tell(&group, &self.places);
+            }
             return Some(Poll::Pending);
         };
         let Some(place) = places.waiting.get_mut(key) else {
@@ -148,6 +167,27 @@ impl Drop for Line {
             }
         });
         waiters::discard(old);
+    }
+}
+
+/// Lets dumps of the group find the line.
+fn tell(group: &NodeRef, places: &Arc<Mutex<Places>>) {
+    let places = Arc::downgrade(places);
+    let find = move || {
+        let line = Shown(Weak::upgrade(&places)?);
+        Some(Box::new(line) as Box<dyn PlaceLine>)
+    };
+    group.slow.lock().rare().lines.push(Box::new(find));
+}
+
+/// A line in a dump.
+struct Shown(Arc<Mutex<Places>>);
+
+impl PlaceLine for Shown {
+    fn each_wait(&self, f: &mut dyn FnMut(&Waker)) -> usize {
+        let places = self.0.lock();
+        places.waiting.values().for_each(f);
+        places.limit
     }
 }
 
