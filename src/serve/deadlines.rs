@@ -35,7 +35,10 @@ use tower_service::Service;
 /// | in the middle of a body | the end of its stream: a reset, or the connection's end |
 /// | the same, of gRPC over HTTP/2 | the status in trailers |
 ///
-/// A value that is malformed is ignored: the caller loses nothing but help to give up.
+/// A value that is malformed is ignored: the caller loses nothing but help to give up. Of the
+/// [`Counts`](crate::serve::Counts) the first two are `expired`, the third is `cut`.
+///
+/// For clients there is a layer, too: [`ForwardDeadlines`](crate::serve::ForwardDeadlines).
 ///
 /// # Examples
 ///
@@ -234,6 +237,10 @@ where
 /// The caller does not wait any more.
 struct Over;
 
+/// With an answer that says that its caller does not wait any more: the server counts it.
+#[derive(Clone, Copy)]
+pub(super) struct TooLate;
+
 /// In which words a caller is told.
 struct Tongue {
     /// The content type of gRPC.
@@ -273,6 +280,7 @@ impl Tongue {
             tell_grpc(headers);
         }
         headers.insert(CONTENT_TYPE, self.grpc.unwrap_or(plain));
+        answer.extensions_mut().insert(TooLate);
         answer
     }
 }

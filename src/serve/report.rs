@@ -58,7 +58,8 @@ sums! {
     cut,
     /// Answers 503 because of too many requests in flight.
     overloaded,
-    /// Answers 503 because of the deadline.
+    /// Answers that say that a deadline is over: 503 by that of the server, and those of
+    /// [`Deadlines`](crate::serve::Deadlines).
     expired,
     /// Answers 500 because of a panic.
     panicked,

@@ -9,6 +9,7 @@ use crate::serve::accept::Peer;
 use crate::serve::body::{AnswerBody, BoxError, RequestBody};
 use crate::serve::connection_state::{Connection, Running};
 use crate::serve::contained::contained;
+use crate::serve::deadlines::TooLate;
 use crate::serve::service::Served;
 use crate::serve::upgrade::ConnectionHandle;
 use crate::sync::Arc;
@@ -57,6 +58,9 @@ where
     let (method, uri) = (request.method().clone(), request.uri().clone());
     match call(&connection, service, request).await {
         Outcome::Answered(answer) => {
+            if answer.extensions().get::<TooLate>().is_some() {
+                server.sums.expired.bump_shared();
+            }
             // To these no body belongs, and hyper asks for none.
             let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
             if method == Method::HEAD

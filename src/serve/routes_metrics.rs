@@ -71,7 +71,7 @@ const SUMS: [Row; 13] = [
     ),
     (
         "spinney_server_expired_requests",
-        "Requests whose deadline was over, by that of the server",
+        "Requests whose deadline was over",
         |all| all.expired,
     ),
     (

@@ -28,9 +28,9 @@ use spinney::runtime::{
     BuildError, EnterGuard, GroupMetrics, Histogram, Metrics, Statistics, Tokio, WorkerMetrics,
 };
 use spinney::serve::{
-    Answering, AnsweringInTime, BodyError, ConnectionHandle, Counts, Deadlines, Ending, Inherited,
-    InheritedSocket, Peer, Phase, Report, RequestBody, Routed, RoutedBody, Routes, Server,
-    ServerHandle, ServiceFn, TimedBody, Timely,
+    Answering, AnsweringInTime, BodyError, ConnectionHandle, Counts, Deadlines, Ending,
+    ForwardDeadlines, Forwarding, Inherited, InheritedSocket, Peer, Phase, Report, RequestBody,
+    Routed, RoutedBody, Routes, Server, ServerHandle, ServiceFn, TimedBody, Timely,
 };
 use spinney::signal::{Signal, Signals};
 use spinney::time::{Elapsed, Interval, ManualClock, MissedTickBehavior, Sleep, Timeout};
@@ -250,6 +250,9 @@ fn rows() -> Vec<Row> {
         Inherited => "Send Sync Unpin",
         InheritedSocket => "Send Sync Unpin",
         Deadlines => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        ForwardDeadlines => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Forwarding<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Forwarding<Alone> => "Send Unpin UnwindSafe",
         Timely<u8> => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Timely<Alone> => "Send Unpin UnwindSafe",
         TimedBody<u8> => "Send Sync Unpin",

@@ -2,14 +2,16 @@
 
 use crate::common::drops::on_drop;
 use crate::running::{Running, patient, start, until};
+use futures_lite::future::or;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
+use hyper::client::conn::http1;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Response};
 use spinney::compat::hyper::Timer;
 use spinney::net::TcpStream;
-use spinney::serve::{Deadlines, RequestBody, Server, service_fn};
+use spinney::serve::{Deadlines, ForwardDeadlines, RequestBody, Server, service_fn};
 use spinney::{block_on, group};
 use std::convert::Infallible;
 use std::error::Error;
@@ -18,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 use std::time::Duration;
+use tower_service::Service;
 
 type Answer = Result<Response<Full<Bytes>>, Infallible>;
 
@@ -82,6 +85,46 @@ fn what_is_left_goes_to_the_next_machine() {
     assert_forwarded(patient(), &cases);
 }
 
+/// A client of the service of one server calls another one: the second knows for how long the caller
+/// of the first waits.
+#[test]
+fn a_layer_of_a_client_tells_the_next_machine() {
+    let deadlines = || Deadlines::new().header(HeaderName::from_static("x-patience"));
+    let next = start(patient(), deadlines().around(service_fn(forwards)));
+    let address = next.address;
+    let first = move |request: Request<RequestBody>| async move {
+        let stream = TcpStream::connect_addr(address).await.unwrap();
+        let (mut sender, connection) = http1::handshake(stream).await.unwrap();
+        let client = service_fn(move |request| sender.send_request(request));
+        let mut client = ForwardDeadlines::with(deadlines()).around(client);
+        let mut call = Request::new(Full::<Bytes>::default());
+        // A caller's own word holds if it is less.
+        if let Some(own) = request.headers().get("x-own") {
+            call.headers_mut().insert("x-patience", own.clone());
+        }
+        let answer = or(async { client.call(call).await.unwrap() }, async {
+            connection.await.unwrap();
+            unreachable!("it is open while it is used")
+        });
+        let body = answer.await.into_body().collect().await.unwrap();
+        Answer::Ok(Response::new(Full::from(body.to_bytes())))
+    };
+    let server = start(patient(), deadlines().around(service_fn(first)));
+    let mut client = server.client();
+    for (headers, told) in [
+        ("", "- -"),
+        ("x-patience: 2500\r\n", "2500 2500000u"),
+        ("x-patience: 2500\r\nx-own: 100\r\n", "100 100000u"),
+        ("x-patience: 2500\r\nx-own: 9000\r\n", "2500 2500000u"),
+    ] {
+        client.send(&format!("GET / HTTP/1.1\r\nhost: x\r\n{headers}\r\n"));
+        assert_eq!(client.answer().body, told, "{headers}");
+    }
+    drop(client);
+    server.stop();
+    next.stop();
+}
+
 #[test]
 fn the_servers_own_deadline_goes_on_too_if_it_is_earlier() {
     let server = Server::new().request_deadline(Duration::from_secs(2));
@@ -125,7 +168,7 @@ fn a_caller_that_does_not_wait_any_more_gets_504_after_the_children_were_joined(
     assert!(ended.load(SeqCst), "the child was joined before the answer");
     drop(client);
     let (report, told) = server.stop();
-    assert_eq!((report.counts.answered, report.counts.expired), (1, 0));
+    assert_eq!((report.counts.answered, report.counts.expired), (1, 1));
     assert!(told.is_empty(), "{told:?}");
 }
 
@@ -149,7 +192,7 @@ fn the_earlier_deadline_ends_the_request() {
         assert_eq!(client.answer().status, status, "{header}");
     }
     let (report, _) = server.stop();
-    assert_eq!(report.counts.expired, 1);
+    assert_eq!(report.counts.expired, 2);
 }
 
 #[test]
@@ -169,7 +212,8 @@ fn a_caller_that_has_no_time_left_is_answered_without_the_service() {
     assert_eq!(called.load(SeqCst), 0);
     assert_eq!(client.get("/").body, "done");
     drop(client);
-    server.stop();
+    let (report, _) = server.stop();
+    assert_eq!((report.counts.answered, report.counts.expired), (3, 2));
 }
 
 /// One piece, and then nothing for ever; `done` is told when it is dropped.
@@ -257,7 +301,7 @@ fn a_call_of_grpc_gets_its_status_without_a_body() {
                 server.advance(3);
                 pending().await
             };
-            futures_lite::future::or(answer, time_passes).await.unwrap()
+            or(answer, time_passes).await.unwrap()
         });
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()[CONTENT_TYPE], "application/grpc+proto");
@@ -265,7 +309,7 @@ fn a_call_of_grpc_gets_its_status_without_a_body() {
         assert!(hyper::body::Body::is_end_stream(answer.body()));
     }
     let (report, _) = server.stop();
-    assert_eq!(report.counts.answered, 2);
+    assert_eq!((report.counts.answered, report.counts.expired), (2, 2));
 }
 
 #[test]
@@ -341,7 +385,7 @@ fn a_caller_that_resets_its_stream_cuts_its_request_alone() {
         let answered = async {
             answer.await.unwrap();
         };
-        futures_lite::future::or(reached, answered).await;
+        or(reached, answered).await;
         while cut.load(SeqCst) == 0 {
             spinney::yield_now().await;
         }
