@@ -29,19 +29,24 @@ impl Waited {
         let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
         // Dumps at the same time see each other's waits. No user code runs here.
         let mut before = self.0.lock();
-        let mut seen = Vec::new();
+        let mut seen = Vec::with_capacity(before.len());
+        let mut next = 0;
         let tasks = groups.iter_mut().flat_map(|group| &mut group.tasks);
         for task in tasks.filter(|task| task.state == TaskState::Waiting) {
-            let known = before.binary_search_by_key(&task.id, |wait| wait.task);
-            let known = known.ok().map(|at| before[at]);
+            // As a rule it is the one after that before: tasks are shown in their order.
+            if before.get(next).is_none_or(|wait| wait.task != task.id) {
+                next = before.partition_point(|wait| wait.task < task.id);
+            }
+            let known = before.get(next).filter(|wait| wait.task == task.id);
             let known = known.filter(|wait| wait.polls == task.polls);
-            let wait = known.unwrap_or(Wait {
+            let wait = known.copied().unwrap_or(Wait {
                 task: task.id,
                 polls: task.polls,
                 since: now,
             });
             // A dump that began later may have come here first.
             task.has_waited = Duration::from_millis(now.saturating_sub(wait.since));
+            next += 1;
             seen.push(wait);
         }
         seen.sort_unstable_by_key(|wait| wait.task);
