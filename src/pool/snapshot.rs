@@ -1,9 +1,10 @@
 //! A dump of a runtime: its tree at about one moment, and what its tasks wait for.
 //!
 //! A task that waits has left a clone of its waker where it will be woken: at a timer, a source, a
-//! child, a group, a line for a place among children. So nothing is noted when it begins to wait, and
-//! it costs nothing: the dump goes to these places, and finds the task by the data of the waker, which
-//! no reader follows. A place with another waker, of an executor inside the task, is not found.
+//! child, a group, a line for a place among children. So nothing is noted when it begins to wait,
+//! and it costs nothing: the dump goes to these places, and finds the task by the data of the
+//! waker, which no reader follows. A place with another waker, of an executor inside the task, is
+//! not found.
 
 use crate::pool::shared::Shared;
 use crate::report::dump::{Dump, GroupDump, TaskState, WaitsFor};

@@ -1,9 +1,9 @@
 //! For how long tasks wait, as far as dumps know.
 //!
-//! No task notes when it begins to wait: that would cost each poll a look at the clock. But it counts
-//! its polls, so two dumps that find it waiting after as many polls saw the same wait, and it has
-//! lasted since the first of them at least. So what is kept is what the last dump saw, 24 bytes for a
-//! task, and a program that makes no dumps keeps nothing.
+//! No task notes when it begins to wait: that would cost each poll a look at the clock. But it
+//! counts its polls, so two dumps that find it waiting after as many polls saw the same wait, and
+//! it has lasted since the first of them at least. So what is kept is what the last dump saw, 24
+//! bytes for a task, and a program that makes no dumps keeps nothing.
 
 use crate::report::dump::{GroupDump, TaskState};
 use crate::report::failure::TaskId;

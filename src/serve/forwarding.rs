@@ -25,7 +25,10 @@ use tower_service::Service;
 /// use tower_service::Service;
 ///
 /// // In place of a client: it answers with the head of what it is to send.
-/// let client = service_fn(async |request: Request<()>| Ok::<HeaderMap, ()>(request.headers().clone()));
+/// async fn echo(request: Request<()>) -> Result<HeaderMap, ()> {
+///     Ok(request.headers().clone())
+/// }
+/// let client = service_fn(echo);
 /// let mut client = ForwardDeadlines::new().around(client);
 /// let sent = block_on(try_group(async |g: Group<'_, '_, &'static str>| {
 ///     g.deadline(Duration::from_secs(60), "too late");

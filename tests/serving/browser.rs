@@ -1,7 +1,7 @@
 //! A browser without a window, driven by its protocol for developers over two pipes.
 //!
-//! `SPINNEY_BROWSER` names the program, a Chromium: `ci/browser` finds one, and calls the tests that
-//! need it.
+//! `SPINNEY_BROWSER` names the program, a Chromium: `ci/browser` finds one, and calls the tests
+//! that need it.
 
 use crate::running::until;
 use serde_json::{Value, json};
@@ -36,8 +36,8 @@ impl Browser {
             STARTED.fetch_add(1, SeqCst)
         );
         let profile = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        // The pipes of the protocol are its third and fourth descriptor. It sees this page alone, so
-        // it does without the sandbox, which a container has not.
+        // The pipes of the protocol are its third and fourth descriptor. It sees this page alone,
+        // so it does without the sandbox, which a container has not.
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "sh"])
             .arg(program)

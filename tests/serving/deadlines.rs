@@ -85,8 +85,8 @@ fn what_is_left_goes_to_the_next_machine() {
     assert_forwarded(patient(), &cases);
 }
 
-/// A client of the service of one server calls another one: the second knows for how long the caller
-/// of the first waits.
+/// A client of the service of one server calls another one: the second knows for how long the
+/// caller of the first waits.
 #[test]
 fn a_layer_of_a_client_tells_the_next_machine() {
     let deadlines = || Deadlines::new().header(HeaderName::from_static("x-patience"));

@@ -37,7 +37,7 @@ impl Shown {
         self.until(|browser| browser.number(drawn) >= enough);
     }
 
-    /// A group of this name beside the server, with children of these names, until it is told to end.
+    /// A group of this name beside the server, with children of these names, until it is to end.
     fn group(&self, name: &'static str, children: Vec<&'static str>) -> Beside {
         let (end, ended) = async_channel::bounded::<()>(1);
         let runtime = self.server.runtime.clone();
