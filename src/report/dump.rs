@@ -326,7 +326,7 @@ pub enum WaitsFor {
     /// A thread for closures that block: it is in the line.
     BlockingThread,
     /// A place among the children of a group that run at a time:
-    /// [`Bounded`](crate::group::Bounded).
+    /// [`Bounded`](crate::Bounded).
     #[non_exhaustive]
     Place {
         /// The group, by its name, or where it was opened.

@@ -40,7 +40,15 @@ impl GroupSpan {
 
     #[inline(always)]
     pub(crate) const fn close(&self) {}
+
+    #[inline(always)]
+    pub(crate) const fn enter(&self) -> InGroup {
+        InGroup
+    }
 }
+
+/// A poll of a body in the span of its group.
+pub(crate) struct InGroup;
 
 /// What a span says of a task.
 #[expect(dead_code, reason = "it is made where spans are wanted")]

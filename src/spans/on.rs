@@ -8,9 +8,10 @@
 //! here the group.
 //!
 //! *Exporters* read a tree. A group has a span, at `INFO` if it has a name, else at `DEBUG`; it is
-//! opened in the context of the code that polls the group first. The span of a task has that of its
-//! group as its parent. Where the span of a group or a task is not enabled, the context around it
-//! takes its place: so what a child does is below what its group is in, at every level.
+//! opened in the context of the code that polls the group first, and entered around each poll of
+//! the group's body. The span of a task has that of its group as its parent. Where the span of a
+//! group or a task is not enabled, the context around it takes its place: so what a child does is
+//! below what its group is in, at every level.
 //!
 //! A task that is looked at has an extension, with its span, and wakers with a table of their own.
 //! While no subscriber wants anything a task or group that begins asks once, and a poll looks for a
@@ -42,7 +43,14 @@ fn ask<R>(f: impl FnOnce() -> R) -> Option<R> {
 
 /// The span of a group, until it has ended.
 #[derive(Debug)]
-pub(crate) struct GroupSpan(Option<Box<Mutex<Option<Arc<Span>>>>>);
+pub(crate) struct GroupSpan(Option<Box<Opened>>);
+
+#[derive(Debug)]
+struct Opened {
+    /// It is a span of the group's own, and not the context in which the group was opened.
+    own: bool,
+    context: Mutex<Option<Arc<Span>>>,
+}
 
 impl GroupSpan {
     /// Of the root of a runtime.
@@ -80,20 +88,35 @@ impl GroupSpan {
             ),
         };
         let context = || match open() {
-            disabled if disabled.is_disabled() => Span::current(),
-            span => span,
+            disabled if disabled.is_disabled() => (false, Span::current()),
+            span => (true, span),
         };
-        let context = ask(context).filter(|context| !context.is_none());
-        Self::of(context.map(Arc::new))
+        let context = ask(context).filter(|(_, context)| !context.is_none());
+        Self::of(context.map(|(own, context)| (own, Arc::new(context))))
     }
 
-    /// A part in it: of the node that a group has for its services.
+    /// A part in it: of the node that a group has for its services, which has no body.
     pub(crate) fn shared(&self) -> Self {
-        Self::of(self.context())
+        Self::of(self.context().map(|context| (false, context)))
     }
 
-    fn of(context: Option<Arc<Span>>) -> Self {
-        Self(context.map(|context| Box::new(Mutex::new(Some(context)))))
+    fn of(context: Option<(bool, Arc<Span>)>) -> Self {
+        let opened = |(own, context)| {
+            let context = Mutex::new(Some(context));
+            Box::new(Opened { own, context })
+        };
+        Self(context.map(opened))
+    }
+
+    /// A poll of the body, or its drop, is in the span while the guard lives. One of the group's
+    /// own alone is entered: in another one the poll is already, and tokio-console takes each entry
+    /// of a task's span for a poll.
+    #[inline]
+    pub(crate) fn enter(&self) -> InGroup {
+        match &self.0 {
+            Some(opened) if opened.own => InGroup::of(opened.context.lock().clone()),
+            _ => InGroup(None),
+        }
     }
 
     /// Whether there never was one, and so nothing to drop.
@@ -104,14 +127,37 @@ impl GroupSpan {
 
     /// What the group's children are in.
     fn context(&self) -> Option<Arc<Span>> {
-        self.0.as_ref()?.lock().clone()
+        self.0.as_ref()?.context.lock().clone()
     }
 
     /// The group has ended, and spawns no more.
     #[inline]
     pub(crate) fn close(&self) {
         if let Some(inside) = &self.0 {
-            let span = inside.lock().take();
+            let span = inside.context.lock().take();
+            ask(|| drop(span));
+        }
+    }
+}
+
+/// A poll of a body in the span of its group.
+pub(crate) struct InGroup(Option<Arc<Span>>);
+
+impl InGroup {
+    #[cold]
+    fn of(span: Option<Arc<Span>>) -> Self {
+        if let Some(span) = &span {
+            ask(|| span.with_subscriber(|(id, subscriber)| subscriber.enter(id)));
+        }
+        Self(span)
+    }
+}
+
+impl Drop for InGroup {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(span) = self.0.take() {
+            ask(|| span.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
             ask(|| drop(span));
         }
     }

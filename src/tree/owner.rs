@@ -182,6 +182,7 @@ impl<E: Send + 'static> Owner<E> {
         cutting: bool,
         poll: impl FnOnce() -> Poll<R>,
     ) -> Result<Poll<R>, Payload> {
+        let _in_span = self.node.span.enter();
         let (polled, in_shield) = frame::of_body(&self.node, cutting, |frame| {
             let polled = unwind::catch(|| frame.enter(poll));
             (polled, frame.ended_in_shield())
@@ -193,6 +194,7 @@ impl<E: Send + 'static> Owner<E> {
     /// Drops the body, or its value, in the body's frame and as in a shield.
     #[inline]
     pub(crate) fn drop_in_body(&mut self, drop: impl FnOnce()) {
+        let _in_span = self.node.span.enter();
         let enter = |frame: &Frame<'_>| unwind::catch(|| frame.enter_to_drop(drop));
         let dropped = frame::of_body(&self.node, true, enter);
         self.in_shield = false;

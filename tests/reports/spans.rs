@@ -375,6 +375,35 @@ fn a_request_is_one_tree_where_all_is_seen() {
     });
 }
 
+/// What the body of a group does is inside of the group's span at each poll, and what comes after
+/// the group is not.
+#[test]
+fn a_body_is_inside_of_its_group() {
+    alone(|| {
+        let watcher = Watcher::install(Level::INFO);
+        let runtime = Runtime::builder().workers(2).build().unwrap();
+        runtime.block_on(group(async |g| {
+            g.spawn(async {
+                let named = GroupBuilder::<Never>::new().name("shop").run(async |_| {
+                    info_span!("first").in_scope(|| {});
+                    yield_now().await;
+                    info_span!("second").in_scope(|| {});
+                    group(async |_| yield_now().await).await;
+                    info_span!("third").in_scope(|| {});
+                    Ok(())
+                });
+                named.await.unwrap();
+                info_span!("after").in_scope(|| {});
+            });
+        }));
+        for inside in ["first", "second", "third"] {
+            assert_eq!(watcher.around(inside), ["shop"], "{inside}");
+        }
+        assert!(watcher.around("after").is_empty());
+        wait_until(|| watcher.all().values().all(|span| span.references == 0));
+    });
+}
+
 /// A group that has no span of its own has a part in the one around it, until it has ended.
 #[test]
 fn nothing_is_left_of_groups_that_have_ended() {
