@@ -52,8 +52,10 @@ impl<E: Send + 'static> Group<'_, '_, E> {
     /// ```
     #[track_caller]
     pub fn stop_within(self, grace: Duration, error: E) {
+        // Before a child hears of the stop: what it does then is within the grace.
+        let now = self.node().pool().now();
         self.stop();
-        if let Some(at) = self.node().pool().now().checked_add(grace) {
+        if let Some(at) = now.checked_add(grace) {
             self.end_at(at, CancelKind::GraceOver, error, Location::caller());
         }
     }

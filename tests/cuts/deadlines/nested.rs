@@ -84,7 +84,9 @@ fn a_busy_body_meets_the_inner_deadline_then_the_outer_one() {
                 },
             ));
             assert_eq!(result.unwrap_err().into_first(), "outer");
-            assert_eq!((between.load(SeqCst), seen.texts()), (1, Vec::new()));
+            // None, if the outer deadline fired before the body went on.
+            assert!(between.load(SeqCst) <= 1);
+            assert_eq!(seen.texts(), [""; 0]);
         }
     });
 }
