@@ -83,7 +83,7 @@ impl Driver {
     pub(crate) fn lately(&self) -> Instant {
         match &self.role.selector.clock {
             Clock::Manual(clock) => clock.now(),
-            // Relaxed: a coarse clock, as above.
+            // Relaxed: a coarse clock, as below.
             _ => self.started() + Duration::from_nanos(self.seen.load(Ordering::Relaxed)),
         }
     }

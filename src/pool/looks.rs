@@ -60,8 +60,8 @@ pub(crate) struct Due {
     pub(crate) oldest: bool,
     /// Take a job of another seat.
     pub(crate) other: bool,
-    /// Take a job of the seat that is stuck.
-    pub(crate) stuck: bool,
+    /// Take a job of this seat, which is stuck.
+    pub(crate) stuck: Option<usize>,
 }
 
 /// The looks of one worker.
@@ -79,8 +79,8 @@ pub(crate) struct Looks {
     every: u32,
     /// Jobs until the next look.
     after: u32,
-    /// Another seat is stuck, and every other job is one of its.
-    relieves: bool,
+    /// Another seat that is stuck: every other job is one of its.
+    stuck: Option<usize>,
 }
 
 impl Looks {
@@ -95,7 +95,7 @@ impl Looks {
             last_time: now,
             every: LOOK_EVERY,
             after: LOOK_EVERY,
-            relieves: false,
+            stuck: None,
         }
     }
 
@@ -136,7 +136,7 @@ impl Looks {
             false => Due {
                 drive: self.jobs.wrapping_sub(self.last_jobs) >= self.after,
                 outside: self.jobs % OUTSIDE_EVERY == OUTSIDE_EVERY - 1,
-                stuck: self.relieves,
+                stuck: self.stuck,
                 ..Due::default()
             },
         };
@@ -152,7 +152,7 @@ impl Looks {
             .after
             .saturating_sub(self.jobs.wrapping_sub(self.last_jobs));
         let after = match self.owed {
-            0 if self.relieves => 2,
+            0 if self.stuck.is_some() => 2,
             0 => outside.min(drive.max(1)),
             _ => 1,
         };
@@ -171,14 +171,19 @@ impl Looks {
             outside: self.owed == 4,
             oldest: self.owed == 2,
             other: self.owed == 0,
-            stuck: false,
+            stuck: None,
         }
     }
 
-    /// From now on every other job is one of a seat that is stuck, or none is.
-    pub(crate) fn relieves(&mut self, relieves: bool) {
-        self.relieves = relieves;
+    /// From now on every other job is one of this seat, which is stuck, or none is.
+    pub(crate) fn relieve(&mut self, stuck: Option<usize>) {
+        self.stuck = stuck;
         self.plan();
+    }
+
+    /// Whether every other job is one of a seat that is stuck.
+    pub(crate) fn relieves(&self) -> bool {
+        self.stuck.is_some()
     }
 
     /// The worker slept until this time: what it does next says nothing of the jobs before.
@@ -262,15 +267,15 @@ mod tests {
     #[test]
     fn every_other_job_is_one_of_a_seat_that_is_stuck() {
         let mut looks = Looks::new(0, Duration::ZERO);
-        looks.relieves(true);
-        let stuck = |looks: &mut Looks, beat| step(looks, beat).stuck;
+        looks.relieve(Some(5));
+        let stuck = |looks: &mut Looks, beat| step(looks, beat).stuck == Some(5);
         let seen: Vec<_> = (0..6).map(|_| stuck(&mut looks, 0)).collect();
         assert_eq!(seen, [false, true, false, true, false, true]);
         // The steps of a beat come first.
         let beaten = (0..6).filter(|_| stuck(&mut looks, 1));
         assert_eq!(beaten.count(), 0);
         assert!((0..2).any(|_| stuck(&mut looks, 1)));
-        looks.relieves(false);
+        looks.relieve(None);
         assert!(!(0..1_000).any(|_| stuck(&mut looks, 1)));
     }
 

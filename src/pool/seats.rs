@@ -47,10 +47,10 @@ const SPILL: usize = 64;
 /// And so do all that come while so many wait.
 ///
 /// That must not happen to a recursive program: a spilled job runs first, spills all below it, and
-/// the tree is walked in breadth. A depth of six levels with ten tasks each is 54 jobs, and
-/// at each beat of the sentinel the oldest job opens another one. Measured on that tree of 1.1
-/// million tasks: with 64, 60,000 groups were open at a time, with 256 up to 20,000, with 4,096 a
-/// hundred, in 0.4 times the CPU time.
+/// the tree is walked in breadth. A depth of six levels with ten tasks each is 54 jobs, and at each
+/// beat of the sentinel the oldest job opens another one. Measured on that tree of 1.1 million
+/// tasks: with 64, 60,000 groups were open at a time, with 256 up to 20,000, with 4,096 a hundred,
+/// in 0.4 times the CPU time.
 const FORKS_MOST: usize = 1024;
 
 /// Of so many new children that wait, one more is run out of turn at each beat: more than wait in a

@@ -58,11 +58,7 @@ pub(crate) fn take(shared: &Shared) -> Dump {
         task.waits_for
             .extend(waits.0.remove(&task.address).unwrap_or_default());
     }
-    let now = shared.driver.now();
-    shared.waited.note(
-        &mut groups,
-        now.saturating_duration_since(shared.driver.started()),
-    );
+    shared.waited.note(&mut groups, shared.driver.passed());
     let first_polls = shared.all_running(|running| {
         let mut tasks = groups.iter().flat_map(|group| &group.tasks);
         tasks.all(|task| task.id != running)

@@ -56,8 +56,6 @@ pub(crate) struct Worker<'a> {
     /// The seats as of a look at some of them at this time, see [`Worker::seek_stuck`].
     seen: Getting,
     sought: Duration,
-    /// One that stood still then, and on which jobs wait.
-    stuck: Option<usize>,
     rng: Rng,
     kind: Kind<'a>,
     /// Others have jobs for it: one has woken it from its last sleep, or it has had one from
@@ -153,7 +151,6 @@ impl<'a> Worker<'a> {
             getting: Getting::default(),
             seen: Getting::default(),
             sought: began,
-            stuck: None,
             rng: Rng::new(index as u64),
             kind,
             fed: Cell::new(false),
@@ -249,10 +246,7 @@ impl<'a> Worker<'a> {
         if due.other {
             return self.steal_one();
         }
-        if due.stuck {
-            return self.relieve();
-        }
-        None
+        due.stuck.and_then(|stuck| self.relieve(stuck))
     }
 
     /// Looks at time and I/O; whether anything was woken.
@@ -278,32 +272,32 @@ impl<'a> Worker<'a> {
     /// Looks at a few other seats, as often as at time and I/O, for one on which jobs wait and none
     /// was begun since the last look: see [`looks`].
     fn seek_stuck(&mut self, now: Duration) {
-        if now.saturating_sub(self.sought) < looks::LOOK_AFTER || self.stuck.is_some() {
+        if now.saturating_sub(self.sought) < looks::LOOK_AFTER || self.looks.relieves() {
             return;
         }
         self.sought = now;
         let start = self.start();
         let seats = &self.shared.seats;
-        self.stuck = seats.active_from(start).take(SOUGHT).find(|&other| {
+        let stuck = seats.active_from(start).take(SOUGHT).find(|&other| {
             let seat = seats.get(other);
             other != self.index && self.seen.stands(other, seat) && seat.has_work()
         });
-        self.looks.relieves(self.stuck.is_some());
+        if stuck.is_some() {
+            self.looks.relieve(stuck);
+        }
     }
 
     /// A job of the seat that is stuck, as long as it is.
-    fn relieve(&mut self) -> Option<Job> {
-        let other = self.stuck?;
-        let seat = self.shared.seats.get(other);
-        let job = match self.seen.stands(other, seat) {
+    fn relieve(&mut self, stuck: usize) -> Option<Job> {
+        let seat = self.shared.seats.get(stuck);
+        let job = match self.seen.stands(stuck, seat) {
             true => seat.steal_woken().or_else(|| seat.steal_one()),
             false => None,
         };
         if job.is_some() {
             self.seat.counters.steals.bump();
         } else {
-            self.stuck = None;
-            self.looks.relieves(false);
+            self.looks.relieve(None);
         }
         job
     }
@@ -481,8 +475,9 @@ impl<'a> Worker<'a> {
     /// is here or on its way. It may have been used up by the park; one that is left makes a later
     /// park return early, which does no harm.
     fn stay_awake(&self) {
-        let woken = !self.shared.sleep.stay_awake(self.index);
-        self.fed.set(self.fed.get() || woken);
+        if !self.shared.sleep.stay_awake(self.index) {
+            self.fed.set(true);
+        }
     }
 
     /// Stops searching; the last searcher wakes another worker if there is more to do, because
@@ -497,7 +492,9 @@ impl<'a> Worker<'a> {
     fn take_injected(&mut self) -> Option<Job> {
         let batch = self.looks.batch();
         let job = self.shared.take_injected_and_share(self.own, batch);
-        self.fed.set(self.fed.get() || job.is_some());
+        if job.is_some() {
+            self.fed.set(true);
+        }
         job
     }
 

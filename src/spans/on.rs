@@ -41,6 +41,16 @@ fn ask<R>(f: impl FnOnce() -> R) -> Option<R> {
     unwind::catch(f).map_err(unwind::discard).ok()
 }
 
+/// This thread goes into a span.
+fn enter(span: &Span) {
+    ask(|| span.with_subscriber(|(id, subscriber)| subscriber.enter(id)));
+}
+
+/// It leaves the span.
+fn exit(span: &Span) {
+    ask(|| span.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
+}
+
 /// The span of a group, until it has ended.
 #[derive(Debug)]
 pub(crate) struct GroupSpan(Option<Box<Opened>>);
@@ -147,7 +157,7 @@ impl InGroup {
     #[cold]
     fn of(span: Option<Arc<Span>>) -> Self {
         if let Some(span) = &span {
-            ask(|| span.with_subscriber(|(id, subscriber)| subscriber.enter(id)));
+            enter(span);
         }
         Self(span)
     }
@@ -157,7 +167,7 @@ impl Drop for InGroup {
     #[inline]
     fn drop(&mut self) {
         if let Some(span) = self.0.take() {
-            ask(|| span.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
+            exit(&span);
             ask(|| drop(span));
         }
     }
@@ -271,7 +281,7 @@ impl TaskSpan {
     pub(crate) fn enter(&self) -> Entered<'_> {
         let span = self.span.take();
         if let Some(span) = &span {
-            ask(|| span.with_subscriber(|(id, subscriber)| subscriber.enter(id)));
+            enter(span);
         }
         Entered { task: self, span }
     }
@@ -294,7 +304,7 @@ pub(crate) struct Entered<'a> {
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         if let Some(span) = self.span.take() {
-            ask(|| span.with_subscriber(|(id, subscriber)| subscriber.exit(id)));
+            exit(&span);
             self.task.span.set(Some(span));
         }
     }
