@@ -58,6 +58,7 @@ mod poll {
 #[expect(dead_code, reason = "models need a part of it")]
 #[path = "../../src/pool"]
 mod pool {
+    pub mod active;
     pub mod seats;
 
     /// Parts of a seat that its protocol does not touch.
@@ -367,5 +368,5 @@ fn model_outsiders_against_thieves() {
 
 #[test]
 fn mutants_die() {
-    mutants(&["src/pool/seats.rs"], &[]);
+    mutants(&["src/pool/seats.rs", "src/pool/active.rs"], &[]);
 }

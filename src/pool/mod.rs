@@ -4,13 +4,14 @@
 //! callbacks and options, and `lines` says how many lines the default hook prints; `recorder` is
 //! what a trace is made of, `timing` is how long jobs wait and run, `named` what is counted by the
 //! names of groups, `waited` what the last dump saw; `looks` says when a busy worker looks around;
-//! `seats` is the table of places from which jobs are run; `crowd` says which of them need help;
-//! `stalls` says which thread does not come back from a job; `sentinel` sees to it that busy
-//! workers look around, and that a thread watches time and I/O; `blocking` is the queue of
-//! closures that block; `circles` are tasks that wait for each other; `reports` are on their way
-//! to the hooks; `told` is what these hear of tokio's tasks; `census` knows the tasks that tokio
-//! has, or, as `no_census.rs`, does not. `shared` is what all threads of a runtime see of these;
-//! `escapees` says how tokio's tasks end; `watch` is what the sentinel does there.
+//! `active` are the seats on which a thread is, and `seats` is the table of places from which jobs
+//! are run; `crowd` says which of them need help; `stalls` says which thread does not come back
+//! from a job; `sentinel` sees to it that busy workers look around, and that a thread watches time
+//! and I/O; `blocking` is the queue of closures that block; `circles` are tasks that wait for each
+//! other; `reports` are on their way to the hooks; `told` is what these hear of tokio's tasks;
+//! `census` knows the tasks that tokio has, or, as `no_census.rs`, does not. `shared` is what all
+//! threads of a runtime see of these; `escapees` says how tokio's tasks end; `watch` is what the
+//! sentinel does there.
 //!
 //! What a thread is in it: `stack_jobs` are the halves of `join` on its stack; `thread_ctx` says
 //! where it is; `report_thread` calls hooks; `blocking_threads` do the closures that block;
@@ -23,6 +24,7 @@
 //! `statistics` are all numbers of one, `snapshot` is a dump of one, `runtime` is its public face;
 //! `global` is the one that free functions use; `tokio` is an option behind a feature.
 
+mod active;
 pub(crate) mod blocking;
 pub(crate) mod blocking_threads;
 pub(crate) mod caretaker;

@@ -32,8 +32,9 @@ use crate::job::Job;
 use crate::parker::Parker;
 use crate::poll::live::LiveCounts;
 use crate::poll::running::Running;
+use crate::pool::active::{Active, Walk};
 use crate::pool::metrics::{Counters, Level};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::cell::UnsafeCell;
 use crate::sync::deque::{Injector, Steal, Stealer, Worker};
 use crate::sync::{Arc, OnceLock};
@@ -116,14 +117,14 @@ unsafe impl Send for Seat {}
 /// All seats of a runtime. One is made when it is claimed for the first time.
 pub(crate) struct Seats {
     seats: Box<[OnceLock<Box<Seat>>]>,
-    active: Box<[AtomicU64]>,
+    active: Active,
 }
 
 impl Seats {
     pub(crate) fn new(count: usize) -> Self {
         Self {
             seats: (0..count).map(|_| OnceLock::new()).collect(),
-            active: (0..count.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            active: Active::new(count),
         }
     }
 
@@ -189,10 +190,7 @@ impl Seats {
             wake: deques.wake.stealer(),
             spill: deques.spill.stealer(),
         });
-        // Release: pairs with the Acquire in `active_from`: a thief that sees the bit sees the
-        // seat, which may just have been made. One that misses it is covered by the notification
-        // that follows a push; the deques' own synchronisation covers their contents.
-        self.active[index / 64].fetch_or(1 << (index % 64), Ordering::Release);
+        self.active.add(index);
         Some(ClaimedSeat {
             seat: NonNull::from(&**seat),
             seats: Arc::clone(self),
@@ -213,65 +211,8 @@ impl Seats {
 
     /// The active seats, from this one on, which is a random one as a rule.
     #[inline]
-    pub(crate) fn active_from(&self, start: usize) -> Active<'_> {
-        let words = self.active.len();
-        let mut active = Active {
-            words: &self.active,
-            start: start % (64 * words),
-            turn: 0,
-            bits: 0,
-        };
-        active.bits = active.word();
-        active
-    }
-}
-
-/// The numbers of active seats.
-pub(crate) struct Active<'a> {
-    words: &'a [AtomicU64],
-    start: usize,
-    /// Words behind the first one, which is walked from `start`, and its rest at the end.
-    turn: usize,
-    /// What is left of the word of this turn.
-    bits: u64,
-}
-
-impl Active<'_> {
-    fn at(&self) -> usize {
-        let at = self.start / 64 + self.turn;
-        match at.checked_sub(self.words.len()) {
-            Some(wrapped) => wrapped,
-            None => at,
-        }
-    }
-
-    fn word(&self) -> u64 {
-        // Acquire: pairs with the Release in `claim`.
-        let bits = self.words[self.at()].load(Ordering::Acquire);
-        let low = (1_u64 << (self.start % 64)) - 1;
-        match self.turn {
-            0 => bits & !low,
-            last if last == self.words.len() => bits & low,
-            _ => bits,
-        }
-    }
-}
-
-impl Iterator for Active<'_> {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while self.bits == 0 {
-            if self.turn == self.words.len() {
-                return None;
-            }
-            self.turn += 1;
-            self.bits = self.word();
-        }
-        let bit = self.bits.trailing_zeros() as usize;
-        self.bits &= self.bits - 1;
-        Some(64 * self.at() + bit)
+    pub(crate) fn active_from(&self, start: usize) -> Walk<'_> {
+        self.active.from(start)
     }
 }
 
@@ -434,9 +375,7 @@ impl ClaimedSeat {
 
 impl Drop for ClaimedSeat {
     fn drop(&mut self) {
-        let index = self.index;
-        // Relaxed: the deques are empty; a thief that looks in vain loses nothing.
-        self.seats.active[index / 64].fetch_and(!(1 << (index % 64)), Ordering::Relaxed);
+        self.seats.active.remove(self.index);
         // Release: gives the deques to the next owner, whose claim acquires them.
         self.seat().claimed.store(false, Ordering::Release);
     }
