@@ -63,9 +63,6 @@ const AGES: usize = 256;
 /// compare-exchange of its own.
 const FORKS_STOLEN: usize = 4;
 
-/// Every so many jobs the fork deque comes before the others: none starves another.
-const FORK_EVERY: u32 = 8;
-
 /// The thieves' ends of a seat's deques.
 struct Ends {
     fork: Stealer<Job>,
@@ -78,8 +75,8 @@ struct Deques {
     fork: Worker<Job>,
     wake: Worker<Job>,
     spill: Worker<Job>,
-    /// The next job in order is a spilled one, if there is any: the last one was none.
-    spilled_next: Cell<bool>,
+    /// So many woken jobs come before the next spilled one.
+    woken_first: Cell<u32>,
     /// Jobs that were in the fork deque when the last one was popped.
     base: Cell<usize>,
 }
@@ -181,7 +178,7 @@ impl Seats {
             fork: Worker::new_lifo(),
             wake: Worker::new_fifo(),
             spill: Worker::new_fifo(),
-            spilled_next: Cell::new(false),
+            woken_first: Cell::new(1),
             base: Cell::new(0),
         });
         deques.base.set(0);
@@ -308,7 +305,6 @@ impl ClaimedSeat {
             deques.fork.push(job);
         } else {
             deques.spill.push(job);
-            deques.spilled_next.set(true);
         }
     }
 
@@ -321,15 +317,16 @@ impl ClaimedSeat {
     #[inline]
     fn pop_in_order(&self) -> Option<Job> {
         let deques = self.deques();
-        if deques.spilled_next.take() {
-            return deques.spill.pop().or_else(|| deques.wake.pop());
+        match deques.woken_first.get().checked_sub(1) {
+            Some(left) => {
+                deques.woken_first.set(left);
+                deques.wake.pop().or_else(|| deques.spill.pop())
+            }
+            None => {
+                deques.woken_first.set(1);
+                deques.spill.pop().or_else(|| deques.wake.pop())
+            }
         }
-        let woken = deques.wake.pop();
-        if woken.is_none() {
-            return deques.spill.pop();
-        }
-        deques.spilled_next.set(!deques.spill.is_empty());
-        woken
     }
 
     /// The newest job of the fork deque.
@@ -340,11 +337,11 @@ impl ClaimedSeat {
         job
     }
 
-    /// The next job: woken ones first, but new ones every so often.
+    /// The next job: woken ones first, but new ones where it is their turn.
     #[inline]
-    fn pop(&self, tick: u32) -> Option<Job> {
+    fn pop(&self, fork_first: bool) -> Option<Job> {
         let deques = self.deques();
-        let job = if tick % FORK_EVERY == 0 {
+        let job = if fork_first {
             deques.fork.pop().or_else(|| self.pop_in_order())
         } else {
             self.pop_in_order().or_else(|| deques.fork.pop())
@@ -535,8 +532,8 @@ impl OwnSeat {
 
     /// The next job of the seat's own.
     #[inline]
-    pub(crate) fn pop(&self, tick: u32) -> Option<Job> {
-        self.with(|seat| seat?.pop(tick))
+    pub(crate) fn pop(&self, fork_first: bool) -> Option<Job> {
+        self.with(|seat| seat?.pop(fork_first))
     }
 
     /// The next job that is left: woken ones first, as a worker would run them.
@@ -546,6 +543,28 @@ impl OwnSeat {
             seat.pop_in_order().or_else(|| seat.deques().fork.pop())
         };
         self.with(drain)
+    }
+
+    /// So many woken jobs come before the next spilled one.
+    pub(crate) fn woken_first(&self, count: u32) {
+        self.with(|seat| {
+            if let Some(seat) = seat {
+                seat.deques().woken_first.set(count);
+            }
+        });
+    }
+
+    /// Steals woken jobs so that as many wait here as there, and one where that is so, which is
+    /// returned; none if fewer wait there.
+    pub(crate) fn even_out_woken(&self, other: &Seat) -> Option<Job> {
+        self.with(|seat| {
+            let (seat, ends) = (seat?, other.ends.get()?);
+            let here = seat.deques().wake.len();
+            let surplus = (ends.wake.len() + 1).checked_sub(here)?;
+            let batch = (surplus / 2).max(1);
+            let to = &seat.deques().wake;
+            settled(|| ends.wake.steal_batch_with_limit_and_pop(to, batch))
+        })
     }
 
     /// Steals up to `batch` jobs to this seat and returns one; nothing without a seat.

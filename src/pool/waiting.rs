@@ -270,7 +270,7 @@ fn give_way(busy: &mut Option<Replaced>) {
         // No spare can be had: this thread does what a worker would do, one job at a time.
         worker.shared.counters.last_resorts.bump_shared();
         turn(worker.shared);
-        if let Some(job) = any_job(worker, 0) {
+        if let Some(job) = any_job(worker, true) {
             run_as(worker, job);
         }
     });
@@ -419,7 +419,7 @@ fn look_until_woken(worker: &ThreadCtx<'_>, parker: &Parker) {
         if tick % looks::LOOK_EVERY == 0 {
             turn(worker.shared);
         }
-        match any_job(worker, tick) {
+        match any_job(worker, tick % looks::FORK_EVERY == 0) {
             Some(job) => run_as(worker, job),
             None if turn(worker.shared) => {}
             None => thread::yield_now(),
@@ -467,9 +467,9 @@ fn turn(shared: &Shared) -> bool {
 }
 
 /// A job from the worker's seat, from outside, or from any other seat.
-fn any_job(worker: &ThreadCtx<'_>, tick: u32) -> Option<Job> {
+fn any_job(worker: &ThreadCtx<'_>, fork_first: bool) -> Option<Job> {
     let (shared, own) = (worker.shared, &worker.seat);
-    let job = own.pop(tick);
+    let job = own.pop(fork_first);
     let job = job.or_else(|| shared.take_injected(own, 1));
     job.or_else(|| {
         let index = own.index()?;

@@ -5,9 +5,9 @@ use crate::job::Job;
 use crate::parker::Parker;
 use crate::poll::tally;
 use crate::pool::crowd::{self, Getting};
-use crate::pool::looks::{self, Looks};
+use crate::pool::looks::{self, Due, Looks};
 use crate::pool::recorder::{self, What};
-use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat};
+use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat, settled};
 use crate::pool::shared::Shared;
 use crate::pool::stalls;
 use crate::pool::thread_ctx::ThreadCtx;
@@ -231,6 +231,9 @@ impl<'a> Worker<'a> {
         }
         if due.drive {
             self.turn();
+            if self.lets_woken_pass(due) {
+                return None;
+            }
         }
         if due.outside {
             // One: a batch would go in front of what the look has woken.
@@ -247,6 +250,20 @@ impl<'a> Worker<'a> {
             return self.steal_one();
         }
         due.stuck.and_then(|stuck| self.relieve(stuck))
+    }
+
+    /// After the look of a beat: the woken tasks that wait come before spilled ones, and before the
+    /// step of this beat; whether there is one, which is put off.
+    fn lets_woken_pass(&mut self, due: Due) -> bool {
+        let woken = looks::passing(self.own.woken());
+        if woken == 0 || !due.can_wait {
+            return false;
+        }
+        self.own.woken_first(woken);
+        if due.is_step() {
+            self.looks.put_off(woken);
+        }
+        due.is_step()
     }
 
     /// Looks at time and I/O; whether anything was woken.
@@ -337,7 +354,7 @@ impl<'a> Worker<'a> {
     }
 
     fn own(&self) -> Option<Job> {
-        self.own.pop(self.looks.jobs())
+        self.own.pop(self.looks.is_turn_of_forks())
     }
 
     /// Searches, if not enough others do; then sleeps, and searches again when woken. A search
@@ -525,8 +542,9 @@ impl<'a> Worker<'a> {
     }
 
     /// One job of another seat, the oldest of the first that has any. A seat that gets on begins
-    /// its new children itself; a woken task has its turns on both in the long run, however many
-    /// others are on either.
+    /// its new children itself; of its woken tasks so many come along that as many wait here as
+    /// there, and one that makes room if it is so: each has as many turns as any other in the long
+    /// run.
     fn steal_one(&mut self) -> Option<Job> {
         // Also from those of spares and callers, each as often as any.
         let seats = &self.shared.seats;
@@ -540,10 +558,10 @@ impl<'a> Worker<'a> {
             }
             let seat = seats.get(other);
             // A caller has no beats: what it does not begin is begun here.
-            match self.getting.stands(other, seat) || seat.worker.get() == 0 {
-                true => seat.steal_one(),
-                false => seat.steal_woken(),
-            }
+            let all = self.getting.stands(other, seat) || seat.worker.get() == 0;
+            let fork = all.then(|| settled(|| seat.steal_fork())).flatten();
+            let job = fork.or_else(|| self.own.even_out_woken(seat));
+            job.or_else(|| all.then(|| seat.steal_one()).flatten())
         });
         if job.is_some() {
             self.seat.counters.steals.bump();
