@@ -25,6 +25,9 @@ use std::time::Duration;
 /// ten times as many rounds no further gain.
 pub(crate) const SEARCH_ROUNDS: u32 = 34;
 
+/// At least so many, also where none of the last searches has found anything.
+const SEARCH_LEAST: u32 = 4;
+
 /// In these rounds a thief compares how many jobs a seat has begun with the round before of these:
 /// a few microseconds lie between.
 const COMPARES: [u32; 3] = [16, 24, 32];
@@ -61,6 +64,8 @@ pub(crate) struct Worker<'a> {
     /// Others have jobs for it: one has woken it from its last sleep, or it has had one from
     /// outside or of another seat since.
     fed: Cell<bool>,
+    /// Rounds of its next search: half as many after each search in vain.
+    rounds: u32,
     /// It has slept since its last job, or had none.
     slept: bool,
     /// A spare that retires first runs what waits in order on its seat, so many jobs: elsewhere
@@ -154,6 +159,7 @@ impl<'a> Worker<'a> {
             rng: Rng::new(index as u64),
             kind,
             fed: Cell::new(false),
+            rounds: SEARCH_ROUNDS,
             slept: true,
             leaves_after: None,
             times: shared.timing.of_seat(index),
@@ -521,17 +527,23 @@ impl<'a> Worker<'a> {
         // Where only time and I/O bring jobs, the driver is the place to wait for them: a search
         // would keep a processor from their source.
         let rounds = match self.fed.get() {
-            true => SEARCH_ROUNDS,
+            true => self.rounds,
             false => 1,
         };
         for round in 0..rounds {
             let job = self.steal(round);
             let job = job.or_else(|| self.shared.take_injected(self.own, batch));
             if job.is_some() {
+                if round > 0 {
+                    self.rounds = SEARCH_ROUNDS;
+                }
                 self.fed.set(true);
                 return job;
             }
             pause(round);
+        }
+        if self.fed.get() {
+            self.rounds = (self.rounds / 2).max(SEARCH_LEAST);
         }
         None
     }
