@@ -131,9 +131,10 @@ pub mod current {
 /// The reports of a runtime about its tasks: dumps, stalls, and the stragglers of a shutdown.
 pub mod dump {
     pub use crate::pool::shutdown::Stragglers;
-    pub use crate::report::dump::{Dump, GroupDump, TaskDump, TaskState, WaitsFor};
+    pub use crate::report::dump::{Dump, GroupDump, TaskDump, TaskState};
     pub use crate::report::failure::{Straggler, TaskId};
     pub use crate::report::stall::{Stall, ThreadState};
+    pub use crate::report::waits_for::{Endpoint, WaitsFor};
 }
 
 /// The futures that functions and methods return, for code that names them.

@@ -42,6 +42,7 @@ macro_rules! groups {
             pub mod failure;
             pub mod reason;
             pub mod stall;
+            pub mod waits_for;
         }
 
         #[expect(dead_code, reason = "models need a part of it")]

@@ -8,7 +8,7 @@ use crate::driver::selector::SystemSelector;
 use crate::driver::sources::Direction;
 use crate::driver::wheel::Key;
 use crate::parker::Parker;
-use crate::report::dump::WaitsFor;
+use crate::report::waits_for::WaitsFor;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, OnceLock};
 use crate::waiters;
@@ -227,9 +227,27 @@ impl Driver {
         for source in sources {
             let descriptor = source.descriptor;
             let read = &source.readiness(Direction::Read).waiters;
-            read.each(|waker| f(WaitsFor::Readable { descriptor }, waker));
+            read.each(|waker| {
+                let endpoint = source.endpoint();
+                f(
+                    WaitsFor::Readable {
+                        descriptor,
+                        endpoint,
+                    },
+                    waker,
+                );
+            });
             let write = &source.readiness(Direction::Write).waiters;
-            write.each(|waker| f(WaitsFor::Writable { descriptor }, waker));
+            write.each(|waker| {
+                let endpoint = source.endpoint();
+                f(
+                    WaitsFor::Writable {
+                        descriptor,
+                        endpoint,
+                    },
+                    waker,
+                );
+            });
         }
     }
 

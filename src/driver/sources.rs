@@ -1,8 +1,9 @@
 //! What the driver watches: sources of I/O by key, and what an event tells them.
 
 use crate::driver::source::Readiness;
-use crate::sync::Arc;
+use crate::report::waits_for::Endpoint;
 use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Mutex};
 
 /// What happened to a source.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,8 @@ pub(crate) struct Source {
     must_say_so: AtomicBool,
     /// Its file descriptor, for dumps.
     pub(crate) descriptor: i32,
+    /// Where it leads, for dumps: a socket may be connected again.
+    endpoint: Mutex<Option<Endpoint>>,
 }
 
 impl Source {
@@ -41,6 +44,7 @@ impl Source {
             write: Readiness::new(),
             must_say_so: AtomicBool::new(false),
             descriptor: -1,
+            endpoint: Mutex::new(None),
         }
     }
 
@@ -50,6 +54,25 @@ impl Source {
             must_say_so: AtomicBool::new(true),
             ..Self::new()
         }
+    }
+
+    /// Of a descriptor, which leads to there.
+    pub(crate) fn with(self, descriptor: i32, endpoint: Option<Endpoint>) -> Self {
+        Self {
+            descriptor,
+            endpoint: Mutex::new(endpoint),
+            ..self
+        }
+    }
+
+    /// Where it leads, if it is a socket with an address.
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoint.lock().clone()
+    }
+
+    /// It leads elsewhere now.
+    pub(crate) fn leads_to(&self, endpoint: Option<Endpoint>) {
+        *self.endpoint.lock() = endpoint;
     }
 
     pub(crate) fn readiness(&self, direction: Direction) -> &Readiness {

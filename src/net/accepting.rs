@@ -3,6 +3,7 @@
 
 use crate::driver::driver::Timer;
 use crate::driver::sources::Direction;
+use crate::net::endpoint;
 use crate::net::operation::Place;
 use crate::net::pause::{Pause, is_for_want_of_room};
 use crate::net::registered::Registered;
@@ -15,12 +16,12 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 /// A socket of the standard library that listens.
-pub(crate) trait Listens: AsFd + AsRawFd {
+pub(crate) trait Listens: AsFd + AsRawFd + Sized {
     /// A connection of ours, and where it comes from.
     type Accepted;
 
     /// Accepts one without waiting.
-    fn accept_one(&self) -> io::Result<Self::Accepted>;
+    fn accept_one(listener: &Registered<Self>) -> io::Result<Self::Accepted>;
 }
 
 /// A listener that the driver watches.
@@ -32,8 +33,9 @@ pub(crate) struct Listening<S: Listens> {
 impl<S: Listens> Listening<S> {
     /// Of a socket in non-blocking mode.
     pub(crate) fn new(socket: S) -> io::Result<Self> {
+        let here = endpoint::local(&socket);
         Ok(Self {
-            socket: Registered::new(socket)?,
+            socket: Registered::new(socket, here)?,
             pause: Mutex::default(),
         })
     }
@@ -47,7 +49,8 @@ impl<S: Listens> Listening<S> {
     }
 
     pub(crate) fn try_accept(&self) -> io::Result<S::Accepted> {
-        self.socket.try_io(Direction::Read, S::accept_one)
+        self.socket
+            .try_io(Direction::Read, |_| S::accept_one(&self.socket))
     }
 
     /// The end of the pause, while there is one.
@@ -58,7 +61,7 @@ impl<S: Listens> Listening<S> {
 
     /// Accepts a connection; a pause begins if there is no room for one.
     fn accept_or_pause(&self) -> io::Result<S::Accepted> {
-        let accepted = self.socket.io().accept_one();
+        let accepted = S::accept_one(&self.socket);
         let mut pause = self.pause.lock();
         match &accepted {
             Err(error) if is_for_want_of_room(error) => {

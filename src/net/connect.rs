@@ -6,6 +6,7 @@ use crate::net::happy_eyeballs;
 use crate::net::registered::Registered;
 use crate::net::resolve::resolve;
 use crate::poll::budget;
+use crate::report::waits_for::Endpoint;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 use std::future::poll_fn;
 use std::io;
@@ -53,7 +54,7 @@ pub(crate) async fn by(socket: OwnedFd, address: SocketAddr) -> io::Result<Regis
         Ok(()) | Err(rustix::io::Errno::INPROGRESS | rustix::io::Errno::INTR) => {}
         Err(error) => return Err(error.into()),
     }
-    let stream = Registered::new(TcpStream::from(socket))?;
+    let stream = Registered::new(TcpStream::from(socket), Some(Endpoint::Peer(address)))?;
     let connected = stream.operation(Direction::Write, |io| {
         sockopt::socket_error(io)??;
         match io.peer_addr() {

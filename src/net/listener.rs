@@ -2,9 +2,11 @@
 
 use crate::net::accepting::{Accepting, Listening, Listens};
 use crate::net::address::{ToSocketAddrs, target};
+use crate::net::registered::Registered;
 use crate::net::resolve::first_of;
 use crate::net::std_socket::std_socket;
 use crate::net::stream::TcpStream;
+use crate::report::waits_for::Endpoint;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -160,9 +162,11 @@ impl TcpListener {
 impl Listens for std::net::TcpListener {
     type Accepted = (TcpStream, SocketAddr);
 
-    fn accept_one(&self) -> io::Result<Self::Accepted> {
-        let (stream, address) = self.accept()?;
-        Ok((TcpStream::from_std(stream)?, address))
+    fn accept_one(listener: &Registered<Self>) -> io::Result<Self::Accepted> {
+        let (stream, address) = listener.io().accept()?;
+        stream.set_nonblocking(true)?;
+        let stream = Registered::new(stream, Some(Endpoint::Peer(address)))?;
+        Ok((TcpStream(stream), address))
     }
 }
 

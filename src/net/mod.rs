@@ -66,6 +66,7 @@ mod bytes;
 mod connect;
 mod datagrams;
 mod duplex;
+mod endpoint;
 mod halves;
 mod happy_eyeballs;
 mod listener;

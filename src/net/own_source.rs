@@ -2,6 +2,7 @@
 
 use crate::driver::sources::Direction;
 use crate::net::address::failed;
+use crate::net::endpoint;
 use crate::net::registered::Registered;
 use std::fmt;
 use std::io;
@@ -64,7 +65,8 @@ impl<T: AsFd> Async<T> {
     /// regular file. The value is dropped then.
     pub fn new(io: T) -> io::Result<Self> {
         let watched = || {
-            let watched = Registered::new(io.as_fd().try_clone_to_owned()?)?;
+            let endpoint = endpoint::of(&io);
+            let watched = Registered::new(io.as_fd().try_clone_to_owned()?, endpoint)?;
             // Last: what cannot be watched stays as it is.
             rustix::io::ioctl_fionbio(&io, true)?;
             Ok(watched)

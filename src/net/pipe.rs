@@ -105,8 +105,8 @@ pub fn pipe() -> io::Result<(Receiver, Sender)> {
     let make = || {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
         Ok((
-            Receiver(Registered::in_pieces(reader.into())?),
-            Sender(Registered::in_pieces(writer.into())?),
+            Receiver(Registered::in_pieces(reader.into(), None)?),
+            Sender(Registered::in_pieces(writer.into(), None)?),
         ))
     };
     make().map_err(|error| failed(error, "cannot make a pipe"))
@@ -249,7 +249,7 @@ impl OpenOptions {
             let text = "it is no pipe";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
-        Registered::in_pieces(file)
+        Registered::in_pieces(file, None)
     }
 }
 
@@ -284,7 +284,7 @@ macro_rules! files {
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
                 }
                 rustix::io::ioctl_fionbio(&file, true)?;
-                Registered::in_pieces(file).map(Self)
+                Registered::in_pieces(file, None).map(Self)
             }
 
             /// Gives it back as a file in blocking mode, such as a process that is started takes.

@@ -35,6 +35,7 @@ use crate::driver::source::Readiness;
 use crate::driver::sources::{Direction, Source};
 use crate::poll::{budget, frame};
 use crate::pool::global;
+use crate::report::waits_for::Endpoint;
 use crate::sync::Arc;
 use crate::waiters::Key;
 use std::fmt;
@@ -64,20 +65,21 @@ pub(crate) struct Registered<S: AsFd + AsRawFd> {
 }
 
 impl<S: AsFd + AsRawFd> Registered<S> {
-    /// Registers a socket in non-blocking mode with the driver of this thread's runtime.
-    pub(crate) fn new(io: S) -> io::Result<Self> {
-        Self::with(io, Source::new(), global::driver())
+    /// Registers a source in non-blocking mode with the driver of this thread's runtime: a socket
+    /// that leads to there, or what leads nowhere.
+    pub(crate) fn new(io: S, endpoint: Option<Endpoint>) -> io::Result<Self> {
+        Self::with(io, Source::new(), endpoint)
     }
 
     /// Registers one from which a read may take less than is there: it never proves anything.
-    pub(crate) fn in_pieces(io: S) -> io::Result<Self> {
-        Self::with(io, Source::in_pieces(), global::driver())
+    pub(crate) fn in_pieces(io: S, endpoint: Option<Endpoint>) -> io::Result<Self> {
+        Self::with(io, Source::in_pieces(), endpoint)
     }
 
-    fn with(io: S, mut source: Source, driver: Arc<Driver>) -> io::Result<Self> {
+    fn with(io: S, source: Source, endpoint: Option<Endpoint>) -> io::Result<Self> {
+        let driver = global::driver();
         driver.must_be_here()?;
-        source.descriptor = io.as_raw_fd();
-        let source = Arc::new(source);
+        let source = Arc::new(source.with(io.as_raw_fd(), endpoint));
         let selector = &driver.role.selector;
         let key = selector.sources.lock().insert(Arc::clone(&source));
         let key = key.ok_or_else(|| io::Error::other("too many sources"))?;
@@ -210,6 +212,16 @@ impl<S: AsFd + AsRawFd> Registered<S> {
             }
         }
         done
+    }
+
+    /// Where it leads, if it is a socket with an address.
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        self.source.endpoint()
+    }
+
+    /// It was connected to there.
+    pub(crate) fn leads_to(&self, endpoint: Option<Endpoint>) {
+        self.source.leads_to(endpoint);
     }
 
     /// The driver that watches it.

@@ -5,6 +5,7 @@ use crate::net::address::{Target, ToSocketAddrs, target};
 use crate::net::bytes::{async_read, async_write, read_methods, write_methods};
 use crate::net::connect;
 use crate::net::duplex::{Duplex, Ends};
+use crate::net::endpoint;
 use crate::net::registered::Registered;
 use crate::net::std_socket::std_socket;
 use rustix::net::sockopt;
@@ -422,7 +423,10 @@ impl Ends for TcpStream {
 std_socket!(
     TcpStream,
     std::net::TcpStream,
-    |io| Registered::new(io).map(Self),
+    |io| {
+        let endpoint = endpoint::of(&io);
+        Registered::new(io, endpoint).map(Self)
+    },
     |this| this.0,
     "# use spinney::net::{TcpListener, TcpStream};
 # let listener = TcpListener::bind(\"127.0.0.1:0\").await?;

@@ -25,7 +25,7 @@ fn is_tried_after(room: usize, first: io::Result<usize>) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     socket.set_nonblocking(true).unwrap();
-    let registered = Registered::new(socket).unwrap();
+    let registered = Registered::new(socket, None).unwrap();
     let cx = &mut Context::from_waker(Waker::noop());
     let mut first = Some(first);
     // A budget may be spent, and is whole again afterwards.
@@ -275,7 +275,7 @@ fn a_sender_that_has_filled_its_own_buffer_is_woken() {
         loop {
             let own = UnixDatagram::unbound().unwrap();
             own.set_nonblocking(true).unwrap();
-            let own = Registered::new(own).unwrap();
+            let own = Registered::new(own, None).unwrap();
             let send = || own.try_io(Direction::Write, |io| io.send_to(&long, &path));
             let mut sent = 0;
             while send().is_ok() {

@@ -3,10 +3,12 @@
 use crate::driver::sources::Direction;
 use crate::net::address::{Target, ToSocketAddrs, failed, no_address, single, target};
 use crate::net::datagrams::datagram_methods;
+use crate::net::endpoint;
 use crate::net::options::options;
 use crate::net::registered::Registered;
 use crate::net::resolve::{first_of, resolve};
 use crate::net::std_socket::std_socket;
+use crate::report::waits_for::Endpoint;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -100,7 +102,11 @@ impl UdpSocket {
     ///
     /// As [`bind`](UdpSocket::bind).
     pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
-        let connect = |address| self.0.io().connect(address);
+        let connect = |address| {
+            self.0.io().connect(address)?;
+            self.0.leads_to(Some(Endpoint::Peer(address)));
+            Ok(())
+        };
         first_of(&target(&address), "connect to", connect).await
     }
 
@@ -410,7 +416,10 @@ options! {
 std_socket!(
     UdpSocket,
     std::net::UdpSocket,
-    |io| Registered::new(io).map(Self),
+    |io| {
+        let endpoint = endpoint::of(&io);
+        Registered::new(io, endpoint).map(Self)
+    },
     |this| this.0,
     "# use spinney::net::UdpSocket;
 # let socket = UdpSocket::bind(\"127.0.0.1:0\").await?;"

@@ -4,6 +4,7 @@ use crate::driver::sources::Direction;
 use crate::net::address::failed;
 use crate::net::again;
 use crate::net::datagrams::datagram_methods;
+use crate::net::endpoint;
 use crate::net::registered::Registered;
 use crate::net::std_socket::std_socket;
 use crate::net::unix_address::{at, failed_addr, failed_path};
@@ -164,7 +165,7 @@ impl UnixDatagram {
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let path = path.as_ref();
         at(path)
-            .and_then(|address| self.0.io().connect_addr(&address))
+            .and_then(|address| self.connect_to(&address))
             .map_err(|error| failed_path(error, "connect to", path))
     }
 
@@ -186,8 +187,14 @@ impl UnixDatagram {
     ///
     /// Those of the system. Its text names the address.
     pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
-        let connected = self.0.io().connect_addr(address);
+        let connected = self.connect_to(address);
         connected.map_err(|error| failed_addr(error, "connect to", address))
+    }
+
+    fn connect_to(&self, address: &SocketAddr) -> io::Result<()> {
+        self.0.io().connect_addr(address)?;
+        self.0.leads_to(endpoint::unix_peer(address));
+        Ok(())
     }
 
     /// Sends a datagram to the socket that is bound to a path, and waits while the queue of that is
@@ -357,7 +364,10 @@ impl UnixDatagram {
 std_socket!(
     UnixDatagram,
     std::os::unix::net::UnixDatagram,
-    |io| Registered::new(io).map(Self),
+    |io| {
+        let endpoint = endpoint::of(&io);
+        Registered::new(io, endpoint).map(Self)
+    },
     |this| this.0,
     "# use spinney::net::UnixDatagram;
 # let socket = UnixDatagram::unbound()?;"

@@ -1,6 +1,8 @@
 //! A listening Unix socket.
 
 use crate::net::accepting::{Listening, Listens};
+use crate::net::endpoint;
+use crate::net::registered::Registered;
 use crate::net::std_socket::std_socket;
 use crate::net::unix_address::{at, failed_addr, failed_path};
 use crate::net::unix_stream::UnixStream;
@@ -172,9 +174,13 @@ impl UnixListener {
 impl Listens for std::os::unix::net::UnixListener {
     type Accepted = (UnixStream, SocketAddr);
 
-    fn accept_one(&self) -> io::Result<Self::Accepted> {
-        let (stream, address) = self.accept()?;
-        Ok((UnixStream::from_std(stream)?, address))
+    fn accept_one(listener: &Registered<Self>) -> io::Result<Self::Accepted> {
+        let (stream, address) = listener.io().accept()?;
+        stream.set_nonblocking(true)?;
+        // As a rule the other end has no name.
+        let endpoint = endpoint::unix_peer(&address).or_else(|| listener.endpoint());
+        let stream = Registered::in_pieces(stream, endpoint)?;
+        Ok((UnixStream(stream), address))
     }
 }
 

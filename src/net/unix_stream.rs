@@ -4,6 +4,7 @@ use crate::net::again;
 use crate::net::bytes::{async_read, async_write, read_methods, write_methods};
 use crate::net::connect::stream_socket;
 use crate::net::duplex::{Duplex, Ends};
+use crate::net::endpoint;
 use crate::net::halves::{OwnedReadHalf, OwnedWriteHalf, halves_of};
 use crate::net::registered::Registered;
 use crate::net::std_socket::std_socket;
@@ -116,6 +117,7 @@ impl UnixStream {
     }
 
     async fn connect_to(address: &SocketAddr) -> io::Result<Self> {
+        let endpoint = endpoint::unix_peer(address);
         let address = for_connect(address)?;
         let socket = stream_socket(AddressFamily::UNIX)?;
         let connected = || match connect(&socket, &address) {
@@ -124,7 +126,7 @@ impl UnixStream {
             done => Ok(done?),
         };
         again::until_done(connected, pending::<()>).await?;
-        Registered::in_pieces(socket.into()).map(Self)
+        Registered::in_pieces(socket.into(), endpoint).map(Self)
     }
 
     /// Two ends of a connection.
@@ -317,7 +319,10 @@ impl Ends for UnixStream {
 std_socket!(
     UnixStream,
     std::os::unix::net::UnixStream,
-    |io| Registered::in_pieces(io).map(Self),
+    |io| {
+        let endpoint = endpoint::of(&io);
+        Registered::in_pieces(io, endpoint).map(Self)
+    },
     |this| this.0,
     "# use spinney::net::UnixStream;
 # let (socket, _other) = UnixStream::pair()?;"

@@ -7,7 +7,8 @@
 //! not found.
 
 use crate::pool::shared::Shared;
-use crate::report::dump::{Dump, GroupDump, TaskState, WaitsFor};
+use crate::report::dump::{Dump, GroupDump, TaskState};
+use crate::report::waits_for::WaitsFor;
 use crate::tree::{attach, survey};
 use std::collections::HashMap;
 

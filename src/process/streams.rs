@@ -28,7 +28,7 @@ impl Pipe {
         if let Self::Fresh(_) = self {
             if let Self::Fresh(end) = std::mem::replace(self, Self::Closed) {
                 ioctl_fionbio(&end, true)?;
-                *self = Self::Watched(Registered::in_pieces(end)?);
+                *self = Self::Watched(Registered::in_pieces(end, None)?);
             }
         }
         match self {

@@ -127,7 +127,7 @@ impl Watch {
 fn by_pidfd(pid: Pid) -> io::Result<By> {
     // No other process has this number: the child is not reaped before this process waits for it.
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    Registered::new(pidfd).map(By::Pidfd)
+    Registered::new(pidfd, None).map(By::Pidfd)
 }
 
 fn by_thread(pid: Pid) -> io::Result<By> {

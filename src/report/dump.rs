@@ -3,6 +3,7 @@
 use crate::report::failure::{Straggler, TaskId};
 use crate::report::reason::CancelKind;
 use crate::report::stall::Stall;
+use crate::report::waits_for::WaitsFor;
 use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -267,85 +268,6 @@ impl TaskState {
             Self::Waiting => "waiting",
             Self::Queued => "queued",
             Self::Running => "running",
-        }
-    }
-}
-
-/// What a task waits for, in a [`TaskDump`].
-///
-/// # Examples
-///
-/// ```
-/// use spinney::dump::WaitsFor;
-/// use spinney::{Runtime, group, sleep, yield_now};
-/// use std::time::Duration;
-///
-/// let runtime = Runtime::builder().workers(1).build()?;
-/// let waits = || {
-///     let dump = runtime.dump();
-///     let tasks = dump.groups().iter().flat_map(|group| &group.tasks);
-///     tasks.flat_map(|task| task.waits_for.clone()).collect::<Vec<_>>()
-/// };
-/// runtime.block_on(group(async |g| {
-///     let sleeper = g.spawn(sleep(Duration::from_secs(60)));
-///     while waits().is_empty() {
-///         yield_now().await; // until it was polled
-///     }
-///     assert!(matches!(waits()[..], [WaitsFor::Timer { .. }]));
-///     sleeper.cancel().await;
-/// }));
-/// # Ok::<(), spinney::runtime::BuildError>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WaitsFor {
-    /// A timer: a sleep, a timeout, a tick.
-    #[non_exhaustive]
-    Timer {
-        /// When it is due, on the clock of the runtime.
-        due: Instant,
-        /// For how long it is not.
-        left: Duration,
-    },
-    /// A socket, to be readable, or to have a connection to be accepted.
-    #[non_exhaustive]
-    Readable {
-        /// Its file descriptor; `ss -tnp` and `/proc/self/fd` know it.
-        descriptor: i32,
-    },
-    /// A socket, to be writable, or to be connected.
-    #[non_exhaustive]
-    Writable {
-        /// Its file descriptor.
-        descriptor: i32,
-    },
-    /// The value of a child.
-    Child(TaskId),
-    /// The children of a group, by its name, or where it was opened.
-    Children(String),
-    /// A thread for closures that block: it is in the line.
-    BlockingThread,
-    /// A place among the children of a group that run at a time:
-    /// [`Bounded`](crate::Bounded).
-    #[non_exhaustive]
-    Place {
-        /// The group, by its name, or where it was opened.
-        group: String,
-        /// How many places there are.
-        limit: usize,
-    },
-}
-
-impl fmt::Display for WaitsFor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Timer { left, .. } => write!(f, "a timer, due in {left:.1?}"),
-            Self::Readable { descriptor } => write!(f, "input on descriptor {descriptor}"),
-            Self::Writable { descriptor } => write!(f, "output on descriptor {descriptor}"),
-            Self::Child(task) => write!(f, "task {task}"),
-            Self::Children(group) => write!(f, "the children of group {group}"),
-            Self::BlockingThread => f.write_str("a thread that may block"),
-            Self::Place { group, limit } => write!(f, "one of {limit} places in group {group}"),
         }
     }
 }

@@ -215,6 +215,7 @@ fn task(task: &TaskDump) -> Value {
         "polls": task.polls,
         "waited_ms": u64::try_from(task.has_waited.as_millis()).unwrap_or(u64::MAX),
         "cancelled": task.is_cancelled,
+        "waits_for": task.waits_for.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "text": task.to_string(),
     })
 }

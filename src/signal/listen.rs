@@ -163,7 +163,7 @@ impl Signals {
         let (bytes, wake) = UnixStream::pair().map_err(unheard)?;
         bytes.set_nonblocking(true)?;
         wake.set_nonblocking(true)?;
-        let bytes = Registered::new(bytes).map_err(unheard)?;
+        let bytes = Registered::new(bytes, None).map_err(unheard)?;
         let counters = kinds.iter().map(|kind| (*kind, AtomicUsize::new(0)));
         let heard = Heard {
             kinds: counters.collect(),

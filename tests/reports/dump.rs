@@ -322,7 +322,7 @@ fn what_a_task_waits_for_is_said() {
             let in_line = group.tasks.iter().find(|task| task.id == line).unwrap();
             assert_eq!(in_line.waits_for, [WaitsFor::BlockingThread]);
             let text = dump.to_string();
-            assert!(text.contains(", waits for a timer, due in 60.0s and input on descriptor "), "{text}");
+            assert!(text.contains(", waits for a timer, due in 60.0s and input at 127.0.0.1:"), "{text}");
             first.cancel().await;
             // One of the two was the first in line, and waits no more.
             until(|| {

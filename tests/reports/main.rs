@@ -5,6 +5,7 @@ mod common;
 
 mod context;
 mod dump;
+mod endpoints;
 mod live;
 mod measured;
 mod names;

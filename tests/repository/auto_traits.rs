@@ -10,8 +10,8 @@ use spinney::compat::hyper::Timer;
 use spinney::compat::openmetrics::{Exporter, NameClash};
 use spinney::current::{CancelKind, CancelReason, GroupPath};
 use spinney::dump::{
-    Dump, GroupDump, Stall, Straggler, Stragglers, TaskDump, TaskId, TaskState, ThreadState,
-    WaitsFor,
+    Dump, Endpoint, GroupDump, Stall, Straggler, Stragglers, TaskDump, TaskId, TaskState,
+    ThreadState, WaitsFor,
 };
 use spinney::fs::{DirEntry, File, OpenOptions, ReadDir};
 use spinney::future::{
@@ -116,6 +116,7 @@ fn rows() -> Vec<Row> {
         Dump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         GroupDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskDump => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        Endpoint => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         WaitsFor => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         TaskState => "Send Sync Unpin UnwindSafe RefUnwindSafe",
         Stall => "Send Sync Unpin UnwindSafe RefUnwindSafe",

@@ -5,6 +5,7 @@ use crate::running::{Running, echo, start, until};
 use serde_json::Value;
 use spinney::serve::{Ending, Phase, Routes, Server, service_fn};
 use spinney::{group, yield_now};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
@@ -53,6 +54,9 @@ fn routes_are_there_only_where_they_were_mounted() {
 #[test]
 fn the_tree_is_shown_as_text_as_json_and_as_a_page() {
     let server = with_routes(Server::new());
+    let silent = TcpStream::connect(server.address).unwrap();
+    let reads = format!("input from {} on descriptor ", silent.local_addr().unwrap());
+    until(|| server.runtime.dump().to_string().contains(&reads));
     let mut client = server.client();
     let text = client.get("/debug/tasks");
     assert!(
@@ -76,6 +80,14 @@ fn the_tree_is_shown_as_text_as_json_and_as_a_page() {
     for times in ["schedule_latency", "poll_time"] {
         assert!(json[times]["count"].is_u64(), "{json}");
     }
+    // A connection waits for the one that says nothing.
+    let groups = json["groups"].as_array().unwrap().iter();
+    let tasks = groups.flat_map(|group| group["tasks"].as_array().unwrap());
+    let mut waits = tasks.flat_map(|task| task["waits_for"].as_array().unwrap());
+    assert!(
+        waits.any(|wait| wait.as_str().unwrap().starts_with(&reads)),
+        "{json}"
+    );
     client.send("GET /debug/tasks HTTP/1.1\r\nhost: x\r\naccept: text/html, */*\r\n\r\n");
     let page = client.answer();
     assert!(page.has("content-type: text/html; charset=utf-8"));
