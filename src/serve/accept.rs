@@ -63,6 +63,14 @@ impl Peer {
         self.0
     }
 
+    /// What the hook calls a connection from here.
+    pub(super) fn connection(self) -> String {
+        match self.0 {
+            Some(address) => format!("connection from {address}"),
+            None => "connection".to_owned(),
+        }
+    }
+
     pub(super) fn ip(self) -> Option<IpAddr> {
         self.0.map(|address| address.ip())
     }
@@ -125,6 +133,9 @@ impl Transport for UnixStream {
 
 /// A source of connections.
 ///
+/// Listeners for TCP and for Unix sockets are. One for TLS is a file to copy,
+/// `interop/adapters/tls.rs` in the repository, and `interop/examples/tls_server.rs` runs it.
+///
 /// # Examples
 ///
 /// ```
@@ -151,7 +162,8 @@ pub trait Accept: Send + 'static {
 
     /// What is left to do for a connection that was accepted, such as TLS. It runs in the
     /// connection's task, so that a slow client holds up no other one, within the time for a
-    /// head.
+    /// head, and counts as a connection. A client whose handshake ends during a drain is still
+    /// served: it could not send its request before.
     type Handshake: Future<Output = io::Result<Self::Transport>> + Send + 'static;
 
     /// The next connection, and the peer. Dropping the future loses none.

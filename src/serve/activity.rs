@@ -46,7 +46,7 @@ pub(super) struct Activity {
     since: Level,
     /// A head has begun, and no request has come of it; the first one begins with the connection.
     in_head: Flag,
-    /// Of that head bytes have come.
+    /// Of that head bytes have come, or are about to.
     head_came: Flag,
     /// Since when the client takes no bytes.
     writing: Level,
@@ -86,6 +86,12 @@ impl Activity {
         }
         self.head_came.set(true);
         self.has_input.set(false);
+    }
+
+    /// The first head is on its way, for all that is known: its client could not send it before the
+    /// end of the handshake, and that was just now.
+    pub(super) fn expects_head(&self) {
+        self.head_came.set(true);
     }
 
     /// The connection speaks HTTP/2: what comes between requests is no head.
@@ -248,5 +254,8 @@ mod tests {
         assert!(activity.may_close(), "after the answer");
         activity.request_ends(3);
         assert!(activity.may_close());
+        let shaken = Activity::new(1);
+        shaken.expects_head();
+        assert!(!shaken.may_close(), "its first head could not come before");
     }
 }

@@ -7,19 +7,19 @@
 use crate::api::group::builder::GroupBuilder;
 use crate::api::group::group_handle::GroupHandle;
 use crate::api::group::handle::{Group, Never};
+use crate::api::here::current;
 use crate::compat::hyper::Timer;
 use crate::pool::global;
 use crate::serve::accept::{Accept, Peer, Transport};
 use crate::serve::activity::{Activity, Limit};
 use crate::serve::body::BoxError;
 use crate::serve::connection_state::{Connection, Limits, Open, Serving};
-use crate::serve::contained::contained;
+use crate::serve::contained::{contained, report};
 use crate::serve::request::answer;
 use crate::serve::service::Served;
 use crate::serve::transport::Noted;
 use crate::sync::Arc;
 use crate::time::{self, Sleep, sleep_until};
-use crate::unwind;
 use hyper::Request;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::service::service_fn;
@@ -59,7 +59,7 @@ pub(super) async fn connection<A, S, B>(
         Ok(Err(errors)) => match *errors.first() {},
         Err(payload) => {
             sums.panicked_connections.bump_shared();
-            unwind::discard(payload);
+            report(peer.connection(), payload, true);
         }
     }
     open.end();
@@ -81,13 +81,16 @@ where
 {
     let limits = server.limits;
     let begun = server.nanos(global::now());
-    let transport = time::timeout(limits.patience.head, handshake).await??;
+    let (transport, at_once) = shake_hands(handshake, limits.patience.head).await?;
     let connection = Arc::new(Connection {
         server,
         peer,
         activity: Activity::new(begun),
         group: g.handle(),
     });
+    if !at_once && current::is_stopping() {
+        connection.activity.expects_head();
+    }
     let transport = Noted::new(transport, Arc::clone(&connection));
     let requests = Arc::clone(&connection);
     let serve = service_fn(move |request: Request<Incoming>| {
@@ -126,6 +129,22 @@ where
         }
     })
     .await
+}
+
+/// The transport, if it comes in time, and whether it was there at once.
+async fn shake_hands<T>(
+    handshake: impl Future<Output = io::Result<T>>,
+    limit: Duration,
+) -> Result<(T, bool), BoxError> {
+    let mut handshake = pin!(time::timeout(limit, handshake));
+    let mut at_once = true;
+    let transport = poll_fn(|cx| {
+        let shaken = handshake.as_mut().poll(cx);
+        at_once &= shaken.is_ready();
+        shaken
+    });
+    let transport = transport.await??;
+    Ok((transport, at_once))
 }
 
 /// hyper with the limits of the server.

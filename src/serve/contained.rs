@@ -1,8 +1,12 @@
-//! A future whose panic ends nothing around it.
+//! A future whose panic ends nothing around it, and the hook that is told instead.
 
+use crate::api::here::current;
+use crate::pool::global;
+use crate::report::failure::Unobserved;
+use crate::report::reason::Origin;
 use crate::unwind::{self, Payload};
 use pin_project_lite::pin_project;
-use std::panic::resume_unwind;
+use std::panic::{Location, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -30,4 +34,19 @@ impl<F: Future> Future for Contained<F> {
             Err(payload) => Poll::Ready(Err(payload)),
         }
     }
+}
+
+/// Tells the hook of the runtime what panicked, or failed: a client gets a status at most.
+#[track_caller]
+pub(super) fn report(name: String, payload: Payload, is_panic: bool) {
+    let origin = Origin {
+        task: current::task_id(),
+        name: Some(name.into()),
+        location: Location::caller(),
+    };
+    let group = current::group_path().map_or_else(String::new, |path| path.to_string());
+    global::runtime().report(Unobserved {
+        is_panic,
+        ..origin.lost_panic(payload, group)
+    });
 }

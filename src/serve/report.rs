@@ -46,7 +46,7 @@ sums! {
     broken_connections,
     /// Connections that were cut before they had ended.
     cut_connections,
-    /// Connections on which something panicked beside a request.
+    /// Connections on which something panicked beside a request. The runtime's hook was told.
     panicked_connections,
     /// Times that the system gave no connection.
     accept_errors,

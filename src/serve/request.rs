@@ -1,14 +1,10 @@
 //! One request: a group of its own, its deadline, and what its end means to the client.
 
 use crate::api::group::builder::GroupBuilder;
-use crate::api::here::current;
-use crate::pool::global;
-use crate::report::failure::Unobserved;
-use crate::report::reason::Origin;
 use crate::serve::accept::Peer;
 use crate::serve::body::{AnswerBody, BoxError, RequestBody};
 use crate::serve::connection_state::{Connection, Running};
-use crate::serve::contained::contained;
+use crate::serve::contained::{contained, report};
 use crate::serve::deadlines::TooLate;
 use crate::serve::service::Served;
 use crate::serve::upgrade::ConnectionHandle;
@@ -16,10 +12,9 @@ use crate::sync::Arc;
 use crate::unwind::Payload;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::panic::Location;
 
 /// The deadline of a request is over.
 struct Expired;
@@ -56,6 +51,7 @@ where
         return Ok(answer);
     }
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let name = || format!("{method} {}", uri.path());
     match call(&connection, service, request).await {
         Outcome::Answered(answer) => {
             if answer.extensions().get::<TooLate>().is_some() {
@@ -78,13 +74,13 @@ where
         }
         Outcome::Failed(error) => {
             server.sums.failed.bump_shared();
-            report(Box::new(error.to_string()), false, &method, &uri);
+            report(name(), Box::new(error.to_string()), false);
             let line = "an error\n";
             Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, line, running))
         }
         Outcome::Panicked(payload) => {
             server.sums.panicked.bump_shared();
-            report(payload, true, &method, &uri);
+            report(name(), payload, true);
             let line = "a panic\n";
             Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, line, running))
         }
@@ -132,19 +128,4 @@ where
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     answer.headers_mut().insert(CONTENT_TYPE, plain);
     answer
-}
-
-/// Tells the hook of the runtime: the client gets a status alone.
-#[track_caller]
-fn report(payload: Payload, is_panic: bool, method: &Method, uri: &Uri) {
-    let origin = Origin {
-        task: current::task_id(),
-        name: Some(format!("{method} {}", uri.path()).into()),
-        location: Location::caller(),
-    };
-    let group = current::group_path().map_or_else(String::new, |path| path.to_string());
-    global::runtime().report(Unobserved {
-        is_panic,
-        ..origin.lost_panic(payload, group)
-    });
 }

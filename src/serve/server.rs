@@ -21,12 +21,14 @@ use crate::serve::activity::Patience;
 use crate::serve::body::{BoxError, RequestBody};
 use crate::serve::connection::connection;
 use crate::serve::connection_state::{Limits, OnAcceptError, Serving};
+use crate::serve::contained::report;
 use crate::serve::phase::{Control, Phase, ServerHandle};
 use crate::serve::report::{Ending, Report, Sums};
 use crate::serve::service::Served;
 use crate::sync::Arc;
 use crate::time::sleep;
 use crate::tree::survey;
+use crate::unwind;
 use hyper::body::{Body, Bytes};
 use hyper::{Request, Response};
 use std::fmt;
@@ -62,7 +64,8 @@ const LEAST_HEAD: usize = 8192;
 /// | a head | 32 KiB |
 /// | to drain, and to cut what is left | 10 s, 5 s |
 ///
-/// HTTP/2 is served to clients that begin with its preface; with TLS, that is what ALPN agrees on.
+/// HTTP/2 is served to clients that begin with its preface; with TLS, that is what ALPN agrees on:
+/// [`Accept`] says where there is a listener for that.
 ///
 /// # Examples
 ///
@@ -312,7 +315,8 @@ impl Server {
     /// None: what a connection or a request meets is counted in the report. An error or a panic of
     /// the service is answered by 500 and goes to the runtime's hook
     /// ([`on_unobserved`](crate::RuntimeBuilder::on_unobserved)), with the method and the path as
-    /// its name.
+    /// its name; so does a panic beside a request, such as that of a destructor of a body or of the
+    /// service, which ends its connection at most.
     ///
     /// # Cancellation
     ///
@@ -422,14 +426,21 @@ async fn accept_all<A, S, B>(
     let mut welcome = move |(handshake, peer): (A::Handshake, Peer)| {
         let server = Arc::clone(&welcoming);
         server.sums.connections.bump_shared();
-        match server.admit(peer) {
-            Some(open) => {
-                let service = service.clone();
+        let Some(open) = server.admit(peer) else {
+            server.sums.refused_connections.bump_shared();
+            return;
+        };
+        match unwind::catch(|| service.clone()) {
+            Ok(service) => {
                 g.spawn(connection::<A, S, B>(
                     server, open, handshake, peer, service,
                 ));
             }
-            None => server.sums.refused_connections.bump_shared(),
+            Err(payload) => {
+                server.sums.panicked_connections.bump_shared();
+                report(peer.connection(), payload, true);
+                open.end();
+            }
         }
     };
     control.enter(Phase::Ready);
@@ -457,6 +468,10 @@ async fn accept_all<A, S, B>(
         }
     }
     drop(listener);
+    // A service whose destructor panics cuts no request.
+    if let Err(payload) = unwind::drop_quietly(welcome) {
+        report("server".to_owned(), payload, true);
+    }
     control.enter(Phase::Draining);
     *server.listener.lock() = failed;
     g.stop_within(limits.drain, TimeIsOver);

@@ -1,6 +1,7 @@
 //! How a server ends: drains, cuts, is forced, loses its listener.
 
 use crate::running::{echoes, start, start_with, until};
+use async_channel::{Receiver, bounded};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, Response};
@@ -10,14 +11,15 @@ use spinney::{current, group, shield};
 use std::convert::Infallible;
 use std::future::{Ready, pending, ready};
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 type Answer = Result<Response<Full<Bytes>>, Infallible>;
 
 #[test]
 fn a_drain_closes_idle_connections_and_answers_what_is_under_way() {
-    let (tell, told) = async_channel::bounded::<()>(1);
-    let (go, gone) = async_channel::bounded::<()>(1);
+    let (tell, told) = bounded::<()>(1);
+    let (go, gone) = bounded::<()>(1);
     let service = move |_: Request<RequestBody>| {
         let (tell, gone) = (tell.clone(), gone.clone());
         async move {
@@ -109,7 +111,7 @@ fn what_does_not_drain_in_time_is_cut_and_joined() {
 
 #[test]
 fn a_second_signal_forces_and_says_what_is_left() {
-    let (go, gone) = async_channel::bounded::<()>(1);
+    let (go, gone) = bounded::<()>(1);
     let service = move |_: Request<RequestBody>| {
         let gone = gone.clone();
         async move {
@@ -216,6 +218,46 @@ fn a_listener_that_is_gone_ends_the_server_with_its_error() {
     assert_eq!(report.ending, Ending::Drained);
     let error = report.listener.unwrap();
     assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+}
+
+/// Its handshakes end when the gate opens.
+struct Gated(TcpListener, Receiver<()>);
+
+impl Accept for Gated {
+    type Transport = TcpStream;
+    type Handshake = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+    async fn accept(&mut self) -> io::Result<(Self::Handshake, Peer)> {
+        let (stream, address) = self.0.accept().await?;
+        let gate = self.1.clone();
+        let handshake = async move {
+            let _ = gate.recv().await;
+            Ok(stream)
+        };
+        Ok((Box::pin(handshake), Peer::at(address)))
+    }
+}
+
+#[test]
+fn a_client_whose_handshake_ends_during_the_drain_is_served() {
+    for _ in 0..20 {
+        let (open, gate) = bounded(1);
+        let server = start_with(
+            Server::new(),
+            service_fn(crate::running::echo),
+            |listener| Gated(listener, gate),
+        );
+        let mut client = server.client();
+        until(|| server.handle.connections() == 1);
+        server.until_timers(1); // it waits
+        server.handle.stop();
+        until(|| server.handle.phase() == Phase::Draining);
+        drop(open);
+        assert_eq!(client.get("/late").body, "/late: ");
+        assert_eq!(client.rest(), "", "it is closed then");
+        let (report, _) = server.end();
+        assert_eq!(report.ending, Ending::Drained);
+    }
 }
 
 #[test]

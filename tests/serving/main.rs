@@ -5,6 +5,7 @@
 mod common;
 
 mod bad_clients;
+mod bad_services;
 mod browser;
 mod client;
 mod deadlines;

@@ -5,12 +5,12 @@ use crate::common::runtimes::{Seen, noting_as};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes};
 use hyper::{Request, Response};
-use spinney::Runtime;
 use spinney::net::TcpListener;
 use spinney::serve::{
     Accept, BoxError, Counts, Phase, Report, RequestBody, Server, ServerHandle, service_fn,
 };
 use spinney::time::ManualClock;
+use spinney::{Runtime, Unobserved};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -52,10 +52,30 @@ where
 {
     let clock = ManualClock::new();
     let builder = Runtime::builder().workers(2).clock(&clock);
-    let (runtime, seen) = noting_as(builder, |failure| {
-        let name = failure.name.as_deref().unwrap_or("?");
-        format!("{name}: {}", crate::common::panics::text(&*failure.payload))
-    });
+    let (runtime, seen) = noting_as(builder, said);
+    start_on((runtime, clock, seen), server, service, listen)
+}
+
+/// What the hook was told.
+fn said(failure: &Unobserved) -> String {
+    let name = failure.name.as_deref().unwrap_or("?");
+    format!("{name}: {}", crate::common::panics::text(&*failure.payload))
+}
+
+/// As [`start_with`], on this runtime.
+pub(crate) fn start_on<A, S, B>(
+    (runtime, clock, seen): (Runtime, ManualClock, Seen),
+    server: Server,
+    service: S,
+    listen: impl FnOnce(TcpListener) -> A,
+) -> Running
+where
+    A: Accept,
+    S: Service<Request<RequestBody>, Response = Response<B>, Error: Into<BoxError>>,
+    S: Clone + Send + 'static,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
     let runtime = Arc::new(runtime);
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
