@@ -56,3 +56,12 @@ fn pages_that_do_not_come_are_given_up_at_the_deadline() {
     );
     assert!(late.stdout.is_empty(), "{late:?}");
 }
+
+#[test]
+fn a_server_behind_tls_is_asked_over_both_protocols() {
+    let shown = example("tls_server").output().unwrap();
+    assert!(shown.status.success(), "{shown:?}");
+    let line = "hello over HTTP/2.0; hello over HTTP/1.1; invalid peer certificate: BadSignature; \
+                drained: 3 connections, 2 requests, 2 answered, 0 cut\n";
+    assert_eq!(String::from_utf8_lossy(&shown.stdout), line);
+}
