@@ -27,6 +27,26 @@
 //! | accepts a connection, or fails to | there may be more | nothing |
 //! | is in a system other than Linux | an end and an urgent byte are not told apart there | nothing |
 //!
+//! Each row has its test, here, in `tests/network` or in `tests/other_crates/net/flow.rs`:
+//!
+//! | an operation | its test |
+//! |---|---|
+//! | meets `WouldBlock` | `would_block_proves_that_the_socket_is_drained` |
+//! | fills the buffer, writes all of it | `what_fills_the_buffer_is_not_all` |
+//! | moves no byte | `no_byte_at_all_proves_nothing` |
+//! | reads less | `a_short_read_proves_that_the_socket_is_drained` |
+//! | reads less, the other end having shut down | `the_end_that_came_with_the_last_bytes_is_read` |
+//! | reads less, the connection having failed | `the_error_that_came_with_the_last_bytes_is_read` |
+//! | reads less, in front of an urgent byte | `what_follows_an_urgent_byte_is_read` |
+//! | reads less from a Unix socket | `what_follows_a_passed_descriptor_is_read` |
+//! | reads less from a pipe | `packets_that_wait_in_a_pipe_are_read` |
+//! | sends or receives a datagram | `datagrams_that_wait_are_received` |
+//! | writes less | `a_full_socket_takes_more_when_the_peer_has_read` |
+//! | moves less than all slices, of more than 1,024 | `more_slices_than_the_system_takes_are_read` |
+//! | moves 2 GiB less a page | `the_longest_move_of_one_call_proves_nothing` |
+//! | accepts a connection, or fails to | `connections_that_wait_are_accepted` |
+//! | is in a system other than Linux | `a_short_read_proves_that_the_socket_is_drained` |
+//!
 //! After an end, an error or an urgent byte a short read never proves anything again: such sockets
 //! are about to close, or rare.
 

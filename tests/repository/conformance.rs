@@ -1,7 +1,7 @@
 //! `docs/conformance.md` tells the truth: each row has a known state, its tests exist, and the
 //! counts are right.
 
-use crate::files::{root, tests};
+use crate::files::{root, rust_files, tests};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -98,4 +98,28 @@ fn a_wrong_page_is_noticed() {
     assert!(after("| holds | 1", "| holds | 2").contains("counts"));
     let row = "| Something. | – | – | holds |\n";
     assert!(after("| behaviour |", &format!("{row}| behaviour |")).contains("no test: Something."));
+}
+
+/// The table of what proves that a socket is drained, or full, and the table of its tests.
+#[test]
+fn what_proves_that_a_socket_is_drained_is_tested_row_by_row() {
+    let file = fs::read_to_string(root().join("src/net/registered.rs")).unwrap();
+    let rows = |count| {
+        let lines = file.lines().filter_map(|line| line.strip_prefix("//! "));
+        let rows = lines.filter_map(move |line| cells(line, count));
+        rows.skip(1)
+    };
+    let behaviours: Vec<_> = rows(3).map(|row| row[0]).collect();
+    let tested: Vec<_> = rows(2).map(|row| row[0]).collect();
+    assert_eq!(behaviours, tested);
+    assert!(behaviours.len() > 10);
+    let texts = ["src/net", "tests/network", "tests/other_crates/net"];
+    let texts: Vec<_> = texts.iter().flat_map(|dir| rust_files(dir)).collect();
+    for row in rows(2) {
+        let test = format!("fn {}(", row[1].trim_matches('`'));
+        assert!(
+            texts.iter().any(|(_, text)| text.contains(&test)),
+            "{row:?}"
+        );
+    }
 }

@@ -7,7 +7,7 @@ use crate::common::polls::once;
 use crate::common::sockets::tcp_pair;
 use futures_lite::{AsyncReadExt, AsyncWriteExt};
 use rustix::net::{SendFlags, send, sockopt::set_socket_linger};
-use spinney::net::TcpStream;
+use spinney::net::{TcpListener, TcpStream, UdpSocket};
 use spinney::{block_on, group};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Write};
 use std::pin::pin;
@@ -47,6 +47,43 @@ fn what_fills_the_buffer_is_not_all() {
             for text in [&b"0123"[..], b"4567", b"89"] {
                 let count = stream.read(&mut room).await.unwrap();
                 assert_eq!(&room[..count], text);
+            }
+        });
+    });
+}
+
+/// All are there before the first is accepted, and no event comes after that.
+#[test]
+fn connections_that_wait_are_accepted() {
+    without_hanging(|| {
+        block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let connect = |_| std::net::TcpStream::connect(address).unwrap();
+            let peers: Vec<_> = (0..5).map(connect).collect();
+            for peer in &peers {
+                let (_, from) = listener.accept().await.unwrap();
+                assert_eq!(from, peer.local_addr().unwrap());
+            }
+            assert!(once(pin!(listener.accept())).await.is_pending());
+        });
+    });
+}
+
+/// As above, with one that would fit twice into the room.
+#[test]
+fn datagrams_that_wait_are_received() {
+    without_hanging(|| {
+        block_on(async {
+            let near = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            for byte in 0..5 {
+                far.send_to(&[byte], near.local_addr().unwrap()).unwrap();
+            }
+            for byte in 0..5 {
+                let mut room = [0; 2];
+                assert_eq!(near.recv_from(&mut room).await.unwrap().0, 1);
+                assert_eq!(room[0], byte);
             }
         });
     });
