@@ -12,7 +12,7 @@ use crate::sync::{Arc, Mutex};
 use crate::unwind::{self, Payload};
 use crate::waiters;
 use futures_core::Stream;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::{Location, resume_unwind};
@@ -22,12 +22,36 @@ use std::task::{Context, Poll, Waker};
 /// How a member ended; `None`: it was cut.
 type End<T, E> = Option<Result<T, Failure<E>>>;
 
-/// What a set and its children share.
-struct Line<T, E> {
-    /// Members that have ended, by number.
-    ended: VecDeque<(u64, End<T, E>)>,
+/// Members that have ended, in this order, by the number of their place.
+struct Ended<T, E> {
+    members: VecDeque<(usize, End<T, E>)>,
     /// How many of them were cut: there is nothing to read of those.
     cut: usize,
+}
+
+impl<T, E> Ended<T, E> {
+    const fn new() -> Self {
+        Self {
+            members: VecDeque::new(),
+            cut: 0,
+        }
+    }
+
+    fn push(&mut self, place: usize, end: End<T, E>) {
+        self.cut += usize::from(end.is_none());
+        self.members.push_back((place, end));
+    }
+
+    fn pop(&mut self) -> Option<(usize, End<T, E>)> {
+        let (place, end) = self.members.pop_front()?;
+        self.cut -= usize::from(end.is_none());
+        Some((place, end))
+    }
+}
+
+/// What a set and its children share.
+struct Line<T, E> {
+    ended: Ended<T, E>,
     waker: Option<Waker>,
     /// The set is gone: failures are the group's.
     closed: bool,
@@ -37,7 +61,7 @@ type Shared<T, E> = Arc<Mutex<Line<T, E>>>;
 
 /// A member's end, on its way to the set.
 struct Member<T, E> {
-    number: u64,
+    place: usize,
     line: Shared<T, E>,
 }
 
@@ -49,8 +73,7 @@ impl<T, E> Member<T, E> {
             if line.closed {
                 return end;
             }
-            line.cut += usize::from(end.is_none());
-            line.ended.push_back((self.number, end));
+            line.ended.push(self.place, end);
             line.waker.take()
         };
         if let Some(waker) = waker {
@@ -100,6 +123,38 @@ struct Unread<'s> {
     location: &'static Location<'static>,
 }
 
+/// The members that were not read yet, each at its place, which is used again.
+struct Places<'s> {
+    members: Vec<Option<Unread<'s>>>,
+    free: Vec<usize>,
+}
+
+impl<'s> Places<'s> {
+    const fn new() -> Self {
+        Self {
+            members: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.members.len() - self.free.len()
+    }
+
+    /// A place for a member that is about to begin. It is taken by its end, whatever comes of it.
+    fn reserve(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.members.push(None);
+            self.members.len() - 1
+        })
+    }
+
+    fn take(&mut self, place: usize) -> Option<Unread<'s>> {
+        self.free.push(place);
+        self.members[place].take()
+    }
+}
+
 /// Children whose results are read in the order in which they end: [`Group::set`]. Also a `Stream`.
 ///
 /// A failure is an item and ends nothing. A member that is cut ends without an item. Dropping the
@@ -124,8 +179,10 @@ struct Unread<'s> {
 pub struct TaskSet<'s, 'p, T, E: Send + 'static> {
     group: Group<'s, 'p, E>,
     line: Shared<T, E>,
-    unread: HashMap<u64, Unread<'s>>,
-    next: u64,
+    /// Taken out of the line all at once. The lock is never waited for: it makes the set `Sync`
+    /// where values are not.
+    ended: Mutex<Ended<T, E>>,
+    unread: Places<'s>,
 }
 
 impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
@@ -151,13 +208,12 @@ impl<'s, 'p, E: Send + 'static> Group<'s, 'p, E> {
         TaskSet {
             group: self,
             line: Arc::new(Mutex::new(Line {
-                ended: VecDeque::new(),
-                cut: 0,
+                ended: Ended::new(),
                 waker: None,
                 closed: false,
             })),
-            unread: HashMap::new(),
-            next: 0,
+            ended: Mutex::new(Ended::new()),
+            unread: Places::new(),
         }
     }
 }
@@ -188,16 +244,15 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
         F: Future<Output: Outcome<E, Value = T>> + Send + 's,
     {
         let location = Location::caller();
-        let number = self.next;
-        self.next += 1;
+        let place = self.unread.reserve();
         let member = Member {
-            number,
+            place,
             line: Arc::clone(&self.line),
         };
         let child = Completing::<_, _, E>::new(future, Cuttable(Some(member)));
         let task: Task<'s, ()> = self.group.spawn_at(child, None, location);
         let id = task.id();
-        self.unread.insert(number, Unread { task, location });
+        self.unread.members[place] = Some(Unread { task, location });
         id
     }
 
@@ -227,31 +282,43 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Failure<E>>>> {
         budget::poll(cx, |cx| {
-            let new = cx.waker().clone();
-            let mut polled = Poll::Pending;
-            let mut line = self.line.lock();
-            while let Some((number, end)) = line.ended.pop_front() {
-                self.unread.remove(&number);
-                if end.is_some() {
-                    polled = Poll::Ready(end);
-                    break;
+            loop {
+                if let Some(read) = self.read() {
+                    return Poll::Ready(read);
                 }
-                line.cut -= 1;
+                let mut left = Some(cx.waker().clone());
+                let mut line = self.line.lock();
+                let waits = line.ended.members.is_empty();
+                if waits {
+                    std::mem::swap(&mut line.waker, &mut left);
+                }
+                drop(line);
+                waiters::discard(left);
+                if waits {
+                    frame::note_child();
+                    return Poll::Pending;
+                }
             }
-            if polled.is_pending() && self.unread.is_empty() {
-                polled = Poll::Ready(None);
-            }
-            let left = match polled {
-                Poll::Pending => line.waker.replace(new),
-                Poll::Ready(_) => Some(new),
-            };
-            drop(line);
-            waiters::discard(left);
-            if polled.is_pending() {
-                frame::note_child();
-            }
-            polled
         })
+    }
+
+    /// The next item, or the end; `None` if the next member has not ended yet.
+    #[expect(clippy::option_option, reason = "the answer to a poll")]
+    fn read(&mut self) -> Option<Option<Result<T, Failure<E>>>> {
+        loop {
+            if self.unread.len() == 0 {
+                return Some(None);
+            }
+            let ended = self.ended.get_mut();
+            if ended.members.is_empty() {
+                std::mem::swap(ended, &mut self.line.lock().ended);
+            }
+            let (place, end) = ended.pop()?;
+            drop(self.unread.take(place));
+            if end.is_some() {
+                return Some(end);
+            }
+        }
     }
 
     /// How many children are unfinished or unread.
@@ -269,7 +336,7 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.unread.len() - self.line.lock().cut
+        self.unread.len() - self.ended.lock().cut - self.line.lock().ended.cut
     }
 
     /// Whether nothing is unfinished and nothing unread.
@@ -290,6 +357,9 @@ impl<'s, T: Send + 's, E: Send + 'static> TaskSet<'s, '_, T, E> {
     }
 }
 
+// No value is pinned in it.
+impl<T, E: Send + 'static> Unpin for TaskSet<'_, '_, T, E> {}
+
 impl<'s, T: Send + 's, E: Send + 'static> Stream for TaskSet<'s, '_, T, E> {
     type Item = Result<T, Failure<E>>;
 
@@ -303,11 +373,13 @@ impl<T, E: Send + 'static> Drop for TaskSet<'_, '_, T, E> {
         let (ended, waker) = {
             let mut line = self.line.lock();
             line.closed = true;
-            (std::mem::take(&mut line.ended), line.waker.take())
+            let ended = std::mem::replace(&mut line.ended, Ended::new());
+            (ended.members, line.waker.take())
         };
         waiters::discard(waker);
-        for (number, end) in ended {
-            let (Some(end), Some(unread)) = (end, self.unread.remove(&number)) else {
+        let read = std::mem::replace(self.ended.get_mut(), Ended::new()).members;
+        for (place, end) in read.into_iter().chain(ended) {
+            let (Some(end), Some(unread)) = (end, self.unread.take(place)) else {
                 continue;
             };
             let failure = match end {
@@ -324,7 +396,7 @@ impl<T, E: Send + 'static> Drop for TaskSet<'_, '_, T, E> {
             };
             self.group.receive(failure, origin);
         }
-        for (_, unread) in self.unread.drain() {
+        for unread in self.unread.members.drain(..).flatten() {
             unread.task.cancel();
         }
     }
