@@ -23,6 +23,7 @@ use crate::pool::waited::Waited;
 use crate::pool::{caretaker, report_thread, snapshot, spares, thread_ctx, worker};
 use crate::report::dump::Dump;
 use crate::report::failure::Unobserved;
+use crate::report::waits_for;
 use crate::sleep::Sleep;
 use crate::sync::atomic::{AtomicBool, AtomicUsize};
 use crate::sync::deque::Injector;
@@ -327,8 +328,12 @@ impl Drop for Runtime {
             return; // the caller of that shutdown was told of the stragglers
         }
         if let Err(stragglers) = self.shutdown(Duration::ZERO) {
-            for straggler in stragglers.0 {
-                let text = format!("{straggler} outlived its runtime");
+            let waits = stragglers.waits();
+            for straggler in stragglers.tasks.clone() {
+                let mut text = format!("{straggler} outlived its runtime");
+                let waits = waits.get(&straggler.task).copied().unwrap_or_default();
+                // A text takes all.
+                let _ = waits_for::write_all(&mut text, waits);
                 self.shared.report(Unobserved {
                     payload: Box::new(text),
                     is_panic: false,

@@ -21,13 +21,16 @@ use crate::poll::frame;
 use crate::poll::live::LiveCounts;
 use crate::pool::shared::Shared;
 use crate::pool::thread_ctx::{self, ThreadRole};
-use crate::pool::{caretaker, spares};
+use crate::pool::{caretaker, snapshot, spares};
+use crate::report::dump::Dump;
 use crate::report::failure::{Straggler, TaskId};
+use crate::report::waits_for::{self, WaitsFor};
 use crate::sync::Arc;
 use crate::sync::atomic::Ordering;
 use crate::sync::bed::{Condvar, Mutex};
 use crate::tree::{paths, survey};
 use crate::waiters::Key;
+use std::collections::HashMap;
 use std::error::Error;
 use std::panic::Location;
 use std::task::{Context, Wake, Waker};
@@ -80,7 +83,10 @@ const ALIVE: &str = "a task of `tokio::spawn` that is alive";
 /// # RUNTIME.shutdown(Duration::from_secs(60)).unwrap();
 /// ```
 #[derive(Clone, Debug)]
-pub struct Stragglers(pub(crate) Vec<Straggler>);
+pub struct Stragglers {
+    pub(crate) tasks: Vec<Straggler>,
+    dump: Box<Dump>,
+}
 
 impl Stragglers {
     /// How many there are: at least one.
@@ -111,7 +117,7 @@ impl Stragglers {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "never empty")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.tasks.len()
     }
 
     /// Each of them.
@@ -140,15 +146,64 @@ impl Stragglers {
     /// # RUNTIME.shutdown(Duration::from_secs(60)).unwrap();
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = &Straggler> {
-        self.0.iter()
+        self.tasks.iter()
+    }
+
+    /// The tree as it was then: with what each of them waits for, and what is around it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use spinney::{Runtime, blocking};
+    /// # use std::sync::{LazyLock, mpsc};
+    /// # use std::{pin::pin, task::{Context, Waker}, time::Duration};
+    /// # static RUNTIME: LazyLock<Runtime> =
+    /// #     LazyLock::new(|| Runtime::builder().workers(1).build().unwrap());
+    /// # let (go, gone) = mpsc::channel();
+    /// # let (tell, told) = mpsc::channel();
+    /// # let entered = RUNTIME.enter();
+    /// # let mut closure = pin!(blocking(move || {
+    /// #     gone.recv().unwrap(); // until the first poll is over
+    /// #     tell.send(RUNTIME.shutdown(Duration::ZERO))
+    /// # }));
+    /// # let _ = closure.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    /// # go.send(()).unwrap();
+    /// // A closure shuts the runtime down from inside.
+    /// let stragglers = told.recv().unwrap().unwrap_err();
+    /// eprintln!("{stragglers}\n{}", stragglers.dump());
+    /// # let groups = stragglers.dump().groups();
+    /// # assert!(groups.iter().flat_map(|group| &group.tasks).count() > 0);
+    /// # drop(entered);
+    /// # RUNTIME.shutdown(Duration::from_secs(60)).unwrap();
+    /// ```
+    #[must_use]
+    pub fn dump(&self) -> &Dump {
+        &self.dump
+    }
+
+    /// Of a runtime as it is now.
+    fn of(shared: &Shared, tasks: Vec<Straggler>) -> Self {
+        let dump = Box::new(snapshot::take(shared));
+        Self { tasks, dump }
+    }
+
+    /// What each of them waits for, as far as that is known.
+    pub(crate) fn waits(&self) -> HashMap<TaskId, &[WaitsFor]> {
+        let tasks = self.dump.groups.iter().flat_map(|group| &group.tasks);
+        tasks.map(|task| (task.id, &*task.waits_for)).collect()
     }
 }
 
 impl fmt::Display for Stragglers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} still running:", self.len())?;
-        self.iter()
-            .try_for_each(|straggler| write!(f, " {straggler};"))
+        let waits = self.waits();
+        self.iter().try_for_each(|straggler| {
+            write!(f, " {straggler}")?;
+            let waits = waits.get(&straggler.task);
+            waits_for::write_all(f, waits.copied().unwrap_or_default())?;
+            f.write_str(";")
+        })
     }
 }
 
@@ -175,7 +230,7 @@ impl Shared {
             root.cancel_all();
             self.let_go_escapees();
             end_when_empty(self, &root);
-            return Err(Stragglers(vec![caller]));
+            return Err(Stragglers::of(self, vec![caller]));
         }
         self.without_guests_below(|| wait_empty(self, &root, grace, true));
         // Also if nothing is left: callers that are blocked without a child must not open a group
@@ -192,7 +247,7 @@ impl Shared {
         };
         end_when_empty(self, &root);
         if !stragglers.is_empty() {
-            return Err(Stragglers(stragglers));
+            return Err(Stragglers::of(self, stragglers));
         }
         drop(root);
         self.join_threads(grace)
@@ -208,7 +263,7 @@ impl Shared {
             // It is one of these.
             let places = self.places_of_escapees();
             stragglers.extend(places.into_iter().map(|place| unnamed(ALIVE, place)));
-            return Err(Stragglers(stragglers));
+            return Err(Stragglers::of(self, stragglers));
         };
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {

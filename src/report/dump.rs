@@ -3,7 +3,7 @@
 use crate::report::failure::{Straggler, TaskId};
 use crate::report::reason::CancelKind;
 use crate::report::stall::Stall;
-use crate::report::waits_for::WaitsFor;
+use crate::report::waits_for::{self, WaitsFor};
 use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -327,10 +327,6 @@ impl fmt::Display for TaskDump {
         }
         write!(f, ", {} polls, {:?} old", self.polls, self.age)?;
         f.write_str(if self.is_cancelled { ", cancelled" } else { "" })?;
-        for (at, waits_for) in self.waits_for.iter().enumerate() {
-            let joint = if at == 0 { ", waits for" } else { " and" };
-            write!(f, "{joint} {waits_for}")?;
-        }
-        Ok(())
+        waits_for::write_all(f, &self.waits_for)
     }
 }

@@ -148,6 +148,15 @@ impl fmt::Display for WaitsFor {
     }
 }
 
+/// What a task waits for, behind what is said of it.
+pub(crate) fn write_all(f: &mut impl fmt::Write, waits: &[WaitsFor]) -> fmt::Result {
+    for (at, waits_for) in waits.iter().enumerate() {
+        let joint = if at == 0 { ", waits for" } else { " and" };
+        write!(f, "{joint} {waits_for}")?;
+    }
+    Ok(())
+}
+
 /// `from 10.0.0.1:443 `, or `at 0.0.0.0:80 `.
 fn write_end(f: &mut fmt::Formatter<'_>, end: Option<&Endpoint>, peer: &str) -> fmt::Result {
     match end {

@@ -13,4 +13,5 @@ mod openmetrics;
 mod reasons;
 mod spans;
 mod stalls;
+mod stragglers;
 mod traces;
