@@ -14,4 +14,5 @@ mod reasons;
 mod spans;
 mod stalls;
 mod stragglers;
+mod teardown;
 mod traces;
