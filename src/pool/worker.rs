@@ -9,6 +9,7 @@ use crate::pool::looks::{self, Due, Looks};
 use crate::pool::recorder::{self, What};
 use crate::pool::seats::{ClaimedSeat, OwnSeat, Seat, settled};
 use crate::pool::shared::Shared;
+use crate::pool::snapshot;
 use crate::pool::stalls;
 use crate::pool::thread_ctx::ThreadCtx;
 use crate::pool::timing::{self, SeatTimes, Time};
@@ -16,8 +17,11 @@ use crate::recycle;
 use crate::rng::Rng;
 use crate::sync::atomic::Ordering;
 use crate::sync::deque::Steal;
-use crate::sync::{Arc, spin_loop};
+use crate::sync::{Arc, OnceLock, spin_loop};
+use crate::unwind;
 use std::cell::Cell;
+use std::io::{self, Write};
+use std::panic::resume_unwind;
 use std::time::Duration;
 
 /// Looks at every other queue before a worker goes to sleep: with their pauses about 10 us, the
@@ -116,8 +120,33 @@ pub(crate) fn start(
     started.is_ok()
 }
 
-/// Runs a worker until its kind is not needed any more.
+/// Runs a worker until its kind is not needed any more. Jobs do not unwind: a panic that comes out
+/// here is a bug of ours, and stderr has what the tasks did, before it goes on to end the thread.
 pub(crate) fn run(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind<'_>) {
+    if let Err(payload) = unwind::catch(|| run_on(shared, claimed, kind)) {
+        tell_bug(shared, unwind::message(&*payload));
+        resume_unwind(payload);
+    }
+}
+
+/// Has the first panic of a worker told. Spares would go the same way, and say the same.
+#[cold]
+fn tell_bug(shared: &Shared, text: &str) {
+    static TOLD: OnceLock<()> = OnceLock::new();
+    TOLD.get_or_init(|| {
+        // The locks that were held are given back by now.
+        let dump = unwind::catch(|| snapshot::take(shared).to_string());
+        let dump = dump.unwrap_or_default();
+        let name = &shared.name;
+        // Where stderr is gone it is lost.
+        let _ = writeln!(
+            io::stderr(),
+            "spinney: a worker of `{name}` panicked ({text}), which is a bug of spinney\n{dump}"
+        );
+    });
+}
+
+fn run_on(shared: &Arc<Shared>, claimed: ClaimedSeat, kind: Kind<'_>) {
     let index = claimed.index();
     let seat = shared.seats.get(index);
     let ctx = ThreadCtx::worker(shared, claimed);

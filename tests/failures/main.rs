@@ -7,5 +7,6 @@ mod absorption;
 mod bad_panics;
 mod nested_errors;
 mod no_error_dropped;
+mod own_bug;
 mod panics;
 mod unused_errors;
