@@ -30,6 +30,7 @@ use signal_hook_registry::{FORBIDDEN, SigId, register, unregister};
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Read};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -107,11 +108,10 @@ fn first(kind: Signal) -> impl Future<Output = io::Result<()>> + Send {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Signals {
-    heard: Arc<Heard>,
     /// The other end of the socket that the handler writes to.
     bytes: Registered<UnixStream>,
     key: Key,
-    registered: Vec<SigId>,
+    handlers: Handlers,
     /// What was taken from the counters, and not yielded yet.
     taken: Vec<usize>,
     /// The kind whose turn it is.
@@ -119,7 +119,7 @@ pub struct Signals {
 }
 
 /// What the handler shares with the listener.
-struct Heard {
+pub(super) struct Heard {
     kinds: Vec<(Signal, AtomicUsize)>,
     wake: UnixStream,
 }
@@ -133,6 +133,70 @@ impl Heard {
             count.fetch_add(1, Ordering::Relaxed);
             let _ = rustix::io::write(&self.wake, &[0]);
         }
+    }
+
+    /// Takes what the counter of this kind has.
+    pub(super) fn take(&self, kind: usize) -> usize {
+        let count = self.kinds.get(kind).map(|(_, count)| count);
+        // Relaxed: see `hear`.
+        count.map_or(0, |count| count.swap(0, Ordering::Relaxed))
+    }
+
+    /// The other end of the socket comes to its end.
+    pub(super) fn end(&self) {
+        let _ = self.wake.shutdown(Shutdown::Write);
+    }
+}
+
+/// Handlers that are registered, until they are dropped.
+pub(super) struct Handlers {
+    pub(super) heard: Arc<Heard>,
+    registered: Vec<SigId>,
+}
+
+impl Handlers {
+    /// Has signals of these kinds heard from now on, which write to `wake`.
+    pub(super) fn new(kinds: Vec<Signal>, wake: UnixStream) -> io::Result<Self> {
+        wake.set_nonblocking(true)?;
+        let counters = kinds.iter().map(|kind| (*kind, AtomicUsize::new(0)));
+        let heard = Heard {
+            kinds: counters.collect(),
+            wake,
+        };
+        // What was registered is taken back if one of them fails.
+        let mut handlers = Self {
+            heard: Arc::new(heard),
+            registered: Vec::with_capacity(kinds.len()),
+        };
+        for (at, kind) in kinds.into_iter().enumerate() {
+            let heard = Arc::clone(&handlers.heard);
+            // SAFETY: the action is fit for a handler: an addition to an atomic, and a write to a
+            // descriptor that does not block. It does not panic, and the registry drops it outside
+            // of handlers.
+            let id = unsafe { register(kind.as_raw(), move || heard.hear(at)) }?;
+            handlers.registered.push(id);
+        }
+        Ok(handlers)
+    }
+}
+
+impl Drop for Handlers {
+    fn drop(&mut self) {
+        // When this returns no handler uses the action any more.
+        for id in self.registered.drain(..) {
+            unregister(id);
+        }
+    }
+}
+
+/// An error if one of these kinds cannot be heard.
+pub(super) fn can_be_heard(kinds: &[Signal]) -> io::Result<()> {
+    match kinds.iter().find(|kind| FORBIDDEN.contains(&kind.as_raw())) {
+        Some(kind) => {
+            let text = format!("{kind} cannot be heard");
+            Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+        }
+        None => Ok(()),
     }
 }
 
@@ -155,38 +219,19 @@ impl Signals {
     /// `SIGSEGV`; or there is no descriptor left.
     pub fn new(kinds: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
         let kinds: Vec<_> = kinds.into_iter().collect();
-        if let Some(kind) = kinds.iter().find(|kind| FORBIDDEN.contains(&kind.as_raw())) {
-            let text = format!("{kind} cannot be heard");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        }
+        can_be_heard(&kinds)?;
         let unheard = |error| failed(error, "cannot listen for signals");
         let (bytes, wake) = UnixStream::pair().map_err(unheard)?;
         bytes.set_nonblocking(true)?;
-        wake.set_nonblocking(true)?;
         let bytes = Registered::new(bytes, None).map_err(unheard)?;
-        let counters = kinds.iter().map(|kind| (*kind, AtomicUsize::new(0)));
-        let heard = Heard {
-            kinds: counters.collect(),
-            wake,
-        };
-        // What was registered is taken back if one of them fails.
-        let mut signals = Self {
-            heard: Arc::new(heard),
+        let taken = vec![0; kinds.len()];
+        Ok(Self {
+            handlers: Handlers::new(kinds, wake)?,
             bytes,
             key: Key::default(),
-            registered: Vec::with_capacity(kinds.len()),
-            taken: vec![0; kinds.len()],
+            taken,
             turn: 0,
-        };
-        for (at, kind) in kinds.into_iter().enumerate() {
-            let heard = Arc::clone(&signals.heard);
-            // SAFETY: the action is fit for a handler: an addition to an atomic, and a write to a
-            // descriptor that does not block. It does not panic, and the registry drops it outside
-            // of handlers.
-            let id = unsafe { register(kind.as_raw(), move || heard.hear(at)) }?;
-            signals.registered.push(id);
-        }
-        Ok(signals)
+        })
     }
 
     /// Waits for the next signal.
@@ -218,7 +263,7 @@ impl Signals {
                     return Poll::Ready(signal);
                 }
             }
-            let (heard, taken) = (&self.heard, &mut self.taken);
+            let (heard, taken) = (&self.handlers.heard, &mut self.taken);
             // There is no error: what the socket has is not looked at.
             let _ = ready!(
                 self.bytes
@@ -236,7 +281,7 @@ impl Signals {
             self.turn = (at + 1) % self.taken.len();
             if self.taken[at] > 0 {
                 self.taken[at] -= 1;
-                return Some(self.heard.kinds[at].0);
+                return Some(self.handlers.heard.kinds[at].0);
             }
         }
         None
@@ -254,23 +299,13 @@ fn take(mut bytes: &UnixStream, heard: &Heard, taken: &mut [usize]) -> io::Resul
         }
     }
     let mut any = false;
-    for ((_, count), taken) in heard.kinds.iter().zip(taken) {
-        // Relaxed: see `hear`.
-        *taken += count.swap(0, Ordering::Relaxed);
+    for (kind, taken) in taken.iter_mut().enumerate() {
+        *taken += heard.take(kind);
         any |= *taken > 0;
     }
     match any {
         true => Ok(()),
         false => Err(io::ErrorKind::WouldBlock.into()),
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        // When this returns no handler uses the action any more.
-        for id in self.registered.drain(..) {
-            unregister(id);
-        }
     }
 }
 
@@ -284,7 +319,7 @@ impl Stream for Signals {
 
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = self.heard.kinds.iter().map(|(kind, _)| kind);
+        let kinds = self.handlers.heard.kinds.iter().map(|(kind, _)| kind);
         f.debug_list().entries(kinds).finish()
     }
 }

@@ -35,10 +35,14 @@
 //! there is heard by no listener here. New listeners there are errors, unless a runtime was made
 //! there.
 
+#[cfg(feature = "signal")]
+mod dump_on;
 mod kind;
 #[cfg(feature = "signal")]
 mod listen;
 
+#[cfg(feature = "signal")]
+pub use dump_on::{DumpOn, dump_on};
 pub use kind::Signal;
 #[cfg(feature = "signal")]
 pub use listen::{Signals, ctrl_c, terminate};

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod dumps;
 mod endings;
 mod errors;
 mod let_go;

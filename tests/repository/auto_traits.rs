@@ -32,7 +32,7 @@ use spinney::serve::{
     ForwardDeadlines, Forwarding, Inherited, InheritedSocket, Peer, Phase, Report, RequestBody,
     Routed, RoutedBody, Routes, Server, ServerHandle, ServiceFn, TimedBody, Timely,
 };
-use spinney::signal::{Signal, Signals};
+use spinney::signal::{DumpOn, Signal, Signals};
 use spinney::time::{Elapsed, Interval, ManualClock, MissedTickBehavior, Sleep, Timeout};
 use spinney::trace::{AlreadyRecording, Recording, Trace};
 use spinney::{
@@ -232,6 +232,7 @@ fn rows() -> Vec<Row> {
         ChildStdout => "Send Sync Unpin",
         ChildStderr => "Send Sync Unpin",
         Signal => "Send Sync Unpin UnwindSafe RefUnwindSafe",
+        DumpOn => "Send Sync Unpin",
         Signals => "Send Sync Unpin",
         Server => "Send Sync Unpin",
         ServerHandle => "Send Sync Unpin",
