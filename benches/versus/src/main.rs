@@ -88,6 +88,15 @@ enum Command {
     /// Sends back what comes until its input ends.
     #[command(hide = true)]
     Echo,
+    /// Keeps idle connections to a server until its input ends.
+    #[command(hide = true)]
+    Hold {
+        address: SocketAddr,
+        connections: u32,
+    },
+    /// Reads what a server says of itself, once a second, until its input ends.
+    #[command(hide = true)]
+    Watch { address: SocketAddr },
     /// Spins until its input ends.
     #[command(hide = true)]
     Busy,
@@ -111,6 +120,11 @@ fn main() -> ExitCode {
             seconds,
         } => web::load::report(address, kind, seconds),
         Command::Echo => web::proxy::echo(),
+        Command::Hold {
+            address,
+            connections,
+        } => web::parties::hold(address, connections),
+        Command::Watch { address } => web::parties::watch(address),
         Command::Busy => busy::spin(),
     };
     match done {

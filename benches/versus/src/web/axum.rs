@@ -9,11 +9,15 @@ use axum::serve::ListenerExt;
 use spinney::{Group, group};
 use std::net::TcpListener;
 
+/// The program.
+pub(crate) fn router() -> Router {
+    Router::new().route("/plaintext", get(async || BODY))
+}
+
 async fn serve(listener: TcpListener) {
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
     let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
-    let router = Router::new().route("/plaintext", get(async || BODY));
-    axum::serve(listener, router).await.expect("endless");
+    axum::serve(listener, router()).await.expect("endless");
 }
 
 pub(crate) fn on_tokio(listener: TcpListener) {

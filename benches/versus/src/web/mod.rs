@@ -7,6 +7,7 @@ pub(crate) mod on_both;
 pub(crate) mod on_serve;
 pub(crate) mod on_spinney;
 pub(crate) mod on_tokio;
+pub(crate) mod parties;
 pub(crate) mod proxy;
 
 use clap::ValueEnum;

@@ -13,6 +13,7 @@ mod fib;
 mod fork;
 mod fork_once;
 mod idle;
+mod idle_connections;
 mod memory;
 mod near_limit;
 mod one_microsecond;
@@ -134,6 +135,7 @@ const ALL: &[&Workload] = &[
     &web::ECHO,
     &web::HYPER_CLOSE,
     &web::SERVE,
+    &web::SERVE_WATCHED,
     &web::HYPER_OF_TOKIO,
     &web::ECHO_OF_TOKIO,
     &web::AXUM_OF_TOKIO,
@@ -177,6 +179,7 @@ const ALL: &[&Workload] = &[
     &fork_once::WORKLOAD,
     &memory::IDLE_CHILD,
     &memory::IDLE_GROUP,
+    &idle_connections::WORKLOAD,
 ];
 
 pub(crate) fn all() -> impl Iterator<Item = &'static Workload> {

@@ -5,6 +5,7 @@
 use crate::measure::{Figures, Length};
 use crate::process;
 use crate::sides;
+use crate::web::parties::Party;
 use crate::web::{Kind, axum, epoll, load, on_both, on_serve, on_spinney, on_tokio, proxy};
 use crate::workloads::{Workload, says};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -57,6 +58,28 @@ pub(crate) const SERVE: Workload = Workload::new(
         says("tokio", |length| tokio(Kind::Hyper, length)),
     ],
 );
+
+/// Enough that what is read once a second is read as often as it should be.
+const WATCHED_TIME: Duration = Duration::from_secs(6);
+
+pub(crate) const SERVE_WATCHED: Workload = Workload::new(
+    "serve_64_watched",
+    "a request over one of 64 connections to our server, whose tree and numbers are read once a second, or not",
+    &[
+        says("spinney", |length| watched(length, true)),
+        says("spinney unwatched", |length| watched(length, false)),
+    ],
+);
+
+/// Our server with its routes for operators, and an operator who reads them.
+fn watched(length: Length, is_watched: bool) -> Figures {
+    let (serve, time) = (on_serve::with_routes, length.of(WATCHED_TIME));
+    let server = Measured::start(Kind::Hyper, move |listener, _| serve(listener));
+    let operator = is_watched.then(|| Party::operator(server.address).expect("an operator"));
+    let figures = server.load(time);
+    drop(operator);
+    figures
+}
 
 pub(crate) const HYPER_OF_TOKIO: Workload = Workload::new(
     "hyper_of_tokio_64",
@@ -128,23 +151,39 @@ fn epoll(kind: Kind, length: Length) -> Figures {
     measured(kind, length, |listener, kind| epoll::serve(&listener, kind))
 }
 
-/// A server on a thread of this process, which ends with it.
 fn measured(
     kind: Kind,
     length: Length,
     serve: impl FnOnce(TcpListener, Kind) + Send + 'static,
 ) -> Figures {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.set_nonblocking(true).expect("a socket");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || serve(listener, kind));
-    load::run(address, kind, WARM_UP).expect("a load");
-    let before = process::cpu();
-    let mut figures = load::run(address, kind, length.of(TIME)).expect("a load");
-    let used = process::cpu() - before;
-    let requests = figures.remove("requests").expect("counted");
-    let seconds = figures.remove("seconds").expect("measured");
-    figures.insert("cpu_ns".to_owned(), used / requests);
-    figures.insert("wall_ns".to_owned(), seconds * 1e9 / requests);
-    figures
+    Measured::start(kind, serve).load(length.of(TIME))
+}
+
+/// A server on a thread of this process, which ends with it.
+struct Measured {
+    kind: Kind,
+    address: SocketAddr,
+}
+
+impl Measured {
+    /// Starts it, and warms it up.
+    fn start(kind: Kind, serve: impl FnOnce(TcpListener, Kind) + Send + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("an address");
+        thread::spawn(move || serve(listener, kind));
+        load::run(address, kind, WARM_UP).expect("a load");
+        Self { kind, address }
+    }
+
+    fn load(&self, time: Duration) -> Figures {
+        let before = process::cpu();
+        let mut figures = load::run(self.address, self.kind, time).expect("a load");
+        let used = process::cpu() - before;
+        let requests = figures.remove("requests").expect("counted");
+        let seconds = figures.remove("seconds").expect("measured");
+        figures.insert("cpu_ns".to_owned(), used / requests);
+        figures.insert("wall_ns".to_owned(), seconds * 1e9 / requests);
+        figures
+    }
 }
