@@ -28,9 +28,14 @@ pub(super) struct Patience {
     pub(super) write: Duration,
 }
 
+/// How long a connection of HTTP/1.1 is idle before it rests.
+pub(super) const QUIET: Duration = Duration::from_secs(1);
+
 /// Which limit comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
+    /// Between requests, for a while: it may rest.
+    Quiet,
     /// Between requests: close it in an orderly way.
     Idle,
     /// The client is too slow: close it.
@@ -55,6 +60,11 @@ pub(super) struct Activity {
     /// The server drains: a read that finds nothing looks for input that is on its way.
     drains: Flag,
     has_input: Flag,
+    /// hyper holds nothing but buffers once it is idle: the last request had no body, of which a
+    /// part might be left.
+    had_no_body: Flag,
+    /// It is ending: hyper has said so to the transport.
+    farewell: Flag,
 }
 
 impl Activity {
@@ -69,6 +79,8 @@ impl Activity {
             is_http2: Flag::new(false),
             drains: Flag::new(false),
             has_input: Flag::new(false),
+            had_no_body: Flag::new(false),
+            farewell: Flag::new(false),
         };
         activity.since.set(now);
         activity.writing.set(NEVER);
@@ -97,6 +109,27 @@ impl Activity {
     /// The connection speaks HTTP/2: what comes between requests is no head.
     pub(super) fn speaks_http2(&self) {
         self.is_http2.set(true);
+    }
+
+    /// The request that has begun has a body, or none.
+    pub(super) fn has_body(&self, any: bool) {
+        self.had_no_body.set(!any);
+    }
+
+    /// It rests: it need not be told again before the next request.
+    pub(super) fn rests(&self) {
+        self.had_no_body.set(false);
+    }
+
+    pub(super) fn says_farewell(&self) {
+        self.farewell.set(true);
+    }
+
+    /// Whether hyper holds nothing but buffers: see `src/serve/conversation.rs`. An answer that the
+    /// client does not take is no such thing.
+    fn may_rest(&self) -> bool {
+        let is_idle = !self.is_busy() && !self.in_head.get() && self.writing.get() == NEVER;
+        is_idle && self.had_no_body.get() && !self.is_http2.get() && !self.farewell.get()
     }
 
     pub(super) fn request_begins(&self) {
@@ -161,8 +194,9 @@ impl Activity {
             true => after(since, patience.head).map(|at| (at, Limit::Slow)),
             false => after(since, patience.idle).map(|at| (at, Limit::Idle)),
         };
-        let both = [stuck, waits].into_iter().flatten();
-        both.min_by_key(|(at, _)| *at)
+        let quiet = after(since, QUIET).filter(|_| self.may_rest());
+        let all = [stuck, waits, quiet.map(|at| (at, Limit::Quiet))];
+        all.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
 
@@ -229,6 +263,41 @@ mod tests {
         activity.request_ends(50);
         activity.bytes_came(|| panic!("no head"));
         assert_eq!(activity.limit(&PATIENCE), Some((150, Limit::Idle)));
+    }
+
+    #[test]
+    fn a_connection_rests_where_hyper_holds_nothing() {
+        const SECOND: u64 = 1_000_000_000;
+        let patience = Patience {
+            idle: Duration::from_secs(75),
+            ..PATIENCE
+        };
+        let activity = Activity::new(0);
+        let quiet = || activity.limit(&patience) == Some((9 + SECOND, Limit::Quiet));
+        let request = |has_body| {
+            activity.request_begins();
+            activity.has_body(has_body);
+            activity.request_ends(9);
+        };
+        request(true);
+        assert!(!quiet(), "a part of the body may be left");
+        request(false);
+        assert!(quiet());
+        activity.writes(true, || 10);
+        assert!(!quiet(), "the answer is not with the system");
+        activity.writes(false, || panic!("it is not stuck"));
+        activity.bytes_came(|| 9);
+        assert!(!quiet(), "a head has begun");
+        request(false);
+        assert!(quiet());
+        activity.rests();
+        assert_eq!(
+            activity.limit(&patience),
+            Some((9 + 75 * SECOND, Limit::Idle))
+        );
+        request(false);
+        activity.says_farewell();
+        assert!(!quiet(), "it is closing");
     }
 
     #[test]

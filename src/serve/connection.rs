@@ -1,20 +1,19 @@
 //! One connection: its group, its one timer, and its orderly end.
 //!
-//! The body of the group looks whether the server drains, polls hyper's connection, and then looks
-//! at the limits of what the connection does (`src/serve/activity.rs`). The requests run inside
-//! hyper's future, and so in this group.
+//! The body of the group looks whether the server drains, goes on with the conversation, in which
+//! hyper speaks (`src/serve/conversation.rs`), and then looks at the limits of what the connection
+//! does (`src/serve/activity.rs`). The requests run inside hyper's future, and so in this group.
 
 use crate::api::group::builder::GroupBuilder;
-use crate::api::group::group_handle::GroupHandle;
 use crate::api::group::handle::{Group, Never};
 use crate::api::here::current;
-use crate::compat::hyper::Timer;
 use crate::pool::global;
 use crate::serve::accept::{Accept, Peer, Transport};
 use crate::serve::activity::{Activity, Limit};
 use crate::serve::body::BoxError;
-use crate::serve::connection_state::{Connection, Limits, Open, Serving};
+use crate::serve::connection_state::{Connection, Open, Serving};
 use crate::serve::contained::{contained, report};
+use crate::serve::conversation::Conversation;
 use crate::serve::request::answer;
 use crate::serve::service::Served;
 use crate::serve::transport::Noted;
@@ -23,19 +22,11 @@ use crate::time::{self, Sleep, sleep_until};
 use hyper::Request;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper_util::server::conn::auto;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-
-/// How often an HTTP/2 client that says nothing is asked whether it is there; it has as long to
-/// answer.
-const PING: Duration = Duration::from_secs(20);
-
-/// Streams of an HTTP/2 connection at once; what hyper, nginx (128) and others grant is like it.
-const STREAMS: u32 = 200;
 
 /// One connection, from its handshake to its end. Whatever happens in it stays in it.
 pub(super) async fn connection<A, S, B>(
@@ -96,8 +87,7 @@ where
     let serve = service_fn(move |request: Request<Incoming>| {
         answer(Arc::clone(&requests), service.clone(), request)
     });
-    let builder = protocols(g, &limits);
-    let mut http = pin!(builder.serve_connection_with_upgrades(transport, serve));
+    let mut conversation = Conversation::Quiet(transport, serve);
     let mut stopping = pin!(g.stopping());
     let mut watch = Watch::default();
     let mut closing = false;
@@ -112,14 +102,19 @@ where
             if closes && !closing {
                 closing = true;
                 activity.closes(connection.server.nanos(global::now()));
-                http.as_mut().graceful_shutdown();
+                conversation.close();
             }
-            if let Poll::Ready(ended) = http.as_mut().poll(cx) {
+            if let Poll::Ready(ended) = conversation.poll(cx) {
                 return Poll::Ready(ended);
             }
             let limit = watch.poll(&connection, cx);
             if limit == Poll::Ready(Limit::Slow) {
                 return Poll::Ready(Err(Slow.into()));
+            }
+            if limit == Poll::Ready(Limit::Quiet) {
+                activity.rests();
+                conversation.rest();
+                continue;
             }
             // hyper has read, so that a request that is on its way was seen.
             closes = limit == Poll::Ready(Limit::Idle) || activity.drains() && activity.may_close();
@@ -145,26 +140,6 @@ async fn shake_hands<T>(
     });
     let transport = transport.await??;
     Ok((transport, at_once))
-}
-
-/// hyper with the limits of the server.
-fn protocols(g: Group<'_, '_>, limits: &Limits) -> auto::Builder<GroupHandle<Never>> {
-    let mut builder = auto::Builder::new(g.handle());
-    builder
-        .http1()
-        .timer(Timer)
-        // The watch does that, without a timer for each request.
-        .header_read_timeout(None)
-        // Of headers hyper takes 100 at most: with a number of ours it would allocate for each.
-        .max_buf_size(limits.head_bytes);
-    builder
-        .http2()
-        .timer(Timer)
-        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-        .max_concurrent_streams(STREAMS)
-        .keep_alive_interval(PING)
-        .keep_alive_timeout(PING);
-    builder
 }
 
 /// The timer of a connection.

@@ -9,6 +9,7 @@ mod body;
 mod connection;
 mod connection_state;
 mod contained;
+mod conversation;
 mod deadline_headers;
 mod deadlines;
 mod forwarding;

@@ -39,6 +39,9 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     let mut running = Running::begin(Arc::clone(&connection));
+    connection
+        .activity
+        .has_body(!request.body().is_end_stream());
     let server = &connection.server;
     if request.version() == Version::HTTP_2 {
         connection.activity.speaks_http2();

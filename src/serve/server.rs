@@ -64,6 +64,9 @@ const LEAST_HEAD: usize = 8192;
 /// | a head | 32 KiB |
 /// | to drain, and to cut what is left | 10 s, 5 s |
 ///
+/// A connection of HTTP/1.1 that is idle for a second rests: its buffers, some 20 kB, are given
+/// back until the next request, unless the last one had a body.
+///
 /// HTTP/2 is served to clients that begin with its preface; with TLS, that is what ALPN agrees on:
 /// [`Accept`] says where there is a listener for that.
 ///

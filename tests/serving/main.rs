@@ -15,5 +15,6 @@ mod metrics;
 mod page;
 mod requests;
 mod restart;
+mod resting;
 mod routes;
 mod running;
