@@ -6,6 +6,8 @@
 //! curl 'http://127.0.0.1:8080/fanout?n=100'
 //! ```
 //!
+//! `README.md` beside this file shows what each route answers.
+//!
 //! # The tree
 //!
 //! ```text

@@ -9,6 +9,7 @@
 mod client;
 mod stop;
 mod streams;
+mod transcripts;
 
 use client::{DEADLINE, Server, program, until};
 use rustix::process::Signal;
