@@ -213,9 +213,9 @@ impl Driver {
         self.role.timers().len()
     }
 
-    /// Calls `f`, which is no user code, with each waker that waits for time or for a source, and
-    /// with what it waits for.
-    pub(crate) fn each_wait(&self, mut f: impl FnMut(WaitsFor, &Waker)) {
+    /// Calls `f`, which is no user code, with what is waited for, time or a source, and with the
+    /// data of the waker. No lock is held for long: neither timers nor events wait for it.
+    pub(crate) fn each_wait(&self, mut f: impl FnMut(WaitsFor, usize)) {
         let (started, now) = (self.started(), self.now());
         self.role.timers().each(|at, waker| {
             if let Some(due) = started.checked_add(Duration::from_nanos(at)) {
@@ -223,31 +223,30 @@ impl Driver {
                 f(WaitsFor::Timer { due, left }, waker);
             }
         });
-        let sources = self.role.selector.sources.lock().all();
-        for source in sources {
-            let descriptor = source.descriptor;
-            let read = &source.readiness(Direction::Read).waiters;
-            read.each(|waker| {
-                let endpoint = source.endpoint();
-                f(
-                    WaitsFor::Readable {
+        for part in 0.. {
+            let sources = self.role.selector.sources.lock().part(part);
+            let Some(sources) = sources else { break };
+            for source in sources {
+                let descriptor = source.descriptor;
+                let read = &source.readiness(Direction::Read).waiters;
+                read.each(|waker| {
+                    let endpoint = source.endpoint();
+                    let readable = WaitsFor::Readable {
                         descriptor,
                         endpoint,
-                    },
-                    waker,
-                );
-            });
-            let write = &source.readiness(Direction::Write).waiters;
-            write.each(|waker| {
-                let endpoint = source.endpoint();
-                f(
-                    WaitsFor::Writable {
+                    };
+                    f(readable, waker.data().addr());
+                });
+                let write = &source.readiness(Direction::Write).waiters;
+                write.each(|waker| {
+                    let endpoint = source.endpoint();
+                    let writable = WaitsFor::Writable {
                         descriptor,
                         endpoint,
-                    },
-                    waker,
-                );
-            });
+                    };
+                    f(writable, waker.data().addr());
+                });
+            }
         }
     }
 

@@ -139,10 +139,10 @@ impl Sources {
         }
     }
 
-    /// The sources that there are.
-    pub(crate) fn all(&self) -> Vec<Arc<Source>> {
-        let sources = self.places.iter();
-        sources.filter_map(|(_, source)| source.clone()).collect()
+    /// The sources of a part of the places; `None` behind the last one.
+    pub(crate) fn part(&self, part: usize) -> Option<Vec<Arc<Source>>> {
+        let sources = self.places.chunks(PART).nth(part)?.iter();
+        Some(sources.filter_map(|(_, source)| source.clone()).collect())
     }
 
     /// Whether no source is registered.
@@ -159,6 +159,9 @@ impl Sources {
         }
     }
 }
+
+/// Places that a dump looks at under one lock.
+const PART: usize = 256;
 
 const PLACE_BITS: u32 = usize::BITS / 2;
 const PLACE: usize = (1 << PLACE_BITS) - 1;

@@ -125,14 +125,17 @@ impl Timers {
 
     /// Calls `f`, which is no user code, with the instant and the waker of each timer. No lock is
     /// held for long: those that are set or fire meanwhile may be missed.
-    pub(crate) fn each(&self, mut f: impl FnMut(u64, &Waker)) {
+    pub(crate) fn each(&self, mut f: impl FnMut(u64, usize)) {
+        let mut seen = Vec::new();
         for shard in &self.shards {
             for part in 0.. {
                 let wheel = shard.wheel.lock();
                 let Some(timers) = wheel.part(part) else {
                     break;
                 };
-                timers.for_each(|(at, waker)| f(at, waker));
+                seen.extend(timers.map(|(at, waker)| (at, waker.data().addr())));
+                drop(wheel);
+                seen.drain(..).for_each(|(at, waker)| f(at, waker));
             }
         }
     }

@@ -101,6 +101,17 @@ impl List {
         self.head.set(element.as_ptr());
     }
 
+    /// The element behind this one, the next older.
+    ///
+    /// # Safety
+    ///
+    /// The lock of the list is held, and `element` is in it.
+    pub(crate) unsafe fn after(&self, element: NonNull<Links>) -> Option<NonNull<Links>> {
+        // SAFETY: `push` (2): an element is alive until it is unlinked.
+        let next = unsafe { element.as_ref() }.next.get();
+        NonNull::new(next.cast_mut())
+    }
+
     /// Calls `f` with each element, newest first. `f` must not unlink any.
     ///
     /// # Safety

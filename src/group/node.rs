@@ -98,6 +98,10 @@ pub(crate) struct NodeTable {
     pub(crate) mark_member: unsafe fn(NonNull<Links>) -> Option<Job>,
     /// Describes the member to a human.
     pub(crate) describe_member: unsafe fn(NonNull<Links>) -> TaskDump,
+    /// Takes a reference that keeps the memory of the member.
+    pub(crate) keep_member: unsafe fn(NonNull<Links>),
+    /// Gives such a reference back.
+    pub(crate) release_member: unsafe fn(NonNull<Links>),
 }
 
 /// A job of a node, which owns a reference to it.

@@ -45,6 +45,8 @@ impl<T> Whole<T> {
         start_closer: |_| unreachable!("a root has neither services nor defers"),
         mark_member: |_| unreachable!("a root has no members of its own"),
         describe_member: |_| unreachable!("a root has no members of its own"),
+        keep_member: |_| unreachable!("a root has no members of its own"),
+        release_member: |_| unreachable!("a root has no members of its own"),
     };
 
     /// Allocates a node, which is made in place, and returns the one reference that it has.

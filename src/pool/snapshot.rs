@@ -12,30 +12,51 @@ use crate::report::waits_for::WaitsFor;
 use crate::tree::{attach, survey};
 use std::collections::HashMap;
 
-/// What is waited for, by the data of the waker.
-#[derive(Default)]
-struct Waits(HashMap<usize, Vec<WaitsFor>>);
+/// Where the tasks are in the dump that wait, by the data of their wakers.
+struct Waiting(HashMap<usize, (usize, usize)>);
 
-impl Waits {
-    fn add(&mut self, waker: usize, waits_for: WaitsFor) {
-        self.0.entry(waker).or_default().push(waits_for);
+impl Waiting {
+    fn of(groups: &[GroupDump]) -> Self {
+        // At once: it is the larger part of what a dump of many tasks costs.
+        let most = groups.iter().map(|group| group.tasks.len()).sum();
+        let mut waiting = HashMap::with_capacity(most);
+        for (at, group) in groups.iter().enumerate() {
+            for (place, task) in group.tasks.iter().enumerate() {
+                if task.state == TaskState::Waiting {
+                    waiting.insert(task.address, (at, place));
+                }
+            }
+        }
+        Self(waiting)
+    }
+
+    /// The task of this waker waits for this.
+    fn note(&self, groups: &mut [GroupDump], waker: usize, waits_for: WaitsFor) {
+        if let Some((at, place)) = self.0.get(&waker) {
+            let known = &mut groups[*at].tasks[*place].waits_for;
+            // As a rule it is the only one.
+            known.reserve_exact(1);
+            known.push(waits_for);
+        }
     }
 
     /// What is in the tree itself: children, and joins of groups.
-    fn add_tree(&mut self, groups: &[GroupDump]) {
-        for group in groups {
-            for waker in &group.awaited_by {
-                self.add(*waker, WaitsFor::Children(group.label()));
+    fn note_tree(&self, groups: &mut [GroupDump]) {
+        for at in 0..groups.len() {
+            for waker in std::mem::take(&mut groups[at].awaited_by) {
+                let label = groups[at].label();
+                self.note(groups, waker, WaitsFor::Children(label));
             }
-            for (limit, line) in &group.lines {
+            for (limit, line) in std::mem::take(&mut groups[at].lines) {
                 for waker in line {
-                    let (group, limit) = (group.label(), *limit);
-                    self.add(*waker, WaitsFor::Place { group, limit });
+                    let group = groups[at].label();
+                    self.note(groups, waker, WaitsFor::Place { group, limit });
                 }
             }
-            for task in &group.tasks {
-                if let Some(waker) = task.awaited_by {
-                    self.add(waker, WaitsFor::Child(task.id));
+            for place in 0..groups[at].tasks.len() {
+                let task = &groups[at].tasks[place];
+                if let (Some(waker), id) = (task.awaited_by, task.id) {
+                    self.note(groups, waker, WaitsFor::Child(id));
                 }
             }
         }
@@ -49,16 +70,11 @@ pub(crate) fn take(shared: &Shared) -> Dump {
     let groups = shared.open_root().map(|root| survey::groups(&root));
     let mut groups = groups.unwrap_or_default();
     shared.show_escapees(&mut groups);
-    let mut waits = Waits::default();
-    waits.add_tree(&groups);
+    let waiting = Waiting::of(&groups);
+    waiting.note_tree(&mut groups);
     shared
         .driver
-        .each_wait(|waits_for, waker| waits.add(waker.data().addr(), waits_for));
-    let tasks = groups.iter_mut().flat_map(|group| &mut group.tasks);
-    for task in tasks.filter(|task| task.state == TaskState::Waiting) {
-        task.waits_for
-            .extend(waits.0.remove(&task.address).unwrap_or_default());
-    }
+        .each_wait(|waits_for, waker| waiting.note(&mut groups, waker, waits_for));
     shared.waited.note(&mut groups, shared.driver.passed());
     let first_polls = shared.all_running(|running| {
         let mut tasks = groups.iter().flat_map(|group| &group.tasks);

@@ -553,3 +553,28 @@ pub(crate) unsafe fn describe_member(links: NonNull<Links>) -> TaskDump {
         awaited_by: header.awaiter.address(),
     }
 }
+
+/// `NodeTable::keep_member`.
+///
+/// # Safety
+///
+/// 1 and 2 of [`mark_member`].
+pub(crate) unsafe fn keep_member(links: NonNull<Links>) {
+    // SAFETY: members are linked by the links that `links_of` made.
+    let task = unsafe { Header::of_links(links) };
+    // SAFETY: (1): the task is linked and alive; (2): it cannot unlink while the lock is held.
+    let header = unsafe { task.as_ref() };
+    header.state.add_reference();
+}
+
+/// `NodeTable::release_member`.
+///
+/// # Safety
+///
+/// A reference that [`keep_member`] took by these links is given up. No lock is held.
+pub(crate) unsafe fn release_member(links: NonNull<Links>) {
+    // SAFETY: as above.
+    let task = unsafe { Header::of_links(links) };
+    // SAFETY: the reference is the caller's, who gives it up.
+    unsafe { Header::release(task) };
+}

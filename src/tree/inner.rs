@@ -180,6 +180,109 @@ pub(crate) fn mark_members(node: &Node, claimed: &mut [Option<Job>]) -> bool {
     !slow.members.is_empty()
 }
 
+/// Members that a [`Walk`] describes while it holds the lock of their node: some microseconds.
+pub(crate) const AT_ONCE: usize = 128;
+
+/// The last ones of these, which the walk keeps: it goes on behind one that has not ended.
+const KEPT: usize = 8;
+
+/// A walk over the members of a node that gives its lock back again and again, so that members
+/// which come and go meanwhile never wait for long.
+pub(crate) struct Walk<'a> {
+    node: &'a Node,
+    last: Vec<Kept<'a>>,
+    /// Those of the time before, which are given back without the lock.
+    former: Vec<Kept<'a>>,
+}
+
+/// A reference that keeps the memory of a member, as a waker does.
+struct Kept<'a> {
+    node: &'a Node,
+    member: NonNull<Links>,
+}
+
+impl Drop for Kept<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the reference was taken by the table of this node, and no lock is held: see
+        // `Walk`.
+        unsafe { (self.node.table.release_member)(self.member) };
+    }
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(node: &'a Node) -> Self {
+        Self {
+            node,
+            last: Vec::with_capacity(KEPT),
+            former: Vec::with_capacity(KEPT),
+        }
+    }
+
+    /// Describes the next members to `part`, which has room for them; whether there are more. One
+    /// may be described twice. `slow` is borrowed from the guard of the lock of the node; before
+    /// the next call, without it, comes [`Walk::rest`].
+    pub(crate) fn go_on(&mut self, slow: &Slow, part: &mut Vec<TaskDump>) -> bool {
+        let begins = self.last.is_empty();
+        let mut at = match begins {
+            true => slow.members.first(),
+            false => self.behind(slow),
+        };
+        // The walk has lost its place: all of it once more, under this one lock.
+        let lost = !begins && at.is_none();
+        if lost {
+            at = slow.members.first();
+        }
+        std::mem::swap(&mut self.former, &mut self.last);
+        let mut count = 0;
+        while let Some(member) = at {
+            if !lost && count == AT_ONCE {
+                return true;
+            }
+            if count + KEPT >= AT_ONCE && !lost {
+                // SAFETY: (1): the member is linked, and alive. (2): the lock is held; the table is
+                // that of its group.
+                unsafe { (self.node.table.keep_member)(member) };
+                let node = self.node;
+                self.last.push(Kept { node, member });
+            }
+            // SAFETY: as above.
+            part.push(unsafe { (self.node.table.describe_member)(member) });
+            count += 1;
+            // SAFETY: the lock of the list is held, and the member is in it.
+            at = unsafe { slow.members.after(member) };
+        }
+        let describe = |member| {
+            // SAFETY: as above.
+            part.push(unsafe { (self.node.table.describe_member)(member) });
+        };
+        // SAFETY: the lock of the list is held, as `slow` shows.
+        unsafe { slow.marked.for_each(describe) };
+        false
+    }
+
+    /// The lock was given back.
+    pub(crate) fn rest(&mut self) {
+        self.former.clear();
+    }
+
+    /// The member behind the last one that is still in the list. None if a reaper has begun to move
+    /// members, or none of those that are kept is there; or if it was the last, of which nothing is
+    /// lost.
+    fn behind(&self, slow: &Slow) -> Option<NonNull<Links>> {
+        if !slow.marked.is_empty() {
+            return None;
+        }
+        let linked = self.last.iter().rev().find(|kept| {
+            // SAFETY: the reference keeps it.
+            let links = unsafe { kept.member.as_ref() };
+            links.is_linked()
+        })?;
+        // SAFETY: the lock is held, and the member is in this list: it is in one of the two of its
+        // node, and the other one is empty.
+        unsafe { slow.members.after(linked.member) }
+    }
+}
+
 /// Calls `f` with a description of each member of a node. `slow` is borrowed from the guard of its
 /// lock, so that lock is held.
 pub(crate) fn each_member(node: &Node, slow: &Slow, mut f: impl FnMut(TaskDump)) {

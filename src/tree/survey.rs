@@ -1,13 +1,14 @@
 //! The groups and tasks of the tree at about one moment, for dumps and shutdowns.
 //!
 //! It is taken from the links that are there anyhow, under one node's lock at a time, without
-//! stopping any thread. So it is not one moment for all of the tree, and it costs nothing until it
-//! is asked for. Its cost is linear in the groups and tasks that it shows, and it does not recurse.
+//! stopping any thread, and in parts where a node has many members. So it is not one moment for all
+//! of the tree, and it costs nothing until it is asked for. Its cost is linear in the groups and
+//! tasks that it shows, and it does not recurse.
 
 use crate::group::node::{CANCELLED, Node, NodeRef, SHIELDED, STOPPING};
 use crate::report::dump::GroupDump;
 use crate::report::failure::Straggler;
-use crate::tree::inner::{each_inner, each_member};
+use crate::tree::inner::{self, Walk, each_inner, each_member};
 use crate::tree::paths::path;
 
 /// The groups below a root.
@@ -28,9 +29,10 @@ pub(crate) fn groups(root: &NodeRef) -> Vec<GroupDump> {
 fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump {
     let count = node.word.count();
     let flags = node.flags();
-    let mut tasks = Vec::new();
+    let mut tasks = Vec::with_capacity(count.min(inner::AT_ONCE));
+    let mut walk = Walk::new(node);
     let slow = node.slow.lock();
-    each_member(node, &slow, |task| tasks.push(task));
+    let mut more = walk.go_on(&slow, &mut tasks);
     each_inner(&slow, |inner| work.push((inner.to_ref(), depth + 1)));
     let mut awaited_by = Vec::new();
     slow.ending
@@ -45,6 +47,18 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
         rare.lines.iter().filter_map(|find| find()).collect()
     });
     drop(slow);
+    // Its memory grows without the lock.
+    let mut part = Vec::new();
+    while more {
+        walk.rest();
+        tasks.append(&mut part);
+        part.reserve(inner::AT_ONCE);
+        let slow = node.slow.lock();
+        more = walk.go_on(&slow, &mut part);
+        drop(slow);
+    }
+    drop(walk);
+    tasks.append(&mut part);
     let lines = lines.iter().map(|line| {
         let mut wakers = Vec::new();
         let limit = line.each_wait(&mut |waker| wakers.push(waker.data().addr()));
@@ -53,6 +67,7 @@ fn one(node: &Node, depth: usize, work: &mut Vec<(NodeRef, usize)>) -> GroupDump
     let lines = lines.collect();
     // Oldest first, as the groups inside are.
     tasks.sort_by_key(|task| task.id);
+    tasks.dedup_by_key(|task| task.id);
     GroupDump {
         depth: depth.saturating_sub(1),
         name: node.name().map(ToString::to_string),

@@ -6,6 +6,7 @@ mod common;
 mod context;
 mod dump;
 mod endpoints;
+mod large;
 mod live;
 mod measured;
 mod names;

@@ -28,6 +28,8 @@ pub static TABLE: NodeTable = NodeTable {
     start_closer: Typed::<u32>::start_closer::<Closer>,
     mark_member: header::mark_member,
     describe_member: header::describe_member,
+    keep_member: header::keep_member,
+    release_member: header::release_member,
 };
 
 pub fn open(parent: &Node) -> Owner {

@@ -160,6 +160,8 @@ static BARE: NodeTable = NodeTable {
     start_closer: |_| unreachable!("neither services nor defers"),
     mark_member: |_| unreachable!("no members"),
     describe_member: |_| unreachable!("no members"),
+    keep_member: |_| unreachable!("no members"),
+    release_member: |_| unreachable!("no members"),
 };
 
 /// Opens a group that will have neither members nor defers.

@@ -34,6 +34,8 @@ impl<E: Send + 'static> Table<E> {
         start_closer: Typed::<E>::start_closer::<Closer>,
         mark_member: header::mark_member,
         describe_member: header::describe_member,
+        keep_member: header::keep_member,
+        release_member: header::release_member,
     };
 }
 
