@@ -7,6 +7,7 @@
 
 mod calls;
 mod cancel;
+mod dumps;
 mod groups;
 mod joins;
 mod spawns;
@@ -33,5 +34,6 @@ fn main() {
     joins::all(&mut c);
     timers::all(&mut c);
     calls::all(&mut c);
+    dumps::all(&mut c);
     c.final_summary();
 }
