@@ -88,6 +88,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(Latency, "hyper, a connection for each request: CPU of the server", ("hyper_close_64", CPU), &[Times("tokio", 0.95)]),
     row(Latency, "our server with all its limits, 64 connections: p99 beside a bare hyper", ("serve_64", TAIL), &[Times("tokio", 1.0)]),
     row(Latency, "the same, CPU of the server for a request", ("serve_64", CPU), &[Times("tokio", 0.97)]),
+    row(Latency, "the same, its tree and numbers read once a second, beside not read", ("serve_64_watched", CPU), &[Times("spinney unwatched", 1.02)]),
     row(Latency, "hyper over 64 sockets of tokio: CPU of the server", ("hyper_of_tokio_64", CPU), &[Times("tokio", 1.05)]),
     row(Latency, "echo over 64 sockets of tokio: CPU of the server", ("echo_of_tokio_64", CPU), &[Times("tokio", 1.05)]),
     row(Latency, "axum's own server, over 64 sockets of tokio: CPU of the server", ("axum_of_tokio_64", CPU), &[Times("tokio", 1.05)]),
@@ -132,6 +133,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(Cost, "memory of a tree of 1.1 million tasks", ("skynet", "rss_bytes"), &[Times("tokio", 0.02)]),
     row(Cost, "bytes of an idle child", ("idle_child", "bytes"), &[AtMost(80.0)]),
     row(Cost, "bytes of a task with an open idle group", ("idle_group", "bytes"), &[AtMost(600.0)]),
+    row(Cost, "bytes of an idle connection to a server of axum's router", ("idle_connections", "bytes"), &[Times("tokio", 0.6)]),
     row(Cost, "spawn and await: instructions, plain build / LTO", ("spawn_await", "plain_by_lto"), &[AtMost(1.15)]),
     row(Cost, "`yield_now`: instructions, plain build / LTO", ("yields", "plain_by_lto"), &[AtMost(1.15)]),
 ];
