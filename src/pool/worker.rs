@@ -32,6 +32,10 @@ pub(crate) const SEARCH_ROUNDS: u32 = 34;
 /// At least so many, also where none of the last searches has found anything.
 const SEARCH_LEAST: u32 = 4;
 
+/// A sleep that was shorter, with the time that a thread takes to wake up, is one that a whole
+/// search would have spared.
+const SHORT_SLEEP: Duration = Duration::from_micros(20);
+
 /// In these rounds a thief compares how many jobs a seat has begun with the round before of these:
 /// a few microseconds lie between.
 const COMPARES: [u32; 3] = [16, 24, 32];
@@ -68,7 +72,8 @@ pub(crate) struct Worker<'a> {
     /// Others have jobs for it: one has woken it from its last sleep, or it has had one from
     /// outside or of another seat since.
     fed: Cell<bool>,
-    /// Rounds of its next search: half as many after each search in vain.
+    /// Rounds of its next search: half as many after each search in vain, all after one that found
+    /// something late and after a short sleep.
     rounds: u32,
     /// It has slept since its last job, or had none.
     slept: bool,
@@ -423,11 +428,15 @@ impl<'a> Worker<'a> {
             } else {
                 self.seat.counters.parks.bump();
                 self.slept = true;
-                self.spent(&self.times.searching, self.shared.driver.passed());
+                let asleep = self.shared.driver.passed();
+                self.spent(&self.times.searching, asleep);
                 self.fed.set(false);
                 self.park_and_tell();
                 let now = self.shared.driver.tick();
                 self.told.set(now);
+                if now.saturating_sub(asleep) < SHORT_SLEEP {
+                    self.rounds = SEARCH_ROUNDS;
+                }
                 self.looks.slept(now);
             }
             searching = true;
