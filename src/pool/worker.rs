@@ -29,13 +29,6 @@ use std::time::Duration;
 /// ten times as many rounds no further gain.
 pub(crate) const SEARCH_ROUNDS: u32 = 34;
 
-/// At least so many, also where none of the last searches has found anything.
-const SEARCH_LEAST: u32 = 4;
-
-/// A sleep that was shorter, with the time that a thread takes to wake up, is one that a whole
-/// search would have spared.
-const SHORT_SLEEP: Duration = Duration::from_micros(20);
-
 /// In these rounds a thief compares how many jobs a seat has begun with the round before of these:
 /// a few microseconds lie between.
 const COMPARES: [u32; 3] = [16, 24, 32];
@@ -72,9 +65,6 @@ pub(crate) struct Worker<'a> {
     /// Others have jobs for it: one has woken it from its last sleep, or it has had one from
     /// outside or of another seat since.
     fed: Cell<bool>,
-    /// Rounds of its next search: half as many after each search in vain, all after one that found
-    /// something late and after a short sleep.
-    rounds: u32,
     /// It has slept since its last job, or had none.
     slept: bool,
     /// A spare that retires first runs what waits in order on its seat, so many jobs: elsewhere
@@ -193,7 +183,6 @@ impl<'a> Worker<'a> {
             rng: Rng::new(index as u64),
             kind,
             fed: Cell::new(false),
-            rounds: SEARCH_ROUNDS,
             slept: true,
             leaves_after: None,
             times: shared.timing.of_seat(index),
@@ -428,15 +417,11 @@ impl<'a> Worker<'a> {
             } else {
                 self.seat.counters.parks.bump();
                 self.slept = true;
-                let asleep = self.shared.driver.passed();
-                self.spent(&self.times.searching, asleep);
+                self.spent(&self.times.searching, self.shared.driver.passed());
                 self.fed.set(false);
                 self.park_and_tell();
                 let now = self.shared.driver.tick();
                 self.told.set(now);
-                if now.saturating_sub(asleep) < SHORT_SLEEP {
-                    self.rounds = SEARCH_ROUNDS;
-                }
                 self.looks.slept(now);
             }
             searching = true;
@@ -565,23 +550,17 @@ impl<'a> Worker<'a> {
         // Where only time and I/O bring jobs, the driver is the place to wait for them: a search
         // would keep a processor from their source.
         let rounds = match self.fed.get() {
-            true => self.rounds,
+            true => SEARCH_ROUNDS,
             false => 1,
         };
         for round in 0..rounds {
             let job = self.steal(round);
             let job = job.or_else(|| self.shared.take_injected(self.own, batch));
             if job.is_some() {
-                if round > 0 {
-                    self.rounds = SEARCH_ROUNDS;
-                }
                 self.fed.set(true);
                 return job;
             }
             pause(round);
-        }
-        if self.fed.get() {
-            self.rounds = (self.rounds / 2).max(SEARCH_LEAST);
         }
         None
     }
