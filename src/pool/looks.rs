@@ -70,7 +70,8 @@ const STEPS: u32 = 6;
 pub(crate) struct Due {
     /// Look at time and I/O.
     pub(crate) drive: bool,
-    /// The rest may be put off: the sentinel has just beaten, and nothing was put off since.
+    /// The rest may be put off: a look at time and I/O comes first, and nothing was put off since
+    /// the last one.
     pub(crate) can_wait: bool,
     /// Look at the queue for outsiders.
     pub(crate) outside: bool,
